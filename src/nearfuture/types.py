@@ -1,0 +1,105 @@
+"""The plain values every layer speaks about, and the errors a user sees.
+
+Standard library only: these values can be printed, compared, pickled and written as JSON.
+
+Not here: anything that computes (`algo`), reads or writes files (`guidance`, `run`) or trains (`train`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Verdict(StrEnum):
+    """What a verifier said about one completion.
+
+    Only `CORRECT` opens or closes the gate. The last three say that no judgement was possible: they are counted
+    apart, earn no reward (neither 0 nor 1), and do not enter a pass rate.
+    """
+
+    CORRECT = "correct"
+    WRONG = "wrong"
+    UNPARSABLE_ANSWER = "unparsable_answer"
+    UNPARSABLE_GOLD = "unparsable_gold"
+    TIMEOUT = "timeout"
+    CRASH = "crash"
+
+    @property
+    def is_judged(self) -> bool:
+        """True where the completion was judged (an answer that cannot be parsed is a wrong one)."""
+        return self in (Verdict.CORRECT, Verdict.WRONG, Verdict.UNPARSABLE_ANSWER)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRef:
+    """A checkpoint on the lineage: `path` is relative to the run folder."""
+
+    segment: int
+    step: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """The sampling settings a trajectory was drawn with; they are part of what its log-probs mean."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    max_completion_length: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """One verified trajectory of a guide for one prompt.
+
+    `completion_ids` end with an end-of-sequence token. `behavior_logps` are the guide's per-token log-probs at the
+    sampling temperature, one per token (nats).
+    """
+
+    prompt_id: str
+    prompt_hash: str
+    completion_ids: tuple[int, ...]
+    behavior_logps: tuple[float, ...]
+    guide_segment: int
+    guide_step: int
+    verdict: Verdict
+    num_samples: int
+    num_correct: int
+
+
+@dataclass(frozen=True, slots=True)
+class Intervention:
+    """Train again from `start_step` with guidance of a later policy, until `end_step` at most.
+
+    `kind` is `early` or `late` (who wrote it), `guide` the policy that was trained ahead, `end_step` the first step
+    without guidance (`None`: kept as long as the gate admits it), `evidence` the numbers that led to it.
+    """
+
+    kind: str
+    guide: PolicyRef
+    start_step: int
+    end_step: int | None
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+class UserError(ValueError):
+    """Bad configuration or data: what was seen, the rule, the remedy. The command line exits with `exit_code`."""
+
+    exit_code = 2
+
+
+class NoSignalError(UserError):
+    """Nothing to learn from: no usable rows, a guide that solved nothing, batches without signal."""
+
+    exit_code = 3
+
+
+class DiskError(UserError):
+    """The disk cannot hold what the run will write."""
+
+    exit_code = 4
