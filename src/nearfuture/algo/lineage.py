@@ -1,0 +1,169 @@
+"""The lineage: the tree of segments a run has trained, and which of its branches the policy descends from.
+
+`lineage.json` is the single truth about a run. A crash, a resume and a rollback share one code path: read the lineage,
+run its head. Nothing is forgotten: a tail that was rolled back stays, marked with the step it was abandoned from.
+
+Not here: what to do next (`nearfuture.run.plan`), checkpoints on disk (`nearfuture.train.checkpoint`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from nearfuture.types import Intervention, PolicyRef, UserError
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One uninterrupted stretch of training, from `start_step` (exclusive) to `end_step` (inclusive, None: running).
+
+    Steps count optimizer updates along the path from the base weights. `parent` is the segment whose step `start_step`
+    this one continues (None: the base weights). Steps after `abandoned_from` lie on no path to the head.
+    """
+
+    id: int
+    parent: int | None
+    start_step: int
+    end_step: int | None = None
+    reason: str | None = None
+    abandoned_from: int | None = None
+    total_steps_before: int = 0
+    intervention: Intervention | None = None
+
+    @property
+    def folder(self) -> str:
+        """Path relative to the run folder."""
+        return f"segments/{self.id:03d}"
+
+    def checkpoint(self, step: int) -> str:
+        """Path of this segment's checkpoint at `step`, relative to the run folder."""
+        return f"{self.folder}/checkpoint-{step}"
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """The segments of a run in the order they were begun; the last one is the head.
+
+    Example:
+        >>> lineage = Lineage.begin().end_head(40, "scout")
+        >>> guide = lineage.ref(40)
+        >>> lineage = lineage.branch(Intervention("early", guide, start_step=0, end_step=40))
+        >>> [(s.id, s.parent, s.start_step, s.abandoned_from) for s in lineage.segments]
+        [(0, None, 0, 0), (1, None, 0, None)]
+        >>> lineage.head.total_steps_before
+        40
+    """
+
+    segments: tuple[Segment, ...] = field(default_factory=tuple)
+
+    @classmethod
+    def begin(cls) -> Lineage:
+        """The lineage of a run that is about to take its first step from the base weights."""
+        return cls((Segment(id=0, parent=None, start_step=0),))
+
+    @property
+    def head(self) -> Segment:
+        """The segment that is being trained."""
+        return self.segments[-1]
+
+    def path(self) -> list[tuple[Segment, int | None]]:
+        """Segments from the base weights to the head, each with the last step of it that lies on the path."""
+        steps: list[tuple[Segment, int | None]] = [(self.head, self.head.end_step)]
+        segment = self.head
+        while segment.parent is not None:
+            start, segment = segment.start_step, self.segments[segment.parent]
+            steps.append((segment, start))
+        return steps[::-1]
+
+    def ref(self, step: int) -> PolicyRef | None:
+        """The policy at `step` on the path to the head; None is the base weights (step 0).
+
+        Raises:
+            UserError: the path does not reach `step`.
+        """
+        if step == 0:
+            return None
+        for segment, last in self.path():
+            if segment.start_step < step and (last is None or step <= last):
+                return PolicyRef(segment.id, step, segment.checkpoint(step))
+        reached = self.path()[-1][1]
+        raise UserError(f"step {step} is not on the path to the head, which has reached step {reached}.")
+
+    def total_steps(self, step: int) -> int:
+        """Optimizer steps ever paid for when the head stands at `step`, scouts and abandoned tails included."""
+        return self.head.total_steps_before + step - self.head.start_step
+
+    def end_head(self, step: int, reason: str) -> Lineage:
+        """The head stopped after `step`."""
+        assert step >= self.head.start_step
+        return Lineage((*self.segments[:-1], replace(self.head, end_step=step, reason=reason)))
+
+    def extend_head(self) -> Lineage:
+        """The head, which had stopped, goes on (a longer horizon was asked for)."""
+        return Lineage((*self.segments[:-1], replace(self.head, end_step=None, reason=None)))
+
+    def branch(self, intervention: Intervention) -> Lineage:
+        """Begin a new head at `intervention.start_step`; what lies behind it on the path is marked abandoned."""
+        end = self.head.end_step
+        assert end is not None, "only a segment that has ended can be branched from"
+        start = self.ref(intervention.start_step)
+        on_path = {segment.id for segment, _ in self.path()}
+        segments = [
+            self._abandon(s, intervention.start_step) if s.id in on_path else s for s in self.segments
+        ]
+        segments.append(
+            Segment(
+                id=len(segments),
+                parent=None if start is None else start.segment,
+                start_step=intervention.start_step,
+                total_steps_before=self.total_steps(end),
+                intervention=intervention,
+            )
+        )
+        return Lineage(tuple(segments))
+
+    @staticmethod
+    def _abandon(segment: Segment, step: int) -> Segment:
+        last = segment.abandoned_from if segment.abandoned_from is not None else segment.end_step
+        if last is None or last <= step:
+            return segment
+        return replace(segment, abandoned_from=max(step, segment.start_step))
+
+    def write(self, path: Path) -> None:
+        """Write atomically: a reader sees the old lineage or the new one, never a part."""
+        payload = {"version": VERSION, "head": self.head.id, "segments": [asdict(s) for s in self.segments]}
+        temporary = path.with_suffix(".json.tmp")
+        with open(temporary, "w") as file:
+            json.dump(payload, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+
+    @classmethod
+    def read(cls, path: Path) -> Lineage:
+        """Read `lineage.json`.
+
+        Raises:
+            UserError: there is none, it is damaged, or another version of the tool wrote it.
+        """
+        try:
+            payload = json.loads(path.read_text())
+        except FileNotFoundError:
+            raise UserError(f"{path} does not exist: {path.parent} is not a run folder.") from None
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path} is damaged ({error}). Restore it from a copy, or start over with --clean.") from None
+        if payload.get("version") != VERSION:
+            raise UserError(f"{path} has version {payload.get('version')}, this tool reads version {VERSION}.")
+        return cls(tuple(_segment(row) for row in payload["segments"]))
+
+
+def _segment(row: dict) -> Segment:
+    intervention = row.pop("intervention")
+    if intervention is not None:
+        intervention = Intervention(**{**intervention, "guide": PolicyRef(**intervention["guide"])})
+    return Segment(**row, intervention=intervention)
