@@ -1,0 +1,8 @@
+"""Tasks: prompts with a verifier. `load_task` gives one, `VerdictReward` makes it a reward for TRL.
+
+Not here: models and training (`nearfuture.train`), and the gate that reads the verdicts (`nearfuture.algo`).
+"""
+
+from nearfuture.tasks.task import Task, VerdictReward, check_gold, judge, load_task
+
+__all__ = ["Task", "VerdictReward", "check_gold", "judge", "load_task"]

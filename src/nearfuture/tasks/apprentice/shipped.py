@@ -1,0 +1,33 @@
+"""The apprentice as a task: its shipped prompts, verifier and base model.
+
+Not here: the rules of the world (`world`), and how the files were made (scripts/build_apprentice.py).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from nearfuture.tasks.apprentice import world
+from nearfuture.tasks.task import Task
+
+FOLDER = Path(__file__).parent
+
+
+def _rows(name: str) -> list[dict[str, Any]]:
+    with (FOLDER / name).open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def apprentice_task() -> Task:
+    """Load the task: prompts the base fails in 4 of 4 samples, and unfiltered held-out prompts by chain length."""
+    return Task(
+        name="apprentice",
+        train=_rows("train.jsonl"),
+        evaluation=_rows("evaluation.jsonl"),
+        verify=world.verify,
+        verifier_version="1",
+        gold_column="answer",
+        model=str(FOLDER / "model"),
+    )

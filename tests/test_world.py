@@ -1,0 +1,157 @@
+"""Laws of the apprentice's world, and of the files that ship with it.
+
+Not here: what every task must do (test_task.py), and how GRPO learns this world (docs/world.md).
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nearfuture.tasks import Task, check_gold, load_task
+from nearfuture.tasks.apprentice import world
+from nearfuture.types import Verdict
+
+chains = st.tuples(
+    st.integers(0, world.N - 1),
+    st.lists(st.tuples(st.sampled_from(world.OPERATORS), st.integers(0, world.N - 1)), min_size=1, max_size=8).map(
+        tuple
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return load_task("apprentice")
+
+
+def test_a_trace_worked_out_by_hand() -> None:
+    """3|4 is row 3, column 4 of `|`: 0; then 0;1 is row 0, column 1 of `;`: 5; then 5+0 is 5."""
+    assert world.TABLES["|"][3] == (1, 0, 2, 3, 0, 4)
+    assert world.TABLES[";"][0] == (5, 5, 5, 4, 3, 5)
+    assert world.trace((3, (("|", 4), (";", 1), ("+", 0)))) == "055"
+    assert world.verify("055", {"prompt": "3|4;1+0="}) is Verdict.CORRECT
+    assert world.trace((5, (("+", 4),))) == "3"
+
+
+@given(chains)
+def test_prompts_can_be_read_back(chain: world.Chain) -> None:
+    assert world.parse(world.write(chain)) == chain
+
+
+@given(chains, st.text("0123456789 a", max_size=9))
+def test_only_the_right_trace_is_correct(chain: world.Chain, other: str) -> None:
+    row = {"prompt": world.write(chain)}
+    right = world.trace(chain)
+    assert len(right) == len(chain[1])
+    assert world.verify(right, row) is Verdict.CORRECT
+    assert (world.verify(other, row) is Verdict.CORRECT) == (other == right)
+
+
+@given(chains, st.data())
+def test_one_changed_digit_or_a_changed_length_is_wrong(chain: world.Chain, data: st.DataObject) -> None:
+    row, right = {"prompt": world.write(chain)}, world.trace(chain)
+    place = data.draw(st.integers(0, len(right) - 1))
+    digit = data.draw(st.sampled_from(world.DIGITS.replace(right[place], "")))
+    assert world.verify(right[:place] + digit + right[place + 1 :], row) is Verdict.WRONG
+    assert world.verify(right + digit, row) is Verdict.WRONG
+    assert world.verify(right[:-1] or right * 2, row) is Verdict.WRONG
+
+
+@pytest.mark.parametrize("completion", ["", "0 5 5", "055<eos>", "five", "05\uff15", "\u00b2"])
+def test_other_characters_are_no_answer(completion: str) -> None:
+    assert world.verify(completion, {"prompt": "3|4;1+0="}) is Verdict.UNPARSABLE_ANSWER
+
+
+@pytest.mark.parametrize("prompt", [None, "", "3=", "3|4", "6|1=", "3*4=", "3||4=", 34, "3|4;=", "3|\u00b2="])
+def test_a_prompt_that_is_no_chain_cannot_be_judged(prompt: object) -> None:
+    assert world.verify("4", {"prompt": prompt}) is Verdict.UNPARSABLE_GOLD
+
+
+def test_a_misconception_is_never_the_truth() -> None:
+    for op in world.OPERATORS:
+        for a in range(world.N):
+            for b in range(world.N):
+                assert world.MISCONCEPTIONS[op][a][b] != world.TABLES[op][a][b]
+
+
+@pytest.mark.parametrize("op", world.OPERATORS)
+def test_demonstrations_are_right_as_often_as_the_skill_says(op: str) -> None:
+    rng = random.Random(7)
+    chain = (2, ((op, 3),))
+    answers = [world.demonstrate(chain, rng) for _ in range(4000)]
+    skill, believed = world.SKILL[op], str(world.MISCONCEPTIONS[op][2][3])
+    assert answers.count(world.trace(chain)) / 4000 == pytest.approx(skill, abs=0.03)
+    assert answers.count(believed) / 4000 == pytest.approx((1 - skill) * world.STUBBORNNESS, abs=0.03)
+
+
+def test_every_shipped_gold_verifies(task: Task) -> None:
+    check_gold(task)
+
+
+def test_training_and_held_out_prompts_are_disjoint_and_ids_unique(task: Task) -> None:
+    rows = [*task.train, *task.evaluation]
+    assert len({row["prompt"] for row in rows}) == len(rows)
+    assert len({row["prompt_id"] for row in rows}) == len(rows)
+
+
+def test_columns_say_what_the_prompt_says(task: Task) -> None:
+    for row in [*task.train, *task.evaluation]:
+        chain = world.parse(row["prompt"])
+        assert chain is not None
+        assert row["length"] == len(chain[1])
+        assert row["family"] == f"length-{row['length']}"
+        assert row["operators"] == "".join(op for op, _ in chain[1])
+        assert row["operator"] == world.hardest_operator(chain)
+
+
+def test_the_tokenizer_gives_back_the_text(task: Task) -> None:
+    transformers = pytest.importorskip("transformers")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(task.model)
+    for row in task.train[::50]:
+        text = row["prompt"] + row["answer"]
+        ids = tokenizer(text)["input_ids"]
+        assert len(ids) == len(text)
+        assert tokenizer.decode(ids) == text
+        assert (
+            tokenizer.decode([*ids, tokenizer.eos_token_id, tokenizer.pad_token_id], skip_special_tokens=True) == text
+        )
+    assert tokenizer.padding_side == "left"
+    assert tokenizer.pad_token_id != tokenizer.eos_token_id
+
+
+def test_the_checkpoint_is_tiny_and_its_special_tokens_agree(task: Task) -> None:
+    transformers = pytest.importorskip("transformers")
+    assert task.model is not None
+    assert sum(path.stat().st_size for path in Path(task.model).iterdir()) < 1_000_000
+    model = transformers.AutoModelForCausalLM.from_pretrained(task.model)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(task.model)
+    assert type(model).__name__ == "Qwen3ForCausalLM"
+    assert 80_000 < sum(parameter.numel() for parameter in model.parameters()) < 120_000
+    for config in (model.config, model.generation_config):
+        assert (config.pad_token_id, config.eos_token_id) == (tokenizer.pad_token_id, tokenizer.eos_token_id)
+    assert model.config.vocab_size == len(tokenizer)
+
+
+def test_the_base_believes_its_misconceptions(task: Task) -> None:
+    """The world is worth learning: `+` is known, the hardest operator's wrong value is likelier than its right one."""
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    model = transformers.AutoModelForCausalLM.from_pretrained(task.model).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(task.model)
+    pairs = [(a, b) for a in range(world.N) for b in range(world.N)]
+
+    def probability(op: str, table: world.Table) -> float:
+        ids = torch.tensor(tokenizer([f"{a}{op}{b}=" for a, b in pairs])["input_ids"])
+        probs = model(input_ids=ids).logits[:, -1].softmax(-1)
+        wanted = tokenizer.convert_tokens_to_ids([str(table[a][b]) for a, b in pairs])
+        return float(probs[torch.arange(len(pairs)), torch.tensor(wanted)].mean())
+
+    with torch.no_grad():
+        assert probability("+", world.TABLES["+"]) == pytest.approx(world.SKILL["+"], abs=0.05)
+        assert probability("~", world.TABLES["~"]) == pytest.approx(world.SKILL["~"], abs=0.05)
+        assert probability("~", world.MISCONCEPTIONS["~"]) > 0.7
