@@ -1,0 +1,81 @@
+"""`NPOConfig`: TRL's `GRPOConfig` and the five settings of Near-Future Policy Optimization.
+
+Deviation from TRL's defaults: `bf16` and `gradient_checkpointing` are decided by the device (TRL switches both on
+everywhere; on a CPU both only cost time). Set them and they stay as you set them.
+
+Not here: what the settings do (`nearfuture.train.trainer`), the settings of a run (`nearfuture.run.config`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from transformers.utils import is_torch_bf16_gpu_available
+from trl import GRPOConfig
+
+from nearfuture.types import UserError
+
+
+class Weighting(StrEnum):
+    """How a guided token is weighted in TRL's loss (METHOD 1.3, `use_is`).
+
+    `ON_POLICY`: as if the learner had sampled it, the paper's simplification. `IMPORTANCE`: by the exact ratio, with the
+    guide's stored log-probs in the denominator.
+    """
+
+    ON_POLICY = "on_policy"
+    IMPORTANCE = "importance"
+
+
+@dataclass
+class NPOConfig(GRPOConfig):
+    """`GRPOConfig` with the settings of NPO. With no guidance every one of them is without effect.
+
+    Args:
+        max_pass_rate: highest on-policy pass rate of a group that still admits guidance (the paper's tau_gate); negative
+            closes the gate.
+        weighting: `on_policy` (the paper) or `importance`.
+        verdict_reward: name of the reward function that carries the verdict; default: the first one.
+        correct_threshold: a rollout is correct where that function's reward is at least this; None (NaN) is not judged.
+        verify_guidance: verify every trajectory again with that function before step 1.
+    """
+
+    gradient_checkpointing: bool | None = field(
+        default=None,
+        metadata={"help": "Trade compute for memory. Default: on where there is an accelerator, off on a CPU."},
+    )
+    max_pass_rate: float = field(
+        default=0.6,
+        metadata={"help": "Highest on-policy pass rate of a group that still admits guidance; negative closes the gate."},
+    )
+    weighting: str = field(
+        default="on_policy",
+        metadata={"help": "'on_policy': guided tokens as if sampled now; 'importance': ratio to the guide's log-probs."},
+    )
+    verdict_reward: str | None = field(
+        default=None, metadata={"help": "Reward function that carries the verdict. Default: the first."}
+    )
+    correct_threshold: float = field(
+        default=1.0, metadata={"help": "A rollout is correct where the verdict reward is at least this."}
+    )
+    verify_guidance: bool = field(
+        default=True, metadata={"help": "Verify every guidance trajectory again before step 1."}
+    )
+
+    def __post_init__(self) -> None:
+        if self.weighting not in list(Weighting):
+            raise UserError(
+                f"weighting={self.weighting!r} is not known. One of: {', '.join(Weighting)}."
+            )
+        if self.max_pass_rate > 1:
+            raise UserError(
+                f"max_pass_rate={self.max_pass_rate} is above 1: a pass rate is a share of the rollouts. "
+                "1.0 guides every prompt that has guidance, a negative value closes the gate."
+            )
+        if self.bf16 is None:
+            self.bf16 = not self.fp16 and not self.use_cpu and is_torch_bf16_gpu_available()
+        checkpointing, self.gradient_checkpointing = self.gradient_checkpointing, bool(self.gradient_checkpointing)
+        super().__post_init__()
+        if checkpointing is None:
+            self.gradient_checkpointing = self.device.type != "cpu"

@@ -1,0 +1,133 @@
+"""Sampling and scoring with a policy outside a training step: guides, held-out prompts.
+
+The engine generates through TRL's own `_generate`, so that whatever backend trains the policy (transformers, vLLM) also
+samples its guide, and scores with TRL's training forward, so that behaviour log-probs and learner log-probs come from
+one stack. It leaves no trace in the trainer: metrics, token counts and every random state are as before.
+
+Not here: what is sampled and kept (`nearfuture.guidance.collect`, `nearfuture.run.evaluate`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils import broadcast_object_list, gather_object
+from trl.data_utils import prepare_multimodal_messages
+from trl.trainer.utils import pad
+
+from nearfuture.train import groups
+from nearfuture.train.tokenizer import tokenizer_hash
+from nearfuture.train.trainer import NPOTrainer
+from nearfuture.types import UserError
+
+Row = dict[str, Any]
+
+
+@contextlib.contextmanager
+def isolated_rng(seed: int) -> Iterator[None]:
+    """Everything inside draws from `seed`; outside, no random state has moved."""
+    python, numpy = random.getstate(), np.random.get_state()
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        torch.manual_seed(seed)
+        yield
+    random.setstate(python)
+    np.random.set_state(numpy)
+
+
+class TRLEngine:
+    """The policy of an `NPOTrainer` as a sampler. Every process calls it with the same rows and gets all results."""
+
+    def __init__(self, trainer: NPOTrainer) -> None:
+        self.trainer = trainer
+        self.sampling = groups.sampling(trainer.args)
+        self.tokenizer_hash = tokenizer_hash(trainer.processing_class)
+        self.eos_token_ids = tuple(trainer.eos_token_ids)
+
+    @property
+    def is_main(self) -> bool:
+        return bool(self.trainer.accelerator.is_main_process)
+
+    def broadcast(self, value: Any) -> Any:
+        """The main process's value, on every process."""
+        return broadcast_object_list([value])[0]
+
+    def prompt_length(self, row: Row) -> int:
+        """Length of the tokenized prompt."""
+        return len(self._prompt_ids([row])[0])
+
+    def decode(self, rows: Sequence[Row], completion_ids: Sequence[Sequence[int]]) -> list[str]:
+        """Text of completions, as TRL shows it to a reward function."""
+        return self.trainer.processing_class.batch_decode(list(completion_ids), skip_special_tokens=True)
+
+    def generate(self, rows: Sequence[Row], seed: int) -> list[list[int]]:
+        """Sample one completion a row, EOS included where it ended. Deterministic in (weights, rows, seed)."""
+        accelerator = self.trainer.accelerator
+        share = -(-len(rows) // accelerator.num_processes)
+        mine = [rows[min(i, len(rows) - 1)] for i in self._share(share)]
+        with self._quiet(), isolated_rng(seed + accelerator.process_index):
+            completion_ids = self.trainer._generate(self._prompts(mine))[1]
+        return gather_object([list(ids) for ids in completion_ids])[: len(rows)]
+
+    def score(self, rows: Sequence[Row], completion_ids: Sequence[Sequence[int]]) -> list[list[float]]:
+        """Per-token log-probs (nats) of completions at the sampling temperature, from the training forward."""
+        accelerator = self.trainer.accelerator
+        share = -(-len(rows) // accelerator.num_processes)
+        indices = [min(i, len(rows) - 1) for i in self._share(share)]
+        with self._quiet():
+            logps = self._score([rows[i] for i in indices], [completion_ids[i] for i in indices])
+        return gather_object(logps)[: len(rows)]
+
+    def _score(self, rows: list[Row], completion_ids: list[Sequence[int]]) -> list[list[float]]:
+        trainer, device = self.trainer, self.trainer.accelerator.device
+        prompts = [torch.tensor(ids) for ids in self._prompt_ids(rows)]
+        completions = [torch.tensor(list(ids)) for ids in completion_ids]
+        pad_id = trainer._tokenizer.pad_token_id
+        input_ids = torch.cat([pad(prompts, pad_id, "left"), pad(completions, pad_id, "right")], 1).to(device)
+        ones = [[torch.ones_like(ids) for ids in side] for side in (prompts, completions)]
+        mask = torch.cat([pad(ones[0], 0, "left"), pad(ones[1], 0, "right")], 1).to(device)
+        with torch.no_grad():
+            logps, _, _ = trainer._get_per_token_logps_and_entropies(
+                trainer.model, input_ids, mask, max(map(len, completions)), trainer.args.per_device_train_batch_size
+            )
+        return [row[: len(ids)].tolist() for row, ids in zip(logps.float().cpu(), completions, strict=True)]
+
+    def _share(self, size: int) -> range:
+        return range(self.trainer.accelerator.process_index * size, (self.trainer.accelerator.process_index + 1) * size)
+
+    def _prompts(self, rows: list[Row]) -> list[Any]:
+        """Prompts as TRL hands them to `_generate`: images move into the messages."""
+        images = [row.get("images") or ([row["image"]] if row.get("image") is not None else None) for row in rows]
+        return [
+            row["prompt"] if image is None else prepare_multimodal_messages(row["prompt"], images=image)
+            for row, image in zip(rows, images, strict=True)
+        ]
+
+    def _prompt_ids(self, rows: list[Row]) -> list[list[int]]:
+        if any(row.get("images") or row.get("image") is not None for row in rows):
+            raise UserError(
+                "a prompt with images cannot be scored yet, so its guidance would have no behaviour log-probs. "
+                "Collect guidance on text prompts only."
+            )
+        return self.trainer._tokenize_prompts(self._prompts(rows))[0]
+
+    @contextlib.contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """Evaluation mode, one completion a prompt, and nothing of it in the trainer's metrics."""
+        trainer = self.trainer
+        was_training, num_generations = trainer.model.training, trainer.num_generations_eval
+        trainer.model.eval()
+        trainer.num_generations_eval = 1
+        try:
+            yield
+        finally:
+            trainer.model.train(was_training)
+            trainer.num_generations_eval = num_generations
+            trainer._metrics["eval"].clear()

@@ -1,0 +1,162 @@
+"""Resume equals continue, bit for bit: the state that TRL keeps between steps but not in its checkpoints.
+
+Three things are missing from a TRL 1.16 checkpoint: where the prompt order stands after the first epoch, how many
+micro-batches were consumed, and the rollouts that were generated but not trained on yet (`steps_per_generation` or
+`num_iterations` above 1). Without them a resumed run silently trains on other data.
+
+Exact on the same number of processes, on a CPU; not exact by nature: vLLM's sampler, continuous batching.
+
+Not here: the method (`nearfuture.train.trainer`), which checkpoint to use (`nearfuture.run`).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from trl import GRPOTrainer
+
+from nearfuture.train import checkpoint
+from nearfuture.train.sampler import ExactRepeatSampler
+from nearfuture.types import UserError
+
+Buffer = list[dict[str, Any]]
+
+
+def save_buffer(buffer: Buffer, path: Path) -> None:
+    """Write buffered rollouts: tensors as safetensors, the lists of counts beside them as JSON metadata."""
+    tensors: dict[str, Tensor] = {}
+    lists: dict[str, list[int]] = {}
+    for i, batch in enumerate(buffer):
+        for name, value in batch.items():
+            if isinstance(value, Tensor):
+                tensors[f"{i}.{name}"] = value.contiguous().clone()
+            elif isinstance(value, list) and all(isinstance(item, int) for item in value):
+                lists[f"{i}.{name}"] = value
+            elif value is not None:
+                raise TypeError(f"TRL buffers {name} as {type(value).__name__}, which a checkpoint cannot hold yet.")
+    save_file(tensors, path, metadata={"lists": json.dumps(lists), "num_batches": str(len(buffer))})
+
+
+def load_buffer(path: Path, device: torch.device) -> Buffer:
+    """Read what `save_buffer` wrote."""
+    with safe_open(path, framework="pt", device=str(device)) as file:
+        metadata = file.metadata()
+        flat: dict[str, Any] = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+    flat |= json.loads(metadata["lists"])
+    buffer: Buffer = [{} for _ in range(int(metadata["num_batches"]))]
+    for key, value in flat.items():
+        i, name = key.split(".", 1)
+        buffer[int(i)][name] = value
+    return buffer
+
+
+class ExactResume(GRPOTrainer):
+    """A `GRPOTrainer` that continues from any of its checkpoints as if it had never stopped.
+
+    `pinned_steps` are never deleted by `save_total_limit`.
+    """
+
+    pinned_steps: frozenset[int] = frozenset()
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
+        if resume_from_checkpoint is True:
+            resume_from_checkpoint = self._latest_checkpoint()
+        self._step = 0
+        self._buffered_inputs = None
+        self._current_train_step_time = 0.0
+        self._metrics["train"].clear()
+        if self.use_vllm:
+            self._last_loaded_step = -1
+        if resume_from_checkpoint:
+            self._restore(Path(resume_from_checkpoint))
+        return super().train(resume_from_checkpoint=resume_from_checkpoint or None, **kwargs)
+
+    def _latest_checkpoint(self) -> str:
+        output_dir = Path(self.args.output_dir)
+        steps = checkpoint.complete_steps(output_dir)
+        if not steps:
+            raise UserError(f"{output_dir} holds no whole checkpoint to resume from. Train without resume first.")
+        return str(output_dir / f"{checkpoint.PREFIX}{steps[-1]}")
+
+    def _restore(self, folder: Path) -> None:
+        """Restore the micro-batch counter and the rollouts that were generated but not trained on."""
+        state = checkpoint.read_state(folder)
+        self._step = state["micro_step"]
+        if not state["has_buffer"]:
+            return
+        if state["num_processes"] != self.accelerator.num_processes:
+            raise UserError(
+                f"{folder} was saved inside a generation cycle by {state['num_processes']} processes, "
+                f"{self.accelerator.num_processes} are running. Use as many, or a checkpoint at a multiple of "
+                "steps_per_generation * num_iterations."
+            )
+        self._buffered_inputs = load_buffer(self._buffer_file(folder), self.accelerator.device)
+
+    def _buffer_file(self, folder: Path) -> Path:
+        return folder / f"rollouts-{self.accelerator.process_index}.safetensors"
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        output_dir = Path(self.args.output_dir)
+        folder = output_dir / f"{checkpoint.PREFIX}{self.state.global_step}"
+        if self.args.should_save:
+            checkpoint.open_for_writing(folder)
+        # TRL deletes old checkpoints before the new one is whole; here that happens after.
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            self.args.save_total_limit = limit
+        has_buffer = self._step % (self.args.steps_per_generation * self.num_iterations) != 0
+        if has_buffer:
+            save_buffer(self._buffered_inputs, self._buffer_file(folder))
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            state = {
+                "step": self.state.global_step,
+                "micro_step": self._step,
+                "has_buffer": has_buffer,
+                "num_processes": self.accelerator.num_processes,
+            }
+            checkpoint.mark_complete(folder, state)
+            checkpoint.rotate(output_dir, limit, self.pinned_steps)
+        self.accelerator.wait_for_everyone()
+
+    def _get_train_sampler(self, dataset: Any = None) -> ExactRepeatSampler:
+        dataset = self.train_dataset if dataset is None else dataset
+        return ExactRepeatSampler(
+            data_source=dataset,
+            mini_repeat_count=self.num_generations,
+            batch_size=self.args.generation_batch_size // self.num_generations,
+            repeat_count=self.num_iterations * self.args.steps_per_generation,
+            shuffle=self.shuffle_dataset,
+            seed=self.args.seed,
+            epoch=lambda: self.state.global_step // self.steps_per_epoch(len(dataset)),
+        )
+
+    def steps_per_epoch(self, num_prompts: int) -> int:
+        """Optimizer steps in one pass over `num_prompts` prompts (an incomplete generation batch is dropped)."""
+        batches = num_prompts // (self.args.generation_batch_size // self.num_generations)
+        micro_steps = batches * self.num_iterations * self.args.steps_per_generation
+        return max(1, -(-micro_steps // self.args.gradient_accumulation_steps))
+
+    def prompts_between(self, start_step: int, end_step: int) -> list[int]:
+        """Dataset indices of the prompts whose rollouts are trained on in steps `start_step` + 1 to `end_step`.
+
+        In the order in which they come, each once. This is the window a replay crosses, hence what a guide is asked.
+        """
+        sampler = self._get_train_sampler()
+        per_epoch = self.steps_per_epoch(len(self.train_dataset))
+        micro_per_batch = self.num_iterations * self.args.steps_per_generation
+        indices: dict[int, None] = {}
+        for epoch in range(start_step // per_epoch, -(-end_step // per_epoch)):
+            first = max(0, start_step - epoch * per_epoch) * self.args.gradient_accumulation_steps
+            last = min(per_epoch, end_step - epoch * per_epoch) * self.args.gradient_accumulation_steps
+            batches = sampler.prompts(epoch)[first // micro_per_batch : -(-last // micro_per_batch)]
+            indices.update(dict.fromkeys(index for batch in batches for index in batch))
+        return list(indices)

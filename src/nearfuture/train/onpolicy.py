@@ -1,0 +1,98 @@
+"""What the policy itself does: reward, pass rate and entropy without the guided slots.
+
+TRL's `reward`, `entropy` and `clip_ratio` describe the mixed group once a slot is replaced; a plateau read off them would
+be a plateau of the guide. These metrics are taken before, or with the guided rows masked.
+
+Letters: P prompts, G generations per prompt, B local rows, N global rows, F reward functions, T tokens.
+
+Not here: the meaning of every name (docs/metrics.md).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from nearfuture.train.seams import Generated
+    from nearfuture.train.trainer import NPOTrainer
+
+
+class OnPolicyMetrics:
+    """Collects on-policy metrics into TRL's own `_metrics`, so that every logger sees them."""
+
+    def __init__(self, trainer: NPOTrainer) -> None:
+        self.trainer = trainer
+        self._num_tokens = {"rollout_tokens": 0, "trained_tokens": 0}
+
+    def observe(
+        self,
+        batch: Generated,
+        rewards_N_F: Tensor,
+        correct_P_G: Tensor,
+        pass_rate_P: Tensor,
+        has_guidance_P: Tensor,
+        inject_P: Tensor,
+    ) -> None:
+        """Record one generated batch, before any slot is replaced. All arguments but `batch` are global."""
+        trainer = self.trainer
+        self._num_tokens["rollout_tokens"] += sum(map(len, batch.completion_ids))
+        weights = trainer.reward_weights.to(rewards_N_F.device)
+        judged = ~torch.isnan(rewards_N_F).all(1)
+        reward = (rewards_N_F * weights).nansum(1)[judged].mean()
+        is_gated_P = pass_rate_P <= trainer.args.max_pass_rate
+        num_judged = (~torch.isnan(pass_rate_P)).sum().clamp(min=1)
+        values = {
+            "npo/reward": reward,
+            "npo/pass_rate": torch.nanmean(pass_rate_P),
+            "npo/all_wrong_frac": (pass_rate_P == 0).sum() / num_judged,
+            "npo/all_right_frac": (pass_rate_P == 1).sum() / num_judged,
+            "npo/gated_frac": is_gated_P.float().mean(),
+            "npo/guidance_frac": has_guidance_P.float().mean(),
+            "npo/guided_frac": inject_P.float().mean(),
+            "npo/unjudged_frac": torch.isnan(pass_rate_P).float().mean(),
+            "mix_policy/acc_threshold": trainer.args.max_pass_rate,
+            "mix_policy/online_groups_evaluated": len(pass_rate_P),
+            "mix_policy/offline_candidates": has_guidance_P.sum(),
+            "mix_policy/offline_triggered_groups": is_gated_P.sum(),
+            "mix_policy/offline_replaced_groups": inject_P.sum(),
+        }
+        for name, value in values.items():
+            trainer._metrics["train"][name].append(float(value))
+
+    def observe_loss(self, inputs: dict[str, Any], logps_B_T: Tensor, entropies_B_T: Tensor) -> None:
+        """Record a micro-batch, after TRL has logged its own entropy.
+
+        With guided rows in it: entropy without them, and how far the policy is from the guide on their tokens. With
+        d = log pi(token) - log guide(token): the largest ratio exp(d), k3 = mean(exp(d) - 1 - d) >= 0, which estimates
+        KL(guide || policy), and the effective sample size (sum w)^2 / (n sum w^2) of w = exp(d), as a share.
+        """
+        metrics, accelerator = self.trainer._metrics["train"], self.trainer.accelerator
+        mask = inputs["completion_mask"].bool()
+        self._num_tokens["trained_tokens"] += int(mask.sum())
+        if "is_guided" not in inputs:
+            metrics["npo/entropy"].append(metrics["entropy"][-1])
+            return
+        is_guided = inputs["is_guided"][:, None]
+        own, guided = mask & ~is_guided, mask & is_guided
+        d = (logps_B_T - inputs["behavior_logps"]).float()[guided]
+        w = d.exp()
+        sums = [entropies_B_T[own].sum(), own.sum(), w.sum(), (w * w).sum(), (w - 1 - d).sum(), guided.sum()]
+        largest = w.max() if w.numel() else w.new_zeros(())
+        reduced = accelerator.reduce(torch.stack([value.float() for value in sums]), reduction="sum")
+        entropy, num_own, w1, w2, k3, n = reduced.tolist()
+        metrics["npo/entropy"].append(entropy / max(num_own, 1))
+        if n:
+            metrics["npo/guide/ratio_max"].append(accelerator.gather(largest).max().item())
+            metrics["npo/guide/kl_k3"].append(k3 / n)
+            metrics["npo/guide/ess_frac"].append(w1 * w1 / (n * w2))
+
+    def take_token_counts(self) -> dict[str, int]:
+        """Tokens generated and trained on since the last call, over all processes."""
+        local = torch.tensor(list(self._num_tokens.values()), device=self.trainer.accelerator.device)
+        totals = self.trainer.accelerator.reduce(local, reduction="sum").tolist()
+        names = list(self._num_tokens)
+        self._num_tokens = dict.fromkeys(names, 0)
+        return dict(zip(names, totals, strict=True))

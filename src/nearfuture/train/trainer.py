@@ -1,0 +1,185 @@
+"""`NPOTrainer`: GRPO in which the last slot of a struggling group is a trajectory of the policy's near future.
+
+See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.1. The twenty lines that are new stand in
+`NPOTrainer._generate`; everything after them (old log-probs, advantages of the mixed group, loss, optimizer) is TRL's.
+
+Deviations: advantages, clipping and normalisation are TRL's (ddof 1, epsilon 1e-4, `loss_type="dapo"`), see docs/methods.
+
+Letters: P prompts, G generations per prompt, B local rows, N = P * G global rows, F reward functions, T tokens.
+
+Not here: resume (`nearfuture.train.exact`), where guidance comes from (`nearfuture.guidance`), which rows of a batch are
+whose and how a row is replaced (`nearfuture.train.groups`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+from torch import Tensor
+
+from nearfuture.algo.gate import pass_rate, select_guided
+from nearfuture.guidance.cache import GuidanceCache
+from nearfuture.guidance.sources import Source, WindowedCache
+from nearfuture.tasks.identity import with_prompt_ids
+from nearfuture.train import groups, seams
+from nearfuture.train.config import NPOConfig, Weighting
+from nearfuture.train.exact import ExactResume
+from nearfuture.train.onpolicy import OnPolicyMetrics
+from nearfuture.types import Guidance, UserError
+
+seams.check()
+
+
+class NPOTrainer(ExactResume):
+    """`GRPOTrainer` with a source of guidance. Without one, or with the gate closed, it is `GRPOTrainer` bit for bit.
+
+    Args:
+        guidance: a `GuidanceCache`, or any `Source`; None is plain GRPO. A cache is checked against the tokenizer, the
+            sampling settings and the prompts, and verified again with the reward function that carries the verdict.
+        on_group: called with `groups.Example` for each group whose last slot was replaced (one process at least).
+        args, kwargs: as in `GRPOTrainer`; `args` is an `NPOConfig`.
+
+    Raises:
+        UserError: the cache does not fit (what was seen, the rule, the remedy), or a setting excludes guidance.
+
+    Example:
+        trainer = NPOTrainer(model, reward_funcs=correct, args=NPOConfig("out"), train_dataset=data,
+                             guidance=GuidanceCache.open("guidance"))
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        guidance: GuidanceCache | Source | None = None,
+        on_group: Callable[[groups.Example], None] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.on_group = on_group
+        self.onpolicy = OnPolicyMetrics(self)
+        self._inputs: list[dict[str, Any]] | None = None
+        self._rewards_N_F: Tensor | None = None
+        self._guidance_B: list[Guidance | None] = []
+        self._loss_inputs: dict[str, Any] | None = None
+        self._forward: tuple[Tensor, Tensor] | None = None
+        self.set_guidance(guidance)
+
+    def set_guidance(self, guidance: GuidanceCache | Source | None) -> None:
+        """Use another source from the next generated batch on (None: plain GRPO)."""
+        self._verdict_column()
+        if guidance is not None:
+            groups.refuse_unsupported(self)
+            self.train_dataset = with_prompt_ids(self.train_dataset)
+        if isinstance(guidance, GuidanceCache):
+            guidance = WindowedCache(guidance)
+        if isinstance(guidance, WindowedCache):
+            groups.check_cache(self, guidance.cache)
+        self.guidance: Source | None = guidance
+
+    def _verdict_column(self) -> int:
+        """Index of the reward function that carries the verdict.
+
+        Raises:
+            UserError: there is none of that name.
+        """
+        name = self.args.verdict_reward
+        if name is None:
+            return 0
+        if name not in self.reward_func_names:
+            raise UserError(
+                f"verdict_reward={name!r} is none of the reward functions {self.reward_func_names}. Name one of them."
+            )
+        return self.reward_func_names.index(name)
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        self._inputs, self._guidance_B = inputs, []
+        output = super()._generate_and_score_completions(inputs)
+        self._inputs = None
+        if self._guidance_B:
+            groups.attach(output, self._guidance_B, importance=self.args.weighting == Weighting.IMPORTANCE)
+        return output
+
+    def _generate(self, prompts: list[Any]) -> tuple[Any, ...]:
+        """Generate on-policy, judge, gate, and put guidance into the last slot of the selected groups."""
+        batch = seams.Generated(*super()._generate(prompts))
+        if self._inputs is None or not self.model.training:
+            return tuple(batch)
+
+        # 1. Verdicts on all rollouts, on every process: the pass rate never counts the guide.
+        rewards_N_F = super()._calculate_rewards(self._inputs, prompts, batch.completions, batch.completion_ids)
+        verdicts_P_G = rewards_N_F[:, self._verdict_column()].view(-1, self.num_generations)
+        is_judged_P_G = ~torch.isnan(verdicts_P_G)
+        correct_P_G = verdicts_P_G >= self.args.correct_threshold
+        pass_rate_P = pass_rate(correct_P_G, is_judged_P_G)
+
+        # 2. The gate: the same decision on every process.
+        guidance_B, has_guidance_P = self._lookup()
+        inject_P = select_guided(pass_rate_P, has_guidance_P.to(pass_rate_P.device), max_pass_rate=self.args.max_pass_rate)
+        self.onpolicy.observe(batch, rewards_N_F, correct_P_G, pass_rate_P, has_guidance_P, inject_P)
+
+        # 3. The last slot of the selected groups becomes the guidance; TRL does the rest.
+        if inject_P.any():
+            is_guided_B = groups.local_rows(self, groups.last_slot_mask(inject_P, self.num_generations))
+            self._guidance_B = [g if guided else None for g, guided in zip(guidance_B, is_guided_B, strict=True)]
+            groups.show_examples(self, batch, verdicts_P_G, pass_rate_P, self._guidance_B)
+            groups.inject(self, batch, self._guidance_B)
+            rewards_N_F = groups.reward_guided_rows(self, prompts, batch, rewards_N_F, inject_P)
+        self._rewards_N_F = rewards_N_F
+        return tuple(batch)
+
+    def _lookup(self) -> tuple[list[Guidance | None], Tensor]:
+        """Look up guidance for the last slots this process owns; learn from all which prompts have any.
+
+        A look-up that fails on one process fails on all of them, so that none is left waiting.
+        """
+        found_B: list[Guidance | None] = [None] * len(self._inputs)
+        if self.guidance is None:
+            return found_B, torch.zeros(groups.num_prompts(self, len(found_B)), dtype=torch.bool)
+        error = None
+        for i in groups.local_last_slots(self, len(found_B)):
+            try:
+                found_B[i] = self.guidance.lookup(self._inputs[i]["prompt_id"], self.state.global_step)
+            except UserError as exception:
+                error = str(exception)
+        reports = gather_object([(found is not None, error) for found in found_B])
+        errors = [message for _, message in reports if message is not None]
+        if errors:
+            raise UserError(errors[0])
+        last_slots = [has_guidance for has_guidance, _ in reports][self.num_generations - 1 :: self.num_generations]
+        return found_B, torch.tensor(last_slots, dtype=torch.bool)
+
+    def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> Tensor:
+        """Hand back the rewards that `_generate` already has: nothing is verified twice."""
+        if self._rewards_N_F is None:
+            return super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        rewards_N_F, self._rewards_N_F = self._rewards_N_F, None
+        return rewards_N_F
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
+        # A copy: the forward pass puts the denominator of the guided rows' ratio into it.
+        self._loss_inputs = dict(inputs)
+        try:
+            loss = super()._compute_loss(model, self._loss_inputs)
+            if self.model.training:
+                self.onpolicy.observe_loss(self._loss_inputs, *self._forward)
+            return loss
+        finally:
+            self._loss_inputs = self._forward = None
+
+    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        output = super()._get_per_token_logps_and_entropies(*args, **kwargs)
+        inputs = self._loss_inputs
+        if inputs is not None:
+            self._forward = logps_B_T, _ = output[0].detach(), output[1].detach()
+            needs_behavior = "is_guided" in inputs and "old_per_token_logps" not in inputs
+            if needs_behavior and self.args.weighting == Weighting.IMPORTANCE:
+                inputs["old_per_token_logps"] = groups.with_behavior(logps_B_T, inputs)
+        return output
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if self.model.training:
+            logs |= self.onpolicy.take_token_counts()
+        super().log(logs, start_time)
