@@ -1,0 +1,11 @@
+"""Guidance: verified trajectories of a later policy, collected once and looked up by prompt.
+
+Not here: whether guidance is used (`nearfuture.algo`), and how the guide is loaded and sampled (`nearfuture.train`).
+"""
+
+from nearfuture.guidance.cache import GuidanceCache
+from nearfuture.guidance.collect import collect_guidance
+from nearfuture.guidance.engine import Engine
+from nearfuture.guidance.sources import Source, WindowedCache
+
+__all__ = ["Engine", "GuidanceCache", "Source", "WindowedCache", "collect_guidance"]

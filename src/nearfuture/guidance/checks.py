@@ -1,0 +1,184 @@
+"""The rules a run imposes on a guidance cache, as functions that say what is wrong.
+
+Not here: whether the bytes are those that were written (`table`, `GuidanceCache.check_integrity`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from nearfuture.guidance.header import CacheHeader, CollectionCounts
+from nearfuture.types import Guidance, NoSignalError, Sampling, UserError, Verdict
+
+NUM_NAMED = 3
+"""How many prompts an error names before it stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a cache holds for the prompts of a run.
+
+    Attributes:
+        num_prompts: prompts of the run.
+        num_covered: those with guidance.
+        num_foreign: entries for prompts that are not in the data; they are never looked up.
+        sampling_differences: setting -> (collected with, this run), where they differ.
+    """
+
+    num_prompts: int
+    num_covered: int
+    num_foreign: int
+    sampling_differences: dict[str, tuple[Any, Any]]
+
+
+def defect(guidance: Guidance, *, eos_token_ids: Collection[int], max_completion_length: int) -> str | None:
+    """Say why an entry must not be trained on, or None.
+
+    One stop rule for rollouts and guidance: a completion ends at its first stop token, which is part of it.
+    """
+    ids, length = guidance.completion_ids, len(guidance.completion_ids)
+    with np.errstate(over="ignore"):
+        is_finite_T = np.isfinite(np.asarray(guidance.behavior_logps, dtype=np.float32))
+    reasons = {
+        f"its verdict is {guidance.verdict.value}, not correct": guidance.verdict is not Verdict.CORRECT,
+        "it is truncated: no stop token at its end": not ids or ids[-1] not in eos_token_ids,
+        "it goes on after a stop token": any(token in eos_token_ids for token in ids[:-1]),
+        "it has a negative token id": any(token < 0 for token in ids),
+        f"{length} tokens, max_completion_length={max_completion_length}": length > max_completion_length,
+        f"{length} tokens but {len(is_finite_T)} log-probs": length != len(is_finite_T),
+        "a log-prob is not finite": not bool(is_finite_T.all()),
+        "it has no prompt hash": not guidance.prompt_hash,
+    }
+    return next((reason for reason, is_wrong in reasons.items() if is_wrong), None)
+
+
+def check_entries(entries: Iterable[Guidance], *, eos_token_ids: Collection[int], max_completion_length: int) -> None:
+    """Refuse entries with a defect.
+
+    Raises:
+        UserError: how many of how many, and the first ones with the reason.
+    """
+    stops = frozenset(eos_token_ids)
+    reasons = {
+        entry.prompt_id: defect(entry, eos_token_ids=stops, max_completion_length=max_completion_length)
+        for entry in entries
+    }
+    bad = {prompt_id: reason for prompt_id, reason in reasons.items() if reason}
+    if bad:
+        raise UserError(
+            f"{len(bad)} of {len(reasons)} guidance entries cannot be trained on: {_first(bad)}. "
+            "A trajectory must be verified, end with a stop token, fit into max_completion_length and have one finite "
+            "log-prob a token; collect again with the settings of this run."
+        )
+
+
+def check_header(header: CacheHeader, *, tokenizer_hash: str, verifier_version: str | None) -> None:
+    """Refuse a cache that is empty, speaks other token ids, or was verified by another verifier.
+
+    Raises:
+        NoSignalError: the guide solved nothing.
+        UserError: the tokenizer or the verifier differs.
+    """
+    if header.num_entries == 0:
+        raise nothing_solved(header.counts)
+    if header.tokenizer_hash != tokenizer_hash:
+        raise UserError(
+            f"guidance was collected with tokenizer {_short(header.tokenizer_hash)}, the policy uses "
+            f"{_short(tokenizer_hash)}. Token ids would not mean the same text; collect again."
+        )
+    if verifier_version is not None and header.verifier_version != verifier_version:
+        raise UserError(
+            f"guidance was verified with verifier version {header.verifier_version}, this run uses {verifier_version}. "
+            "What was correct then may be wrong now; verify the entries again, or collect again."
+        )
+
+
+def check_temperature(header: CacheHeader, sampling: Sampling) -> None:
+    """Refuse behaviour log-probs of another temperature.
+
+    Raises:
+        UserError: the temperatures differ.
+    """
+    if header.sampling.temperature != sampling.temperature:
+        raise UserError(
+            f"guidance was sampled at temperature {header.sampling.temperature}, this run samples at "
+            f"{sampling.temperature}. Its behaviour log-probs are not those of this run's sampling, so importance "
+            "weights would be wrong; collect again at this temperature, or train without importance weights."
+        )
+
+
+def check_prompts(hashes: Mapping[str, str], prompts: Mapping[str, str]) -> None:
+    """Refuse a cache of other prompts: `hashes` are its prompt hashes by id, `prompts` those of the data.
+
+    Raises:
+        UserError: no id is in the data, or an id is there with another prompt.
+    """
+    known = [prompt_id for prompt_id in hashes if prompt_id in prompts]
+    if not known:
+        raise UserError(
+            f"none of the {len(hashes)} prompts in the cache ({_first(hashes, values=False)}) is among the "
+            f"{len(prompts)} prompts of the data ({_first(prompts, values=False)}). "
+            "Point to the data the guidance was collected on, or collect again."
+        )
+    wrong = {
+        prompt_id: f"{_short(hashes[prompt_id])} in the cache, {_short(prompts[prompt_id])} in the data"
+        for prompt_id in known
+        if hashes[prompt_id] != prompts[prompt_id] or not hashes[prompt_id]
+    }
+    if wrong:
+        raise UserError(
+            f"{len(wrong)} of {len(known)} prompts are not the ones guidance was collected for: their hash differs: "
+            f"{_first(wrong)}. The prompts or the ids changed since; collect again."
+        )
+
+
+def coverage(header: CacheHeader, sampling: Sampling, ids: Iterable[str], prompts: Collection[str]) -> Coverage:
+    """Count what the cache holds for the prompts of a run."""
+    is_known = [prompt_id in prompts for prompt_id in ids]
+    then, now = asdict(header.sampling), asdict(sampling)
+    differences = {name: (then[name], now[name]) for name in then if then[name] != now[name]}
+    return Coverage(len(prompts), sum(is_known), len(is_known) - sum(is_known), differences)
+
+
+def check_verdicts(verdicts: Mapping[str, Verdict]) -> None:
+    """Refuse entries that a second verification does not confirm, time-outs included.
+
+    Raises:
+        UserError: how many of how many, and the first ones with their verdict.
+    """
+    bad = {prompt_id: verdict.value for prompt_id, verdict in verdicts.items() if verdict is not Verdict.CORRECT}
+    if bad:
+        raise UserError(
+            f"{len(bad)} of {len(verdicts)} guidance entries were correct when collected and are not now: "
+            f"{_first(bad)}. Training would reward them; use the verifier and the gold answers of the collection, "
+            "or collect again."
+        )
+
+
+def nothing_solved(counts: CollectionCounts) -> NoSignalError:
+    """Return the error for a guide that solved nothing; the remedy doubles the samples a prompt."""
+    samples_each = max(1, -(-counts.num_samples // max(1, counts.num_prompts)))
+    num_cut = counts.num_dropped_no_eos + counts.num_dropped_too_long
+    why = {
+        f"{num_cut} of {counts.num_samples} samples did not end within max_completion_length": num_cut,
+        f"{counts.num_unjudged} of {counts.num_samples} could not be judged": counts.num_unjudged,
+    }
+    reasons = "; ".join(reason for reason, number in why.items() if number)
+    return NoSignalError(
+        f"The guide solved none of {counts.num_prompts} prompts, so there is nothing to inject. "
+        f"Collect with more samples (guide_num_samples={2 * samples_each}) or a later guide."
+        + (f" ({reasons}.)" if reasons else "")
+    )
+
+
+def _first(items: Mapping[str, Any], *, values: bool = True) -> str:
+    named = [f"{key!r} ({items[key]})" if values else repr(key) for key in list(items)[:NUM_NAMED]]
+    return ", ".join(named) + (", ..." if len(items) > NUM_NAMED else "")
+
+
+def _short(digest: str) -> str:
+    return f"{digest[:8]}..." if len(digest) > 8 else digest or "(none)"

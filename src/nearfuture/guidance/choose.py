@@ -1,0 +1,66 @@
+"""Which of the correct samples of a prompt becomes its guidance: `uniform` (default) or `closest`.
+
+Not here: whether a sample is correct (`collect`).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from nearfuture.guidance.engine import Row
+from nearfuture.guidance.prompts import Prompt
+
+logger = logging.getLogger(__name__)
+
+Score = Callable[[Sequence[Row], Sequence[list[int]]], list[list[float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One usable correct sample of a prompt (`number`: the prompt's place among all)."""
+
+    number: int
+    prompt: Prompt
+    completion_ids: list[int]
+
+
+def choose_uniform(candidates: Sequence[Candidate], seed: int) -> Candidate:
+    """Choose uniformly; a function of the seed and the prompt, so that a resumed collection chooses the same."""
+    return random.Random(f"{seed}/{candidates[0].prompt.prompt_id}").choice(candidates)
+
+
+def choose_closest(candidates: Sequence[Candidate], logps: Sequence[list[float]]) -> Candidate | None:
+    """Choose the highest mean token log-prob under the learner; the earlier one of equals.
+
+        argmax_i 1/|o_i| sum_k log pi_learner(o_ik | x, o_i<k)
+
+    A candidate whose score is not finite is not chosen; None where none is finite.
+    """
+    means = [sum(token_logps) / len(token_logps) for token_logps in logps]
+    finite = [number for number, mean in enumerate(means) if math.isfinite(mean)]
+    if len(finite) < len(means):
+        prompt_id, num_bad = candidates[0].prompt.prompt_id, len(means) - len(finite)
+        logger.warning("%d of %d candidates of prompt %r have no finite score.", num_bad, len(means), prompt_id)
+    return candidates[max(finite, key=lambda number: means[number])] if finite else None
+
+
+def score_in_batches(score: Score, candidates: Sequence[Candidate], batch_size: int) -> list[list[float]]:
+    """Score candidates in batches of similar length, long ones first; the results are in the order of the input."""
+    lengths = [candidate.prompt.length + len(candidate.completion_ids) for candidate in candidates]
+    order = sorted(range(len(candidates)), key=lambda number: -lengths[number])
+    logps: list[list[float]] = [[] for _ in candidates]
+    for start in range(0, len(order), batch_size):
+        numbers = order[start : start + batch_size]
+        chunk = [candidates[number] for number in numbers]
+        results = score(
+            [candidate.prompt.row for candidate in chunk], [candidate.completion_ids for candidate in chunk]
+        )
+        for number, result in zip(numbers, results, strict=True):
+            num_tokens = len(candidates[number].completion_ids)
+            assert len(result) == num_tokens, f"{len(result)} log-probs for {num_tokens} tokens"
+            logps[number] = [float(value) for value in result]
+    return logps

@@ -1,0 +1,264 @@
+"""Collect guidance: sample a guide on a set of prompts, verify, and keep one correct trajectory a prompt.
+
+    cache = collect_guidance(engine, rows, verify, "runs/a/guidance", guide=PolicyRef(0, 120, "checkpoints/120"))
+
+See "Near-Future Policy Optimization", section 3.1. Departures from what is known of the paper: none says how many
+samples are drawn (`num_samples=8`) or which correct one is kept (`select="uniform"`); see docs.
+
+Not here: sampling and judging (`sampler`), the order of the draws (`draws`), the choice (`choose`), the file (`cache`),
+what survives a kill (`journal`).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from nearfuture.guidance import files
+from nearfuture.guidance.cache import GuidanceCache
+from nearfuture.guidance.checks import nothing_solved
+from nearfuture.guidance.choose import Candidate, Score, choose_closest, choose_uniform, score_in_batches
+from nearfuture.guidance.draws import BatchResult, Draws, batch_seed
+from nearfuture.guidance.engine import Engine, Row
+from nearfuture.guidance.header import FORMAT_VERSION, CacheHeader, CollectionCounts, digest
+from nearfuture.guidance.journal import Journal, discard
+from nearfuture.guidance.prompts import Prompt, digest_prompts, unique_prompts
+from nearfuture.guidance.sampler import Sampler, Verify
+from nearfuture.guidance.table import Entry
+from nearfuture.types import Guidance, NoSignalError, PolicyRef, UserError, Verdict
+
+logger = logging.getLogger(__name__)
+
+Scored = list[tuple[Candidate, list[float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a collection was asked to do; with the engine and the prompts, it determines the result."""
+
+    guide: PolicyRef
+    num_samples: int
+    select: Literal["uniform", "closest"]
+    batch_size: int
+    seed: int
+    verifier_version: str
+    learner: PolicyRef | None
+
+    def __post_init__(self) -> None:
+        for name in ("num_samples", "batch_size"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name}={getattr(self, name)}, at least 1 is needed to draw anything.")
+        if self.select not in ("uniform", "closest"):
+            raise UserError(f"select={self.select!r} is not a way to choose. Use 'uniform' or 'closest'.")
+
+
+def collect_guidance(
+    engine: Engine,
+    rows: Sequence[Row],
+    verify: Verify,
+    folder: Path | str,
+    *,
+    guide: PolicyRef,
+    num_samples: int = 8,
+    select: Literal["uniform", "closest"] = "uniform",
+    batch_size: int = 256,
+    seed: int = 0,
+    learner_score: Score | None = None,
+    learner: PolicyRef | None = None,
+    verifier_version: str = "1",
+    progress: Callable[[CollectionCounts], None] | None = None,
+) -> GuidanceCache:
+    """Sample the guide until every prompt is solved or has had `num_samples` tries, and write the cache.
+
+    With `select="uniform"` a prompt is not sampled again once it is solved. Nothing is lost by that [derived]: samples
+    are i.i.d., so given which of them are correct, each correct one has the law pi_guide(o | x, correct), and so has
+    any one picked by a rule that looks at the verdicts only: the first, or a uniformly chosen one of all. But
+    `num_correct / num_samples` is then no unbiased pass rate. With `select="closest"` all samples are drawn.
+
+    A sample without a stop token, or longer than `engine.sampling.max_completion_length`, is dropped whether correct
+    or not. A collection that was killed goes on after its last finished batch, and ends as if it had not been; a
+    complete cache of the same settings is opened as it is. In a run of several processes all of them call this.
+
+    Args:
+        engine: the guide.
+        rows: prompts with a `prompt_id`; an id that comes again is collected once.
+        verify: judges (completion text, row); called on the main process only.
+        folder: where the cache is to lie; `<folder>.partial` holds the unfinished work.
+        guide: which policy the engine holds, for the record.
+        num_samples: the most samples a prompt gets.
+        select: which correct sample is kept: "uniform", or the "closest" one to the learner.
+        batch_size: samples a call of the engine.
+        seed: determines, with everything else, the result.
+        learner_score: scores (rows, completion ids) under the learner; needed by "closest".
+        learner: which policy `learner_score` holds, so that another one is not taken for the same collection.
+        verifier_version: of `verify`, for the record.
+        progress: called after each batch with the counts so far, on the main process.
+
+    Returns:
+        The opened cache.
+
+    Raises:
+        NoSignalError: no rows, or the guide solved none of them; no cache is kept.
+        UserError: settings that cannot be used, or a folder that holds something else.
+    """
+    settings = Settings(guide, num_samples, select, batch_size, seed, verifier_version, learner)
+    if select == "closest" and learner_score is None:
+        raise UserError("select='closest' needs learner_score, the learner's log-probs. Pass it, or use 'uniform'.")
+    home = Path(folder).absolute()
+    files.check_replaceable(home)
+    prompts = unique_prompts(engine, rows)
+    described = _describe(engine, prompts, settings)
+    if not engine.broadcast(engine.is_main and _is_collected(home, described)):
+        collection = _Collection(engine, prompts, settings, verify, learner_score)
+        collection.run(home, described, progress)
+    return GuidanceCache.open(home)
+
+
+class _Collection:
+    """One collection at work: draw, choose, score, write."""
+
+    def __init__(
+        self, engine: Engine, prompts: list[Prompt], settings: Settings, verify: Verify, learner_score: Score | None
+    ) -> None:
+        self.engine = engine
+        self.prompts = prompts
+        self.settings = settings
+        self.sampler = Sampler(engine, verify)
+        self.learner_score = learner_score
+        stops_at_first = settings.select == "uniform"
+        self.draws = Draws(len(prompts), settings.num_samples, settings.batch_size, stops_at_first)
+
+    def run(
+        self, home: Path, described: Mapping[str, Any], progress: Callable[[CollectionCounts], None] | None
+    ) -> None:
+        """Draw what the journal does not hold yet, and write the cache."""
+        journal = Journal(files.partial(home), described) if self.engine.is_main else None
+        for result in self.engine.broadcast([BatchResult(**fields) for fields in journal.records] if journal else []):
+            self.draws.observe(result)
+        while numbers := self.draws.next_batch():
+            index = self.draws.num_batches
+            rows = [self.prompts[number].row for number in numbers]
+            result = self.sampler.draw(rows, numbers, index=index, seed=batch_seed(self.settings.seed, index))
+            if journal:
+                journal.append(asdict(result))
+            self.draws.observe(result)
+            if progress and self.engine.is_main:
+                progress(self.draws.counts())
+        try:
+            self._write(home, digest(described))
+        except NoSignalError:
+            if journal:
+                discard(files.partial(home))
+            raise
+        if journal:
+            discard(files.partial(home))
+        self.engine.broadcast(None)  # the others open the cache only now
+
+    def _write(self, home: Path, fingerprint: str) -> None:
+        """Choose one trajectory a prompt, score it under the guide, and write the cache."""
+        started = time.monotonic()
+        chosen = self._choose()
+        logps = self._score(self.engine.score, chosen)
+        kept = [pair for pair in zip(chosen, logps, strict=True) if all(map(math.isfinite, pair[1]))]
+        counts = self.draws.counts()
+        _check_kept(len(kept), counts)
+        if self.engine.is_main:
+            seconds = counts.seconds + time.monotonic() - started
+            num_dropped = counts.num_solved - len(kept)
+            counts = replace(counts, num_solved=len(kept), num_dropped_logps=num_dropped, seconds=seconds)
+            GuidanceCache.write(home, self._header(counts, fingerprint), self._entries(kept)).close()
+
+    def _choose(self) -> list[Candidate]:
+        """Choose among the correct samples of every solved prompt."""
+        solved = [
+            [Candidate(number, self.prompts[number], completion_ids) for completion_ids in completions]
+            for number, completions in enumerate(self.draws.candidates)
+            if completions
+        ]
+        if self.learner_score is None or self.settings.select == "uniform":
+            return [choose_uniform(candidates, self.settings.seed) for candidates in solved]
+        flat = [candidate for candidates in solved for candidate in candidates]
+        logps = iter(self._score(self.learner_score, flat))
+        chosen = [choose_closest(candidates, [next(logps) for _ in candidates]) for candidates in solved]
+        return [candidate for candidate in chosen if candidate is not None]
+
+    def _score(self, score: Score, candidates: list[Candidate]) -> list[list[float]]:
+        return self.engine.broadcast(score_in_batches(score, candidates, self.settings.batch_size))
+
+    def _entries(self, kept: Scored) -> Iterator[Entry]:
+        """Make the rows of the cache."""
+        for candidate, logps in kept:
+            prompt, ids = candidate.prompt, candidate.completion_ids
+            guidance = Guidance(
+                prompt_id=prompt.prompt_id,
+                prompt_hash=prompt.prompt_hash,
+                completion_ids=tuple(ids),
+                behavior_logps=tuple(logps),
+                guide_segment=self.settings.guide.segment,
+                guide_step=self.settings.guide.step,
+                verdict=Verdict.CORRECT,
+                num_samples=self.draws.num_drawn[candidate.number],
+                num_correct=len(self.draws.candidates[candidate.number]),
+            )
+            yield guidance, self.engine.decode([prompt.row], [ids])[0]
+
+    def _header(self, counts: CollectionCounts, fingerprint: str) -> CacheHeader:
+        return CacheHeader(
+            tokenizer_hash=self.engine.tokenizer_hash,
+            eos_token_ids=self.engine.eos_token_ids,
+            verifier_version=self.settings.verifier_version,
+            sampling=self.engine.sampling,
+            guide=self.settings.guide,
+            counts=counts,
+            fingerprint=fingerprint,
+        )
+
+
+def _describe(engine: Engine, prompts: list[Prompt], settings: Settings) -> dict[str, Any]:
+    """Return everything that determines the result, as plain JSON: the same description, the same cache."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "rows": digest_prompts(prompts),
+        "num_prompts": len(prompts),
+        "tokenizer_hash": engine.tokenizer_hash,
+        "eos_token_ids": list(engine.eos_token_ids),
+        "sampling": asdict(engine.sampling),
+        **asdict(settings),
+    }
+
+
+def _is_collected(home: Path, described: Mapping[str, Any]) -> bool:
+    """Say whether the complete and undamaged cache of this very collection lies there already."""
+    if not files.settled(home).exists():
+        return False
+    try:
+        cache = GuidanceCache.open(home)
+        cache.check_integrity()
+    except UserError as error:
+        logger.warning("Collecting guidance again: %s", error)
+        return False
+    if cache.header.fingerprint != digest(described):
+        logger.warning("%s holds the guidance of another collection; it is replaced when this one is complete.", home)
+        return False
+    logger.info("%s holds this collection already; nothing is sampled.", home)
+    discard(files.partial(home))
+    return True
+
+
+def _check_kept(num_kept: int, counts: CollectionCounts) -> None:
+    """Refuse a collection without a trajectory, and say how many lost theirs."""
+    if not counts.num_solved:
+        raise nothing_solved(counts)
+    if not num_kept:
+        raise UserError(
+            f"none of the {counts.num_solved} chosen trajectories has finite log-probs, so the guide's weights or its "
+            "precision are broken. Check the checkpoint, score in float32, and collect again."
+        )
+    if num_kept < counts.num_solved:
+        num_dropped = counts.num_solved - num_kept
+        logger.warning("Dropped %d of %d trajectories: no finite log-probs.", num_dropped, counts.num_solved)

@@ -1,0 +1,121 @@
+"""Which prompts are sampled next, and what was found so far: the memory of a collection.
+
+A pure state machine: the next batch is a function of the results observed so far, so observing the journal again leads
+to the same place as having drawn.
+
+Not here: sampling and judging (`collect`), choosing among correct samples (`choose`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from dataclasses import dataclass, field
+
+from nearfuture.guidance.header import CollectionCounts
+from nearfuture.types import Verdict
+
+NO_EOS, TOO_LONG = "no_eos", "too_long"
+"""Outcomes of samples that are dropped unseen; those of the others are their verdicts."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What one batch of samples gave.
+
+    Attributes:
+        index: number of the batch, from 0.
+        prompts: number of the prompt, one a sample.
+        num_tokens: length, one a sample.
+        outcomes: `no_eos`, `too_long` or the verdict, one a sample.
+        correct: (number of the prompt, completion ids) of each sample that may be kept.
+        seconds: wall-clock time.
+    """
+
+    index: int
+    prompts: list[int]
+    num_tokens: list[int]
+    outcomes: list[str]
+    correct: list[tuple[int, list[int]]]
+    seconds: float
+
+
+@dataclass(slots=True)
+class Draws:
+    """The state of a collection over prompts 0..num_prompts-1, the longest first.
+
+    Attributes:
+        num_prompts: how many prompts are asked.
+        num_samples: the most samples a prompt gets.
+        batch_size: samples a batch.
+        stops_at_first: True where a solved prompt is not sampled again.
+        num_drawn: samples drawn so far, one count a prompt.
+        candidates: the correct samples so far, one list a prompt, in the order they were drawn.
+    """
+
+    num_prompts: int
+    num_samples: int
+    batch_size: int
+    stops_at_first: bool
+    num_batches: int = 0
+    num_drawn: list[int] = field(init=False)
+    candidates: list[list[list[int]]] = field(init=False)
+    _outcomes: dict[str, int] = field(default_factory=dict)
+    _num_tokens: int = 0
+    _seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.num_drawn = [0] * self.num_prompts
+        self.candidates = [[] for _ in range(self.num_prompts)]
+
+    def observe(self, result: BatchResult) -> None:
+        """Take in the result of the next batch."""
+        assert result.index == self.num_batches, f"batch {result.index} where {self.num_batches} was next"
+        self.num_batches += 1
+        for prompt, outcome in zip(result.prompts, result.outcomes, strict=True):
+            self.num_drawn[prompt] += 1
+            self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
+        for prompt, completion_ids in result.correct:
+            self.candidates[prompt].append(completion_ids)
+        self._num_tokens += sum(result.num_tokens)
+        self._seconds += result.seconds
+
+    def next_batch(self) -> list[int]:
+        """Return the prompts to sample next, one number a sample; empty when there is nothing left to draw.
+
+        Prompts with the fewest samples come first, so there is a second sample of one only after the first of all;
+        when fewer prompts than places are left, each gets several, so that the batch is full. Within a batch the long
+        prompts come first: neighbours have similar lengths and need little padding.
+        """
+        heap = [(drawn, prompt) for prompt, drawn in enumerate(self.num_drawn) if self._is_open(prompt)]
+        heapq.heapify(heap)
+        batch: list[int] = []
+        while heap and len(batch) < self.batch_size:
+            drawn, prompt = heapq.heappop(heap)
+            batch.append(prompt)
+            if drawn + 1 < self.num_samples:
+                heapq.heappush(heap, (drawn + 1, prompt))
+        return sorted(batch)
+
+    def counts(self) -> CollectionCounts:
+        """Return what was asked, drawn, dropped and spent so far."""
+        unjudged = [verdict.value for verdict in Verdict if not verdict.is_judged]
+        return CollectionCounts(
+            num_prompts=self.num_prompts,
+            num_solved=sum(map(bool, self.candidates)),
+            num_samples=sum(self.num_drawn),
+            num_dropped_no_eos=self._outcomes.get(NO_EOS, 0),
+            num_dropped_too_long=self._outcomes.get(TOO_LONG, 0),
+            num_unjudged=sum(self._outcomes.get(value, 0) for value in unjudged),
+            num_tokens=self._num_tokens,
+            seconds=self._seconds,
+        )
+
+    def _is_open(self, prompt: int) -> bool:
+        is_solved = self.stops_at_first and bool(self.candidates[prompt])
+        return not is_solved and self.num_drawn[prompt] < self.num_samples
+
+
+def batch_seed(seed: int, index: int) -> int:
+    """Return the seed of a batch: a function of the run's seed and the batch's number, in 31 bits."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{index}".encode()).digest()[:4], "big") >> 1

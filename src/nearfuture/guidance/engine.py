@@ -1,0 +1,61 @@
+"""What a collection asks of the guide: sample, score, decode, and agree between processes.
+
+Not here: the implementation over a trainer (`train`), the collection itself (`collect`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+from nearfuture.types import Sampling
+
+Row = dict[str, Any]
+T = TypeVar("T")
+
+
+class Engine(Protocol):
+    """A policy that samples and scores.
+
+    In a run of several processes every process makes the same calls with the same arguments and gets all results.
+    """
+
+    @property
+    def sampling(self) -> Sampling:
+        """The settings `generate` samples with."""
+        ...
+
+    @property
+    def tokenizer_hash(self) -> str:
+        """Names what the token ids mean."""
+        ...
+
+    @property
+    def eos_token_ids(self) -> tuple[int, ...]:
+        """The tokens that end a completion."""
+        ...
+
+    @property
+    def is_main(self) -> bool:
+        """True on the one process that writes files."""
+        ...
+
+    def generate(self, rows: Sequence[Row], seed: int) -> list[list[int]]:
+        """Sample one completion a row; a function of (weights, rows, seed). A completion that ended ends with EOS."""
+        ...
+
+    def score(self, rows: Sequence[Row], completion_ids: Sequence[list[int]]) -> list[list[float]]:
+        """Return the log-prob of every token at the sampling temperature (nats), from the training stack."""
+        ...
+
+    def decode(self, rows: Sequence[Row], completion_ids: Sequence[list[int]]) -> list[str]:
+        """Return the texts the verifier reads."""
+        ...
+
+    def prompt_length(self, row: Row) -> int:
+        """Return the length of a prompt in tokens."""
+        ...
+
+    def broadcast(self, value: T) -> T:
+        """Return the main process's value, on every process. All processes meet here."""
+        ...

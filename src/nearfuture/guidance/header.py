@@ -1,0 +1,127 @@
+"""The header of a guidance cache: what its token ids and log-probs mean, and how they were obtained.
+
+One readable `header.json` beside the table. It is written last, so a folder without it is not a cache, and it carries
+its own checksum, so an edited or damaged one is noticed.
+
+Not here: the table itself (`table`), the rules a run imposes on a cache (`checks`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from nearfuture.types import PolicyRef, Sampling, UserError
+
+FORMAT = "nearfuture-guidance"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionCounts:
+    """What a collection asked, drew, dropped and cost.
+
+    `num_solved` prompts have an entry. `num_dropped_*` count samples: without a stop token, longer than the limit, or
+    chosen but without finite log-probs. `num_unjudged` counts verdicts that are no judgement (time-outs, crashes,
+    unparsable gold answers). `num_tokens` is everything generated, `seconds` everything that took.
+    """
+
+    num_prompts: int
+    num_solved: int
+    num_samples: int
+    num_dropped_no_eos: int = 0
+    num_dropped_too_long: int = 0
+    num_dropped_logps: int = 0
+    num_unjudged: int = 0
+    num_tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CacheHeader:
+    """The meaning of a cache, and the size and checksum of its table.
+
+    `fingerprint` names the settings of the collection (empty for a cache from elsewhere). The last three fields
+    describe the table; `GuidanceCache.write` fills them in.
+    """
+
+    tokenizer_hash: str
+    eos_token_ids: tuple[int, ...]
+    verifier_version: str
+    sampling: Sampling
+    guide: PolicyRef
+    counts: CollectionCounts
+    fingerprint: str = ""
+    num_entries: int = 0
+    num_bytes: int = 0
+    sha256: str = ""
+
+
+def to_json(header: CacheHeader) -> str:
+    """Write the header as indented JSON, with its own checksum."""
+    fields = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(header)}
+    return json.dumps({**fields, "checksum": digest(fields)}, indent=2, ensure_ascii=False) + "\n"
+
+
+def from_json(text: str, where: str) -> CacheHeader:
+    """Read a header that `to_json` wrote.
+
+    Raises:
+        UserError: it is not a header, of another format version, or damaged.
+    """
+    fields = _read_object(text, where)
+    checksum = fields.pop("checksum", None)
+    if fields.pop("format", None) != FORMAT:
+        raise UserError(f"{where} is not the header of a guidance cache (format is not {FORMAT!r}).")
+    version = fields.pop("format_version", None)
+    if version != FORMAT_VERSION:
+        raise UserError(
+            f"{where} has format version {version!r}, this nearfuture reads version {FORMAT_VERSION}. "
+            "Use the nearfuture that wrote it, or collect again."
+        )
+    if checksum != digest({"format": FORMAT, "format_version": version, **fields}):
+        raise damaged(where, "its checksum does not match its content")
+    return _build(fields, where)
+
+
+def digest(value: Any) -> str:
+    """Hash a JSON value: sha256 of its canonical text. A number that JSON has no name for is refused."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def damaged(where: str, why: str) -> UserError:
+    """Return the error for bytes that are not those that were written."""
+    return UserError(f"{where} is damaged: {why}. Restore it from a copy, or collect again.")
+
+
+def _read_object(text: str, where: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(text, parse_constant=_refuse_constant)
+    except ValueError as error:
+        raise damaged(where, f"not JSON ({error})") from error
+    if not isinstance(fields, dict):
+        raise damaged(where, f"a JSON object was expected, found {type(fields).__name__}")
+    return fields
+
+
+def _build(fields: dict[str, Any], where: str) -> CacheHeader:
+    try:
+        header = CacheHeader(
+            **{
+                **fields,
+                "eos_token_ids": tuple(fields["eos_token_ids"]),
+                "sampling": Sampling(**fields["sampling"]),
+                "guide": PolicyRef(**fields["guide"]),
+                "counts": CollectionCounts(**fields["counts"]),
+            }
+        )
+    except (KeyError, TypeError) as error:
+        raise damaged(where, f"a field is missing or unknown ({error})") from error
+    return header
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")

@@ -1,0 +1,57 @@
+"""The prompts of a collection: each once, longest first, with a digest of all that is asked.
+
+Not here: what identifies a prompt (`nearfuture.tasks.identity`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nearfuture.guidance.engine import Engine, Row
+from nearfuture.guidance.header import digest
+from nearfuture.tasks.identity import prompt_hash
+from nearfuture.types import NoSignalError, UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One prompt to solve: `length` in tokens."""
+
+    prompt_id: str
+    prompt_hash: str
+    length: int
+    row: Row
+
+
+def unique_prompts(engine: Engine, rows: Sequence[Row]) -> list[Prompt]:
+    """Return the prompts once each, the longest first; the order of the rows does not matter.
+
+    Raises:
+        NoSignalError: there are no rows.
+        UserError: a row without an id, or one id for two prompts.
+    """
+    prompts: dict[str, Prompt] = {}
+    for number, row in enumerate(rows):
+        prompt_id, hashed = row.get("prompt_id"), prompt_hash(row)
+        if not prompt_id:
+            raise UserError(f"row {number} has no prompt_id, so its guidance could not be found again. Give it one.")
+        if prompt_id not in prompts:
+            prompts[prompt_id] = Prompt(prompt_id, hashed, engine.prompt_length(row), row)
+        elif prompts[prompt_id].prompt_hash != hashed:
+            raise UserError(f"prompt_id {prompt_id!r} names two different prompts (one is row {number}). Correct it.")
+    if not prompts:
+        raise NoSignalError("0 rows to collect guidance on; at least one prompt is needed. Check the data and filters.")
+    return sorted(prompts.values(), key=lambda prompt: (-prompt.length, prompt.prompt_id))
+
+
+def digest_prompts(prompts: Sequence[Prompt]) -> str:
+    """Hash the prompts in their order, with their lengths and with what the verifier may read."""
+    return digest([[prompt.prompt_id, prompt.prompt_hash, prompt.length, _others(prompt.row)] for prompt in prompts])
+
+
+def _others(row: Row) -> str:
+    """Return the columns beside the prompt as text (the gold answer): a corrected answer is another task."""
+    others = {name: value for name, value in row.items() if name not in ("prompt", "image", "images")}
+    return json.dumps(others, sort_keys=True, default=lambda value: type(value).__name__)

@@ -1,0 +1,62 @@
+"""Sample the guide and judge what it wrote, one batch at a time.
+
+Not here: which prompts are sampled (`draws`), what is kept of a batch (`collect`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from nearfuture.guidance.draws import NO_EOS, TOO_LONG, BatchResult
+from nearfuture.guidance.engine import Engine, Row
+from nearfuture.types import Verdict
+
+Verify = Callable[[str, Row], Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """A guide and its judge."""
+
+    engine: Engine
+    verify: Verify
+
+    def draw(self, rows: Sequence[Row], numbers: list[int], *, index: int, seed: int) -> BatchResult:
+        """Sample and judge one completion for each row; all processes get the main process's verdicts.
+
+        Args:
+            rows: what to sample.
+            numbers: the numbers of their prompts.
+            index: the number of the batch.
+            seed: of this batch.
+        """
+        started = time.monotonic()
+        completions = self.engine.generate(rows, seed)
+        outcomes = self.engine.broadcast(self._judge(rows, completions) if self.engine.is_main else [])
+        tried = zip(numbers, completions, outcomes, strict=True)
+        return BatchResult(
+            index=index,
+            prompts=numbers,
+            num_tokens=[len(completion_ids) for completion_ids in completions],
+            outcomes=outcomes,
+            correct=[(number, ids) for number, ids, outcome in tried if outcome == Verdict.CORRECT.value],
+            seconds=time.monotonic() - started,
+        )
+
+    def _judge(self, rows: Sequence[Row], completions: list[list[int]]) -> list[str]:
+        """Return an outcome a sample; what is dropped is not verified."""
+        outcomes = [self._drop_reason(completion_ids) for completion_ids in completions]
+        whole = [number for number, outcome in enumerate(outcomes) if not outcome]
+        texts = self.engine.decode([rows[number] for number in whole], [completions[number] for number in whole])
+        for number, text in zip(whole, texts, strict=True):
+            outcomes[number] = Verdict(self.verify(text, rows[number])).value
+        return outcomes
+
+    def _drop_reason(self, completion_ids: list[int]) -> str:
+        stops = self.engine.eos_token_ids
+        assert not any(token in stops for token in completion_ids[:-1]), "the engine went on after a stop token"
+        if not completion_ids or completion_ids[-1] not in stops:
+            return NO_EOS
+        return TOO_LONG if len(completion_ids) > self.engine.sampling.max_completion_length else ""
