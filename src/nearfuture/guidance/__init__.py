@@ -6,6 +6,7 @@ Not here: whether guidance is used (`nearfuture.algo`), and how the guide is loa
 from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.collect import collect_guidance
 from nearfuture.guidance.engine import Engine
+from nearfuture.guidance.header import CollectionCounts
 from nearfuture.guidance.sources import Source, WindowedCache
 
-__all__ = ["Engine", "GuidanceCache", "Source", "WindowedCache", "collect_guidance"]
+__all__ = ["CollectionCounts", "Engine", "GuidanceCache", "Source", "WindowedCache", "collect_guidance"]
