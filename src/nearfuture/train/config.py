@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import torch
 from transformers.utils import is_torch_bf16_gpu_available
 from trl import GRPOConfig
 
@@ -73,9 +74,10 @@ class NPOConfig(GRPOConfig):
                 f"max_pass_rate={self.max_pass_rate} is above 1: a pass rate is a share of the rollouts. "
                 "1.0 guides every prompt that has guidance, a negative value closes the gate."
             )
+        on_accelerator = not self.use_cpu and torch.accelerator.is_available()
         if self.bf16 is None:
-            self.bf16 = not self.fp16 and not self.use_cpu and is_torch_bf16_gpu_available()
-        checkpointing, self.gradient_checkpointing = self.gradient_checkpointing, bool(self.gradient_checkpointing)
+            self.bf16 = on_accelerator and not self.fp16 and is_torch_bf16_gpu_available()
+        if self.gradient_checkpointing is None and self.activation_checkpointing is None:
+            self.activation_checkpointing = on_accelerator
+        self.dataloader_pin_memory = self.dataloader_pin_memory and on_accelerator
         super().__post_init__()
-        if checkpointing is None:
-            self.gradient_checkpointing = self.device.type != "cpu"

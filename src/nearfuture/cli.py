@@ -1,0 +1,178 @@
+"""The command line: parsing and printing only.
+
+    nearfuture train CONFIG.yaml [key=value ...]    nearfuture guide collect|show|verify
+    nearfuture report RUN...                        nearfuture selftest
+
+Exit codes: 0 done, 2 bad configuration or data, 3 no learning signal, 4 disk, 130 interrupted with a checkpoint saved.
+
+Not here: anything that a Python user could not call; heavy imports happen inside the commands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nearfuture.types import PolicyRef, UserError
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Near-Future Policy Optimization: a policy learns from its own near future, on TRL.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+guide_app = typer.Typer(help="Guidance caches: collect one, show it, verify it.", no_args_is_help=True)
+app.add_typer(guide_app, name="guide")
+
+ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="Flat YAML; see docs/configuration.md.")]
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="key=value", help="Override keys of the configuration.")]
+
+
+@contextlib.contextmanager
+def told_to_user() -> Iterator[None]:
+    """Print a `UserError` as one message and leave with its exit code."""
+    try:
+        yield
+    except UserError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/]", end=" ")
+        print(error, file=sys.stderr)
+        raise typer.Exit(error.exit_code) from None
+
+
+def hush_libraries() -> None:
+    """Leave the terminal to what this tool prints: the libraries' own progress bars and reminders go."""
+    import warnings
+
+    from transformers.utils import logging
+
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|trl")
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+@app.command()
+def train(
+    config: ConfigPath,
+    overrides: Overrides = None,
+    dry_run: Annotated[bool, typer.Option(help="Print what would happen, and stop.")] = False,
+    resume: Annotated[bool, typer.Option(help="Go on where the run in run_dir stopped.")] = False,
+    clean: Annotated[bool, typer.Option(help="Delete the run in run_dir first.")] = False,
+    quiet: Annotated[bool, typer.Option(help="Print errors and the result only.")] = False,
+) -> None:
+    """Train: GRPO, with the interventions the configuration asks for."""
+    with told_to_user():
+        from nearfuture.run.config import load_configuration
+
+        configuration = load_configuration(config, overrides or [])
+        hush_libraries()
+        if dry_run:
+            from nearfuture.run.dry import dry_run_report
+
+            print(dry_run_report(configuration))
+            return
+        from nearfuture.run.start import train as run
+
+        outcome = run(configuration, resume=resume, clean=clean, quiet=quiet)
+        if outcome == "interrupted":
+            print(f"interrupted; a checkpoint is saved. Go on with: nearfuture train {config} ... --resume")
+            raise typer.Exit(INTERRUPTED)
+        print(f"final policy: {configuration.run.run_dir / 'final'}")
+        print(f"report:       nearfuture report {configuration.run.run_dir}")
+
+
+@guide_app.command()
+def collect(
+    config: ConfigPath,
+    guide: Annotated[str, typer.Option(help="The guide: a model folder or checkpoint in the Hugging Face layout.")],
+    output: Annotated[Path, typer.Option(help="Folder of the cache.")],
+    overrides: Overrides = None,
+) -> None:
+    """Collect verified guidance from a guide, for every training prompt of the configuration's task."""
+    with told_to_user():
+        from nearfuture.run.collect import collect_from
+        from nearfuture.run.config import load_configuration
+
+        configuration = load_configuration(config, [*(overrides or []), f"model={guide}"])
+        hush_libraries()
+        print_summary(collect_from(configuration, PolicyRef(0, 0, guide), output).summary())
+
+
+@guide_app.command()
+def show(cache: Annotated[Path, typer.Argument(help="Folder of the cache.")]) -> None:
+    """Show what a cache holds."""
+    with told_to_user():
+        from nearfuture.guidance import GuidanceCache
+
+        print_summary(GuidanceCache.open(cache).summary())
+
+
+@guide_app.command()
+def verify(
+    cache: Annotated[Path, typer.Argument(help="Folder of the cache.")],
+    config: Annotated[Path | None, typer.Option(help="Configuration with the task; default: the run's own.")] = None,
+) -> None:
+    """Verify a cache: its bytes, every entry's form, and every verdict again."""
+    with told_to_user():
+        from nearfuture.run.collect import verify_cache
+
+        for line in verify_cache(cache, config):
+            print(line)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    output: Annotated[Path | None, typer.Option(help="The page; default: report/index.html in the first run.")] = None,
+) -> None:
+    """Write one self-contained page about one or more runs, and print the summary."""
+    with told_to_user():
+        from nearfuture.run.report import report_text, write_report
+
+        page = write_report(runs, output or runs[0] / "report" / "index.html")
+        Console().print(report_text(runs))
+        print(f"report: {page}")
+
+
+@app.command()
+def selftest(
+    steps: Annotated[int, typer.Option(help="Optimizer steps of each comparison.", min=2)] = 6,
+) -> None:
+    """Prove on this machine that GRPO, resume and rollback are exact, and print what was compared."""
+    with told_to_user():
+        from nearfuture.run.selftest import run_selftest
+
+        hush_libraries()
+        results = run_selftest(steps)
+        table = Table("law", "compared", "result")
+        for result in results:
+            table.add_row(result.law, result.compared, "identical" if result.is_identical else f"DIFFERS: {result.first}")
+        Console().print(table)
+        if not all(result.is_identical for result in results):
+            raise typer.Exit(1)
+
+
+def print_summary(summary: dict[str, Any]) -> None:
+    """Print keys and values as a table."""
+    table = Table(show_header=False)
+    for key, value in summary.items():
+        table.add_row(key, f"{value:.4g}" if isinstance(value, float) else str(value))
+    Console().print(table)
+
+
+def main() -> None:
+    """Entry point of the `nearfuture` command."""
+    app()

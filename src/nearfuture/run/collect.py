@@ -1,0 +1,76 @@
+"""Collecting and verifying guidance outside a run.
+
+Not here: the collection of an intervention (`nearfuture.run.executor`), the algorithm (`nearfuture.guidance.collect`).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from nearfuture.guidance import GuidanceCache, collect_guidance
+from nearfuture.guidance.checks import check_entries
+from nearfuture.run import build
+from nearfuture.run.config import Configuration, load_configuration
+from nearfuture.tasks import judge, load_task
+from nearfuture.tasks.identity import prompt_hash, with_prompt_ids
+from nearfuture.train import TRLEngine
+from nearfuture.types import PolicyRef, UserError
+
+
+def collect_from(config: Configuration, guide: PolicyRef, folder: Path) -> GuidanceCache:
+    """Collect guidance for every training prompt of a task; `config.run.model` is the guide."""
+    if config.run.guide_select == "closest":
+        raise UserError("guide_select=closest needs the policy that is guided, which only a run has. Use uniform here.")
+    task = load_task(config.run.task)
+    rows, _ = build.prepare_task(task)
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = build.build_trainer(config, task, rows, Path(scratch))
+        trainer.model.to(trainer.args.device)
+        return collect_guidance(
+            TRLEngine(trainer),
+            list(rows),
+            lambda text, row: judge(task.verify, text, row),
+            folder,
+            guide=guide,
+            num_samples=config.run.guide_num_samples,
+            batch_size=config.run.guide_batch_size,
+            seed=trainer.args.seed,
+            verifier_version=task.verifier_version,
+        )
+
+
+def verify_cache(folder: Path, config: Path | None) -> list[str]:
+    """Verify bytes, entries and verdicts of a cache; say what was checked.
+
+    Raises:
+        UserError: what is wrong with it.
+    """
+    cache = GuidanceCache.open(folder)
+    cache.check_integrity()
+    header = cache.header
+    check_entries(
+        cache, eos_token_ids=header.eos_token_ids, max_completion_length=header.sampling.max_completion_length
+    )
+    said = [f"bytes: sha256 as written ({header.num_bytes} bytes)", f"entries: {len(cache)} whole, verified, end in EOS"]
+    path = config or _config_of(folder)
+    if path is None:
+        return [*said, "verdicts: not judged again (the cache lies in no run; give --config CONFIG.yaml)"]
+    task = load_task(load_configuration(path).run.task)
+    rows = {row["prompt_id"]: dict(row) for row in with_prompt_ids(task.train)}
+    known = {prompt_id for prompt_id in rows if prompt_id in cache}
+    changed = [g.prompt_id for g in cache if g.prompt_id in known and g.prompt_hash != prompt_hash(rows[g.prompt_id])]
+    if changed or not known:
+        raise UserError(
+            f"{len(changed)} of {len(known)} prompts of the cache have another content in task {task.name!r}: "
+            f"{', '.join(changed[:3]) or 'no prompt in common'}. Give the configuration it was collected with."
+        )
+    cache.verify_again(lambda prompt_id, text: judge(task.verify, text, rows[prompt_id]), prompt_ids=known)
+    foreign = f", {len(cache) - len(known)} for prompts that are not in its data" if len(known) < len(cache) else ""
+    return [*said, f"verdicts: {len(known)} correct again under task {task.name!r}{foreign}"]
+
+
+def _config_of(folder: Path) -> Path | None:
+    """The configuration of the run a cache lies in."""
+    candidates = (parent / "config.yaml" for parent in folder.absolute().parents)
+    return next((path for path in candidates if (path.parent / "lineage.json").exists() and path.exists()), None)

@@ -1,0 +1,184 @@
+"""The configuration of a run: flat YAML in TRL's dialect, strict keys, checked before a model is loaded.
+
+Every field of `NPOConfig` (and of TRL's `ModelConfig`, for LoRA) stands at the top level, beside the fields of `RunConfig`.
+
+Not here: what the settings of training mean (`nearfuture.train.config`), what is done when (`nearfuture.run.plan`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+from trl import ModelConfig
+
+from nearfuture.train.config import NPOConfig
+from nearfuture.types import UserError
+
+TRAINING_DEFAULTS: dict[str, Any] = {"logging_steps": 1, "report_to": "none", "lr_scheduler_type": "constant"}
+MANAGED = {
+    "output_dir": "run_dir",
+    "resume_from_checkpoint": "--resume",
+    "save_strategy": "save_steps",
+    "model_name_or_path": "model",
+    "load_best_model_at_end": None,
+    "save_only_model": None,
+    "logging_strategy": None,
+    "eval_strategy": "eval_every",
+    "eval_steps": "eval_every",
+    "disable_tqdm": None,
+    "num_train_epochs": "max_steps",
+}
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a run is, beside how it trains.
+
+    Attributes:
+        task: name of a shipped task, or `path/to/file.py:function`.
+        run_dir: folder of the run.
+        model: path or name of the base model; None takes the model that the task ships.
+        scout_steps: early intervention: train this far ahead, go back to the base weights; 0 is off.
+        guide_step: late intervention: the step whose policy becomes the guide; None is off.
+        rollback_to: late intervention: the step to go back to.
+        guidance_lifetime: `segment` drops guidance when the replay reaches the guide's step (the paper),
+            `while_gated` keeps it as long as the gate admits it.
+        guide_num_samples: samples a prompt at most when guidance is collected.
+        guide_select: `uniform` among the correct, or `closest` to the policy that is guided.
+        guide_batch_size: completions sampled at once when guidance is collected and held-out prompts are evaluated.
+        eval_every: evaluate held-out prompts every so many steps; 0 is off.
+        eval_num_samples: completions per held-out prompt.
+        no_signal_patience: stop (exit code 3) after so many steps in a row in which no group had a gradient; 0 is off.
+    """
+
+    task: str
+    run_dir: Path
+    model: str | None = None
+    scout_steps: int = 0
+    guide_step: int | None = None
+    rollback_to: int | None = None
+    guidance_lifetime: Literal["segment", "while_gated"] = "segment"
+    guide_num_samples: int = 8
+    guide_select: Literal["uniform", "closest"] = "uniform"
+    guide_batch_size: int = 256
+    eval_every: int = 0
+    eval_num_samples: int = 4
+    no_signal_patience: int = 50
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A checked configuration: the run, and what `NPOConfig` and `ModelConfig` are given."""
+
+    run: RunConfig
+    training: dict[str, Any]
+    model: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def max_steps(self) -> int:
+        """The horizon: the last step of the head."""
+        return int(self.training["max_steps"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Flat, as it stands in `config.yaml`."""
+        run = {name: value for name, value in dataclasses.asdict(self.run).items() if value is not None}
+        return {**run, "run_dir": str(self.run.run_dir), **self.model, **self.training}
+
+
+def load_configuration(path: Path | None, overrides: list[str] = []) -> Configuration:  # noqa: B006 (never mutated)
+    """Read a YAML file, apply `key=value` overrides, and check everything.
+
+    Raises:
+        UserError: a file that cannot be read, an unknown key (the nearest one is named), a value of the wrong type, a
+            missing key, or interventions that cannot happen.
+    """
+    values = _read_yaml(path) if path is not None else {}
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator:
+            raise UserError(f"{override!r} is no override. Write key=value, for example learning_rate=1e-4.")
+        values[key] = yaml.safe_load(text)
+    return check(values)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist. Give the path of a YAML configuration.") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path} holds {type(values).__name__}, not keys and values. See configs/apprentice/tiny.yaml.")
+    return values
+
+
+def check(values: dict[str, Any]) -> Configuration:
+    """Check flat keys and values; see `load_configuration`."""
+    hints = {source: get_type_hints(source) for source in (RunConfig, NPOConfig, ModelConfig)}
+    names = {source: {f.name for f in dataclasses.fields(source)} for source in hints}
+    parts: dict[type, dict[str, Any]] = {source: {} for source in hints}
+    for key, value in values.items():
+        source = next((source for source in hints if key in names[source]), None)
+        _refuse_unknown(key, source, set().union(*names.values()) - set(MANAGED))
+        parts[source][key] = _typed(key, value, hints[source][key])
+    missing = [name for name in ("task", "run_dir", "max_steps") if name not in values]
+    if missing:
+        raise UserError(f"{', '.join(missing)} is missing. A run needs a task, a run_dir and max_steps (its horizon).")
+    run = RunConfig(**parts[RunConfig])
+    training = {**TRAINING_DEFAULTS, **parts[NPOConfig]}
+    if training["logging_steps"] != 1:
+        raise UserError(f"logging_steps={training['logging_steps']}: metrics.jsonl is one row a step. Leave it at 1.")
+    _check_interventions(run, int(training["max_steps"]))
+    return Configuration(run, training, parts[ModelConfig])
+
+
+def _refuse_unknown(key: str, source: type | None, known: set[str]) -> None:
+    if key in MANAGED:
+        instead = MANAGED[key]
+        raise UserError(f"{key} is managed by nearfuture. " + (f"Use {instead}." if instead else "Remove it."))
+    if source is None:
+        near = difflib.get_close_matches(key, known, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise UserError(f"{key} is not a known key.{hint} docs/configuration.md lists all of them.")
+
+
+def _typed(key: str, value: Any, hint: Any) -> Any:
+    try:
+        return TypeAdapter(hint).validate_python(value)
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"]
+        raise UserError(f"{key}={value!r}: {problem}. Its type is {getattr(hint, '__name__', hint)}.") from None
+
+
+def _check_interventions(run: RunConfig, max_steps: int) -> None:
+    """Say which intervention cannot happen, before anything is trained."""
+    if max_steps < 1:
+        raise UserError(f"max_steps={max_steps}: the horizon must be at least one step.")
+    if not 0 <= run.scout_steps <= max_steps:
+        raise UserError(f"scout_steps={run.scout_steps} lies outside 0 to max_steps={max_steps}.")
+    if (run.guide_step is None) != (run.rollback_to is None):
+        raise UserError(
+            f"guide_step={run.guide_step} and rollback_to={run.rollback_to}: a late intervention needs both. "
+            "Set both, or neither."
+        )
+    if run.guide_step is not None and run.rollback_to is not None:
+        if not 0 <= run.rollback_to < run.guide_step <= max_steps:
+            raise UserError(
+                f"rollback_to={run.rollback_to}, guide_step={run.guide_step}, max_steps={max_steps}: "
+                "must be 0 <= rollback_to < guide_step <= max_steps."
+            )
+        if run.guide_step <= run.scout_steps:
+            raise UserError(
+                f"guide_step={run.guide_step} is not after scout_steps={run.scout_steps}: the early replay must have "
+                "passed its guide first. Raise guide_step."
+            )
+    for name in ("guide_num_samples", "guide_batch_size", "eval_num_samples"):
+        if getattr(run, name) < 1:
+            raise UserError(f"{name}={getattr(run, name)} must be at least 1.")

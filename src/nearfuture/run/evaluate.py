@@ -1,0 +1,79 @@
+"""Held-out pass rate of the present policy, by family, without a trace in the run.
+
+    mean@k = mean over prompts of (correct samples / k);   pass@k = share of prompts solved at least once in k
+
+Evaluation draws from its own seed: switching it on or off does not change a bit of the training.
+
+Not here: sampling itself (`nearfuture.train.engine`), intervals over seeds and problems (one run cannot give them).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nearfuture.guidance.engine import Engine
+from nearfuture.types import Verdict
+
+Row = dict[str, Any]
+
+
+def evaluate(
+    engine: Engine,
+    rows: Sequence[Row],
+    verify: Callable[[str, Row], Verdict],
+    *,
+    num_samples: int,
+    batch_size: int,
+    seed: int,
+) -> dict[str, float]:
+    """Sample every held-out prompt `num_samples` times and judge.
+
+    Args:
+        engine: the policy.
+        rows: held-out rows; `family` groups them where present.
+        verify: (completion, row) -> verdict. A completion that could not be judged leaves the estimate and is counted.
+        num_samples: completions per prompt (k).
+        batch_size: completions sampled at once.
+        seed: of the sampling; the same seed compares two policies on the same draws.
+
+    Returns:
+        `eval/pass_rate`, `eval/pass_at_k`, `eval/<family>/pass_rate`, `eval/num_samples`, `eval/unjudged`,
+        `eval/tokens`, `eval/seconds`.
+    """
+    began = time.perf_counter()
+    order = sorted(range(len(rows)), key=lambda i: -engine.prompt_length(rows[i]))
+    draws = [i for i in order for _ in range(num_samples)]
+    correct: dict[int, list[bool]] = defaultdict(list)
+    num_tokens = num_unjudged = 0
+    for batch, start in enumerate(range(0, len(draws), batch_size)):
+        indices = draws[start : start + batch_size]
+        batch_rows = [rows[i] for i in indices]
+        completions = engine.generate(batch_rows, seed * 1_000_003 + batch)
+        num_tokens += sum(map(len, completions))
+        for i, text in zip(indices, engine.decode(batch_rows, completions), strict=True):
+            verdict = verify(text, rows[i])
+            if verdict.is_judged:
+                correct[i].append(verdict is Verdict.CORRECT)
+            else:
+                num_unjudged += 1
+    rates = {i: sum(verdicts) / len(verdicts) for i, verdicts in correct.items()}
+    families: dict[str, list[float]] = defaultdict(list)
+    for i, rate in rates.items():
+        if rows[i].get("family") is not None:
+            families[rows[i]["family"]].append(rate)
+    return {
+        "eval/pass_rate": _mean(list(rates.values())),
+        "eval/pass_at_k": _mean([float(rate > 0) for rate in rates.values()]),
+        **{f"eval/{family}/pass_rate": _mean(values) for family, values in sorted(families.items())},
+        "eval/num_samples": num_samples,
+        "eval/unjudged": num_unjudged,
+        "eval/tokens": num_tokens,
+        "eval/seconds": time.perf_counter() - began,
+    }
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")

@@ -1,0 +1,100 @@
+"""What people see while a run goes on: a live line in a terminal, plain lines elsewhere.
+
+Not here: the report after it (`nearfuture.run.report`), the records (`nearfuture.run.folder`).
+"""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from nearfuture.algo.lineage import Lineage
+from nearfuture.guidance import CollectionCounts
+from nearfuture.run.config import Configuration
+from nearfuture.run.disk import DiskPlan
+from nearfuture.run.plan import segments_ahead
+from nearfuture.types import PolicyRef
+
+LINES_PER_RUN = 20
+
+
+class Display:
+    """Shows a run. In a terminal one progress bar over all steps it will pay for; otherwise a line now and then."""
+
+    def __init__(self, config: Configuration, plan: DiskPlan, *, quiet: bool = False) -> None:
+        self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
+        self.all_steps = sum(end - start for start, end in segments_ahead(config))
+        self.line_every = max(1, self.all_steps // LINES_PER_RUN)
+        self.pass_rate = float("nan")
+        self._last = (time.perf_counter(), 0)
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} steps"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal or quiet,
+        )
+        self.bar = self.progress.add_task("", total=self.all_steps)
+        self.console.print(f"disk: {plan}")
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.progress.stop()
+
+    def segment(self, lineage: Lineage, start: int, until: int) -> None:
+        """A segment begins, or is taken up again."""
+        head = lineage.head
+        guided = ""
+        if head.intervention is not None:
+            guide = head.intervention.guide
+            guided = f", guided by segment {guide.segment} step {guide.step}"
+        origin = "the base weights" if start == 0 else f"step {start}"
+        self.console.print(f"segment {head.id}: from {origin} to step {until}{guided}")
+        self._last = (time.perf_counter(), lineage.total_steps(start))
+        self.progress.update(self.bar, completed=lineage.total_steps(start))
+
+    def collecting(self, guide: PolicyRef, num_prompts: int) -> None:
+        """A collection begins."""
+        self.console.print(f"collecting guidance from segment {guide.segment} step {guide.step} for {num_prompts} prompts")
+
+    def collected(self, counts: CollectionCounts) -> None:
+        """A batch of a collection is done."""
+        text = f"collecting: {counts.num_solved}/{counts.num_prompts} solved, {counts.num_samples} samples"
+        self.progress.update(self.bar, description=text)
+
+    def evaluated(self, step: int, metrics: dict[str, float]) -> None:
+        """The held-out prompts were evaluated."""
+        self.pass_rate = metrics["eval/pass_rate"]
+        if not self.console.is_terminal:
+            self.console.print(f"  step {step:>5}  held-out pass rate {self.pass_rate:.3f}")
+
+    def step(self, row: dict[str, Any]) -> None:
+        """An optimizer step is done."""
+        text = (
+            f"reward {row['npo/reward']:.3f}  pass {row['npo/pass_rate']:.3f}  entropy {row['npo/entropy']:.3f}  "
+            f"guided {row['npo/guided_frac']:.0%}"
+        )
+        held_out = "" if self.pass_rate != self.pass_rate else f"  held-out {self.pass_rate:.3f}"
+        description = f"segment {row['segment']}  {text}{held_out}"
+        self.progress.update(self.bar, completed=row["total_steps"], description=description)
+        if not self.console.is_terminal and (row["total_steps"] % self.line_every == 0 or row["step"] == 1):
+            self.console.print(f"  step {row['step']:>5}  {text}  {self._time_left(row['total_steps'])}")
+
+    def _time_left(self, total_steps: int) -> str:
+        began, at = self._last
+        if total_steps <= at:
+            return ""
+        left = (time.perf_counter() - began) / (total_steps - at) * (self.all_steps - total_steps)
+        return f"{left / 60:.0f} min left" if left >= 90 else f"{left:.0f} s left"

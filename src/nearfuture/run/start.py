@@ -1,0 +1,91 @@
+"""Begins a run, or takes up one that stopped: the rules for an existing run folder, and what is checked before step 1.
+
+Not here: what happens then (`nearfuture.run.executor`).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import yaml
+from accelerate import PartialState
+
+from nearfuture.algo.lineage import Lineage
+from nearfuture.run import build
+from nearfuture.run.config import Configuration
+from nearfuture.run.disk import DiskPlan, disk_plan, require_space
+from nearfuture.run.executor import Executor, Outcome
+from nearfuture.run.folder import RunFolder, environment
+from nearfuture.run.show import Display
+from nearfuture.tasks import load_task
+from nearfuture.types import UserError
+
+
+def train(config: Configuration, *, resume: bool = False, clean: bool = False, quiet: bool = False) -> Outcome:
+    """Run a configuration in its run folder.
+
+    Args:
+        config: a checked configuration.
+        resume: go on where the run in this folder stopped, however it stopped.
+        clean: delete what is in the folder first.
+        quiet: print the result only.
+
+    Returns:
+        `finished`, or `interrupted` (a checkpoint is saved).
+
+    Raises:
+        UserError: a run folder that exists, another configuration on resume, bad data.
+        DiskError: too little space.
+        NoSignalError: nothing to learn from.
+    """
+    task = load_task(config.run.task)
+    folder = RunFolder(config.run.run_dir, is_main=PartialState().is_main_process)
+    plan = disk_plan(config, build.base_model(config, task), len(task.train))
+    if folder.is_main:
+        _prepare(folder, config, plan, resume=resume, clean=clean)
+    PartialState().wait_for_everyone()
+    with Display(config, plan, quiet=quiet or not folder.is_main) as display:
+        return Executor(config, task, display).run()
+
+
+def _prepare(folder: RunFolder, config: Configuration, plan: DiskPlan, *, resume: bool, clean: bool) -> None:
+    """Refuse, clean or check the folder; after this it holds a lineage and the configuration."""
+    if clean and folder.path.exists():
+        _refuse_to_delete_other_things(folder)
+        shutil.rmtree(folder.path)
+    has_files = folder.path.exists() and any(folder.path.iterdir())
+    if has_files and not resume:
+        raise UserError(
+            f"run_dir={folder.path} exists. Go on with --resume, start over with --clean (this deletes it), or choose "
+            "another run_dir."
+        )
+    if folder.lineage.exists():
+        _refuse_other_configuration(folder, config)
+    require_space(plan, folder.path)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    if not folder.lineage.exists():
+        folder.write("config.yaml", yaml.safe_dump(config.as_dict(), sort_keys=False))
+        folder.write("env.json", json.dumps(environment(), indent=1))
+        Lineage.begin().write(folder.lineage)
+
+
+def _refuse_to_delete_other_things(folder: RunFolder) -> None:
+    """`--clean` deletes runs, not whatever folder a slip of the finger names."""
+    if any(folder.path.iterdir()) and not (folder.lineage.exists() or folder.config.exists()):
+        raise UserError(
+            f"run_dir={folder.path} is not empty and holds no run (no lineage.json): --clean does not delete it. "
+            "Empty it by hand, or choose another run_dir."
+        )
+
+
+def _refuse_other_configuration(folder: RunFolder, config: Configuration) -> None:
+    before = yaml.safe_load(folder.config.read_text())
+    now = yaml.safe_load(yaml.safe_dump(config.as_dict()))
+    keys = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key) and key != "run_dir")
+    if keys:
+        changes = ", ".join(f"{key}: {before.get(key)} -> {now.get(key)}" for key in keys)
+        raise UserError(
+            f"run_dir={folder.path} was begun with another configuration ({changes}). Resume with the same one, or "
+            "choose another run_dir."
+        )

@@ -1,0 +1,121 @@
+"""What happens at a step's end while a segment is trained: save, evaluate, write a row, stop where the plan says.
+
+TRL re-creates its callbacks' state on resume, so none of these keeps any that a run would need.
+
+Not here: what is planned (`nearfuture.run.plan`), where rows go (the functions that are passed in).
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Collection
+from types import FrameType
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from nearfuture.types import NoSignalError
+
+
+class StopAt(TrainerCallback):
+    """Save at `save_at`, and save and stop at `until`."""
+
+    def __init__(self, until: int, save_at: Collection[int] = ()) -> None:
+        self.until, self.save_at = until, save_at
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.global_step in self.save_at or state.global_step >= self.until:
+            control.should_save = True
+        if state.global_step >= self.until:
+            control.should_training_stop = True
+
+
+class OnInterrupt(TrainerCallback):
+    """After SIGINT or SIGTERM: end the step, save, stop. `is_interrupted` says whether that happened."""
+
+    def __init__(self) -> None:
+        self.is_interrupted = False
+        self._received = False
+
+    def listen(self) -> None:
+        """Take over the signals (in the main thread); a second one ends the process at once."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self._receive)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        self._received = True
+        signal.signal(number, signal.SIG_DFL)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if _any_process(self._received):
+            self.is_interrupted = True
+            control.should_save = control.should_training_stop = True
+
+
+def _any_process(flag: bool) -> bool:
+    """True on every process where it is true on one: all must save together."""
+    shared = PartialState()
+    if shared.num_processes == 1:
+        return flag
+    votes = torch.tensor(int(flag), device=shared.device)
+    torch.distributed.all_reduce(votes)
+    return bool(votes)
+
+
+class AtStep(TrainerCallback):
+    """Call `function(step)` at every step for which `is_due(step)`."""
+
+    def __init__(self, is_due: Callable[[int], bool], function: Callable[[int], None]) -> None:
+        self.is_due, self.function = is_due, function
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if self.is_due(state.global_step):
+            self.function(state.global_step)
+
+
+class OnLog(TrainerCallback):
+    """Call `function(step, logs)` with the metrics of each optimizer step."""
+
+    def __init__(self, function: Callable[[int, dict[str, Any]], None]) -> None:
+        self.function = function
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        if logs is not None and "loss" in logs:
+            self.function(state.global_step, logs)
+
+
+class NeedSignal(TrainerCallback):
+    """Stop a run that learns nothing: `patience` steps in a row in which every group had one and the same reward."""
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+        self.num_silent = 0
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        if not self.patience or logs is None or "frac_reward_zero_std" not in logs:
+            return
+        self.num_silent = self.num_silent + 1 if logs["frac_reward_zero_std"] == 1.0 else 0
+        if self.num_silent >= self.patience:
+            raise NoSignalError(
+                f"step {state.global_step}: no group had a gradient for {self.num_silent} steps in a row (all wrong "
+                f"{logs['npo/all_wrong_frac']:.0%}, all right {logs['npo/all_right_frac']:.0%} of the last batch). "
+                "Easier prompts, a better base model or guidance would give signal; no_signal_patience=0 goes on anyway."
+            )
