@@ -1,0 +1,47 @@
+# Two commands on a machine with nothing but Python (>= 3.11) and make:
+#   make demo    install, train GRPO and NPO on the world that ships, write the report
+#   make test    install, lint, type check, run the whole suite
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUNS ?= runs/demo
+export HF_HUB_OFFLINE ?= 1
+export HF_HUB_DISABLE_TELEMETRY ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+
+.PHONY: install demo test lint typecheck unit clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("nearfuture needs Python 3.11 or newer, found " + sys.version.split()[0] + ". Use make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+# One process a core, one thread each. NPO pays for 40 + 60 extra steps, so GRPO trains that much longer.
+demo: install
+	@mkdir -p $(RUNS)
+	@echo "GRPO trains in the background: $(RUNS)/grpo.log"
+	@OMP_NUM_THREADS=1 $(BIN)/nearfuture train configs/apprentice/grpo.yaml \
+	    run_dir=$(RUNS)/grpo max_steps=340 --clean > $(RUNS)/grpo.log 2>&1 & pid=$$!; \
+	OMP_NUM_THREADS=1 $(BIN)/nearfuture train configs/apprentice/npo_early_late.yaml \
+	    run_dir=$(RUNS)/npo --clean || { kill $$pid; exit 1; }; \
+	echo "waiting for GRPO"; wait $$pid || { cat $(RUNS)/grpo.log; exit 1; }
+	@$(BIN)/nearfuture report $(RUNS)/grpo $(RUNS)/npo --output $(RUNS)/report/index.html
+
+test: lint typecheck unit
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typecheck: install
+	$(BIN)/mypy
+
+unit: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+clean:
+	rm -rf $(VENV) runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
