@@ -17,7 +17,7 @@ T = TypeVar("T")
 class Engine(Protocol):
     """A policy that samples and scores.
 
-    In a run of several processes `generate`, `score` and `broadcast` are called by all of them, with the same arguments,
+    In a run of several processes `generate`, `score` and `broadcast` are called by all, with the same arguments,
     and give every one all results. `decode` and `prompt_length` are local: only some may call them.
     """
 
