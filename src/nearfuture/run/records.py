@@ -1,0 +1,274 @@
+"""One run folder in memory: its tree of segments, its merged metrics, its events and samples.
+
+A metrics row belongs to (segment, step). A run that was killed and resumed writes some rows twice; the later value
+wins here, the earlier one is kept in `overwritten_steps`, because it was paid for.
+
+Not here: sums (`ledger`), the axes other than `step` (`clocks`), anything drawn (`report`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearfuture.run.reading import Row, read_object, read_rows
+from nearfuture.types import UserError
+
+LINEAGE_VERSION = 1
+TRAINING_COSTS = ("seconds", "rollout_tokens", "trained_tokens", "loss")
+EVALUATION = "eval/pass_rate"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRecord:
+    """A stretch of training as `lineage.json` tells it; `end_step` is None while it runs."""
+
+    id: int
+    parent: int | None
+    start_step: int
+    end_step: int | None
+    reason: str | None = None
+    abandoned_from: int | None = None
+    total_steps_before: int = 0
+    intervention: dict[str, Any] | None = None
+
+    @property
+    def kind(self) -> str | None:
+        """`early` or `late` where guidance was injected, None for plain GRPO."""
+        return None if self.intervention is None else str(self.intervention.get("kind", "guided"))
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One metric, a value per row that carries a finite one."""
+
+    segments: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    total_steps: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class RunRecords:
+    """Everything a run folder says, read with plain JSON."""
+
+    folder: Path
+    name: str
+    head: int
+    segments: tuple[SegmentRecord, ...]
+    rows: dict[tuple[int, int], Row]
+    overwritten_steps: tuple[Row, ...] = ()
+    overwritten_evaluations: tuple[Row, ...] = ()
+    events: tuple[Row, ...] = ()
+    samples: tuple[Row, ...] = ()
+    config: Row = field(default_factory=dict)
+    env: Row = field(default_factory=dict)
+    torn_lines: dict[str, int] = field(default_factory=dict)
+    num_stray_rows: int = 0
+
+    @classmethod
+    def load(cls, folder: Path) -> RunRecords:
+        """Read a run folder.
+
+        Raises:
+            UserError: the folder is not a run, its lineage cannot be followed, or it has no metrics row yet.
+        """
+        folder = Path(folder)
+        segments, head = _read_lineage(folder)
+        metrics, torn_metrics = read_rows(folder / "metrics.jsonl", required="step")
+        events, torn_events = read_rows(folder / "events.jsonl", required="event")
+        samples, torn_samples = read_rows(folder / "samples.jsonl", required="prompt_id")
+        merged = _merge(metrics, segments)
+        if not merged.rows:
+            raise UserError(
+                f"{folder} has no metrics row yet ({len(metrics)} rows read), and a report needs at least one finished "
+                "step. Wait for the first step, or look at the run's log."
+            )
+        torn = {"metrics.jsonl": torn_metrics, "events.jsonl": torn_events, "samples.jsonl": torn_samples}
+        return cls(
+            folder=folder,
+            name=folder.resolve().name,
+            head=head,
+            segments=segments,
+            rows=merged.rows,
+            overwritten_steps=tuple(merged.overwritten_steps),
+            overwritten_evaluations=tuple(merged.overwritten_evaluations),
+            events=tuple(events),
+            samples=tuple(samples),
+            config=read_object(folder / "config.yaml"),
+            env=read_object(folder / "env.json"),
+            torn_lines={name: count for name, count in torn.items() if count},
+            num_stray_rows=merged.num_stray_rows,
+        )
+
+    def renamed(self, name: str) -> RunRecords:
+        """Return the same run under another name, where two folders are called alike."""
+        return replace(self, name=name)
+
+    @property
+    def recomputed_steps(self) -> int:
+        """Optimizer steps that were computed again after a resume."""
+        return len(self.overwritten_steps)
+
+    @cached_property
+    def _by_id(self) -> dict[int, SegmentRecord]:
+        return {segment.id: segment for segment in self.segments}
+
+    @property
+    def is_finished(self) -> bool:
+        """True where the head has ended at the horizon, or the run said so at its end (a longer horizon reopens it)."""
+        head = self.segment(self.head)
+        said = any(event["event"] == "finished" and event.get("step") == head.end_step for event in self.events)
+        return head.end_step is not None and (head.reason == "horizon" or said)
+
+    def segment(self, segment_id: int) -> SegmentRecord:
+        """Return the segment of that id."""
+        return self._by_id[segment_id]
+
+    def last_step(self, segment_id: int) -> int:
+        """Return the last step of a segment: its end, or while it runs the last step written."""
+        segment = self.segment(segment_id)
+        if segment.end_step is not None:
+            return segment.end_step
+        written = [step for row_segment, step in self.rows if row_segment == segment_id]
+        return max([segment.start_step, *written])
+
+    @cached_property
+    def head_path(self) -> dict[int, int]:
+        """The last kept step of every segment on the head's path."""
+        return self.path_to(self.head)
+
+    def path_to(self, segment_id: int) -> dict[int, int]:
+        """Return the last step of every segment on the path from the base weights to the end of `segment_id`.
+
+        What an ancestor did after its descendant's start is not on the path.
+        """
+        limits: dict[int, int] = {}
+        limit = self.last_step(segment_id)
+        at: int | None = segment_id
+        while at is not None:
+            segment = self.segment(at)
+            if limit >= segment.start_step:
+                limits[at] = min(limit, self.last_step(at))
+            limit = min(limit, segment.start_step)
+            at = segment.parent
+        return limits
+
+    def kept_until(self, segment_id: int) -> int:
+        """Return the last step of a segment that lies on the head's path, its start where none does."""
+        return self.head_path.get(segment_id, self.segment(segment_id).start_step)
+
+    def is_kept(self, segment_id: int, step: int) -> bool:
+        """True where the state after `step` of that segment is on the head's path; step 0 is everybody's base."""
+        if step == 0:
+            return True
+        return segment_id in self.head_path and self.segment(segment_id).start_step <= step <= self.kept_until(
+            segment_id
+        )
+
+    def curve(self, key: str, path: Literal["head", "all"] = "head") -> Curve:
+        """Return one metric along the head's path (by step, one value a step) or of all rows (in the order paid)."""
+        found = [(at, row[key]) for at, row in self.rows.items() if is_number(row.get(key))]
+        if path == "head":
+            by_step = {}
+            for (segment_id, step), value in sorted(found, key=lambda item: item[0], reverse=True):
+                if self.is_kept(segment_id, step):
+                    by_step[step] = ((segment_id, step), value)
+            found = [by_step[step] for step in sorted(by_step)]
+        else:
+            found.sort(key=lambda item: item[0])
+        return Curve(
+            segments=np.array([segment_id for (segment_id, _), _ in found], dtype=np.int64),
+            steps=np.array([step for (_, step), _ in found], dtype=np.int64),
+            total_steps=np.array([self.total_steps_at(*at) for at, _ in found], dtype=np.int64),
+            values=np.array([value for _, value in found], dtype=np.float64),
+        )
+
+    def total_steps_at(self, segment_id: int, step: int) -> int:
+        """Return how many optimizer steps were paid for when that segment had finished `step`."""
+        segment = self.segment(segment_id)
+        return segment.total_steps_before + step - segment.start_step
+
+    def families(self) -> list[str]:
+        """Return the task families that were evaluated, in alphabetical order."""
+        keys = {key for row in self.rows.values() for key in row}
+        names = {key.split("/")[1] for key in keys if key.startswith("eval/") and key.endswith("/pass_rate")}
+        return sorted(names - {"pass_rate"})
+
+
+def is_number(value: object) -> bool:
+    """True for a finite number; None, NaN and text are missing values."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _read_lineage(folder: Path) -> tuple[tuple[SegmentRecord, ...], int]:
+    path = folder / "lineage.json"
+    if not path.exists():
+        raise UserError(
+            f"There is no lineage.json in {folder}, so it is not a run folder. Name the folder that `train` wrote "
+            "(it also holds config.yaml and metrics.jsonl)."
+        )
+    lineage = read_object(path)
+    if lineage.get("version") != LINEAGE_VERSION:
+        raise UserError(
+            f"{path} has version {lineage.get('version')!r}, this reader knows {LINEAGE_VERSION}. "
+            "Report the run with the release that wrote it."
+        )
+    known = SegmentRecord.__dataclass_fields__
+    try:
+        segments = tuple(
+            SegmentRecord(**{key: value for key, value in entry.items() if key in known})
+            for entry in lineage["segments"]
+        )
+        head = int(lineage["head"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is not a lineage: {error}. Restore it from a copy of the run.") from error
+    ids = {segment.id for segment in segments}
+    needed = {head} | {segment.parent for segment in segments if segment.parent is not None}
+    if missing := sorted(needed - ids):
+        raise UserError(f"{path} refers to segments {missing}, but holds {sorted(ids)}. Restore it from a copy.")
+    if circular := [segment.id for segment in segments if segment.parent is not None and segment.parent >= segment.id]:
+        raise UserError(f"{path}: segments {circular} continue a later segment; a parent is always older.")
+    return tuple(sorted(segments, key=lambda segment: segment.id)), head
+
+
+@dataclass
+class _Merged:
+    rows: dict[tuple[int, int], Row] = field(default_factory=dict)
+    overwritten_steps: list[Row] = field(default_factory=list)
+    overwritten_evaluations: list[Row] = field(default_factory=list)
+    num_stray_rows: int = 0
+
+
+def _merge(metrics: Iterable[Row], segments: Iterable[SegmentRecord]) -> _Merged:
+    """Merge rows of one (segment, step); a row counts as computed twice where it repeats a cost, not any value.
+
+    Rows past the end of their segment are the leftovers of a kill, too: the resumed process ended it earlier.
+    """
+    ends = {segment.id: segment.end_step for segment in segments}
+    merged = _Merged()
+    for row in metrics:
+        segment_id, step = row.get("segment"), row["step"]
+        if segment_id not in ends or not isinstance(step, int):
+            merged.num_stray_rows += 1
+            continue
+        end = ends[segment_id]
+        is_past_the_end = end is not None and step > end
+        kept = merged.rows.setdefault((segment_id, step), {}) if not is_past_the_end else dict(row)
+        repeated = {key: kept[key] for key in row if key in kept}
+        if any(key in repeated for key in TRAINING_COSTS):
+            merged.overwritten_steps.append(repeated)
+        elif EVALUATION in repeated:
+            merged.overwritten_evaluations.append(repeated)
+        kept.update(row)
+    return merged
