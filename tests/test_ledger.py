@@ -1,0 +1,78 @@
+"""The ledger against hand-computed numbers: every step, token and second is counted once, where it was paid."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from run_folders import grpo_run, npo_run, resumed_run, segment, step_row, write_run
+
+from nearfuture.run.ledger import build_ledger, write_ledger
+from nearfuture.run.records import RunRecords
+
+
+def test_a_plain_run(tmp_path: Path) -> None:
+    totals = build_ledger(RunRecords.load(grpo_run(tmp_path / "grpo")))["totals"]
+    assert (totals["steps"], totals["kept_steps"], totals["abandoned_steps"]) == (12, 12, 0)
+    assert (totals["rollout_tokens"], totals["guide_tokens"], totals["generated_tokens"]) == (1200, 0, 1200)
+    assert (totals["trained_tokens"], totals["eval_tokens"]) == (960, 5 * 40)
+    assert (totals["train_seconds"], totals["collect_seconds"], totals["eval_seconds"]) == (24, 0, 5)
+    assert (totals["guide_frac"], totals["abandoned_frac"], totals["recomputed_steps"]) == (0, 0, 0)
+
+
+def test_two_interventions_segment_by_segment(tmp_path: Path) -> None:
+    ledger = build_ledger(RunRecords.load(npo_run(tmp_path / "npo")))
+    columns = ("steps", "kept_steps", "abandoned_steps", "scout_steps", "rollout_tokens", "guide_tokens", "eval_tokens")
+    assert [[entry[key] for key in columns] for entry in ledger["segments"]] == [
+        [4, 0, 4, 4, 400, 0, 3 * 40],  # evaluated at 0, 2, 4
+        [10, 6, 4, 0, 1000, 300, 5 * 40],  # at 2, 4, 6, 8, 10
+        [6, 6, 0, 0, 600, 500, 3 * 40],  # at 8, 10, 12
+    ]
+    totals = ledger["totals"]
+    assert [totals[key] for key in columns] == [20, 12, 8, 4, 2000, 800, 440]
+    assert (totals["train_seconds"], totals["collect_seconds"], totals["eval_seconds"]) == (40, 15, 11)
+    assert totals["generated_tokens"] == 2800
+    assert totals["guide_frac"] == pytest.approx(800 / 2800, abs=1e-6)
+    assert totals["abandoned_frac"] == pytest.approx(8 / 20)
+    assert ledger["missing"] == {}
+
+
+def test_steps_computed_twice_are_named_and_in_no_sum(tmp_path: Path) -> None:
+    totals = build_ledger(RunRecords.load(resumed_run(tmp_path / "run")))["totals"]
+    assert (totals["steps"], totals["rollout_tokens"], totals["train_seconds"]) == (8, 800, 16)
+    assert (totals["recomputed_steps"], totals["recomputed_tokens"], totals["recomputed_seconds"]) == (2, 200, 4)
+    assert (totals["eval_tokens"], totals["num_evaluations"]) == (0, 0)
+
+
+def test_what_was_not_written_is_none_and_never_zero(tmp_path: Path) -> None:
+    rows = [step_row(0, step, step, rollout_tokens=None) for step in (1, 2)]
+    ledger = build_ledger(RunRecords.load(write_run(tmp_path / "run", [segment(0, 0, 4)], rows)))
+    totals = ledger["totals"]
+    assert totals["rollout_tokens"] is totals["generated_tokens"] is totals["guide_frac"] is None
+    assert (totals["trained_tokens"], totals["unlogged_steps"]) == (160, 2)
+    assert ledger["missing"] == {"rollout_tokens": 2}
+
+
+def test_a_guide_whose_price_was_not_written_makes_the_total_unknown(tmp_path: Path) -> None:
+    folder = npo_run(tmp_path / "npo")
+    (folder / "events.jsonl").write_text("")
+    totals = build_ledger(RunRecords.load(folder))["totals"]
+    assert totals["guide_tokens"] is totals["generated_tokens"] is totals["collect_seconds"] is None
+    assert totals["rollout_tokens"] == 2000
+
+
+def test_a_collection_for_a_segment_not_yet_branched_is_charged_where_it_happened(tmp_path: Path) -> None:
+    event = {"event": "collected", "segment": 0, "guide_segment": 0, "guide_step": 2, "guide_tokens": 70, "seconds": 1}
+    rows = [step_row(0, step, step) for step in (1, 2)]
+    folder = write_run(tmp_path / "run", [segment(0, 0, 2, reason="guide")], rows, events=[event])
+    assert build_ledger(RunRecords.load(folder))["totals"]["guide_tokens"] == 70
+
+
+def test_the_file_is_whole_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    run = RunRecords.load(npo_run(tmp_path / "npo"))
+    path = write_ledger(run)
+    write_ledger(run)
+    assert path == tmp_path / "npo" / "ledger.json"
+    assert json.loads(path.read_text()) == build_ledger(run)
+    assert not list(path.parent.glob(".*"))
