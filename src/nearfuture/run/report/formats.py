@@ -1,0 +1,81 @@
+"""Numbers as a reader expects them: 1.2 M, 4 %, 1 h 12 min, 0.830.
+
+Not here: sentences (`words`).
+"""
+
+from __future__ import annotations
+
+import math
+
+THIN = "\N{NARROW NO-BREAK SPACE}"
+MINUS = "\N{MINUS SIGN}"
+EXACT_BELOW = 10_000
+UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+MISSING = "\N{EN DASH}"
+
+
+def count(value: float | None) -> str:
+    """Format a count: exact below ten thousand, three digits and a unit above.
+
+    Example:
+        >>> count(9876), count(1_234_567).replace(THIN, " ")
+        ('9876', '1.23 M')
+    """
+    if value is None:
+        return MISSING
+    if abs(value) >= EXACT_BELOW:
+        value = float(f"{value:.3g}")
+        size, unit = next((size, unit) for size, unit in UNITS if abs(value) >= size)
+        return f"{value / size:.{max(0, 2 - int(math.log10(abs(value) / size)))}f}{THIN}{unit}"
+    return f"{value:.0f}"
+
+
+def rate(value: float | None) -> str:
+    """Format a share between 0 and 1 with three digits."""
+    return MISSING if value is None else f"{value:.3f}"
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """Format a difference with its sign."""
+    if value is None:
+        return MISSING
+    text = f"{abs(value):.{digits}f}"
+    return text if float(text) == 0 else (f"+{text}" if value > 0 else f"{MINUS}{text}")
+
+
+def percent(value: float | None) -> str:
+    """Format a share as a percentage; a small share keeps a digit rather than becoming 0.
+
+    Example:
+        >>> percent(0.043).replace(THIN, " "), percent(0.0004).replace(THIN, " ")
+        ('4 %', '0.04 %')
+    """
+    if value is None:
+        return MISSING
+    shown = 100 * value
+    digits = 0 if shown == 0 or shown >= 2 else min(4, math.ceil(-math.log10(shown)) + (shown >= 1))
+    return f"{shown:.{digits}f}{THIN}%"
+
+
+def duration(seconds: float | None) -> str:
+    """Format seconds in the two largest units.
+
+    Example:
+        >>> duration(4354).replace(THIN, " "), duration(8.25).replace(THIN, " ")
+        ('1 h 13 min', '8.2 s')
+    """
+    if seconds is None:
+        return MISSING
+    if seconds < 59.95:
+        return f"{seconds:.1f}{THIN}s" if seconds else f"0{THIN}s"
+    if seconds < 3600 - 0.5:
+        return f"{int(seconds + 0.5) // 60}{THIN}min {int(seconds + 0.5) % 60}{THIN}s"
+    minutes = int(seconds / 60 + 0.5)
+    if minutes < 48 * 60:
+        return f"{minutes // 60}{THIN}h {minutes % 60}{THIN}min"
+    return f"{minutes // 1440}{THIN}d {minutes % 1440 // 60}{THIN}h"
+
+
+def plural(number: float, noun: str) -> str:
+    """Format a count with its noun: `1 step`, `3 steps`."""
+    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"

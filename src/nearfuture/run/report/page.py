@@ -1,0 +1,136 @@
+"""Writes a report: one self-contained page for one or more runs, that opens without a network or an account.
+
+Not here: what is drawn, said and tabulated (`figures`, `lineage_drawing`, `words`, `tables`).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from nearfuture.run.ledger import build_ledger, write_whole
+from nearfuture.run.records import RunRecords
+from nearfuture.run.report import tables, words
+from nearfuture.run.report.comparison import at_equal_clocks
+from nearfuture.run.report.figures import METRICS, NUM_STYLES, Metric, StyledRun, draw_panel, key_sample
+from nearfuture.run.report.lineage_drawing import draw_lineage
+from nearfuture.run.report.pieces import window_of
+from nearfuture.types import UserError
+
+HERE = Path(__file__).parent
+
+
+def write_report(runs: Sequence[Path], output: Path, *, command: str | None = None) -> Path:
+    """Write the report of some runs.
+
+    Args:
+        runs: run folders. The first one without interventions is what the others are compared with.
+        output: the page, or a folder that will hold `index.html`.
+        command: what the user typed, for the footer; put together from the arguments where it is not given.
+
+    Returns:
+        The page that was written.
+
+    Raises:
+        UserError: no run was named, or one of them is not a run or has no row yet.
+    """
+    output = Path(output)
+    page = output if output.suffix == ".html" else output / "index.html"
+    if command is None:
+        command = shlex.join(["nearfuture", "report", *map(str, runs), "--output", str(output)])
+    write_whole(page, render(load_runs(runs), command))
+    return page
+
+
+def load_runs(folders: Sequence[Path]) -> list[RunRecords]:
+    """Read run folders and give each a name of its own."""
+    if not folders:
+        raise UserError("No run was named, and a report needs one at least. Name one or more run folders.")
+    runs = [RunRecords.load(Path(folder)) for folder in folders]
+    names = [run.name for run in runs]
+    return [
+        run if names.count(run.name) == 1 else run.renamed(f"{run.folder.resolve().parent.name}/{run.name}")
+        for run in runs
+    ]
+
+
+def render(runs: Sequence[RunRecords], command: str) -> str:
+    """Return the page as text."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.get_template("page.html.j2")
+    return template.render(_content(runs), style=Markup((HERE / "style.css").read_text()), command=command)
+
+
+def _content(runs: Sequence[RunRecords]) -> dict[str, Any]:
+    styled = [StyledRun(run, style) for style, run in enumerate(runs)]
+    ledgers = [build_ledger(run) for run in runs]
+    baseline = words.pick_baseline(runs)
+    compared = [(run, at_equal_clocks(run, baseline)) for run in runs if run is not baseline]
+    return {
+        "title": words.title(runs),
+        "lead": [words.outcome(run) for run in runs],
+        "comparisons": [(run.name, words.comparison(run, baseline, readings)) for run, readings in compared],
+        "costs": [words.costs(run, ledger) for run, ledger in zip(runs, ledgers, strict=True)],
+        "baseline": baseline.name,
+        "caution": words.caution(runs),
+        "overview": tables.OVERVIEW,
+        "runs": [_of_run(run, ledger) for run, ledger in zip(styled, ledgers, strict=True)],
+        "compared": [tables.comparison_table(run, baseline, readings) for run, readings in compared],
+        "panels": [_panels(styled, metric) for metric in METRICS],
+        "over_tokens": Markup(draw_panel(styled, METRICS[0], "tokens") or ""),
+        "window": max(window_of(run, metric.key) for run in runs for metric in METRICS),
+        "families": tables.families_table(runs),
+        "versions": _versions(runs),
+        "written": datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC").lstrip("0"),
+    }
+
+
+def _panels(runs: Sequence[StyledRun], metric: Metric) -> dict[str, Any]:
+    over_step, over_total = (draw_panel(runs, metric, clock) for clock in ("step", "total_steps"))
+    without = [run.records.name for run in runs if not len(run.records.curve(metric.key, "all"))]
+    return {
+        "name": metric.name,
+        "key": metric.key,
+        "over_step": Markup(over_step or ""),
+        "over_total": Markup(over_total or ""),
+        "without": without,
+    }
+
+
+def _of_run(run: StyledRun, ledger: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": run.records.name,
+        "style": run.style % NUM_STYLES,
+        "key": Markup(key_sample(run.style)),
+        "overview": tables.overview_row(run.records, ledger),
+        "has_tail": ledger["totals"]["abandoned_steps"] > 0,
+        "has_guide": any(segment.intervention for segment in run.records.segments),
+        "lineage": Markup(draw_lineage(run.records, run.style)),
+        "ledger": tables.ledger_table(run.records, ledger),
+        "samples": tables.shown_samples(run.records),
+        "notes": words.notes(run.records, ledger),
+    }
+
+
+def _versions(runs: Sequence[RunRecords]) -> list[str]:
+    try:
+        own = metadata.version("nearfuture")
+    except metadata.PackageNotFoundError:
+        own = "from source"
+    lines = [f"nearfuture {own} wrote this page"]
+    for run in runs:
+        packages = run.env.get("versions") or {}
+        parts = [f"Python {run.env['python']}"] if "python" in run.env else []
+        parts += [f"{name} {version}" for name, version in packages.items() if version]
+        parts += [f"git {run.env['git']}"] if run.env.get("git") else []
+        lines.append(f"{run.name}: {', '.join(parts) or 'no env.json'}")
+    return lines
