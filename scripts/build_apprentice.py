@@ -156,10 +156,13 @@ def build_prompts(
     evaluation = [p for length in PROMPT_LENGTHS for p in unseen(rng, length, NUM_EVALUATION_PER_LENGTH, seen)]
     for length in PROMPT_LENGTHS:
         kept: list[str] = []
+        num_drawn = num_kept = 0
         while len(kept) < NUM_TRAIN_PER_LENGTH:
             drawn = unseen(rng, length, 256, seen)
             solved = num_correct(model, tokenizer, drawn, FILTER_SAMPLES)
             kept += [prompt for prompt, count in zip(drawn, solved, strict=True) if count == 0]
+            num_drawn, num_kept = num_drawn + len(drawn), len(kept)
+        print(f"length {length}  failed {FILTER_SAMPLES} of {FILTER_SAMPLES}: {num_kept} of {num_drawn}")
         train += kept[:NUM_TRAIN_PER_LENGTH]
     return [describe(prompt) for prompt in train], [describe(prompt) for prompt in evaluation]
 

@@ -204,8 +204,8 @@ def _from_file(spec: str) -> Callable[[], object]:
     module = importlib.util.module_from_spec(found)
     sys.modules[name] = module
     found.loader.exec_module(module)
-    make = getattr(module, attribute, None)
-    if not callable(make):
+    make: Callable[[], object] | None = getattr(module, attribute, None)
+    if make is None or not callable(make):
         names = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         near = difflib.get_close_matches(attribute, names, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else f" It has: {', '.join(names) or 'no function'}."

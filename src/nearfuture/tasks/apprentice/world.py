@@ -27,10 +27,10 @@ DIGITS = "012345"
 END_OF_PROMPT = "="
 TABLE_SEED = 2604
 
-SKILL: Mapping[str, float] = {"+": 0.9, "|": 0.7, ";": 0.25, "~": 0.05}
+SKILL: Mapping[str, float] = {"+": 0.9, "|": 0.7, ";": 0.25, "~": 0.03}
 """How often a demonstration gets one operation right, by operator."""
 
-STUBBORNNESS = 0.9
+STUBBORNNESS = 0.8
 """How often a wrong demonstration writes the misconception rather than any other wrong value."""
 
 OPERATORS = "".join(SKILL)
