@@ -18,7 +18,7 @@ from nearfuture.run.report.pieces import GUIDED, Piece, pieces, thinned
 
 X_LABELS: dict[Clock, str] = {"step": "step", "total_steps": "total steps paid", "tokens": "tokens generated"}
 NUM_STYLES = 6
-MARKS_ON_A_LINE = 6
+MARKS_ON_A_LINE = 9
 STRIP = 9
 VALUE_WIDTH = 36
 KIND_WIDTH = 32
@@ -154,8 +154,9 @@ def _lines(frame: svg.Frame, run: StyledRun, cut: Sequence[Piece], *, is_evaluat
             drawn.append(svg.path(frame.points(*_listed(piece.xs, inside)), f"raw {style}"))
         line = "line" if piece.is_kept else "abandoned"
         drawn.append(svg.path(frame.points(*_listed(piece.xs, piece.values)), f"{line} {style}"))
+    num_kept = sum(len(piece.xs) for piece in cut if piece.is_kept)
     for piece in cut:
-        every = 1 if is_evaluation else max(1, len(piece.xs) // MARKS_ON_A_LINE)
+        every = 1 if is_evaluation else max(1, num_kept // MARKS_ON_A_LINE)
         marked = range(len(piece.xs) - 1, -1, -every) if piece.is_kept else range(0)
         marks = [
             mark(

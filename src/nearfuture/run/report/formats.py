@@ -69,11 +69,11 @@ def duration(seconds: float | None) -> str:
     if seconds < 59.95:
         return f"{seconds:.1f}{THIN}s" if seconds else f"0{THIN}s"
     if seconds < 3600 - 0.5:
-        return f"{int(seconds + 0.5) // 60}{THIN}min {int(seconds + 0.5) % 60}{THIN}s"
+        return f"{int(seconds + 0.5) // 60}{THIN}min{THIN}{int(seconds + 0.5) % 60}{THIN}s"
     minutes = int(seconds / 60 + 0.5)
     if minutes < 48 * 60:
-        return f"{minutes // 60}{THIN}h {minutes % 60}{THIN}min"
-    return f"{minutes // 1440}{THIN}d {minutes % 1440 // 60}{THIN}h"
+        return f"{minutes // 60}{THIN}h{THIN}{minutes % 60}{THIN}min"
+    return f"{minutes // 1440}{THIN}d{THIN}{minutes % 1440 // 60}{THIN}h"
 
 
 def plural(number: float, noun: str) -> str:

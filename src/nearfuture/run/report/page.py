@@ -18,7 +18,7 @@ from markupsafe import Markup
 from nearfuture.run.ledger import build_ledger, write_whole
 from nearfuture.run.records import RunRecords
 from nearfuture.run.report import tables, words
-from nearfuture.run.report.comparison import at_equal_clocks
+from nearfuture.run.report.comparison import at_equal_clocks, last_measured
 from nearfuture.run.report.figures import METRICS, NUM_STYLES, Metric, StyledRun, draw_panel, key_sample
 from nearfuture.run.report.lineage_drawing import draw_lineage
 from nearfuture.run.report.pieces import window_of
@@ -87,6 +87,7 @@ def _content(runs: Sequence[RunRecords]) -> dict[str, Any]:
         "compared": [tables.comparison_table(run, baseline, readings) for run, readings in compared],
         "panels": [_panels(styled, metric) for metric in METRICS],
         "over_tokens": Markup(draw_panel(styled, METRICS[0], "tokens") or ""),
+        "has_margin": any((measured := last_measured(run)) and measured.num_samples for run in runs),
         "window": max(window_of(run, metric.key) for run in runs for metric in METRICS),
         "families": tables.families_table(runs),
         "versions": _versions(runs),

@@ -80,7 +80,7 @@ def comparison_table(run: RunRecords, baseline: RunRecords, readings: Sequence[A
     rows = []
     for reading in readings:
         if reading.run is None or reading.baseline is None or reading.judgement is None:
-            rows.append([CLOCK_NAMES[reading.clock], *[MISSING] * 5, f"not judged: {reading.reason}"])
+            rows.append([CLOCK_NAMES[reading.clock], *[MISSING] * 4, "not judged"])
             continue
         margin = reading.judgement.margin
         rows.append(

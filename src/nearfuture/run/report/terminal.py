@@ -29,7 +29,7 @@ def report_text(runs: Sequence[Path]) -> Group:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("run", overflow="fold")
     for column in tables.OVERVIEW:
-        table.add_column(column, justify="right")
+        table.add_column(column.replace(", ", "\n").replace(" ", "\n"), justify="right", no_wrap=True)
     sentences, remarks = [], []
     for run in records:
         ledger = build_ledger(run)

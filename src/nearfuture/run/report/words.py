@@ -87,9 +87,10 @@ def costs(run: RunRecords, ledger: dict[str, Any]) -> str:
     totals = ledger["totals"]
     steps, extra, scout = totals["steps"], totals["abandoned_steps"], totals["scout_steps"]
     if extra:
-        reasons = [f"{num} {name}" for name, num in (("scout", scout), ("abandoned", extra - scout)) if num]
+        both = f"{scout} scout, {extra - scout} abandoned"
+        reason = both if 0 < scout < extra else "scout" if scout else "abandoned"
         kept = totals["kept_steps"]
-        text = f"{run.name} paid for {plural(steps, 'step')} to keep {kept}: {extra} extra ({', '.join(reasons)})"
+        text = f"{run.name} paid for {plural(steps, 'step')} to keep {kept}: {extra} extra ({reason})"
     else:
         text = f"{run.name} paid for {plural(steps, 'step')} and kept them all"
     if all(segment.intervention is None for segment in run.segments) and not totals["guide_tokens"]:
