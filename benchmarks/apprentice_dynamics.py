@@ -94,6 +94,7 @@ class GroupedReward(VerdictReward):
         self.steps: list[list[float]] = []
 
     def __call__(self, *args: Any, **kwargs: Any) -> list[float | None]:
+        """Judge as the task does, and keep the means of this step's groups."""
         rewards = super().__call__(*args, **kwargs)
         pass_rate_P = torch.tensor(rewards, dtype=torch.float32).view(-1, NUM_GENERATIONS).mean(1)
         groups = (pass_rate_P, (pass_rate_P == 0).float(), (pass_rate_P == 1).float())
@@ -114,21 +115,25 @@ class Table(TrainerCallback):
         self.start = time.time()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        """Print the head of the table, and the base model."""
         print_beliefs("base", sample(model, self.tokenizer, self.probed), self.probed)
         names = ["step", "reward", "all wrong", "all right", "entropy", *self.families, "never solved", "s/step"]
         print(f"| {' | '.join(names)} |\n|{'---|' * len(names)}", flush=True)
         self.add(0, model)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, model: Any = None, **kwargs: Any) -> None:
+        """Keep the entropy of every step; print a row where one is due."""
         if "entropy" in logs:
             self.entropies.append(logs["entropy"])
             if state.global_step % EVERY == 0:
                 self.add(state.global_step, model)
 
     def on_train_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        """Print what the trained policy writes for each operator."""
         print_beliefs(f"step {state.global_step}", sample(model, self.tokenizer, self.probed), self.probed)
 
     def add(self, step: int, model: Any) -> None:
+        """Sample the held-out and the probed prompts, and print one row."""
         seconds = (time.time() - self.start) / EVERY
         on_policy = torch.tensor(self.reward.steps[-EVERY:] or [[float("nan")] * 3]).mean(0).tolist()
         entropy = torch.tensor(self.entropies[-EVERY:]).mean().item()
@@ -145,6 +150,7 @@ class Table(TrainerCallback):
 
 
 def main() -> None:
+    """Train with plain GRPO and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=400)

@@ -81,7 +81,7 @@ def demonstrations(tokenizer: PreTrainedTokenizerFast, length: int, rng: random.
         chain = world.sample_chain(rng, length)
         rows.append(world.write(chain) + world.demonstrate(chain, rng))
     ids = tokenizer(rows, add_special_tokens=False)["input_ids"]
-    return [row + [tokenizer.eos_token_id] for row in ids], 2 * length + 2
+    return [[*row, tokenizer.eos_token_id] for row in ids], 2 * length + 2
 
 
 def supervise(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> None:
@@ -197,10 +197,12 @@ def write_tokenizer(path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
 
 
 def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write one JSON object per line."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def main() -> None:
+    """Build everything, and print the hashes of the files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--out", type=Path, required=True, help="folder that gets model/, train.jsonl, evaluation.jsonl"
