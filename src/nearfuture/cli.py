@@ -52,16 +52,11 @@ def told_to_user() -> Iterator[None]:
         raise typer.Exit(error.exit_code) from None
 
 
-def hush_libraries() -> None:
-    """Leave the terminal to what this tool prints: the libraries' own progress bars and reminders go."""
-    import warnings
+def hush() -> None:
+    """Silence the training libraries; imported late, like them."""
+    from nearfuture.train.hush import hush_libraries
 
-    from transformers.utils import logging
-
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|trl")
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    hush_libraries()
 
 
 @app.command()
@@ -78,7 +73,7 @@ def train(
         from nearfuture.run.config import load_configuration
 
         configuration = load_configuration(config, overrides or [])
-        hush_libraries()
+        hush()
         if dry_run:
             from nearfuture.run.dry import dry_run_report
 
@@ -107,7 +102,7 @@ def collect(
         from nearfuture.run.config import load_configuration
 
         configuration = load_configuration(config, [*(overrides or []), f"model={guide}"])
-        hush_libraries()
+        hush()
         print_summary(collect_from(configuration, PolicyRef(0, 0, guide), output).summary())
 
 
@@ -155,11 +150,13 @@ def selftest(
     with told_to_user():
         from nearfuture.run.selftest import run_selftest
 
-        hush_libraries()
+        hush()
         results = run_selftest(steps)
         table = Table("law", "compared", "result")
         for result in results:
-            table.add_row(result.law, result.compared, "identical" if result.is_identical else f"DIFFERS: {result.first}")
+            table.add_row(
+                result.law, result.compared, "identical" if result.is_identical else f"DIFFERS: {result.first}"
+            )
         Console().print(table)
         if not all(result.is_identical for result in results):
             raise typer.Exit(1)

@@ -8,10 +8,9 @@ Not here: putting the trajectory into the group (`nearfuture.train.trainer`), fi
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 
-def pass_rate(correct_P_G: Tensor, is_judged_P_G: Tensor) -> Tensor:
+def pass_rate(correct_P_G: torch.Tensor, is_judged_P_G: torch.Tensor) -> torch.Tensor:
     """Estimate how often the current policy solves each prompt, over the rollouts that could be judged.
 
         q_p = sum_g correct_pg / sum_g judged_pg        (NaN where nothing could be judged)
@@ -34,7 +33,7 @@ def pass_rate(correct_P_G: Tensor, is_judged_P_G: Tensor) -> Tensor:
     return (correct_P_G & is_judged_P_G).sum(1).float() / is_judged_P_G.sum(1).float()
 
 
-def select_guided(pass_rate_P: Tensor, has_guidance_P: Tensor, *, max_pass_rate: float) -> Tensor:
+def select_guided(pass_rate_P: torch.Tensor, has_guidance_P: torch.Tensor, *, max_pass_rate: float) -> torch.Tensor:
     """Select the prompts the current policy struggles with and guidance can help.
 
         inject_p = 1[q_p <= max_pass_rate] * 1[guidance for p exists]

@@ -12,6 +12,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from nearfuture.types import Intervention, PolicyRef, UserError
 
@@ -113,9 +114,7 @@ class Lineage:
         assert end is not None, "only a segment that has ended can be branched from"
         start = self.ref(intervention.start_step)
         on_path = {segment.id for segment, _ in self.path()}
-        segments = [
-            self._abandon(s, intervention.start_step) if s.id in on_path else s for s in self.segments
-        ]
+        segments = [self._abandon(s, intervention.start_step) if s.id in on_path else s for s in self.segments]
         segments.append(
             Segment(
                 id=len(segments),
@@ -156,13 +155,15 @@ class Lineage:
         except FileNotFoundError:
             raise UserError(f"{path} does not exist: {path.parent} is not a run folder.") from None
         except json.JSONDecodeError as error:
-            raise UserError(f"{path} is damaged ({error}). Restore it from a copy, or start over with --clean.") from None
+            raise UserError(
+                f"{path} is damaged ({error}). Restore it from a copy, or start over with --clean."
+            ) from None
         if payload.get("version") != VERSION:
             raise UserError(f"{path} has version {payload.get('version')}, this tool reads version {VERSION}.")
         return cls(tuple(_segment(row) for row in payload["segments"]))
 
 
-def _segment(row: dict) -> Segment:
+def _segment(row: dict[str, Any]) -> Segment:
     intervention = row.pop("intervention")
     if intervention is not None:
         intervention = Intervention(**{**intervention, "guide": PolicyRef(**intervention["guide"])})

@@ -52,7 +52,10 @@ def verify_cache(folder: Path, config: Path | None) -> list[str]:
     check_entries(
         cache, eos_token_ids=header.eos_token_ids, max_completion_length=header.sampling.max_completion_length
     )
-    said = [f"bytes: sha256 as written ({header.num_bytes} bytes)", f"entries: {len(cache)} whole, verified, end in EOS"]
+    said = [
+        f"bytes: sha256 as written ({header.num_bytes} bytes)",
+        f"entries: {len(cache)} whole, verified, end in EOS",
+    ]
     path = config or _config_of(folder)
     if path is None:
         return [*said, "verdicts: not judged again (the cache lies in no run; give --config CONFIG.yaml)"]

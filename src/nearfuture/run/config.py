@@ -1,6 +1,6 @@
 """The configuration of a run: flat YAML in TRL's dialect, strict keys, checked before a model is loaded.
 
-Every field of `NPOConfig` (and of TRL's `ModelConfig`, for LoRA) stands at the top level, beside the fields of `RunConfig`.
+Every field of `NPOConfig` (and of TRL's `ModelConfig`, for LoRA) stands at the top level, beside those of `RunConfig`.
 
 Not here: what the settings of training mean (`nearfuture.train.config`), what is done when (`nearfuture.run.plan`).
 """
@@ -15,9 +15,8 @@ from typing import Any, Literal, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
-from trl import ModelConfig
 
-from nearfuture.train.config import NPOConfig
+from nearfuture.train.config import ModelConfig, NPOConfig
 from nearfuture.types import UserError
 
 TRAINING_DEFAULTS: dict[str, Any] = {"logging_steps": 1, "report_to": "none", "lr_scheduler_type": "constant"}
@@ -126,7 +125,8 @@ def check(values: dict[str, Any]) -> Configuration:
     parts: dict[type, dict[str, Any]] = {source: {} for source in hints}
     for key, value in values.items():
         source = next((source for source in hints if key in names[source]), None)
-        _refuse_unknown(key, source, set().union(*names.values()) - set(MANAGED))
+        if source is None or key in MANAGED:
+            raise _unknown(key, set().union(*names.values()) - set(MANAGED))
         parts[source][key] = _typed(key, value, hints[source][key])
     missing = [name for name in ("task", "run_dir", "max_steps") if name not in values]
     if missing:
@@ -139,14 +139,13 @@ def check(values: dict[str, Any]) -> Configuration:
     return Configuration(run, training, parts[ModelConfig])
 
 
-def _refuse_unknown(key: str, source: type | None, known: set[str]) -> None:
+def _unknown(key: str, known: set[str]) -> UserError:
     if key in MANAGED:
         instead = MANAGED[key]
-        raise UserError(f"{key} is managed by nearfuture. " + (f"Use {instead}." if instead else "Remove it."))
-    if source is None:
-        near = difflib.get_close_matches(key, known, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise UserError(f"{key} is not a known key.{hint} docs/configuration.md lists all of them.")
+        return UserError(f"{key} is managed by nearfuture. " + (f"Use {instead}." if instead else "Remove it."))
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return UserError(f"{key} is not a known key.{hint} docs/configuration.md says which there are.")
 
 
 def _typed(key: str, value: Any, hint: Any) -> Any:

@@ -73,7 +73,9 @@ def num_parameters(model: str) -> int:
         try:
             return sum(get_safetensors_metadata(model).parameter_count.values())
         except Exception as error:  # noqa: BLE001 (the Hub client raises many kinds; all mean the same here)
-            raise UserError(f"model={model} is neither a folder nor a model with safetensors on the Hub: {error}") from None
+            raise UserError(
+                f"model={model} is neither a folder nor a model with safetensors on the Hub: {error}"
+            ) from None
     files = sorted(Path(model).glob("*.safetensors"))
     if not files:
         raise UserError(f"model={model} holds no safetensors file. Save it with save_pretrained first.")
@@ -120,5 +122,6 @@ def require_space(plan: DiskPlan, folder: Path) -> None:
     if plan.peak_bytes > free:
         raise DiskError(
             f"this run writes {format_bytes(plan.peak_bytes)} at its peak ({plan}), {format_bytes(free)} are free at "
-            f"{existing}. Keep fewer checkpoints (save_total_limit=2), save less often (save_steps), or use another run_dir."
+            f"{existing}. Keep fewer checkpoints (save_total_limit=2), save less often (save_steps), or choose "
+            "another run_dir."
         )

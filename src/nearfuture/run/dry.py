@@ -12,7 +12,7 @@ from nearfuture.run.config import Configuration
 from nearfuture.run.disk import disk_plan
 from nearfuture.run.plan import segments_ahead
 from nearfuture.tasks import check_gold, load_task
-from nearfuture.train import NPOConfig
+from nearfuture.train import factory
 
 
 def dry_run_report(config: Configuration) -> str:
@@ -24,7 +24,8 @@ def dry_run_report(config: Configuration) -> str:
     task = load_task(config.run.task)
     check_gold(task)
     model = build.base_model(config, task)
-    args = NPOConfig(output_dir=str(config.run.run_dir), disable_tqdm=True, **config.training)
+    args = factory.make_args(config.run.run_dir, config.training)
+    factory.check_batch(args, len(task.train))
     spans = segments_ahead(config)
     stages = [f"segment {i}: step {start} to {end}" for i, (start, end) in enumerate(spans)]
     total = sum(end - start for start, end in spans)
@@ -34,7 +35,7 @@ def dry_run_report(config: Configuration) -> str:
         f"model:  {model}",
         f"device: {args.device} (bf16={args.bf16}, gradient_checkpointing={args.gradient_checkpointing})",
         f"data:   {len(task.train)} training prompts, {len(task.evaluation)} held-out prompts",
-        f"batch:  {build.batch_arithmetic(args)}",
+        f"batch:  {factory.batch_arithmetic(args)}",
         *(f"plan:   {stage}" for stage in stages),
         f"steps:  {config.max_steps} on the path, {total} paid for",
         f"disk:   {disk_plan(config, model, len(task.train))}",

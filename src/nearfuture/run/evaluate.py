@@ -40,8 +40,8 @@ def evaluate(
         seed: of the sampling; the same seed compares two policies on the same draws.
 
     Returns:
-        `eval/pass_rate`, `eval/pass_at_k`, `eval/<family>/pass_rate`, `eval/num_samples`, `eval/unjudged`,
-        `eval/tokens`, `eval/seconds`.
+        `eval/pass_rate`, `eval/pass_at_k`, `eval/<family>/pass_rate`, `eval/num_prompts`, `eval/num_samples`,
+        `eval/unjudged`, `eval/tokens`, `eval/seconds`.
     """
     began = time.perf_counter()
     order = sorted(range(len(rows)), key=lambda i: -engine.prompt_length(rows[i]))
@@ -68,6 +68,7 @@ def evaluate(
         "eval/pass_rate": _mean(list(rates.values())),
         "eval/pass_at_k": _mean([float(rate > 0) for rate in rates.values()]),
         **{f"eval/{family}/pass_rate": _mean(values) for family, values in sorted(families.items())},
+        "eval/num_prompts": len(rates),
         "eval/num_samples": num_samples,
         "eval/unjudged": num_unjudged,
         "eval/tokens": num_tokens,

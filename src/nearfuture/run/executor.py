@@ -6,19 +6,16 @@
 
 A fresh start, a resume after a kill and a rollback are the same code. Every process runs it; the main one writes.
 
-Not here: the decisions (`nearfuture.run.plan`), the trainer (`nearfuture.train`), what people see (`nearfuture.run.show`).
+Not here: the decisions (`nearfuture.run.plan`), the trainer (`nearfuture.train`), what people see
+(`nearfuture.run.show`).
 """
 
 from __future__ import annotations
 
-import gc
 import shutil
 import time
 from pathlib import Path
 from typing import Any, Literal
-
-import torch
-from accelerate import PartialState
 
 from nearfuture.algo.lineage import Lineage, Segment
 from nearfuture.guidance import CollectionCounts, GuidanceCache, WindowedCache, collect_guidance
@@ -31,12 +28,21 @@ from nearfuture.run.plan import Finish, Train, next_stage, rollback_steps
 from nearfuture.run.records import RunRecords
 from nearfuture.run.show import Display
 from nearfuture.tasks import Task, judge
-from nearfuture.train import NPOTrainer, TRLEngine, callbacks, checkpoint
+from nearfuture.train import NPOTrainer, TRLEngine, callbacks, checkpoint, processes
+from nearfuture.train.factory import release
 from nearfuture.train.groups import Example
 from nearfuture.types import Intervention, PolicyRef
 
 Outcome = Literal["finished", "interrupted"]
-NOT_IN_FINAL = ("optimizer*", "scheduler*", "rng_state*", "trainer_state*", "training_args*", "rollouts-*", checkpoint.MARKER)
+NOT_IN_FINAL = (
+    "optimizer*",
+    "scheduler*",
+    "rng_state*",
+    "trainer_state*",
+    "training_args*",
+    "rollouts-*",
+    checkpoint.MARKER,
+)
 MAX_SAMPLES_PER_SEGMENT = 6
 
 
@@ -45,8 +51,7 @@ class Executor:
 
     def __init__(self, config: Configuration, task: Task, display: Display) -> None:
         self.config, self.task, self.display = config, task, display
-        self.processes = PartialState()
-        self.folder = RunFolder(config.run.run_dir, is_main=self.processes.is_main_process)
+        self.folder = RunFolder(config.run.run_dir, is_main=processes.is_main())
         self.lineage = Lineage.read(self.folder.lineage)
         self.train_rows, self.eval_rows = build.prepare_task(task)
         self.interrupt = callbacks.OnInterrupt()
@@ -127,7 +132,7 @@ class Executor:
             self.task,
             self.train_rows,
             self.folder.path / head.folder,
-            hooks,
+            callbacks=hooks,
             guidance=self._source(head),
             on_group=self._write_sample,
         )
@@ -222,7 +227,7 @@ class Executor:
         self.lineage = lineage
         if self.folder.is_main:
             lineage.write(self.folder.lineage)
-        self.processes.wait_for_everyone()
+        processes.wait_for_everyone()
 
     def _evaluates(self) -> bool:
         return bool(self.config.run.eval_every and self.eval_rows)
@@ -286,13 +291,4 @@ class Executor:
         self.folder.event("finished", segment=ref.segment, step=step, total_steps=self.lineage.total_steps(step))
         if self.folder.is_main:
             write_ledger(RunRecords.load(self.folder.path))
-        self.processes.wait_for_everyone()
-
-
-def release(trainer: NPOTrainer) -> None:
-    """Let go of a trainer's memory before the next one is built."""
-    trainer.accelerator.free_memory()
-    del trainer
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+        processes.wait_for_everyone()

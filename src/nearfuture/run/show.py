@@ -67,7 +67,9 @@ class Display:
 
     def collecting(self, guide: PolicyRef, num_prompts: int) -> None:
         """A collection begins."""
-        self.console.print(f"collecting guidance from segment {guide.segment} step {guide.step} for {num_prompts} prompts")
+        self.console.print(
+            f"collecting guidance from segment {guide.segment} step {guide.step} for {num_prompts} prompts"
+        )
 
     def collected(self, counts: CollectionCounts) -> None:
         """A batch of a collection is done."""

@@ -9,7 +9,6 @@ import json
 import shutil
 
 import yaml
-from accelerate import PartialState
 
 from nearfuture.algo.lineage import Lineage
 from nearfuture.run import build
@@ -19,6 +18,7 @@ from nearfuture.run.executor import Executor, Outcome
 from nearfuture.run.folder import RunFolder, environment
 from nearfuture.run.show import Display
 from nearfuture.tasks import load_task
+from nearfuture.train import processes
 from nearfuture.types import UserError
 
 
@@ -40,11 +40,11 @@ def train(config: Configuration, *, resume: bool = False, clean: bool = False, q
         NoSignalError: nothing to learn from.
     """
     task = load_task(config.run.task)
-    folder = RunFolder(config.run.run_dir, is_main=PartialState().is_main_process)
+    folder = RunFolder(config.run.run_dir, is_main=processes.is_main())
     plan = disk_plan(config, build.base_model(config, task), len(task.train))
     if folder.is_main:
         _prepare(folder, config, plan, resume=resume, clean=clean)
-    PartialState().wait_for_everyone()
+    processes.wait_for_everyone()
     with Display(config, plan, quiet=quiet or not folder.is_main) as display:
         return Executor(config, task, display).run()
 

@@ -27,6 +27,7 @@ class StopAt(TrainerCallback):
         self.until, self.save_at = until, save_at
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Ask to save and stop where it is time."""
         if state.global_step in self.save_at or state.global_step >= self.until:
             control.should_save = True
         if state.global_step >= self.until:
@@ -51,6 +52,7 @@ class OnInterrupt(TrainerCallback):
         signal.signal(number, signal.SIG_DFL)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Ask to save and stop after a signal."""
         if _any_process(self._received):
             self.is_interrupted = True
             control.should_save = control.should_training_stop = True
@@ -73,6 +75,7 @@ class AtStep(TrainerCallback):
         self.is_due, self.function = is_due, function
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Call the function where it is due."""
         if self.is_due(state.global_step):
             self.function(state.global_step)
 
@@ -91,6 +94,7 @@ class OnLog(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
+        """Call the function with a step's metrics."""
         if logs is not None and "loss" in logs:
             self.function(state.global_step, logs)
 
@@ -110,6 +114,7 @@ class NeedSignal(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
+        """Count silent steps."""
         if not self.patience or logs is None or "frac_reward_zero_std" not in logs:
             return
         self.num_silent = self.num_silent + 1 if logs["frac_reward_zero_std"] == 1.0 else 0
@@ -117,5 +122,5 @@ class NeedSignal(TrainerCallback):
             raise NoSignalError(
                 f"step {state.global_step}: no group had a gradient for {self.num_silent} steps in a row (all wrong "
                 f"{logs['npo/all_wrong_frac']:.0%}, all right {logs['npo/all_right_frac']:.0%} of the last batch). "
-                "Easier prompts, a better base model or guidance would give signal; no_signal_patience=0 goes on anyway."
+                "Easier prompts, a better base model or guidance give signal; no_signal_patience=0 goes on anyway."
             )

@@ -1,7 +1,7 @@
 """A checkpoint counts once its marker is written: which checkpoints are whole, and which is the latest.
 
-TRL writes a checkpoint file by file. The marker `nearfuture_state.json` is written last, after everything it lists is on
-disk, so a run that was killed while saving leaves a folder without a marker, which nothing here ever uses.
+TRL writes a checkpoint file by file. The marker `nearfuture_state.json` is written last, after everything it lists is
+on disk, so a run that was killed while saving leaves a folder without a marker, which nothing here ever uses.
 
 Not here: what is in the checkpoint (`nearfuture.train.exact`, TRL), which one a run goes back to (`nearfuture.run`).
 """
@@ -48,7 +48,9 @@ def read_state(folder: Path) -> dict[str, Any]:
         UserError: the folder does not exist, has no marker, or a file is missing or of another size.
     """
     if not folder.is_dir():
-        raise UserError(f"checkpoint {folder} does not exist. A deleted checkpoint cannot be restored; start with --clean.")
+        raise UserError(
+            f"checkpoint {folder} does not exist. A deleted checkpoint cannot be restored; start with --clean."
+        )
     try:
         state = json.loads((folder / MARKER).read_text())
     except (FileNotFoundError, json.JSONDecodeError):

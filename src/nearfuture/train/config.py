@@ -13,16 +13,18 @@ from enum import StrEnum
 
 import torch
 from transformers.utils import is_torch_bf16_gpu_available
-from trl import GRPOConfig
+from trl import GRPOConfig, ModelConfig
 
 from nearfuture.types import UserError
+
+__all__ = ["ModelConfig", "NPOConfig", "Weighting"]
 
 
 class Weighting(StrEnum):
     """How a guided token is weighted in TRL's loss (METHOD 1.3, `use_is`).
 
-    `ON_POLICY`: as if the learner had sampled it, the paper's simplification. `IMPORTANCE`: by the exact ratio, with the
-    guide's stored log-probs in the denominator.
+    `ON_POLICY`: as if the learner had sampled it, the paper's simplification. `IMPORTANCE`: by the exact ratio, with
+    the guide's stored log-probs in the denominator.
     """
 
     ON_POLICY = "on_policy"
@@ -34,8 +36,8 @@ class NPOConfig(GRPOConfig):
     """`GRPOConfig` with the settings of NPO. With no guidance every one of them is without effect.
 
     Args:
-        max_pass_rate: highest on-policy pass rate of a group that still admits guidance (the paper's tau_gate); negative
-            closes the gate.
+        max_pass_rate: highest on-policy pass rate of a group that still admits guidance (the paper's tau_gate);
+            negative closes the gate.
         weighting: `on_policy` (the paper) or `importance`.
         verdict_reward: name of the reward function that carries the verdict; default: the first one.
         correct_threshold: a rollout is correct where that function's reward is at least this; None (NaN) is not judged.
@@ -46,13 +48,24 @@ class NPOConfig(GRPOConfig):
         default=None,
         metadata={"help": "Trade compute for memory. Default: on where there is an accelerator, off on a CPU."},
     )
+    bf16: bool | None = field(
+        default=None,
+        metadata={"help": "Mixed precision in bfloat16. Default: on where there is an accelerator that has it."},
+    )
+    activation_checkpointing: bool | None = field(
+        default=None, metadata={"help": "The newer name of gradient_checkpointing in transformers."}
+    )
     max_pass_rate: float = field(
         default=0.6,
-        metadata={"help": "Highest on-policy pass rate of a group that still admits guidance; negative closes the gate."},
+        metadata={
+            "help": "Highest on-policy pass rate of a group that still admits guidance; negative closes the gate."
+        },
     )
     weighting: str = field(
         default="on_policy",
-        metadata={"help": "'on_policy': guided tokens as if sampled now; 'importance': ratio to the guide's log-probs."},
+        metadata={
+            "help": "'on_policy': guided tokens as if sampled now; 'importance': ratio to the guide's log-probs."
+        },
     )
     verdict_reward: str | None = field(
         default=None, metadata={"help": "Reward function that carries the verdict. Default: the first."}
@@ -66,9 +79,7 @@ class NPOConfig(GRPOConfig):
 
     def __post_init__(self) -> None:
         if self.weighting not in list(Weighting):
-            raise UserError(
-                f"weighting={self.weighting!r} is not known. One of: {', '.join(Weighting)}."
-            )
+            raise UserError(f"weighting={self.weighting!r} is not known. One of: {', '.join(Weighting)}.")
         if self.max_pass_rate > 1:
             raise UserError(
                 f"max_pass_rate={self.max_pass_rate} is above 1: a pass rate is a share of the rollouts. "
@@ -79,5 +90,6 @@ class NPOConfig(GRPOConfig):
             self.bf16 = on_accelerator and not self.fp16 and is_torch_bf16_gpu_available()
         if self.gradient_checkpointing is None and self.activation_checkpointing is None:
             self.activation_checkpointing = on_accelerator
-        self.dataloader_pin_memory = self.dataloader_pin_memory and on_accelerator
         super().__post_init__()
+        if not on_accelerator:
+            self.dataloader_pin_memory = False

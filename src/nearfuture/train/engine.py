@@ -53,6 +53,7 @@ class TRLEngine:
 
     @property
     def is_main(self) -> bool:
+        """True on the one process that writes files."""
         return bool(self.trainer.accelerator.is_main_process)
 
     def broadcast(self, value: Any) -> Any:

@@ -63,8 +63,15 @@ class ExactResume(GRPOTrainer):
     """
 
     pinned_steps: frozenset[int] = frozenset()
+    train_dataset: Any
+    _buffered_inputs: Buffer | None
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
+        """Train, from a checkpoint (its path, or True for the latest whole one) or from the present weights.
+
+        Raises:
+            UserError: the checkpoint is not whole, or was saved inside a generation cycle by more or fewer processes.
+        """
         if resume_from_checkpoint is True:
             resume_from_checkpoint = self._latest_checkpoint()
         self._step = 0
@@ -114,6 +121,7 @@ class ExactResume(GRPOTrainer):
             self.args.save_total_limit = limit
         has_buffer = self._step % (self.args.steps_per_generation * self.num_iterations) != 0
         if has_buffer:
+            assert self._buffered_inputs is not None
             save_buffer(self._buffered_inputs, self._buffer_file(folder))
         self.accelerator.wait_for_everyone()
         if self.args.should_save:

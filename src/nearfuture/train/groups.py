@@ -169,7 +169,11 @@ def with_behavior(logps_B_T: Tensor, inputs: dict[str, Any]) -> Tensor:
 
 
 def show_examples(
-    trainer: NPOTrainer, batch: Generated, verdicts_P_G: Tensor, pass_rate_P: Tensor, guidance_B: Sequence[Guidance | None]
+    trainer: NPOTrainer,
+    batch: Generated,
+    verdicts_P_G: Tensor,
+    pass_rate_P: Tensor,
+    guidance_B: Sequence[Guidance | None],
 ) -> None:
     """Hand the groups that lie on this process as a whole to `trainer.on_group`."""
     if trainer.on_group is None:

@@ -1,7 +1,7 @@
 """What the policy itself does: reward, pass rate and entropy without the guided slots.
 
-TRL's `reward`, `entropy` and `clip_ratio` describe the mixed group once a slot is replaced; a plateau read off them would
-be a plateau of the guide. These metrics are taken before, or with the guided rows masked.
+TRL's `reward`, `entropy` and `clip_ratio` describe the mixed group once a slot is replaced; a plateau read off them
+would be a plateau of the guide. These metrics are taken before, or with the guided rows masked.
 
 Letters: P prompts, G generations per prompt, B local rows, N global rows, F reward functions, T tokens.
 

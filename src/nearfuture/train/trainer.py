@@ -3,12 +3,13 @@
 See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.1. The twenty lines that are new stand in
 `NPOTrainer._generate`; everything after them (old log-probs, advantages of the mixed group, loss, optimizer) is TRL's.
 
-Deviations: advantages, clipping and normalisation are TRL's (ddof 1, epsilon 1e-4, `loss_type="dapo"`), see docs/methods.
+Deviations: advantages, clipping and normalisation are TRL's (ddof 1, epsilon 1e-4, `loss_type="dapo"`), see
+docs/methods/npo.md.
 
 Letters: P prompts, G generations per prompt, B local rows, N = P * G global rows, F reward functions, T tokens.
 
-Not here: resume (`nearfuture.train.exact`), where guidance comes from (`nearfuture.guidance`), which rows of a batch are
-whose and how a row is replaced (`nearfuture.train.groups`).
+Not here: resume (`nearfuture.train.exact`), where guidance comes from (`nearfuture.guidance`), which rows of a batch
+are whose and how a row is replaced (`nearfuture.train.groups`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.sources import Source, WindowedCache
 from nearfuture.tasks.identity import with_prompt_ids
 from nearfuture.train import groups, seams
-from nearfuture.train.config import NPOConfig, Weighting
+from nearfuture.train.config import Weighting
 from nearfuture.train.exact import ExactResume
 from nearfuture.train.onpolicy import OnPolicyMetrics
 from nearfuture.types import Guidance, UserError
@@ -60,7 +61,7 @@ class NPOTrainer(ExactResume):
         super().__init__(*args, **kwargs)
         self.on_group = on_group
         self.onpolicy = OnPolicyMetrics(self)
-        self._inputs: list[dict[str, Any]] | None = None
+        self._inputs: list[dict[str, Any]] = []
         self._rewards_N_F: Tensor | None = None
         self._guidance_B: list[Guidance | None] = []
         self._loss_inputs: dict[str, Any] | None = None
@@ -97,7 +98,7 @@ class NPOTrainer(ExactResume):
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         self._inputs, self._guidance_B = inputs, []
         output = super()._generate_and_score_completions(inputs)
-        self._inputs = None
+        self._inputs = []
         if self._guidance_B:
             groups.attach(output, self._guidance_B, importance=self.args.weighting == Weighting.IMPORTANCE)
         return output
@@ -105,7 +106,7 @@ class NPOTrainer(ExactResume):
     def _generate(self, prompts: list[Any]) -> tuple[Any, ...]:
         """Generate on-policy, judge, gate, and put guidance into the last slot of the selected groups."""
         batch = seams.Generated(*super()._generate(prompts))
-        if self._inputs is None or not self.model.training:
+        if not self._inputs or not self.model.training:
             return tuple(batch)
 
         # 1. Verdicts on all rollouts, on every process: the pass rate never counts the guide.
@@ -117,7 +118,9 @@ class NPOTrainer(ExactResume):
 
         # 2. The gate: the same decision on every process.
         guidance_B, has_guidance_P = self._lookup()
-        inject_P = select_guided(pass_rate_P, has_guidance_P.to(pass_rate_P.device), max_pass_rate=self.args.max_pass_rate)
+        inject_P = select_guided(
+            pass_rate_P, has_guidance_P.to(pass_rate_P.device), max_pass_rate=self.args.max_pass_rate
+        )
         self.onpolicy.observe(batch, rewards_N_F, correct_P_G, pass_rate_P, has_guidance_P, inject_P)
 
         # 3. The last slot of the selected groups becomes the guidance; TRL does the rest.
@@ -164,6 +167,7 @@ class NPOTrainer(ExactResume):
         try:
             loss = super()._compute_loss(model, self._loss_inputs)
             if self.model.training:
+                assert self._forward is not None
                 self.onpolicy.observe_loss(self._loss_inputs, *self._forward)
             return loss
         finally:
@@ -180,6 +184,7 @@ class NPOTrainer(ExactResume):
         return output
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log, with the tokens generated and trained on since the last time."""
         if self.model.training:
             logs |= self.onpolicy.take_token_counts()
         super().log(logs, start_time)

@@ -1,0 +1,128 @@
+"""Builds a trainer from plain values: what a run knows, as TRL wants it.
+
+Each stage of a run gets a fresh trainer: `train()` on a used one is no reset, and building one seeds every generator,
+so a replay from the base weights begins with the very random state the scout began with.
+
+Not here: the stages (`nearfuture.run.executor`), the checks of a configuration (`nearfuture.run.config`).
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import PrinterCallback, TrainerCallback
+from trl import ModelConfig, get_peft_config
+from trl.trainer.utils import get_quantization_config
+
+from nearfuture.tasks import Task, VerdictReward
+from nearfuture.train.config import NPOConfig
+from nearfuture.train.trainer import NPOTrainer
+from nearfuture.types import UserError
+
+# Settings of TRL's ModelConfig that go to `from_pretrained`, by the name they have there.
+MODEL_INIT = {
+    "attn_implementation": "attn_implementation",
+    "model_revision": "revision",
+    "trust_remote_code": "trust_remote_code",
+    "dtype": "dtype",
+}
+
+
+def make_trainer(
+    model: str,
+    task: Task,
+    train: Dataset,
+    output_dir: Path,
+    *,
+    training: dict[str, Any],
+    model_settings: dict[str, Any],
+    callbacks: Sequence[TrainerCallback] = (),
+    **kwargs: Any,
+) -> NPOTrainer:
+    """A fresh trainer with the base weights.
+
+    Args:
+        model: folder or name on the Hub.
+        task: its verifier becomes the reward.
+        train: prompts with ids.
+        output_dir: where checkpoints go.
+        training: fields of `NPOConfig`.
+        model_settings: fields of TRL's `ModelConfig`.
+        callbacks: of transformers.
+        kwargs: `guidance` and `on_group` of `NPOTrainer`.
+
+    Raises:
+        UserError: the data does not fill one generation batch, or TRL refuses the settings.
+    """
+    model_config = ModelConfig(**model_settings)
+    init = {there: model_settings[here] for here, there in MODEL_INIT.items() if here in model_settings}
+    init |= training.get("model_init_kwargs") or {}
+    args = make_args(output_dir, {**training, "save_strategy": "steps", "model_init_kwargs": init or None})
+    check_batch(args, len(train))
+    trainer = NPOTrainer(
+        model,
+        reward_funcs=VerdictReward(task),
+        args=args,
+        train_dataset=train,
+        callbacks=list(callbacks),
+        peft_config=get_peft_config(model_config),
+        quantization_config=get_quantization_config(model_config),
+        **kwargs,
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def make_args(output_dir: Path, training: dict[str, Any]) -> NPOConfig:
+    """An `NPOConfig`; what TRL refuses is the user's to mend.
+
+    Raises:
+        UserError: with TRL's own words.
+    """
+    try:
+        return NPOConfig(output_dir=str(output_dir), disable_tqdm=True, **training)
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"TRL refuses these settings: {error}") from None
+
+
+def check_batch(args: NPOConfig, num_prompts: int) -> None:
+    """Refuse data that does not fill one generation batch: TRL would train on nothing.
+
+    Raises:
+        UserError: how many prompts there are, and how many one batch needs.
+    """
+    per_batch = args.generation_batch_size // args.num_generations
+    if num_prompts < per_batch:
+        raise UserError(
+            f"the data has {num_prompts} prompts, one generation batch needs {per_batch} "
+            f"({args.generation_batch_size} rollouts / {args.num_generations} generations). "
+            "Lower per_device_train_batch_size or steps_per_generation."
+        )
+
+
+def batch_arithmetic(args: NPOConfig) -> str:
+    """Which batch size is which, in one line."""
+    prompts = args.generation_batch_size // args.num_generations
+    updates = args.steps_per_generation * args.num_iterations / args.gradient_accumulation_steps
+    per_update = args.per_device_train_batch_size * args.world_size * args.gradient_accumulation_steps
+    return (
+        f"{prompts} prompts x {args.num_generations} generations = {args.generation_batch_size} rollouts -> "
+        f"{updates:g} update(s) of {per_update} rollouts ({args.per_device_train_batch_size} per device x "
+        f"{args.gradient_accumulation_steps} accumulation x {args.world_size} process(es))"
+    )
+
+
+def release(trainer: NPOTrainer) -> None:
+    """Let go of a trainer's memory before the next one is built."""
+    trainer.accelerator.free_memory()
+    trainer.callback_handler.callbacks.clear()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,17 @@
+"""Leaves the terminal to what this tool prints.
+
+Not here: what it prints (`nearfuture.run.show`).
+"""
+
+from __future__ import annotations
+
+import warnings
+
+from transformers.utils import logging
+
+
+def hush_libraries() -> None:
+    """Silence the libraries' progress bars, reminders of deprecations inside TRL, and their informative logs."""
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|trl")

@@ -1,0 +1,61 @@
+"""Runs the real command line in real processes, as a user would."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+CONFIGS = Path(__file__).parent.parent / "configs" / "apprentice"
+# The smallest run with both interventions; steps, checkpoints and batches as the tests of kills need them.
+SMALL = [
+    "max_steps=10",
+    "scout_steps=3",
+    "guide_step=8",
+    "rollback_to=5",
+    "per_device_train_batch_size=64",
+    "learning_rate=1e-3",
+    "save_steps=2",
+    "eval_every=5",
+    "eval_num_samples=1",
+]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "nearfuture", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment(),
+    )
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    """Exit code and everything that was printed."""
+    process = start(*arguments)
+    output, _ = process.communicate(timeout=180)
+    return process.returncode, output
+
+
+def train(run_dir: Path, *arguments: object, config: str = "tiny") -> tuple[int, str]:
+    return run("train", CONFIGS / f"{config}.yaml", f"run_dir={run_dir}", *SMALL, *arguments)
+
+
+def train_and_kill(run_dir: Path, when: Path, *arguments: object) -> bool:
+    """Train, and SIGKILL the process as soon as `when` exists. True if it was killed before it ended."""
+    process = start("train", CONFIGS / "tiny.yaml", f"run_dir={run_dir}", *SMALL, *arguments)
+    end = time.monotonic() + 120
+    while process.poll() is None and not when.exists() and time.monotonic() < end:
+        time.sleep(0.002)
+    was_running = process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return was_running

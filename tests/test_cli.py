@@ -1,0 +1,161 @@
+"""Every error of the command line, once: what was seen, the rule, the remedy, and the exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from commands import CONFIGS, run, train
+
+TASKS = """
+from nearfuture.tasks import Task
+
+ROWS = [{"prompt": f"{a}+{b}=", "answer": str((a + b) % 6)} for a in range(6) for b in range(6)]
+
+def sums():
+    return Task("sums", train=ROWS, evaluation=ROWS[:4], verify=lambda text, row: text == row["answer"])
+
+def hopeless():
+    return Task("hopeless", train=ROWS, evaluation=[], verify=lambda text, row: False)
+
+def wrong_gold():
+    return Task("wrong_gold", train=ROWS, evaluation=[], verify=lambda text, row: False, gold_column="answer")
+
+def empty():
+    return Task("empty", train=[], evaluation=[], verify=lambda text, row: True)
+"""
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> Path:
+    path = tmp_path / "tasks.py"
+    path.write_text(TASKS)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["learning_rat=1e-4"], 2, "Did you mean learning_rate?"),
+        (["learning_rate=fast"], 2, "learning_rate='fast'"),
+        (["weighting=exact"], 2, "One of: on_policy, importance"),
+        (["output_dir=x"], 2, "Use run_dir"),
+        (["task=aprentice"], 2, "Did you mean 'apprentice'?"),
+        (["task=nothere.py:make"], 2, "there is no file"),
+        (["model=nothere"], 2, "model=nothere"),
+        (["guide_step=5"], 2, "0 <= rollback_to < guide_step <= max_steps"),
+        (["rollback_to=null"], 2, "needs both"),
+        (["scout_steps=11"], 2, "scout_steps=11"),
+        (["scout_steps=9"], 2, "is not after scout_steps=9"),
+        (["logging_steps=10"], 2, "one row a step"),
+        (["guidance_lifetime=forever"], 2, "guidance_lifetime"),
+        (["max_pass_rate=2"], 2, "above 1"),
+        (["steps"], 2, "Write key=value"),
+        (["per_device_train_batch_size=65536"], 2, "one generation batch needs"),
+        (["num_generations=3"], 2, "divisible"),
+    ],
+)
+def test_bad_configuration_is_refused(arguments: list[str], code: int, message: str, tmp_path: Path) -> None:
+    found, output = train(tmp_path / "run", *arguments)
+    assert (found, message in output) == (code, True), output
+    assert "Traceback" not in output
+
+
+def test_a_file_that_is_no_configuration(tmp_path: Path) -> None:
+    assert run("train", tmp_path / "none.yaml")[0] == 2
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("a: [1,")
+    code, output = run("train", broken)
+    assert code == 2 and "is not YAML" in output
+    broken.write_text("- 1")
+    code, output = run("train", broken)
+    assert code == 2 and "not keys and values" in output
+    broken.write_text("task: apprentice")
+    code, output = run("train", broken)
+    assert code == 2 and "run_dir, max_steps is missing" in output
+
+
+def test_an_existing_folder_is_refused_and_another_configuration_too(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert train(folder, "max_steps=2", "scout_steps=0", "guide_step=null", "rollback_to=null")[0] == 0
+    code, output = train(folder)
+    assert code == 2 and "--resume" in output and "--clean" in output
+    code, output = train(folder, "--resume", "learning_rate=1e-5")
+    assert code == 2 and "learning_rate: 0.001 -> 1e-05" in output
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.tex").write_text("years of work")
+    code, output = train(precious, "--clean")
+    assert code == 2 and "holds no run" in output
+    assert (precious / "thesis.tex").exists()
+
+
+def test_too_little_disk_is_exit_code_4(tmp_path: Path, tasks: Path) -> None:
+    """A data set and completions so long that their guidance alone would fill any disk."""
+    code, output = train(tmp_path / "run", "max_completion_length=1000000000000")
+    assert code == 4 and "are free at" in output
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_task_of_ones_own_and_what_can_be_wrong_with_it(tmp_path: Path, tasks: Path) -> None:
+    plain = ["scout_steps=0", "guide_step=null", "rollback_to=null", "max_steps=3", "per_device_train_batch_size=16"]
+    model = f"model={CONFIGS.parent.parent}/src/nearfuture/tasks/apprentice/model"
+    code, output = train(tmp_path / "sums", f"task={tasks}:sums", model, *plain)
+    assert code == 0, output
+    code, output = train(tmp_path / "a", f"task={tasks}:sums", *plain)
+    assert code == 2 and "ships no model" in output
+    code, output = train(tmp_path / "b", f"task={tasks}:wrong_gold", model, *plain)
+    assert code == 2 and "do not verify as correct" in output
+    code, output = train(tmp_path / "c", f"task={tasks}:empty", model, *plain)
+    assert code == 3 and "0 training rows" in output
+    code, output = train(tmp_path / "d", f"task={tasks}:hopeless", model, *plain, "no_signal_patience=2")
+    assert code == 3 and "no group had a gradient for 2 steps" in output
+    code, output = train(tmp_path / "e", f"task={tasks}:hopeless", model, *plain, "scout_steps=2")
+    assert code == 3 and "The guide solved none of" in output
+
+
+def test_a_checkpoint_deleted_by_hand_is_named(tmp_path: Path) -> None:
+    import shutil
+
+    folder = tmp_path / "run"
+    assert train(folder)[0] == 0
+    shutil.rmtree(folder / "segments" / "001" / "checkpoint-5")
+    shutil.rmtree(folder / "segments" / "002")
+    shutil.rmtree(folder / "final")
+    lineage = (folder / "lineage.json").read_text().replace('"end_step": 10', '"end_step": null')
+    (folder / "lineage.json").write_text(lineage)
+    code, output = train(folder, "--resume")
+    assert code == 2 and "Traceback" not in output, output
+
+
+def test_dry_run_says_what_would_happen_and_writes_nothing(tmp_path: Path) -> None:
+    code, output = train(tmp_path / "run", "--dry-run")
+    assert code == 0
+    for said in ("8 prompts x 8 generations = 64 rollouts -> 1 update(s)", "segment 2: step 5 to 10", "at the peak"):
+        assert said in output, output
+    assert not (tmp_path / "run").exists()
+
+
+def test_guide_collect_and_verify_from_the_command_line(tmp_path: Path) -> None:
+    config, cache = CONFIGS / "tiny.yaml", tmp_path / "cache"
+    model = CONFIGS.parent.parent / "src/nearfuture/tasks/apprentice/model"
+    collect = ["guide", "collect", config, "--guide", model, "--output", cache, "guide_num_samples=2"]
+    code, output = run(*collect, "guide_batch_size=1024")
+    assert code == 0 and "num_solved" in output, output
+    code, output = run("guide", "verify", cache, "--config", config)
+    assert code == 0 and "correct again under task 'apprentice'" in output, output
+    (cache / "guidance.parquet").write_bytes((cache / "guidance.parquet").read_bytes()[:-100])
+    code, output = run("guide", "verify", cache)
+    assert code == 2 and "Traceback" not in output
+    assert run("guide", "show", tmp_path / "none")[0] == 2
+
+
+def test_selftest_proves_exactness() -> None:
+    code, output = run("selftest", "--steps", "4")
+    assert code == 0, output
+    assert output.count("identical") == 4
+
+
+def test_report_needs_a_run(tmp_path: Path) -> None:
+    code, output = run("report", tmp_path)
+    assert code == 2 and "lineage.json" in output
