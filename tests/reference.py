@@ -5,9 +5,9 @@
                                                                      for a guided row with importance weights the guide
     L     = - sum_t f(rho_t, A) / normaliser                         f and the normaliser: by loss type
 
-See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.1. Written from the formulas and not from TRL's source:
-it imports nothing of TRL's, pads nothing, judges the completions and computes advantages, log-probs and ratios itself,
-and always divides by the log-probs of the weights at generation (TRL takes a short cut where these are the current ones).
+See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.1. It imports nothing of TRL's, pads nothing, judges
+the completions and computes advantages, log-probs and ratios itself, and always divides by the log-probs of the weights
+at generation (TRL takes a short cut where these are the current ones).
 
 Letters: T tokens of one completion.
 
@@ -137,7 +137,7 @@ def micro_batch_loss(objective: Objective, terms: Sequence[Tensor], num_accumula
             return total / (num_rows * objective.max_completion_length) / num_accumulated
         case "luspo":  # mean over completions of the sum over tokens
             return total / num_rows / num_accumulated
-        case "dapo" | "cispo" | "vespo":  # mean over the tokens of an optimizer step, as many as the generation has on average
+        case "dapo" | "cispo" | "vespo":  # mean over the tokens of a step: its share of the generation's
             return total / (made.num_tokens * num_accumulated / len(made.micro_batches))
     raise AssertionError(f"no formula for {objective.loss_type}")
 

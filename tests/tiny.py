@@ -6,8 +6,8 @@
     trainer.train()
     recorder.steps[0].gradients
 
-A trainer is built in 0.1 s and makes a step in 0.03 s. Nothing is saved and nothing is clipped (`max_grad_norm=0`), and the
-optimizer is plain SGD, so that a difference in a gradient is the same difference in the weights.
+A trainer is built in 0.1 s and makes a step in 0.03 s. Nothing is saved, no gradient is clipped (`max_grad_norm=0`),
+and the optimizer is plain SGD, so that a difference in a gradient is the same difference in the weights.
 
 Not here: what a step should have computed (`reference`).
 """
@@ -57,7 +57,7 @@ BehaviorLogps = Callable[[list[Row], list[tuple[int, ...]], list[list[float]]], 
 
 
 def rows(num_prompts: int = 32) -> list[Row]:
-    """Held-out prompts: unfiltered, so some are easy for the base model; all chain lengths, so answers differ in length."""
+    """Held-out prompts: unfiltered, so the base model solves some; of all chain lengths."""
     stride = len(TASK.evaluation) // num_prompts
     return [dict(row) for row in TASK.evaluation[::stride]][:num_prompts]
 
@@ -73,7 +73,7 @@ def grpo(folder: Path, *, data: Sequence[Row] | None = None, reward: Any = None,
     return _quiet(GRPOTrainer(TASK.model, **_arguments(GRPOConfig, folder, data, reward, device | more)))
 
 
-TRAINER_ARGUMENTS = ("guidance", "on_group", "callbacks", "peft_config", "tools", "train_dataset", "optimizers")
+TRAINER_ARGUMENTS = ("guidance", "on_group", "train_dataset", "eval_dataset", "callbacks", "peft_config")
 
 
 def _arguments(config: type[GRPOConfig], folder: Path, data: Any, reward: Any, more: Row) -> Row:
@@ -140,25 +140,15 @@ def guidance_for(
         indices: Iterable[int] = range(len(trainer.train_dataset))
     else:
         indices = trainer.prompts_between(0, len(trainer.train_dataset))[:num_prompts]
-    entries = [(entry, "") for entry in guidance(trainer, indices, behavior)]
-    texts = trainer.processing_class.batch_decode([entry.completion_ids for entry, _ in entries], skip_special_tokens=True)
-    return GuidanceCache.write(
-        folder, header_of(trainer), [(entry, text) for (entry, _), text in zip(entries, texts, strict=True)]
-    )
+    entries = guidance(trainer, indices, behavior)
+    ids = [entry.completion_ids for entry in entries]
+    texts = trainer.processing_class.batch_decode(ids, skip_special_tokens=True)
+    return GuidanceCache.write(folder, header_of(trainer), list(zip(entries, texts, strict=True)))
 
 
 def weights(trainer: GRPOTrainer) -> dict[str, Tensor]:
     """A copy of the trainable weights."""
     return {name: p.detach().clone() for name, p in trainer.model.named_parameters() if p.requires_grad}
-
-
-def logs(trainer: GRPOTrainer, names: Iterable[str] | None = None) -> list[Row]:
-    """What was logged at each step but times; only `names` where given."""
-    keep = None if names is None else set(names)
-    return [
-        {name: value for name, value in row.items() if name not in TIMES and (keep is None or name in keep)}
-        for row in trainer.state.log_history
-    ]
 
 
 def largest_difference(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:

@@ -158,6 +158,8 @@ class ExactResume(GRPOTrainer):
 
         In the order in which they come, each once. This is the window a replay crosses, hence what a guide is asked.
         """
+        if end_step <= start_step:
+            return []
         sampler = self._get_train_sampler()
         per_epoch = self.steps_per_epoch(len(self.train_dataset))
         micro_per_batch = self.num_iterations * self.args.steps_per_generation

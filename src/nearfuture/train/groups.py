@@ -122,9 +122,13 @@ def reward_guided_rows(
         [batch.completions[i] for i in rows],
         [batch.completion_ids[i] for i in rows],
     ).view(trainer.accelerator.num_processes, width, -1)
-    for column, values in trainer._pending_extra_logs.items():
-        for i, value in zip(rows, values, strict=True):
-            pending_extra[column][i] = value
+    # A column may come from one of the two calls only: the other rows are empty there, as in TRL's own table.
+    guided_rows = rows[: int(mine.sum())]
+    for column in {**pending_extra, **trainer._pending_extra_logs}:
+        values = trainer._pending_extra_logs.get(column, [None] * width)
+        whole = pending_extra.setdefault(column, [None] * len(batch.completions))
+        for i, value in zip(guided_rows, values, strict=False):
+            whole[i] = value
     trainer._pending_extra_logs.update(pending_extra)
     trainer._pending_metrics.clear()
     trainer._pending_metrics.update(pending_metrics)
