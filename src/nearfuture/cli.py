@@ -80,13 +80,15 @@ def train(
             print(dry_run_report(configuration))
             return
         from nearfuture.run.start import train as run
+        from nearfuture.train.processes import is_main
 
         outcome = run(configuration, resume=resume, clean=clean, quiet=quiet)
         if outcome == "interrupted":
             print(f"interrupted; a checkpoint is saved. Go on with: nearfuture train {config} ... --resume")
             raise typer.Exit(INTERRUPTED)
-        print(f"final policy: {configuration.run.run_dir / 'final'}")
-        print(f"report:       nearfuture report {configuration.run.run_dir}")
+        if is_main():
+            print(f"final policy: {configuration.run.run_dir / 'final'}")
+            print(f"report:       nearfuture report {configuration.run.run_dir}")
 
 
 @guide_app.command()

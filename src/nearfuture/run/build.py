@@ -11,17 +11,28 @@ from typing import Any
 from datasets import Dataset
 
 from nearfuture.run.config import Configuration
-from nearfuture.tasks import Task, check_gold
+from nearfuture.tasks import Task, check_gold, load_task
 from nearfuture.tasks.identity import with_prompt_ids
 from nearfuture.train import NPOTrainer, factory
 from nearfuture.types import UserError
 
 
-def prepare_task(task: Task) -> tuple[Dataset, list[dict[str, Any]]]:
-    """Training rows with ids, and held-out rows, after the gold answers were checked against themselves."""
+def load_checked_task(spec: str) -> Task:
+    """Load a task and check its gold answers against its own verifier.
+
+    Raises:
+        UserError: no such task, or golds that do not verify.
+        NoSignalError: no training rows.
+    """
+    task = load_task(spec)
     check_gold(task)
+    return task
+
+
+def training_rows(task: Task) -> Dataset:
+    """Training rows with ids."""
     train = task.train if isinstance(task.train, Dataset) else Dataset.from_list(task.train)
-    return with_prompt_ids(train), [dict(row) for row in task.evaluation]
+    return with_prompt_ids(train)
 
 
 def base_model(config: Configuration, task: Task) -> str:

@@ -22,8 +22,8 @@ def collect_from(config: Configuration, guide: PolicyRef, folder: Path) -> Guida
     """Collect guidance for every training prompt of a task; `config.run.model` is the guide."""
     if config.run.guide_select == "closest":
         raise UserError("guide_select=closest needs the policy that is guided, which only a run has. Use uniform here.")
-    task = load_task(config.run.task)
-    rows, _ = build.prepare_task(task)
+    task = build.load_checked_task(config.run.task)
+    rows = build.training_rows(task)
     with tempfile.TemporaryDirectory() as scratch:
         trainer = build.build_trainer(config, task, rows, Path(scratch))
         trainer.model.to(trainer.args.device)

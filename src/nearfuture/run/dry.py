@@ -11,7 +11,6 @@ from nearfuture.run import build
 from nearfuture.run.config import Configuration
 from nearfuture.run.disk import disk_plan
 from nearfuture.run.plan import segments_ahead
-from nearfuture.tasks import check_gold, load_task
 from nearfuture.train import factory
 
 
@@ -21,8 +20,7 @@ def dry_run_report(config: Configuration) -> str:
     Raises:
         UserError: whatever would stop the run before its first step.
     """
-    task = load_task(config.run.task)
-    check_gold(task)
+    task = build.load_checked_task(config.run.task)
     model = build.base_model(config, task)
     args = factory.make_args(config.run.run_dir, config.training)
     factory.check_batch(args, len(task.train))

@@ -53,7 +53,8 @@ class Executor:
         self.config, self.task, self.display = config, task, display
         self.folder = RunFolder(config.run.run_dir, is_main=processes.is_main())
         self.lineage = Lineage.read(self.folder.lineage)
-        self.train_rows, self.eval_rows = build.prepare_task(task)
+        self.train_rows = build.training_rows(task)
+        self.eval_rows = [dict(row) for row in task.evaluation]
         self.interrupt = callbacks.OnInterrupt()
 
     def run(self) -> Outcome:

@@ -39,8 +39,7 @@ TIMEOUT = 300
 def run_selftest(steps: int) -> list[Comparison]:
     """Run all four proofs in a temporary folder; the first three with `steps` optimizer steps."""
     task = load_task("apprentice")
-    rows, _ = build.prepare_task(task)
-    an_epoch_ends_inside = rows.select(range(8 * max(1, steps // 2)))
+    an_epoch_ends_inside = build.training_rows(task).select(range(8 * max(1, steps // 2)))
     with tempfile.TemporaryDirectory() as scratch:
         return [*prove_training(task, an_epoch_ends_inside, Path(scratch), steps), _prove_kill(Path(scratch))]
 

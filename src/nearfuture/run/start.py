@@ -17,8 +17,7 @@ from nearfuture.run.disk import DiskPlan, disk_plan, require_space
 from nearfuture.run.executor import Executor, Outcome
 from nearfuture.run.folder import RunFolder, environment
 from nearfuture.run.show import Display
-from nearfuture.tasks import load_task
-from nearfuture.train import processes
+from nearfuture.train import factory, processes
 from nearfuture.types import UserError
 
 
@@ -39,7 +38,10 @@ def train(config: Configuration, *, resume: bool = False, clean: bool = False, q
         DiskError: too little space.
         NoSignalError: nothing to learn from.
     """
-    task = load_task(config.run.task)
+    args = factory.make_args(config.run.run_dir, config.training)
+    processes.join(args)
+    task = build.load_checked_task(config.run.task)
+    factory.check_batch(args, len(task.train))
     folder = RunFolder(config.run.run_dir, is_main=processes.is_main())
     plan = disk_plan(config, build.base_model(config, task), len(task.train))
     if folder.is_main:

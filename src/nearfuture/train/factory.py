@@ -85,7 +85,7 @@ def make_args(output_dir: Path, training: dict[str, Any]) -> NPOConfig:
         UserError: with TRL's own words.
     """
     try:
-        return NPOConfig(output_dir=str(output_dir), disable_tqdm=True, **training)
+        return NPOConfig(output_dir=str(output_dir), disable_tqdm=True, **{"log_level_replica": "error", **training})
     except UserError:
         raise
     except ValueError as error:
