@@ -99,7 +99,7 @@ def generation(
     return Generation(micro_batches, advantages, scores)
 
 
-def objective_T(objective: Objective, logps_T: Tensor, ratio_T: Tensor, advantage: float) -> Tensor:
+def surrogate(objective: Objective, logps_T: Tensor, ratio_T: Tensor, advantage: float) -> Tensor:
     """[T] what is maximised at each token of one completion."""
     if objective.loss_type == "cispo":  # the ratio is a constant, cut above at epsilon_high itself
         return ratio_T.clamp(max=objective.epsilon_high).detach() * advantage * logps_T
@@ -169,7 +169,7 @@ def gradients(
             if objective.level == "sequence":
                 log_ratio_T = log_ratio_T.mean().expand_as(log_ratio_T)
             ratio_T, advantage = log_ratio_T.exp(), made.advantages[rollout]
-            terms.append(objective_T(objective, logps_T, ratio_T, advantage))
+            terms.append(surrogate(objective, logps_T, ratio_T, advantage))
             seen.ratios[is_guided] += ratio_T.tolist()
             seen.num_clipped[is_guided] += num_clipped(objective, ratio_T.detach(), advantage)
         micro_batch_loss(objective, terms, len(micro_steps), made).backward()

@@ -3,8 +3,8 @@
 Every loss type of TRL 1.16 is here, `vespo` included; each with both weightings, with and without accumulation, with
 one and two micro-batches a generation, with one and two passes over it (all eight combinations for two of them).
 Guidance stands in some groups and not in others, its behaviour log-probs lie visibly apart from the learner's, and the
-tests insist that ratios differ from 1 and that clipping acts where the setting says it can. (A narrow clip range instead
-of large steps: the world's model is sharp, and after large steps plain float32 differs from float64 by 5e-5.)
+tests insist that ratios differ from 1 and that clipping acts where the setting says it can. (The clip range is narrow
+and the steps small: the world's model is sharp, and after large steps plain float32 differs from float64 by 5e-5.)
 
 The reference is in float64 and unpadded, the trainer in float32 and padded; they differ by about 2e-6 of the largest
 gradient of a run.
