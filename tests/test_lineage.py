@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfuture.algo.lineage import Lineage
+from nearfuture.algo.lineage import Lineage, Segment
 from nearfuture.types import Intervention, UserError
 
 
@@ -17,6 +17,10 @@ def intervene(lineage: Lineage, start: int) -> Lineage:
     end = lineage.head.end_step
     guide = lineage.ref(end)
     return lineage.branch(Intervention("late", guide, start, end))
+
+
+def segment_steps(segment: Segment) -> range:
+    return range(segment.start_step + 1, segment.end_step + 1)
 
 
 @st.composite
@@ -66,6 +70,23 @@ def test_steps_kept_and_abandoned_add_up_to_all_steps_paid(lineage: Lineage) -> 
 
 
 @given(lineages())
+def test_the_path_to_any_segment_is_the_one_it_was_trained_on(lineage: Lineage) -> None:
+    assert lineage.path(lineage.head.id) == lineage.path()
+    for segment in lineage.segments:
+        path = lineage.path(segment.id)
+        steps = [step for part, last in path for step in range(part.start_step + 1, last + 1)]
+        assert steps == list(range(1, segment.end_step + 1))
+        assert path[-1] == (segment, segment.end_step)
+
+
+@given(lineages())
+def test_what_was_paid_goes_on_from_segment_to_segment(lineage: Lineage) -> None:
+    paid = [segment.total_steps(step) for segment in lineage.segments for step in segment_steps(segment)]
+    assert paid == list(range(1, len(paid) + 1))
+    assert lineage.total_steps(lineage.head.end_step) == len(paid)
+
+
+@given(lineages())
 def test_json_round_trip(lineage: Lineage) -> None:
     import tempfile
 
@@ -87,3 +108,32 @@ def test_errors_say_what_to_do(tmp_path: Path) -> None:
         Lineage.read(tmp_path / "lineage.json")
     with pytest.raises(UserError, match="not on the path"):
         Lineage.begin().end_head(10, "guide").ref(11)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"head": 0}, "its head is segment 0, but the one begun last is 2"),
+        ({"head": 7}, r"refers to segments \[7\], but holds \[0, 1, 2\]"),
+        ({2: {"parent": 9}}, r"refers to segments \[9\]"),
+        ({2: {"parent": 2}}, "segment 2 continues step 60 of segment 2, which has no such step"),
+        ({2: {"parent": 0}}, "segment 2 continues step 60 of segment 0"),  # it ended at 40
+        ({2: {"parent": None}}, "segment 2 continues no segment, but starts at step 60"),
+        ({1: {"id": 5}}, r"its segments are \[0, 5, 2\]"),
+        ({"segments": []}, r"its segments are \[\]"),
+        ({1: {"colour": "red"}}, "is not a lineage"),
+    ],
+)
+def test_a_tree_that_cannot_have_grown_is_refused(tmp_path: Path, changes: dict, message: str) -> None:
+    path = tmp_path / "lineage.json"
+    lineage = intervene(Lineage.begin().end_head(40, "scout"), 0)
+    intervene(lineage.end_head(100, "guide"), 60).write(path)
+    payload = json.loads(path.read_text())
+    for key, change in changes.items():
+        if isinstance(key, int):
+            payload["segments"][key] |= change
+        else:
+            payload[key] = change
+    path.write_text(json.dumps(payload))
+    with pytest.raises(UserError, match=message):
+        Lineage.read(path)

@@ -43,11 +43,11 @@ def test_the_base_evaluation_of_an_abandoned_scout_stays(tmp_path: Path) -> None
     assert curve.segments.tolist() == [0, 1, 1, 1, 2, 2, 2]
 
 
-def test_a_rollback_beyond_its_parent_follows_the_parents_parent(tmp_path: Path) -> None:
+def test_a_rollback_beyond_the_segment_before_continues_the_one_before_that(tmp_path: Path) -> None:
     segments = [
         segment(0, 0, 10),
         segment(1, 8, 12, parent=0, total_steps_before=10),
-        segment(2, 5, 9, parent=1, total_steps_before=14),
+        segment(2, 5, 9, parent=0, total_steps_before=14),
     ]
     rows = [
         step_row(number, step, 0) for number, *steps in ((0, 1, 11), (1, 9, 13), (2, 6, 10)) for step in range(*steps)
@@ -121,12 +121,16 @@ def test_a_file_cut_anywhere_loses_at_most_its_last_row(cut: int, tmp_path_facto
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
-        (lambda folder: (folder / "lineage.json").unlink(), "no lineage.json in .* not a run folder.*Name the folder"),
+        (
+            lambda folder: (folder / "lineage.json").unlink(),
+            "lineage.json does not exist: .* not a run folder.*Name the folder",
+        ),
         (lambda folder: (folder / "metrics.jsonl").write_text(""), "no metrics row yet .*Wait for the first step"),
         (lambda folder: (folder / "metrics.jsonl").unlink(), "no metrics row yet"),
-        (lambda folder: (folder / "lineage.json").write_text("{"), "cannot be read"),
-        (lambda folder: (folder / "lineage.json").write_text('{"version": 9}'), "version 9, this reader knows 1"),
+        (lambda folder: (folder / "lineage.json").write_text("{"), "is damaged .*Restore it"),
+        (lambda folder: (folder / "lineage.json").write_text('{"version": 9}'), "version 9, this tool reads version 1"),
         (lambda folder: (folder / "lineage.json").write_text('{"version": 1, "head": 0}'), "is not a lineage"),
+        (lambda folder: (folder / "lineage.json").write_text("[]"), "version None"),
         (lambda folder: (folder / "config.yaml").write_text("- a\n"), "holds list, a mapping was expected"),
     ],
 )
@@ -141,3 +145,10 @@ def test_a_folder_that_cannot_be_read_says_why(tmp_path: Path, break_it: object,
 def test_a_lineage_that_refers_to_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"refers to segments \[3\]"):
         RunRecords.load(write_run(tmp_path / "run", [segment(0, 0, 1)], [step_row(0, 1, 1)], head=3))
+
+
+@pytest.mark.parametrize("parent", [1, 2, 3])
+def test_a_lineage_that_branches_where_nothing_was_trained_is_refused(tmp_path: Path, parent: int) -> None:
+    segments = [segment(0, 0, 10), segment(1, 8, 12, parent=0), segment(2, 5, 9, parent=parent)]
+    with pytest.raises(UserError, match=r"cannot be followed.*Restore it"):
+        RunRecords.load(write_run(tmp_path / "run", segments, [step_row(0, 1, 1)]))

@@ -37,6 +37,11 @@ class Segment:
     intervention: Intervention | None = None
 
     @property
+    def kind(self) -> str | None:
+        """`early` or `late` where guidance is injected, None for plain GRPO."""
+        return None if self.intervention is None else self.intervention.kind
+
+    @property
     def folder(self) -> str:
         """Path relative to the run folder."""
         return f"segments/{self.id:03d}"
@@ -44,6 +49,10 @@ class Segment:
     def checkpoint(self, step: int) -> str:
         """Path of this segment's checkpoint at `step`, relative to the run folder."""
         return f"{self.folder}/checkpoint-{step}"
+
+    def total_steps(self, step: int) -> int:
+        """Optimizer steps ever paid for when this segment had finished `step`."""
+        return self.total_steps_before + step - self.start_step
 
 
 @dataclass(frozen=True)
@@ -72,10 +81,13 @@ class Lineage:
         """The segment that is being trained."""
         return self.segments[-1]
 
-    def path(self) -> list[tuple[Segment, int | None]]:
-        """Segments from the base weights to the head, each with the last step of it that lies on the path."""
-        steps: list[tuple[Segment, int | None]] = [(self.head, self.head.end_step)]
-        segment = self.head
+    def path(self, to: int | None = None) -> list[tuple[Segment, int | None]]:
+        """Segments from the base weights to the end of segment `to` (None: the head).
+
+        Each comes with the last step of it that lies on the path: its own end, or where the next one was branched.
+        """
+        segment = self.head if to is None else self.segments[to]
+        steps: list[tuple[Segment, int | None]] = [(segment, segment.end_step)]
         while segment.parent is not None:
             start, segment = segment.start_step, self.segments[segment.parent]
             steps.append((segment, start))
@@ -97,7 +109,7 @@ class Lineage:
 
     def total_steps(self, step: int) -> int:
         """Optimizer steps ever paid for when the head stands at `step`, scouts and abandoned tails included."""
-        return self.head.total_steps_before + step - self.head.start_step
+        return self.head.total_steps(step)
 
     def end_head(self, step: int, reason: str) -> Lineage:
         """The head stopped after `step`."""
@@ -153,18 +165,54 @@ class Lineage:
         try:
             payload = json.loads(path.read_text())
         except FileNotFoundError:
-            raise UserError(f"{path} does not exist: {path.parent} is not a run folder.") from None
-        except json.JSONDecodeError as error:
+            raise UserError(
+                f"{path} does not exist: {path.parent} is not a run folder. Name the folder that `train` wrote "
+                "(it also holds config.yaml and metrics.jsonl)."
+            ) from None
+        except ValueError as error:
             raise UserError(
                 f"{path} is damaged ({error}). Restore it from a copy, or start over with --clean."
             ) from None
-        if payload.get("version") != VERSION:
-            raise UserError(f"{path} has version {payload.get('version')}, this tool reads version {VERSION}.")
-        return cls(tuple(_segment(row) for row in payload["segments"]))
+        version = payload.get("version") if isinstance(payload, dict) else None
+        if version != VERSION:
+            raise UserError(
+                f"{path} has version {version}, this tool reads version {VERSION}. Use the release that wrote the run."
+            )
+        try:
+            lineage = cls(tuple(map(_segment, payload["segments"])))
+            broken = _broken(lineage.segments, payload["head"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{path} is not a lineage ({error!r}). Restore it from a copy of the run.") from error
+        if broken:
+            raise UserError(f"{path} cannot be followed: {broken}. Restore it from a copy of the run.")
+        return lineage
 
 
 def _segment(row: dict[str, Any]) -> Segment:
-    intervention = row.pop("intervention")
+    intervention = row.get("intervention")
     if intervention is not None:
         intervention = Intervention(**{**intervention, "guide": PolicyRef(**intervention["guide"])})
-    return Segment(**row, intervention=intervention)
+    return Segment(**{**row, "intervention": intervention})
+
+
+def _broken(segments: tuple[Segment, ...], head: int) -> str:
+    """Say what keeps a tree that was edited by hand from being one that `branch` can have made; empty where nothing."""
+    ids = [segment.id for segment in segments]
+    if not ids or ids != list(range(len(ids))):
+        return f"its segments are {ids}, and are numbered from 0 in the order they were begun"
+    parents = {segment.parent for segment in segments if segment.parent is not None}
+    guides = {segment.intervention.guide.segment for segment in segments if segment.intervention is not None}
+    if missing := sorted(({head} | parents | guides) - set(ids)):
+        return f"it refers to segments {missing}, but holds {ids}"
+    if head != ids[-1]:
+        return f"its head is segment {head}, but the one begun last is {ids[-1]}"
+    for segment in segments:
+        if segment.parent is None:
+            if segment.start_step != 0:
+                return f"segment {segment.id} continues no segment, but starts at step {segment.start_step}"
+            continue
+        parent, start = segments[segment.parent], segment.start_step
+        end = parent.end_step
+        if parent.id >= segment.id or start <= parent.start_step or end is None or start > end:
+            return f"segment {segment.id} continues step {start} of segment {parent.id}, which has no such step"
+    return ""

@@ -25,13 +25,10 @@ CLOCKS: tuple[Clock, ...] = ("step", "total_steps", "tokens")
 
 def served_segment(records: RunRecords, collected: Row) -> int:
     """Return the segment a collection was made for: the first later one with that guide, else the event's own."""
+    collected_from = (collected.get("guide_segment"), collected.get("guide_step"))
     for segment in records.segments:
-        guide = (segment.intervention or {}).get("guide") or {}
-        is_its_guide = (guide.get("segment"), guide.get("step")) == (
-            collected.get("guide_segment"),
-            collected.get("guide_step"),
-        )
-        if is_its_guide and segment.id > guide.get("segment", -1):
+        guide = segment.intervention.guide if segment.intervention else None
+        if guide and (guide.segment, guide.step) == collected_from and segment.id > guide.segment:
             return segment.id
     return int(collected.get("segment", records.head))
 

@@ -17,9 +17,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from nearfuture.algo.lineage import Segment
 from nearfuture.run.clocks import collections
 from nearfuture.run.reading import Row
-from nearfuture.run.records import EVALUATION, RunRecords, SegmentRecord, is_number
+from nearfuture.run.records import EVALUATION, RunRecords, is_number
 
 LEDGER_VERSION = 1
 STEP_COSTS = ("rollout_tokens", "trained_tokens", "seconds")
@@ -74,7 +75,7 @@ def write_whole(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _segment_entry(records: RunRecords, segment: SegmentRecord) -> dict[str, Any]:
+def _segment_entry(records: RunRecords, segment: Segment) -> dict[str, Any]:
     steps = records.last_step(segment.id) - segment.start_step
     kept_steps = records.kept_until(segment.id) - segment.start_step
     rows = [row for (segment_id, _), row in records.rows.items() if segment_id == segment.id]

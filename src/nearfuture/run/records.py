@@ -3,7 +3,8 @@
 A metrics row belongs to (segment, step). A run that was killed and resumed writes some rows twice; the later value
 wins here, the earlier one is kept in `overwritten_steps`, because it was paid for.
 
-Not here: sums (`ledger`), the axes other than `step` (`clocks`), anything drawn (`report`).
+Not here: the tree itself (`nearfuture.algo.lineage`), sums (`ledger`), the axes other than `step` (`clocks`), anything
+drawn (`report`).
 """
 
 from __future__ import annotations
@@ -13,36 +14,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nearfuture.algo.lineage import Lineage, Segment
 from nearfuture.run.reading import Row, read_object, read_rows
 from nearfuture.types import UserError
 
-LINEAGE_VERSION = 1
 TRAINING_COSTS = ("seconds", "rollout_tokens", "trained_tokens", "loss")
 EVALUATION = "eval/pass_rate"
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentRecord:
-    """A stretch of training as `lineage.json` tells it; `end_step` is None while it runs."""
-
-    id: int
-    parent: int | None
-    start_step: int
-    end_step: int | None
-    reason: str | None = None
-    abandoned_from: int | None = None
-    total_steps_before: int = 0
-    intervention: dict[str, Any] | None = None
-
-    @property
-    def kind(self) -> str | None:
-        """`early` or `late` where guidance was injected, None for plain GRPO."""
-        return None if self.intervention is None else str(self.intervention.get("kind", "guided"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +46,7 @@ class RunRecords:
 
     folder: Path
     name: str
-    head: int
-    segments: tuple[SegmentRecord, ...]
+    lineage: Lineage
     rows: dict[tuple[int, int], Row]
     overwritten_steps: tuple[Row, ...] = ()
     overwritten_evaluations: tuple[Row, ...] = ()
@@ -84,11 +65,11 @@ class RunRecords:
             UserError: the folder is not a run, its lineage cannot be followed, or it has no metrics row yet.
         """
         folder = Path(folder)
-        segments, head = _read_lineage(folder)
+        lineage = Lineage.read(folder / "lineage.json")
         metrics, torn_metrics = read_rows(folder / "metrics.jsonl", required="step")
         events, torn_events = read_rows(folder / "events.jsonl", required="event")
         samples, torn_samples = read_rows(folder / "samples.jsonl", required="prompt_id")
-        merged = _merge(metrics, segments)
+        merged = _merge(metrics, lineage.segments)
         if not merged.rows:
             raise UserError(
                 f"{folder} has no metrics row yet ({len(metrics)} rows read), and a report needs at least one finished "
@@ -98,8 +79,7 @@ class RunRecords:
         return cls(
             folder=folder,
             name=folder.resolve().name,
-            head=head,
-            segments=segments,
+            lineage=lineage,
             rows=merged.rows,
             overwritten_steps=tuple(merged.overwritten_steps),
             overwritten_evaluations=tuple(merged.overwritten_evaluations),
@@ -120,20 +100,26 @@ class RunRecords:
         """Optimizer steps that were computed again after a resume."""
         return len(self.overwritten_steps)
 
-    @cached_property
-    def _by_id(self) -> dict[int, SegmentRecord]:
-        return {segment.id: segment for segment in self.segments}
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The segments in the order they were begun."""
+        return self.lineage.segments
+
+    @property
+    def head(self) -> int:
+        """The id of the segment the policy descends from."""
+        return self.lineage.head.id
 
     @property
     def is_finished(self) -> bool:
         """True where the head has ended at the horizon, or the run said so at its end (a longer horizon reopens it)."""
-        head = self.segment(self.head)
+        head = self.lineage.head
         said = any(event["event"] == "finished" and event.get("step") == head.end_step for event in self.events)
         return head.end_step is not None and (head.reason == "horizon" or said)
 
-    def segment(self, segment_id: int) -> SegmentRecord:
+    def segment(self, segment_id: int) -> Segment:
         """Return the segment of that id."""
-        return self._by_id[segment_id]
+        return self.lineage.segments[segment_id]
 
     def last_step(self, segment_id: int) -> int:
         """Return the last step of a segment: its end, or while it runs the last step written."""
@@ -153,16 +139,10 @@ class RunRecords:
 
         What an ancestor did after its descendant's start is not on the path.
         """
-        limits: dict[int, int] = {}
-        limit = self.last_step(segment_id)
-        at: int | None = segment_id
-        while at is not None:
-            segment = self.segment(at)
-            if limit >= segment.start_step:
-                limits[at] = min(limit, self.last_step(at))
-            limit = min(limit, segment.start_step)
-            at = segment.parent
-        return limits
+        return {
+            segment.id: self.last_step(segment.id) if last is None else last
+            for segment, last in self.lineage.path(segment_id)
+        }
 
     def kept_until(self, segment_id: int) -> int:
         """Return the last step of a segment that lies on the head's path, its start where none does."""
@@ -196,8 +176,7 @@ class RunRecords:
 
     def total_steps_at(self, segment_id: int, step: int) -> int:
         """Return how many optimizer steps were paid for when that segment had finished `step`."""
-        segment = self.segment(segment_id)
-        return segment.total_steps_before + step - segment.start_step
+        return self.segment(segment_id).total_steps(step)
 
     def families(self) -> list[str]:
         """Return the task families that were evaluated, in alphabetical order."""
@@ -211,37 +190,6 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _read_lineage(folder: Path) -> tuple[tuple[SegmentRecord, ...], int]:
-    path = folder / "lineage.json"
-    if not path.exists():
-        raise UserError(
-            f"There is no lineage.json in {folder}, so it is not a run folder. Name the folder that `train` wrote "
-            "(it also holds config.yaml and metrics.jsonl)."
-        )
-    lineage = read_object(path)
-    if lineage.get("version") != LINEAGE_VERSION:
-        raise UserError(
-            f"{path} has version {lineage.get('version')!r}, this reader knows {LINEAGE_VERSION}. "
-            "Report the run with the release that wrote it."
-        )
-    known = SegmentRecord.__dataclass_fields__
-    try:
-        segments = tuple(
-            SegmentRecord(**{key: value for key, value in entry.items() if key in known})
-            for entry in lineage["segments"]
-        )
-        head = int(lineage["head"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is not a lineage: {error}. Restore it from a copy of the run.") from error
-    ids = {segment.id for segment in segments}
-    needed = {head} | {segment.parent for segment in segments if segment.parent is not None}
-    if missing := sorted(needed - ids):
-        raise UserError(f"{path} refers to segments {missing}, but holds {sorted(ids)}. Restore it from a copy.")
-    if circular := [segment.id for segment in segments if segment.parent is not None and segment.parent >= segment.id]:
-        raise UserError(f"{path}: segments {circular} continue a later segment; a parent is always older.")
-    return tuple(sorted(segments, key=lambda segment: segment.id)), head
-
-
 @dataclass
 class _Merged:
     rows: dict[tuple[int, int], Row] = field(default_factory=dict)
@@ -250,7 +198,7 @@ class _Merged:
     num_stray_rows: int = 0
 
 
-def _merge(metrics: Iterable[Row], segments: Iterable[SegmentRecord]) -> _Merged:
+def _merge(metrics: Iterable[Row], segments: Iterable[Segment]) -> _Merged:
     """Merge rows of one (segment, step); a row counts as computed twice where it repeats a cost, not any value.
 
     Rows past the end of their segment are the leftovers of a kill, too: the resumed process ended it earlier.

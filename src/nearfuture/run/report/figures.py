@@ -115,8 +115,8 @@ def windows(records: RunRecords, clock: Clock) -> list[tuple[float, float, str]]
         if segment.intervention is None:
             continue
         last = records.kept_until(segment.id) if clock == "step" else records.last_step(segment.id)
-        end = segment.intervention.get("end_step")
-        end = last if end is None else min(int(end), last)
+        end = segment.intervention.end_step
+        end = last if end is None else min(end, last)
         if end > segment.start_step:
             low, high = paid_at(records, clock, [(segment.id, segment.start_step), (segment.id, end)])
             found.append((float(low), float(high), segment.kind or "guided"))

@@ -9,7 +9,8 @@ Not here: curves (`figures`).
 
 from __future__ import annotations
 
-from nearfuture.run.records import RunRecords, SegmentRecord
+from nearfuture.algo.lineage import Segment
+from nearfuture.run.records import RunRecords
 from nearfuture.run.report import svg
 from nearfuture.run.report.figures import NUM_STYLES
 from nearfuture.run.report.formats import plural
@@ -43,13 +44,13 @@ def draw_lineage(records: RunRecords, style: int) -> str:
     return svg.drawing(WIDTH, height, label, *drawn, class_="lineage")
 
 
-def describe(records: RunRecords, segment: SegmentRecord) -> str:
+def describe(records: RunRecords, segment: Segment) -> str:
     """Describe a segment in a few words: `late guidance, steps 60 to 120, 40 abandoned`."""
     what, *rest = _traits(records, segment)
     return ", ".join([what, f"steps {segment.start_step} to {records.last_step(segment.id)}", *rest])
 
 
-def _traits(records: RunRecords, segment: SegmentRecord) -> list[str]:
+def _traits(records: RunRecords, segment: Segment) -> list[str]:
     steps = records.last_step(segment.id) - segment.start_step
     abandoned = records.last_step(segment.id) - records.kept_until(segment.id)
     traits = [f"{segment.kind} guidance" if segment.kind else ("scout" if segment.reason == "scout" else "GRPO")]
@@ -74,7 +75,7 @@ def _axis(frame: svg.Frame) -> str:
     return "".join(drawn)
 
 
-def _bar(records: RunRecords, frame: svg.Frame, lane: int, segment: SegmentRecord, style: int, hatch: str) -> str:
+def _bar(records: RunRecords, frame: svg.Frame, lane: int, segment: Segment, style: int, hatch: str) -> str:
     last, kept = records.last_step(segment.id), records.kept_until(segment.id)
     colour = f"s{style % NUM_STYLES}"
     drawn = []
@@ -88,16 +89,16 @@ def _bar(records: RunRecords, frame: svg.Frame, lane: int, segment: SegmentRecor
     return "".join(drawn)
 
 
-def _window(records: RunRecords, frame: svg.Frame, lane: int, segment: SegmentRecord, style: int) -> str:
+def _window(records: RunRecords, frame: svg.Frame, lane: int, segment: Segment, style: int) -> str:
     if segment.intervention is None:
         return ""
-    end = segment.intervention.get("end_step")
+    end = segment.intervention.end_step
     last = records.last_step(segment.id)
-    end = last if end is None else min(int(end), max(last, segment.start_step))
+    end = last if end is None else min(end, max(last, segment.start_step))
     return _box(frame, segment.start_step, end, _y(lane) - 5, BAR + 10, f"injected s{style % NUM_STYLES}")
 
 
-def _label(records: RunRecords, frame: svg.Frame, lane: int, segment: SegmentRecord) -> str:
+def _label(records: RunRecords, frame: svg.Frame, lane: int, segment: Segment) -> str:
     start = frame.x(segment.start_step)
     is_left = start < WIDTH * 0.42
     at, anchor = (start + (8 if lane else 0), "start") if is_left else (start - 8, "end")
@@ -131,12 +132,11 @@ def _branch(records: RunRecords, frame: svg.Frame, lane: int, style: int) -> str
     return "".join(drawn)
 
 
-def _guide(records: RunRecords, frame: svg.Frame, lane: int, segment: SegmentRecord, style: int) -> str:
-    guide = (segment.intervention or {}).get("guide") or {}
-    lanes = {entry.id: index for index, entry in enumerate(records.segments)}
-    if guide.get("segment") not in lanes or not isinstance(guide.get("step"), int):
+def _guide(records: RunRecords, frame: svg.Frame, lane: int, segment: Segment, style: int) -> str:
+    if segment.intervention is None:
         return ""
-    x, y, r = frame.x(guide["step"]), _y(lanes[guide["segment"]]) + BAR / 2, 8
+    guide = segment.intervention.guide
+    x, y, r = frame.x(guide.step), _y(guide.segment) + BAR / 2, 8
     diamond = svg.path([(x, y - r), (x + r, y), (x, y + r), (x - r, y)], f"guide s{style % NUM_STYLES}", is_closed=True)
     is_near_the_end = x > WIDTH - 90
     at, anchor = (x - r - 4, "end") if is_near_the_end else (x + r + 4, "start")
