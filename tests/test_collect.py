@@ -569,3 +569,31 @@ def test_two_processes_collect_what_one_does(tmp_path):
     killed = run_as_two(tmp_path / "killed", dies_at=3)
     assert all(isinstance(result, Killed) for result in killed)
     assert run_as_two(tmp_path / "killed") == [expected, expected]
+
+
+# What was drawn before.
+
+
+def test_samples_drawn_before_are_judged_first_and_not_drawn_again(tmp_path):
+    right, wrong, cut = [3, EOS], [1, EOS], [3, 3]
+    given = {"p000": [wrong, right], "p001": [wrong, wrong, wrong], "p002": [cut] * 9, "elsewhere": [right]}
+    engine = FakeEngine()
+    cache = collect(engine, tmp_path / "c", given=given)
+    drawn = [prompt_id for ids, _ in engine.calls for prompt_id in ids]
+    assert "p000" not in drawn, "it was solved before"
+    assert drawn.count("p001") <= 1, "three of its four samples were given"
+    assert "p002" not in drawn, "all of its samples were given, and none can be kept"
+    assert list(cache.lookup("p000").completion_ids) == right
+    assert "p002" not in cache
+    tokens_generated = cache.header.counts.num_tokens
+    assert cache.header.counts.num_samples == len(drawn) + 2 + 3 + 4
+    assert 0 < tokens_generated <= len(drawn) * LIMIT
+
+
+@pytest.mark.parametrize("dies_at", range(4))
+def test_a_killed_collection_with_given_samples_ends_like_an_unkilled_one(tmp_path, dies_at):
+    given = {"p000": [[1, EOS]], "p003": [[3, EOS]]}
+    whole = content(collect(FakeEngine(), tmp_path / "whole", given=given))
+    with pytest.raises(Killed):
+        collect(FakeEngine(dies_at=dies_at), tmp_path / "c", given=given)
+    assert content(collect(FakeEngine(), tmp_path / "c", given=given)) == whole

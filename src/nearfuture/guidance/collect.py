@@ -34,6 +34,7 @@ from nearfuture.types import Guidance, NoSignalError, PolicyRef, UserError, Verd
 
 logger = logging.getLogger(__name__)
 
+Given = Mapping[str, Sequence[Sequence[int]]]
 Scored = list[tuple[Candidate, list[float]]]
 
 
@@ -71,6 +72,7 @@ def collect_guidance(
     learner_score: Score | None = None,
     learner: PolicyRef | None = None,
     verifier_version: str = "1",
+    given: Given | None = None,
     progress: Callable[[CollectionCounts], None] | None = None,
 ) -> GuidanceCache:
     """Sample the guide until every prompt is solved or has had `num_samples` tries, and write the cache.
@@ -97,6 +99,8 @@ def collect_guidance(
         learner_score: scores (rows, completion ids) under the learner; needed by "closest".
         learner: which policy `learner_score` holds, so that another one is not taken for the same collection.
         verifier_version: of `verify`, for the record.
+        given: completions of this very guide that were drawn before (by a probe), by prompt id; they are judged first,
+            count against `num_samples`, and no token of theirs is generated again.
         progress: called after each batch with the counts so far, on the main process.
 
     Returns:
@@ -112,9 +116,9 @@ def collect_guidance(
     home = Path(folder).absolute()
     files.check_replaceable(home)
     prompts = unique_prompts(engine, rows)
-    described = _describe(engine, prompts, settings)
+    described = _describe(engine, prompts, settings, given or {})
     if not engine.broadcast(engine.is_main and _is_collected(home, described)):
-        collection = _Collection(engine, prompts, settings, verify, learner_score)
+        collection = _Collection(engine, prompts, settings, verify, learner_score, given or {})
         collection.run(home, described, progress)
     return GuidanceCache.open(home)
 
@@ -123,13 +127,20 @@ class _Collection:
     """One collection at work: draw, choose, score, write."""
 
     def __init__(
-        self, engine: Engine, prompts: list[Prompt], settings: Settings, verify: Verify, learner_score: Score | None
+        self,
+        engine: Engine,
+        prompts: list[Prompt],
+        settings: Settings,
+        verify: Verify,
+        learner_score: Score | None,
+        given: Given,
     ) -> None:
         self.engine = engine
         self.prompts = prompts
         self.settings = settings
         self.sampler = Sampler(engine, verify)
         self.learner_score = learner_score
+        self.given = given
         stops_at_first = settings.select == "uniform"
         self.draws = Draws(len(prompts), settings.num_samples, settings.batch_size, stops_at_first)
 
@@ -140,13 +151,13 @@ class _Collection:
         journal = Journal(files.partial(home), described) if self.engine.is_main else None
         for result in self.engine.broadcast([BatchResult(**fields) for fields in journal.records] if journal else []):
             self.draws.observe(result)
+        if self.given and not self.draws.num_batches:
+            self._take(self._judge_given(), journal)
         while numbers := self.draws.next_batch():
             index = self.draws.num_batches
             rows = [self.prompts[number].row for number in numbers]
             result = self.sampler.draw(rows, numbers, index=index, seed=batch_seed(self.settings.seed, index))
-            if journal:
-                journal.append(asdict(result))
-            self.draws.observe(result)
+            self._take(result, journal)
             if progress and self.engine.is_main:
                 progress(self.draws.counts())
         try:
@@ -158,6 +169,22 @@ class _Collection:
         if journal:
             discard(files.partial(home))
         self.engine.broadcast(None)  # the others open the cache only now
+
+    def _take(self, result: BatchResult, journal: Journal | None) -> None:
+        if journal:
+            journal.append(asdict(result))
+        self.draws.observe(result)
+
+    def _judge_given(self) -> BatchResult:
+        """Make a first batch of what was drawn before, no more than `num_samples` of a prompt."""
+        drawn = [
+            (number, completion_ids)
+            for number, prompt in enumerate(self.prompts)
+            for completion_ids in list(self.given.get(prompt.prompt_id, ()))[: self.settings.num_samples]
+        ]
+        numbers = [number for number, _ in drawn]
+        rows = [self.prompts[number].row for number in numbers]
+        return self.sampler.judge(rows, numbers, [list(ids) for _, ids in drawn], index=0)
 
     def _write(self, home: Path, fingerprint: str) -> None:
         """Choose one trajectory a prompt, score it under the guide, and write the cache."""
@@ -219,7 +246,7 @@ class _Collection:
         )
 
 
-def _describe(engine: Engine, prompts: list[Prompt], settings: Settings) -> dict[str, Any]:
+def _describe(engine: Engine, prompts: list[Prompt], settings: Settings, given: Given) -> dict[str, Any]:
     """Return everything that determines the result, as plain JSON: the same description, the same cache."""
     return {
         "format_version": FORMAT_VERSION,
@@ -229,6 +256,7 @@ def _describe(engine: Engine, prompts: list[Prompt], settings: Settings) -> dict
         "eos_token_ids": list(engine.eos_token_ids),
         "sampling": asdict(engine.sampling),
         **asdict(settings),
+        "given": digest({prompt_id: [list(ids) for ids in completions] for prompt_id, completions in given.items()}),
     }
 
 

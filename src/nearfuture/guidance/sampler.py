@@ -34,12 +34,29 @@ class Sampler:
         """
         started = time.monotonic()
         completions = self.engine.generate(rows, seed)
+        return self._result(rows, numbers, completions, index, started, list(map(len, completions)))
+
+    def judge(
+        self, rows: Sequence[Row], numbers: list[int], completions: list[list[int]], *, index: int
+    ) -> BatchResult:
+        """Judge completions the guide wrote before; their tokens were paid for then and count as none here."""
+        return self._result(rows, numbers, completions, index, time.monotonic(), [0] * len(completions))
+
+    def _result(
+        self,
+        rows: Sequence[Row],
+        numbers: list[int],
+        completions: list[list[int]],
+        index: int,
+        started: float,
+        num_tokens: list[int],
+    ) -> BatchResult:
         outcomes = self.engine.broadcast(self._judge(rows, completions) if self.engine.is_main else [])
         tried = zip(numbers, completions, outcomes, strict=True)
         return BatchResult(
             index=index,
             prompts=numbers,
-            num_tokens=[len(completion_ids) for completion_ids in completions],
+            num_tokens=num_tokens,
             outcomes=outcomes,
             correct=[(number, ids) for number, ids, outcome in tried if outcome == Verdict.CORRECT.value],
             seconds=time.monotonic() - started,
