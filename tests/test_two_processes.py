@@ -17,7 +17,7 @@ import torch
 import two_process_script as script
 
 TIMEOUT_S = 60
-"""A process that waits for another for ever is killed, and the test fails."""
+"""Processes that wait for each other for ever are ended, and the tests fail."""
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +31,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script.__file__, str(folder)]
     environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, *command], env=environment, timeout=TIMEOUT_S, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    with subprocess.Popen([sys.executable, *command], env=environment, stderr=subprocess.PIPE, text=True) as launcher:
+        try:
+            _, errors = launcher.communicate(timeout=TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            launcher.terminate()  # and, unlike `kill`, the two processes with it
+            raise
+    assert launcher.returncode == 0, errors[-3000:]
     return folder
 
 
