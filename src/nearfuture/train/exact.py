@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import safe_open
@@ -26,6 +26,19 @@ from nearfuture.train.sampler import ExactRepeatSampler
 from nearfuture.types import UserError
 
 Buffer = list[dict[str, Any]]
+STATE_FILE = "controller.json"
+
+
+class Stateful(Protocol):
+    """Anything with memory that a checkpoint must hold: the same on every process."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything remembered, as JSON can hold it."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on exactly where `state_dict` was called."""
+        ...
 
 
 def save_buffer(buffer: Buffer, path: Path) -> None:
@@ -59,10 +72,11 @@ def load_buffer(path: Path, device: torch.device) -> Buffer:
 class ExactResume(GRPOTrainer):
     """A `GRPOTrainer` that continues from any of its checkpoints as if it had never stopped.
 
-    `pinned_steps` are never deleted by `save_total_limit`.
+    `pinned_steps` are never deleted by `save_total_limit`; `stateful` is saved and restored with every checkpoint.
     """
 
     pinned_steps: frozenset[int] = frozenset()
+    stateful: Stateful | None = None
     train_dataset: Any
     _buffered_inputs: Buffer | None
 
@@ -95,6 +109,8 @@ class ExactResume(GRPOTrainer):
         """Restore the micro-batch counter and the rollouts that were generated but not trained on."""
         state = checkpoint.read_state(folder)
         self._step = state["micro_step"]
+        if self.stateful is not None and (folder / STATE_FILE).exists():
+            self.stateful.load_state_dict(json.loads((folder / STATE_FILE).read_text()))
         if not state["has_buffer"]:
             return
         if state["num_processes"] != self.accelerator.num_processes:
@@ -125,6 +141,8 @@ class ExactResume(GRPOTrainer):
             save_buffer(self._buffered_inputs, self._buffer_file(folder))
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
+            if self.stateful is not None:
+                (folder / STATE_FILE).write_text(json.dumps(self.stateful.state_dict()))
             state = {
                 "step": self.state.global_step,
                 "micro_step": self._step,
