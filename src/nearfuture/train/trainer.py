@@ -14,6 +14,7 @@ are whose and how a row is replaced (`nearfuture.train.groups`).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +26,7 @@ from nearfuture.algo.gate import pass_rate, select_guided
 from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.sources import Source, WindowedCache
 from nearfuture.tasks.identity import with_prompt_ids
-from nearfuture.train import groups, seams
+from nearfuture.train import generation, groups, seams
 from nearfuture.train.config import Weighting
 from nearfuture.train.exact import ExactResume
 from nearfuture.train.onpolicy import OnPolicyMetrics
@@ -41,6 +42,7 @@ class NPOTrainer(ExactResume):
         guidance: a `GuidanceCache`, or any `Source`; None is plain GRPO. A cache is checked against the tokenizer, the
             sampling settings and the prompts, and verified again with the reward function that carries the verdict.
         on_group: called with `groups.Example` for each group whose last slot was replaced (one process at least).
+        on_pass_rates: called with the prompt ids and on-policy pass rates of every generated batch, on all processes.
         args, kwargs: as in `GRPOTrainer`; `args` is an `NPOConfig`.
 
     Raises:
@@ -56,10 +58,12 @@ class NPOTrainer(ExactResume):
         *args: Any,
         guidance: GuidanceCache | Source | None = None,
         on_group: Callable[[groups.Example], None] | None = None,
+        on_pass_rates: Callable[[list[str], list[float]], None] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.on_group = on_group
+        self.on_pass_rates = on_pass_rates
         self.onpolicy = OnPolicyMetrics(self)
         self._inputs: list[dict[str, Any]] = []
         self._rewards_N_F: Tensor | None = None
@@ -123,6 +127,10 @@ class NPOTrainer(ExactResume):
         )
         self.onpolicy.observe(batch, rewards_N_F, correct_P_G, pass_rate_P, has_guidance_P, inject_P)
 
+        if self.on_pass_rates is not None:
+            ids_N = gather_object([row["prompt_id"] for row in self._inputs])
+            self.on_pass_rates(ids_N[:: self.num_generations], pass_rate_P.tolist())
+
         # 3. The last slot of the selected groups becomes the guidance; TRL does the rest.
         if inject_P.any():
             is_guided_B = groups.local_rows(self, groups.last_slot_mask(inject_P, self.num_generations))
@@ -132,6 +140,12 @@ class NPOTrainer(ExactResume):
             rewards_N_F = groups.reward_guided_rows(self, prompts, batch, rewards_N_F, inject_P)
         self._rewards_N_F = rewards_N_F
         return tuple(batch)
+
+    def _generate_single_turn(self, prompt_ids: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        turn = functools.partial(super()._generate_single_turn, **kwargs)
+        if self.args.fast_generation:
+            return generation.generate(self, turn, prompt_ids, *args)
+        return turn(prompt_ids, *args)
 
     def _lookup(self) -> tuple[list[Guidance | None], Tensor]:
         """Look up guidance for the last slots this process owns; learn from all which prompts have any.

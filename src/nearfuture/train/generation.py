@@ -1,0 +1,147 @@
+"""Generation for groups: a prompt is prepared and read once, and rows that have ended leave the batch.
+
+    for every different prompt:  pad it and read it, once        (TRL: `num_generations` times)
+    for every token:             run the rows that still write   (TRL: all rows, until the last has ended)
+
+TRL and transformers prepare (`generate(custom_generate=...)`) and hand over their own logits processors and stopping
+criteria. Random numbers are those of their loop: one for each row and word, whether the row still writes or not. So on
+a CPU one seed leaves one random state and draws the same tokens, unless rounding depends on the number of rows and
+flips one: never seen, but not promised. A GPU's loop sees late that all have ended and draws more: same law only.
+
+Not here: everything around it (TRL's `_generate_single_turn`), other backends.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+from transformers.generation import logits_process as processors
+from transformers.generation import stopping_criteria as criteria
+from trl import GRPOTrainer
+
+PER_ROW, SHARED = {"attention_mask", "position_ids"}, {"past_key_values", "use_cache", "logits_to_keep"}
+CACHES_BY_ROW = {DynamicLayer, DynamicSlidingWindowLayer}
+ROW_BY_ROW = {criteria.EosTokenCriteria, criteria.MaxLengthCriteria, processors.MinPLogitsWarper}
+ROW_BY_ROW |= {processors.TemperatureLogitsWarper, processors.TopKLogitsWarper, processors.TopPLogitsWarper}
+
+
+class NotRowByRowError(Exception):
+    """A static cache, a penalty with a memory, an argument that is not known here: rows cannot be taken apart."""
+
+
+def generate(trainer: GRPOTrainer, turn: Callable[..., Any], prompt_ids: list[list[int]], *args: Any) -> Any:
+    """Call TRL's `turn(prompt_ids, *args)`, with each different prompt once where that draws the same."""
+    model = trainer.accelerator.unwrap_model(trainer.model_wrapped)
+    if not is_applicable(trainer, model):
+        return turn(prompt_ids, *args)
+    numbers: dict[tuple[int, ...], int] = {}
+    prompt_of_row = torch.tensor([numbers.setdefault(tuple(ids), len(numbers)) for ids in prompt_ids])
+    model.generate = functools.partial(model.generate, custom_generate=decode, prompt_of_row=prompt_of_row)
+    try:
+        return turn([list(ids) for ids in numbers], *args)
+    except NotRowByRowError:
+        pass
+    finally:
+        del model.generate
+    return turn(prompt_ids, *args)
+
+
+def is_applicable(trainer: GRPOTrainer, model: nn.Module) -> bool:
+    """False where TRL's path does more than sample row by row, or draws random numbers inside the model."""
+    is_dropping = any(isinstance(module, nn.Dropout) and module.p > 0 for module in model.modules())
+    return not (
+        trainer.use_vllm
+        or trainer.use_transformers_continuous_batching
+        or trainer.is_deepspeed_enabled
+        or trainer.is_fsdp_enabled
+        or trainer.tools
+        or trainer._is_vlm
+        or trainer.args.generation_kwargs
+        or getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False)
+        or (model.training and (is_dropping or getattr(model.config, "attention_dropout", 0)))
+    )
+
+
+def decode(
+    model: Any,
+    input_ids: Tensor,
+    logits_processor: Any,
+    stopping_criteria: Any,
+    generation_config: Any,
+    prompt_of_row: Tensor,
+    **kwargs: Any,
+) -> Tensor:
+    """Sample completions of left-padded prompts; transformers' `custom_generate`.
+
+    Args:
+        model: a causal language model.
+        input_ids: [P, L], each prompt once.
+        logits_processor: (ids so far, logits) -> scores.
+        stopping_criteria: (ids so far, None) -> [rows] bool.
+        generation_config: as transformers prepared it.
+        prompt_of_row: [B], number of the prompt of each row that is to be written.
+        kwargs: an empty cache, mask and positions [P, L], flags.
+
+    Returns:
+        [B, L + longest completion], padded after the end of a completion.
+
+    Raises:
+        NotRowByRowError: before anything is drawn.
+    """
+    _require_row_by_row([*logits_processor, *stopping_criteria], kwargs)
+    prompt_of_row = prompt_of_row.to(input_ids.device)
+    num_rows, length = len(prompt_of_row), input_ids.shape[1]
+    logits = _last_logits(model, input_ids, kwargs, is_first_iteration=True)[prompt_of_row]
+    ids = _take(prompt_of_row, input_ids, kwargs)
+    output = ids.new_full((num_rows, generation_config.max_length), int(generation_config._pad_token_tensor))
+    output[:, :length] = ids
+    writing = torch.arange(num_rows, device=ids.device)
+    while True:
+        scores = logits_processor(ids, logits)
+        tokens = _draw(scores, writing, num_rows) if generation_config.do_sample else scores.argmax(-1)
+        output[writing, length] = tokens
+        length += 1
+        ids = torch.cat([ids, tokens[:, None]], 1)
+        goes_on = (~stopping_criteria(ids, None)).nonzero()[:, 0]
+        if not len(goes_on):
+            return output[:, :length]
+        if len(goes_on) < len(ids):
+            writing, ids = writing[goes_on], _take(goes_on, ids, kwargs)
+        kwargs = model._update_model_kwargs_for_generation({}, kwargs)
+        logits = _last_logits(model, ids, kwargs, next_sequence_length=1)
+
+
+def _require_row_by_row(steps: list[Any], kwargs: dict[str, Any]) -> None:
+    """Rows can be taken out of every argument and of the cache, unnoticed by all that looks at ids and scores."""
+    layers = getattr(kwargs.get("past_key_values"), "layers", [None])
+    positions = kwargs.get("position_ids")
+    is_known = set(kwargs) <= PER_ROW | SHARED and {*map(type, layers)} <= CACHES_BY_ROW
+    if not (is_known and {*map(type, steps)} <= ROW_BY_ROW and (positions is None or positions.dim() == 2)):
+        raise NotRowByRowError
+
+
+def _last_logits(model: Any, ids: Tensor, kwargs: dict[str, Any], **stage: Any) -> Tensor:
+    """[rows, V] logits after the last token; the cache grows."""
+    inputs = model.prepare_inputs_for_generation(ids, **stage, **kwargs)
+    return model(**inputs, return_dict=True).logits[:, -1].float()
+
+
+def _take(rows: Tensor, ids: Tensor, kwargs: dict[str, Any]) -> Tensor:
+    """Go on with these rows, of the arguments too."""
+    for name in PER_ROW:
+        if kwargs.get(name) is not None:
+            kwargs[name] = kwargs[name][rows]
+    kwargs["past_key_values"].batch_select_indices(rows)
+    return ids[rows]
+
+
+def _draw(scores: Tensor, writing: Tensor, num_rows: int) -> Tensor:
+    """One token a row, as `torch.multinomial` does it for all rows: argmax of p / e with e ~ Exp(1)."""
+    probs = scores.softmax(-1)
+    noise = torch.empty(num_rows, probs.shape[1], dtype=probs.dtype, device=probs.device).exponential_()
+    return (probs / noise[writing]).argmax(-1)
