@@ -13,18 +13,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
 from rich.console import Console
 from run_folders import eval_row, grpo_run, npo_run, resumed_run, segment, step_row, write_run
 
+from nearfuture.run.clocks import CLOCKS
 from nearfuture.run.ledger import build_ledger
 from nearfuture.run.records import RunRecords
 from nearfuture.run.report import report_text, words, write_report
-from nearfuture.run.report.comparison import Measured, at_equal_clocks, judge, measured_at
-from nearfuture.run.report.figures import windows
+from nearfuture.run.report.comparison import Measured, at_equal_clocks, judge, measured_at, num_judged
+from nearfuture.run.report.figures import METRICS, StyledRun, draw_panel, windows
 from nearfuture.run.report.formats import count, duration, percent
 from nearfuture.run.report.lineage_drawing import describe
-from nearfuture.run.report.pieces import pieces, thinned
-from nearfuture.run.report.svg import spread, ticks
+from nearfuture.run.report.pieces import pieces
+from nearfuture.run.report.svg import PALETTE, Box, drawing, spread
 from nearfuture.types import UserError
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -99,6 +101,22 @@ def test_without_a_number_of_samples_nothing_is_judged() -> None:
     assert "not judged because eval/num_prompts is missing" in words.verdict("npo", judgement)
 
 
+@pytest.mark.parametrize(
+    ("prompts", "samples", "unjudged", "expected"),
+    [
+        (50, 4, 0, 200),
+        (50, 4, 30, 170),
+        (4, 1, 6, 4),  # a prompt that was never judged is in `unjudged` and not in `num_prompts`
+        (50, 4, None, None),
+        (None, 4, 0, None),
+        (0, 4, 12, None),
+    ],
+)
+def test_the_noise_counts_what_was_judged(prompts: object, samples: int, unjudged: object, expected: object) -> None:
+    row = {"eval/num_prompts": prompts, "eval/num_samples": samples, "eval/unjudged": unjudged}
+    assert num_judged(row) == expected
+
+
 @given(a=st.integers(0, 200), b=st.integers(0, 200))
 def test_the_judgement_is_symmetric(a: int, b: int) -> None:
     opposite = {"ahead": "behind", "behind": "ahead"}
@@ -142,6 +160,17 @@ def test_costs_in_words(tmp_path: Path) -> None:
         "all tokens it generated."
     )
     assert words.costs(grpo, build_ledger(grpo)) == "grpo paid for 12 steps and kept them all; it had no guide."
+
+
+def test_where_a_run_was_guided_in_words(tmp_path: Path) -> None:
+    npo, grpo = RunRecords.load(npo_run(tmp_path / "npo")), RunRecords.load(grpo_run(tmp_path / "grpo"))
+    assert words.story(npo) == (
+        "npo was guided early, over steps 0 to 4, by its own policy of step 4; and late, over steps 6 to 10, by its "
+        "own policy of step 10."
+    )
+    assert words.story(grpo) == ""
+    unfinished = RunRecords.load(unfinished_collection(tmp_path / "unfinished"))
+    assert words.story(unfinished).endswith("and late, from step 6 on, by its own policy of step 10.")
 
 
 def test_a_run_without_evaluation_says_so(tmp_path: Path) -> None:
@@ -197,19 +226,68 @@ def test_windows_are_what_was_kept_by_step_and_all_that_was_paid(tmp_path: Path)
     assert windows(run, "total_steps") == [(4, 8, "early"), (14, 18, "late")]
 
 
-def test_a_long_line_keeps_its_peaks() -> None:
+def test_a_long_line_keeps_its_peaks_and_is_short() -> None:
     ys = np.zeros(10_000)
     ys[4321], ys[-1] = 1.0, -1.0
-    xs, thin = thinned(np.arange(10_000.0), ys)
-    assert len(xs) < 1000
-    assert (thin.max(), thin.min(), xs[np.argmax(thin)]) == (1.0, -1.0, 4321)
+
+    def paint(axes: Axes) -> None:
+        axes.set(xlim=(0, 10_000), ylim=(-1, 1))
+        axes.plot(ys, color=PALETTE["c0"], gid="the line")
+
+    line = drawing(Box(400, 200), "a name", "", "panel", paint).split('class="the line"')[1]
+    points = [tuple(map(float, pair)) for pair in re.findall(r"[ML] ([\d.]+) ([\d.]+)", line.split("</g>")[0])]
+    assert len(points) < 100
+    assert min(points, key=lambda point: point[1]) == pytest.approx((172.8, 0), abs=0.15)
+    assert points[-1] == pytest.approx((400, 200), abs=0.15)
 
 
-@given(low=st.floats(-5, 5), width=st.floats(1e-3, 1e6), most=st.integers(3, 8))
-def test_ticks_are_few_and_inside(low: float, width: float, most: int) -> None:
-    found = ticks(low, low + width, most)
-    assert 1 <= len(found) <= most + 1
-    assert low - 1e-6 * width <= found[0] <= found[-1] <= low + width * (1 + 1e-6)
+def drawn_panels(tmp_path: Path) -> list[str]:
+    folders = [npo_run(tmp_path / "npo"), grpo_run(tmp_path / "grpo", lambda step: 0.7 + 0.01 * step)]
+    runs = [StyledRun(RunRecords.load(folder), style) for style, folder in enumerate(folders)]
+    return [draw_panel(runs, metric, clock) or "" for metric in METRICS for clock in CLOCKS]
+
+
+def test_a_drawing_takes_colours_and_letters_from_the_page(tmp_path: Path) -> None:
+    for drawn in drawn_panels(tmp_path):
+        assert not re.search(r"(fill|stroke): #|font|<\?xml|<!DOCTYPE|xmlns|<style|<metadata", drawn)
+        assert re.findall(r"(?:fill|stroke): (?!none|url|var)[^;\"]*", drawn) == []
+        assert "viewBox" in drawn
+        ids = re.findall(r' id="([^"]*)"', drawn)
+        assert sorted(ids) == sorted(set(re.findall(r'(?:href="|url\()#([^")]*)', drawn)))
+
+
+def test_the_same_run_is_drawn_the_same_way(tmp_path: Path) -> None:
+    assert drawn_panels(tmp_path / "once") == drawn_panels(tmp_path / "again")
+
+
+def test_every_mark_says_its_run_segment_step_and_value(tmp_path: Path) -> None:
+    over_step, over_total = drawn_panels(tmp_path)[:2]
+    assert re.findall(r"<title>npo, (.*?)</title>", over_step) == [
+        *(
+            "segment 1, step 6: 0.500",
+            "segment 1, step 4: 0.400",
+            "segment 1, step 2: 0.300",
+            "segment 0, step 0: 0.200",
+        ),
+        *(
+            "segment 2, step 12: 0.800",
+            "segment 2, step 10: 0.700",
+            "segment 2, step 8: 0.600",
+            "segment 1, step 6: 0.500",
+        ),
+    ]
+    assert over_step.count("<title>grpo, segment 0") == over_total.count("<title>grpo, segment 0") == 5
+
+
+def test_an_axis_without_zero_says_where_it_begins(tmp_path: Path) -> None:
+    low, high = (
+        StyledRun(RunRecords.load(grpo_run(tmp_path / name, rates)), 0)
+        for name, rates in (("low", lambda step: 0.2 + 0.04 * step), ("high", lambda step: 0.7 + 0.01 * step))
+    )
+    assert "axis begins" not in (draw_panel([low], METRICS[0], "step") or "")
+    cut = draw_panel([high], METRICS[0], "step") or ""
+    begins = re.search(r"axis begins at ([\d.]+)", cut)
+    assert begins and 0 < float(begins[1]) < 0.7 - 0.05  # below the sampling error around the first value
 
 
 @given(st.lists(st.floats(0, 100), max_size=6))
@@ -238,10 +316,10 @@ def test_the_page_stands_alone_and_holds_the_numbers(tmp_path: Path) -> None:
     assert len(html) < 500_000
     for said in (
         "npo beside grpo",
-        "npo ended at 0.800 held-out pass rate after 12 steps.",
+        "npo ended at 0.800 held-out pass rate after 12 steps. It began at 0.200.",
         "grpo ended at 0.680 held-out pass rate after 12 steps.",
         "at equal step (12), npo is ahead by 0.120",
-        "at equal total steps (12, when npo held step 6), npo is behind by 0.180",
+        "at equal total steps (12, when npo had kept 6 steps), npo is behind by 0.180",
         "8 extra (4 scout, 4 abandoned)",
         "one seed proves nothing",
         "1: early guidance, steps 0 to 10, 4 abandoned",
@@ -249,7 +327,9 @@ def test_the_page_stands_alone_and_holds_the_numbers(tmp_path: Path) -> None:
         "Python 3.11.7, numpy 2.0, git abc123",
     ):
         assert said in page.text
-    assert any("Held-out pass rate over step. npo: from 0.200 to 0.800 at 12." in label for label in page.labels)
+    assert any(
+        "Held-out pass rate over optimizer step. npo: from 0.200 to 0.800 at 12." in label for label in page.labels
+    )
     assert any(label.startswith("Lineage of npo. Segment 0: scout") for label in page.labels)
 
 

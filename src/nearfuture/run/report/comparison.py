@@ -102,15 +102,23 @@ def measured_at(records: RunRecords, step: float) -> Measured | None:
 def num_judged(row: Row) -> int | None:
     """Return how many samples a held-out pass rate is a mean of, None where the row does not say.
 
-        prompts x samples of each (`eval/num_samples` is by prompt) - those that could not be judged
+        n = max(prompts, prompts x samples of each - unjudged)
 
-    The prompts are those of every run, so what chance adds is the sampling of each; this count bounds it from above.
+    `eval/num_prompts` counts the prompts with a judged sample at least, so there are never fewer samples than that;
+    `eval/num_samples` is by prompt. Samples of a prompt that was not judged at all are in `eval/unjudged` and not in
+    the product, so n errs towards fewer samples and more noise. The prompts are those of every run, so what chance
+    adds is the sampling of each, which n independent samples bound from above.
+
+    Example:
+        >>> num_judged({"eval/num_prompts": 50, "eval/num_samples": 4, "eval/unjudged": 30})
+        170
+        >>> num_judged({"eval/num_prompts": 4, "eval/num_samples": 1, "eval/unjudged": 6})  # six prompts dropped out
+        4
     """
-    prompts, samples, unjudged = (row.get(f"eval/{name}") for name in ("num_prompts", "num_samples", "unjudged"))
-    if not (is_number(prompts) and is_number(samples)):
+    prompts, samples, unjudged = (row.get(f"eval/{name}", 0) for name in ("num_prompts", "num_samples", "unjudged"))
+    if not all(map(is_number, (prompts, samples, unjudged))) or prompts * samples <= 0:
         return None
-    judged = int(prompts * samples) - int(unjudged if is_number(unjudged) else 0)  # type: ignore[operator, arg-type]
-    return judged if judged > 0 else None
+    return int(max(prompts, prompts * samples - unjudged))
 
 
 def last_measured(records: RunRecords) -> Measured | None:

@@ -1,27 +1,36 @@
 """The curves: a metric of every run over one clock, with interventions, abandoned tails and the head's path.
 
-Not here: the tree of segments (`lineage_drawing`), axes and elements (`svg`), the cutting of curves (`pieces`).
+Not here: the tree of segments (`lineage_drawing`), how a drawing gets into the page (`svg`), the cutting of curves
+(`pieces`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
+from typing import TYPE_CHECKING, Any
 
 from nearfuture.run.clocks import Clock, has_tokens, paid_at
 from nearfuture.run.records import EVALUATION, RunRecords
 from nearfuture.run.report import svg
 from nearfuture.run.report.comparison import num_judged, sampling_margin
-from nearfuture.run.report.formats import count, rate
-from nearfuture.run.report.pieces import GUIDED, Piece, pieces, thinned
+from nearfuture.run.report.formats import count, rate, tick
+from nearfuture.run.report.pieces import GUIDED, Piece, pieces
 
-X_LABELS: dict[Clock, str] = {"step": "step", "total_steps": "total steps paid", "tokens": "tokens generated"}
-NUM_STYLES = 6
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+X_LABELS: dict[Clock, str] = {"step": "optimizer step", "total_steps": "total steps paid", "tokens": "tokens generated"}
+MARKERS = ("o", "s", "^", "D", "P", "X")
 MARKS_ON_A_LINE = 9
-STRIP = 9
-VALUE_WIDTH = 36
+WIDTH, HEIGHT = 420, 240
+LEFT, RIGHT, BOTTOM = 42, 42, 40
+UNIT, STRIP, GAP = 22, 12, 4
+VALUE_WIDTH, VALUE_HEIGHT = 36, 15
 KIND_WIDTH = 32
+DASHES = (0, (4, 3))
+DOTS = (0, (1.5, 2.5))
+Cut = dict[int, list[Piece]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +39,8 @@ class Metric:
 
     key: str
     name: str
+    unit: str
     is_share: bool = True
-    from_zero: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +50,17 @@ class StyledRun:
     records: RunRecords
     style: int
 
+    @property
+    def colour(self) -> str:
+        """The colour of its lines."""
+        return svg.colour(self.style)
+
 
 METRICS = (
-    Metric(EVALUATION, "Held-out pass rate"),
-    Metric("npo/pass_rate", "On-policy pass rate"),
-    Metric("npo/entropy", "On-policy entropy (nats a token)", is_share=False),
-    Metric(GUIDED, "Share of groups with a guide", from_zero=True),
+    Metric(EVALUATION, "Held-out pass rate", "share of samples that were correct"),
+    Metric("npo/pass_rate", "On-policy pass rate", "share of rollouts that were correct"),
+    Metric("npo/entropy", "On-policy entropy", "nats a token", is_share=False),
+    Metric(GUIDED, "Groups with a guide", "share of groups"),
 )
 
 
@@ -60,47 +74,55 @@ def draw_panel(runs: Sequence[StyledRun], metric: Metric, clock: Clock) -> str |
     cut = {style: found for style, found in cut.items() if found}
     if not cut:
         return None
-    frame = _frame(runs, [piece for found in cut.values() for piece in found], metric, clock)
-    shown = [run for run in runs if run.style in cut]
-    drawn = [svg.axes(frame, X_LABELS[clock]), _interventions(frame, runs, clock)]
-    drawn += [_margins(frame, run, cut[run.style]) for run in shown if metric.key == EVALUATION]
-    drawn += [_lines(frame, run, cut[run.style], is_evaluation=metric.key == EVALUATION) for run in shown]
-    drawn.append("" if metric.key == GUIDED else _ends(frame, cut))
-    label = f"{metric.name} over {X_LABELS[clock]}. " + " ".join(_in_words(run, cut[run.style]) for run in shown)
-    return svg.drawing(frame.width, frame.height, label, *drawn, class_="panel")
+    panel = _Panel([run for run in runs if run.style in cut], cut, metric, clock)
+    label = f"{metric.name} over {X_LABELS[clock]}. " + " ".join(_in_words(run, cut[run.style]) for run in panel.runs)
+    return svg.drawing(panel.box, f"{metric.key} {clock}", label, "panel", panel.paint)
 
 
-def mark(x: float, y: float, style: int, tooltip: str = "") -> str:
-    """Draw the mark of a style: circle, square, triangle, diamond, cross or bar; runs differ by more than colour."""
-    r = 3.4
-    point, tip = r + 1, r + 1.5
-    cross = f"h{r - 1} v{1 - r} h2 v{r - 1} h{r - 1} v2 h{1 - r} v{r - 1} h-2 v{1 - r} h{1 - r}Z"
-    diamond = f"l{point},{tip} l{-point},{tip} l{-point},{-tip}Z"
-    shapes = (
-        svg.element("circle", "{}", cx=x, cy=y, r=r),
-        svg.element("rect", "{}", x=x - r, y=y - r, width=2 * r, height=2 * r),
-        svg.element("path", "{}", d=f"M{x:.1f},{y - point:.1f} l{point},{2 * r} h{-2 * point}Z"),
-        svg.element("path", "{}", d=f"M{x:.1f},{y - tip:.1f} {diamond}"),
-        svg.element("path", "{}", d=f"M{x - r:.1f},{y - 1:.1f} {cross}"),
-        svg.element("rect", "{}", x=x - 1.5, y=y - r - 1, width=3.0, height=2 * r + 2),
-    )
-    title = svg.element("title", escape(tooltip)) if tooltip else ""
-    return svg.element("g", shapes[style % NUM_STYLES].replace("{}", title), class_=f"mark s{style % NUM_STYLES}")
+def run_key(style: int) -> str:
+    """Draw the sample of a run that a legend shows."""
+
+    def paint(axes: Axes) -> None:
+        from matplotlib.markers import MarkerStyle
+        from matplotlib.patches import PathPatch
+        from matplotlib.transforms import Affine2D
+
+        _for_a_key(axes)
+        axes.plot([1, 35], [8, 8], color=svg.colour(style), linewidth=2, clip_on=False)
+        marker = MarkerStyle(MARKERS[style % svg.NUM_STYLES])
+        placed = Affine2D(marker.get_transform().get_matrix()).scale(7.5).translate(18, 8)
+        shape = marker.get_path().transformed(placed)
+        axes.add_patch(PathPatch(shape, facecolor=svg.colour(style), linewidth=0, clip_on=False))
+
+    return svg.drawing(KEY, "key", "", "key", paint)
 
 
-def key_sample(style: int) -> str:
-    """Draw the sample of a run that the legend shows."""
-    line = svg.path([(1, 8), (35, 8)], f"line s{style % NUM_STYLES}")
-    return f'<svg class="key" viewBox="0 0 36 16" aria-hidden="true">{line}{mark(18, 8, style)}</svg>'
+def abandoned_key() -> str:
+    """Draw the sample of a stretch that was not kept."""
+
+    def paint(axes: Axes) -> None:
+        _for_a_key(axes)
+        axes.plot([1, 35], [8, 8], color=svg.SOFT, linewidth=1.3, linestyle=DASHES, clip_on=False)
+
+    return svg.drawing(KEY, "key", "", "key", paint)
 
 
-def _frame(runs: Sequence[StyledRun], cut: Sequence[Piece], metric: Metric, clock: Clock) -> svg.Frame:
-    ys = [float(value) for piece in cut for value in piece.values] + ([0.0] if metric.from_zero else [])
-    last = max(float(piece.xs.max()) for piece in cut)
-    limits = (0.0, 1.0) if metric.is_share else (0.0, None)
-    num_strips = sum(bool(windows(run.records, clock)) for run in runs)
-    y_range = svg.nice_range(ys, low=limits[0], high=limits[1])
-    return svg.Frame((0.0, max(last, 1.0)), y_range, top=14 + (STRIP + 5) * num_strips)
+def guidance_key() -> str:
+    """Draw the sample of a stretch with guidance."""
+
+    def paint(axes: Axes) -> None:
+        _for_a_key(axes)
+        axes.bar(18, 10, 32, 3, color=svg.SOFT, alpha=0.35, linewidth=0, clip_on=False)
+
+    return svg.drawing(KEY, "key", "", "key", paint)
+
+
+KEY = svg.Box(36, 16)
+
+
+def _for_a_key(axes: Axes) -> None:
+    axes.set(xlim=(0, 36), ylim=(0, 16), autoscale_on=False)
+    axes.set_axis_off()
 
 
 def windows(records: RunRecords, clock: Clock) -> list[tuple[float, float, str]]:
@@ -119,91 +141,155 @@ def windows(records: RunRecords, clock: Clock) -> list[tuple[float, float, str]]
         end = last if end is None else min(end, last)
         if end > segment.start_step:
             low, high = paid_at(records, clock, [(segment.id, segment.start_step), (segment.id, end)])
-            found.append((float(low), float(high), segment.kind or "guided"))
+            found.append((float(low), float(high), segment.intervention.kind))
     return sorted(found)
 
 
-def _interventions(frame: svg.Frame, runs: Sequence[StyledRun], clock: Clock) -> str:
-    guided = [run for run in runs if windows(run.records, clock)]
-    drawn = []
-    for row, run in enumerate(guided):
-        top = 8 + row * (STRIP + 5)
-        style = f"s{run.style % NUM_STYLES}"
-        found = windows(run.records, clock)
-        next_starts = [frame.x(low) for low, _, _ in found[1:]] + [frame.end + 40]
+class _Panel:
+    """One metric over one clock: limits and sizes are settled here, then `paint` draws."""
+
+    def __init__(self, runs: Sequence[StyledRun], cut: Cut, metric: Metric, clock: Clock) -> None:
+        self.runs, self.cut, self.metric, self.clock = runs, cut, metric, clock
+        self.windows = {run.style: found for run in runs if (found := windows(run.records, clock))}
+        self.bands = {run.style: list(_bands(run, cut[run.style])) for run in runs if metric.key == EVALUATION}
+        self.box = svg.Box(WIDTH, HEIGHT, LEFT, RIGHT, UNIT + (STRIP + GAP) * len(self.windows), BOTTOM)
+        self.last = max(1.0, *(_last_paid(run.records, clock) for run in runs))
+
+    def paint(self, axes: Axes) -> svg.Titles:
+        """Draw axes, windows of guidance, bands, lines, marks and end values; return the tooltips of the marks."""
+        self._axes(axes)
+        for row, run in enumerate(run for run in self.runs if run.style in self.windows):
+            self._guidance(axes, run, row)
+        titles: dict[str, list[str]] = {}
+        for run in self.runs:
+            for piece, low, high in self.bands.get(run.style, []):
+                axes.fill_between(piece.xs, low, high, color=run.colour, alpha=0.13, linewidth=0)
+            self._lines(axes, run)
+            titles |= self._marks(axes, run)
+        if self.metric.key != GUIDED:
+            self._end_values(axes)
+        return titles
+
+    def _axes(self, axes: Axes) -> None:
+        from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+        low, high = self._y_limits()
+        is_cut = low > 0
+        if is_cut:
+            low = float(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]).tick_values(low, high)[0])
+        axes.set(xlim=(0, self.last), ylim=(low, high), autoscale_on=False)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=self.clock != "tokens"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
+        axes.ticklabel_format(axis="y", useOffset=False, style="plain")
+        axes.tick_params(axis="y", length=0, pad=6)
+        axes.tick_params(axis="x", length=4, pad=4)
+        axes.grid(axis="y")
+        axes.spines[["left", "top", "right"]].set_visible(False)
+        if is_cut:  # no zero line where there is no zero
+            axes.spines["bottom"].set(linestyle=DOTS)
+        unit = f"{self.metric.unit}; axis begins at {low:.3g}" if is_cut else self.metric.unit
+        box = self.box
+        left, top, bottom = -LEFT / box.inner_width, 1 + (box.top - 11) / box.inner_height, -35 / box.inner_height
+        axes.text(left, top, unit, color=svg.SOFT, transform=axes.transAxes)
+        axes.text(1, bottom, X_LABELS[self.clock], color=svg.SOFT, ha="right", transform=axes.transAxes)
+
+    def _y_limits(self) -> tuple[float, float]:
+        """Begin at 0 unless all values lie in the upper half; a share ends at 1."""
+        values = [float(value) for found in self.cut.values() for piece in found for value in piece.values]
+        for bands in self.bands.values():
+            values += [float(bound) for _, low, high in bands for bound in (*low, *high)]
+        low, high = min(values), max(values)
+        low = min(0.0, low) if low <= high / 2 else low
+        room = 0.05 * (high - low) or 0.05
+        high = high + room
+        return (low - room if low > 0 else low), (min(high, 1.0) if self.metric.is_share and max(values) <= 1 else high)
+
+    def _guidance(self, axes: Axes, run: StyledRun, row: int) -> None:
+        found = self.windows[run.style]
+        pixel, height = self.last / self.box.inner_width, self.box.inner_height
+        bottom = 1 + (2 + row * (STRIP + GAP)) / height
+        top_of_data = axes.get_xaxis_transform()
+        next_starts = [low for low, _, _ in found[1:]] + [self.last + RIGHT * pixel]
         for (low, high, kind), next_start in zip(found, next_starts, strict=True):
-            left, right = frame.x(low), frame.x(high)
-            if len(guided) == 1:
-                drawn.append(_box(left, frame.top, right, frame.floor, f"window {style}"))
-            drawn.append(_box(left, top, max(right, left + 1.5), top + STRIP, f"strip {style}"))
-            drawn += [svg.path([(x, top), (x, frame.floor)], f"border {style}") for x in (left, right)]
-            if right - left > KIND_WIDTH:
-                drawn.append(svg.text(kind, (left + right) / 2, top + STRIP - 1, "kind", "middle"))
-            elif next_start - right > KIND_WIDTH:
-                drawn.append(svg.text(kind, right + 4, top + STRIP - 1, "kind"))
-    return "".join(drawn)
+            if len(self.windows) == 1:
+                axes.axvspan(low, high, color=run.colour, alpha=0.07, linewidth=0, zorder=0.5)
+            strip = {"alpha": 0.3, "linewidth": 0, "transform": top_of_data, "clip_on": False}
+            axes.bar(low, STRIP / height, max(high - low, 1.5 * pixel), bottom, align="edge", color=run.colour, **strip)
+            borders: dict[str, Any] = {
+                "color": run.colour,
+                "linewidth": 0.8,
+                "linestyle": DOTS,
+                "transform": top_of_data,
+            }
+            for x in (low, high):
+                axes.plot([x, x], [0, bottom], clip_on=False, **borders)
+            is_wide = high - low > KIND_WIDTH * pixel
+            if is_wide or next_start - high > KIND_WIDTH * pixel:
+                x, side = ((low + high) / 2, "center") if is_wide else (high + 4 * pixel, "left")
+                axes.text(x, bottom + 2.6 / height, kind, ha=side, gid="kind", transform=top_of_data)
+
+    def _lines(self, axes: Axes, run: StyledRun) -> None:
+        for piece in self.cut[run.style]:
+            if not piece.is_kept:
+                looks: dict[str, Any] = {"linewidth": 1.3, "linestyle": DASHES, "alpha": 0.8}
+                axes.plot(piece.xs, piece.values, color=run.colour, **looks)
+                continue
+            if not (piece.raw == piece.values).all():
+                axes.plot(piece.xs, piece.raw, color=run.colour, linewidth=0.7, alpha=0.3)
+            axes.plot(piece.xs, piece.values, color=run.colour, linewidth=2)
+
+    def _marks(self, axes: Axes, run: StyledRun) -> dict[str, list[str]]:
+        kept = [piece for piece in self.cut[run.style] if piece.is_kept]
+        every = 1 if self.metric.key == EVALUATION else max(1, sum(len(p.xs) for p in kept) // MARKS_ON_A_LINE)
+        marked = [(piece, i) for piece in kept for i in range(len(piece.xs) - 1, -1, -every)]
+        if not marked:
+            return {}
+        gid = f"marks run-{run.style}"
+        xs, ys = [float(piece.xs[i]) for piece, i in marked], [float(piece.values[i]) for piece, i in marked]
+        looks: dict[str, Any] = {"markersize": 6.5, "markeredgecolor": svg.PALETTE["paper"], "markeredgewidth": 0.8}
+        marker = MARKERS[run.style % svg.NUM_STYLES]
+        axes.plot(xs, ys, marker, color=run.colour, clip_on=False, gid=gid, zorder=3, **looks)
+        named = ((*piece.ats[i], piece.values[i]) for piece, i in marked)
+        return {gid: [f"{run.records.name}, segment {s}, step {step}: {value:.3f}" for s, step, value in named]}
+
+    def _end_values(self, axes: Axes) -> None:
+        """Write the last kept value of each run beside its line, apart from each other where two lines end together."""
+        last = {style: [piece for piece in found if piece.is_kept][-1:] for style, found in self.cut.items()}
+        ends = [(style, float(kept[0].xs[-1]), float(kept[0].values[-1])) for style, kept in last.items() if kept]
+        pixel = self.last / self.box.inner_width
+        columns: list[list[tuple[int, float, float]]] = []
+        for end in sorted(ends, key=lambda end: end[1]):
+            if columns and end[1] - columns[-1][-1][1] < VALUE_WIDTH * pixel:
+                columns[-1].append(end)
+            else:
+                columns.append([end])
+        low, high = axes.get_ylim()
+        to_pixels = self.box.inner_height / (high - low)
+        digits = 2 if high - low > 0.1 else 3
+        for column in columns:
+            wanted = [(value - low) * to_pixels for _, _, value in column]
+            heights = svg.spread(wanted, VALUE_HEIGHT, 4, self.box.inner_height - 4)
+            for (style, x, value), height in zip(column, heights, strict=True):
+                where = (x + 7 * pixel, low + (height - 4) / to_pixels)
+                axes.text(*where, f"{value:.{digits}f}", color=svg.colour(style), gid="value", zorder=5)
 
 
-def _lines(frame: svg.Frame, run: StyledRun, cut: Sequence[Piece], *, is_evaluation: bool) -> str:
-    style = f"s{run.style % NUM_STYLES}"
-    drawn = []
-    for piece in cut:
-        is_smoothed = piece.is_kept and not (piece.raw == piece.values).all()
-        if is_smoothed:
-            inside = piece.raw.clip(*frame.y_range)
-            drawn.append(svg.path(frame.points(*_listed(piece.xs, inside)), f"raw {style}"))
-        line = "line" if piece.is_kept else "abandoned"
-        drawn.append(svg.path(frame.points(*_listed(piece.xs, piece.values)), f"{line} {style}"))
-    num_kept = sum(len(piece.xs) for piece in cut if piece.is_kept)
-    for piece in cut:
-        every = 1 if is_evaluation else max(1, num_kept // MARKS_ON_A_LINE)
-        marked = range(len(piece.xs) - 1, -1, -every) if piece.is_kept else range(0)
-        marks = [
-            mark(
-                frame.x(float(piece.xs[i])),
-                frame.y(float(piece.values[i])),
-                run.style,
-                f"{run.records.name}, segment {piece.ats[i][0]}, step {piece.ats[i][1]}: {piece.values[i]:.3f}",
-            )
-            for i in marked
-        ]
-        drawn += marks
-    return "".join(drawn)
+def _last_paid(records: RunRecords, clock: Clock) -> float:
+    """Return where a clock ends, the same for every metric, so that panels below each other can be compared."""
+    ends = [(segment.id, records.last_step(segment.id)) for segment in records.segments]
+    return float(paid_at(records, clock, ends).max())
 
 
-def _margins(frame: svg.Frame, run: StyledRun, cut: Sequence[Piece]) -> str:
-    drawn = []
+def _bands(run: StyledRun, cut: Sequence[Piece]) -> Iterator[tuple[Piece, list[float], list[float]]]:
+    """Yield the kept pieces with the bounds of the sampling error around them."""
     for piece in cut:
         counts = [num_judged(run.records.rows[at]) for at in piece.ats]
-        if not piece.is_kept or not all(counts) or len(counts) < 2:
-            continue
-        halves = [sampling_margin(float(v), int(n or 0)) for v, n in zip(piece.values, counts, strict=True)]
-        low, high = frame.y_range
-        upper = [min(high, float(v) + h) for v, h in zip(piece.values, halves, strict=True)]
-        lower = [max(low, float(v) - h) for v, h in zip(piece.values, halves, strict=True)]
-        xs = [float(x) for x in piece.xs]
-        around = frame.points(xs, upper) + frame.points(xs, lower)[::-1]
-        drawn.append(svg.path(around, f"margin s{run.style % NUM_STYLES}", is_closed=True))
-    return "".join(drawn)
-
-
-def _ends(frame: svg.Frame, cut: dict[int, list[Piece]]) -> str:
-    """Write the last kept value of each run beside its line, apart from each other where two lines end together."""
-    last = {style: [piece for piece in found if piece.is_kept][-1:] for style, found in cut.items()}
-    ends = [(style, float(kept[0].xs[-1]), float(kept[0].values[-1])) for style, kept in last.items() if kept]
-    ends.sort(key=lambda end: end[1])
-    columns: list[list[tuple[int, float, float]]] = []
-    for end in ends:
-        if columns and frame.x(end[1]) - frame.x(columns[-1][-1][1]) < VALUE_WIDTH:
-            columns[-1].append(end)
-        else:
-            columns.append([end])
-    drawn = []
-    for column in columns:
-        heights = svg.spread([frame.y(value) for _, _, value in column], 15, frame.top + 4, frame.floor)
-        for (style, x, value), y in zip(column, heights, strict=True):
-            drawn.append(svg.text(f"{value:.2f}", frame.x(x) + 7, y + 4, f"value s{style % NUM_STYLES}"))
-    return "".join(drawn)
+        if piece.is_kept and all(counts) and len(counts) > 1:
+            values = [float(value) for value in piece.values]
+            halves = [sampling_margin(value, int(n or 0)) for value, n in zip(values, counts, strict=True)]
+            bounds = list(zip(values, halves, strict=True))
+            yield piece, [max(0.0, v - half) for v, half in bounds], [min(1.0, v + half) for v, half in bounds]
 
 
 def _in_words(run: StyledRun, cut: Sequence[Piece]) -> str:
@@ -214,15 +300,4 @@ def _in_words(run: StyledRun, cut: Sequence[Piece]) -> str:
     return (
         f"{run.records.name}: from {rate(float(first.values[0]))} to {rate(float(last.values[-1]))} at "
         f"{count(float(last.xs[-1]))}."
-    )
-
-
-def _listed(xs: object, ys: object) -> tuple[list[float], list[float]]:
-    thin_xs, thin_ys = thinned(xs, ys)  # type: ignore[arg-type]
-    return thin_xs.tolist(), thin_ys.tolist()
-
-
-def _box(left: float, top: float, right: float, bottom: float, class_: str) -> str:
-    return svg.element(
-        "rect", class_=class_, x=left, y=top, width=float(max(0.0, right - left)), height=float(bottom - top)
     )

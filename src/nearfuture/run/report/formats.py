@@ -30,6 +30,17 @@ def count(value: float | None) -> str:
     return f"{value:.0f}"
 
 
+def tick(value: float) -> str:
+    """Format a count on an axis, where a unit is enough: `20 k`.
+
+    Example:
+        >>> tick(20_000).replace(THIN, " "), tick(2_500).replace(THIN, " ")
+        ('20 k', '2500')
+    """
+    number, _, unit = count(value).partition(THIN)
+    return f"{number.rstrip('0').rstrip('.') if '.' in number else number}{THIN if unit else ''}{unit}"
+
+
 def rate(value: float | None) -> str:
     """Format a share between 0 and 1 with three digits."""
     return MISSING if value is None else f"{value:.3f}"

@@ -9,39 +9,30 @@ Not here: curves (`figures`).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from nearfuture.algo.lineage import Segment
 from nearfuture.run.records import RunRecords
 from nearfuture.run.report import svg
-from nearfuture.run.report.figures import NUM_STYLES
 from nearfuture.run.report.formats import plural
 
-WIDTH = 720
-LEFT, RIGHT = 14, 24
-TOP = 26
-LANE = 64
-BAR = 12
-NOTE_WIDTH = 110
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WIDTH = 560
+TOP, LANE, BAR = 36, 62, 12
+NOTE_WIDTH = 140
 
 
 def draw_lineage(records: RunRecords, style: int) -> str:
     """Draw the tree of one run in the colour of `style`."""
-    last = max([1, *(records.last_step(segment.id) for segment in records.segments)])
-    height = TOP + LANE * len(records.segments) + 34
-    frame = svg.Frame((0.0, float(last)), (0.0, 1.0), WIDTH, height, LEFT, RIGHT, top=0, bottom=34)
-    hatch = f"hatch-{style}"
-    drawn = [_hatch(hatch, style), _arrow_head(style), _axis(frame)]
-    drawn += [_branch(records, frame, lane, style) for lane in range(1, len(records.segments))]
-    for lane, segment in enumerate(records.segments):
-        drawn += [
-            _window(records, frame, lane, segment, style),
-            _bar(records, frame, lane, segment, style, hatch),
-            _label(records, frame, lane, segment),
-            _guide(records, frame, lane, segment, style),
-        ]
+    box = svg.Box(WIDTH, TOP + LANE * len(records.segments) + 8, left=14, right=26, bottom=26)
     label = f"Lineage of {records.name}. " + " ".join(
         f"Segment {segment.id}: {describe(records, segment)}." for segment in records.segments
     )
-    return svg.drawing(WIDTH, height, label, *drawn, class_="lineage")
+    return svg.drawing(
+        box, f"lineage {style}", label, "lineage", lambda axes: _Lanes(records, svg.colour(style), axes, box).draw()
+    )
 
 
 def describe(records: RunRecords, segment: Segment) -> str:
@@ -61,106 +52,91 @@ def _traits(records: RunRecords, segment: Segment) -> list[str]:
     return traits
 
 
-def _y(lane: int) -> float:
-    return TOP + LANE * lane + 12
+class _Lanes:
+    """The axes of one tree: x in steps, y in pixels from the top."""
+
+    def __init__(self, records: RunRecords, colour: str, axes: Axes, box: svg.Box) -> None:
+        from matplotlib.ticker import MaxNLocator
+
+        self.records, self.colour, self.axes = records, colour, axes
+        last = max([1, *(records.last_step(segment.id) for segment in records.segments)])
+        self.pixels = box.inner_width / last  # of one step
+        self.floor = box.inner_height
+        axes.set(xlim=(0, last), ylim=(box.inner_height, 0), yticks=[])
+        axes.spines[["left", "top", "right"]].set_visible(False)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True))
+        axes.grid(axis="x")
+
+    def draw(self) -> None:
+        """Draw all lanes, ways back first so that the bars lie on them."""
+        for segment in self.records.segments[1:]:
+            self._way_back(segment)
+        for segment in self.records.segments:
+            self._bars(segment)
+            self._guide(segment)
+            self._name(segment)
+        self._text("optimizer step", self.axes.get_xlim()[1], self.floor - 7, "note", "right")
+
+    def _bars(self, segment: Segment) -> None:
+        start, last, kept = segment.start_step, self.records.last_step(segment.id), self.records.kept_until(segment.id)
+        y = _y(segment)
+        if segment.intervention is not None:
+            end = segment.intervention.end_step
+            end = last if end is None else min(end, last)
+            self._bar(start, end, y - 5, BAR + 10, facecolor=self.colour, alpha=0.14, linewidth=0)
+            self._bar(start, end, y - 5, BAR + 10, facecolor="none", linestyle=(0, (3, 2)))
+        self._bar(start, kept, y, BAR, facecolor=self.colour)
+        self._bar(kept, last, y, BAR, facecolor="none", hatch="////")
+        if segment.id == self.records.head and segment.end_step is None:
+            self._line([last + 9 / self.pixels], [y + BAR / 2], marker=">", markersize=8)
+
+    def _bar(self, first: float, last: float, top: float, height: float, **looks: Any) -> None:
+        if last > first:
+            looks = {"edgecolor": self.colour, "linewidth": 1, "zorder": 3, "clip_on": False} | looks
+            self.axes.barh(top, last - first, height, first, align="edge", **looks)
+
+    def _way_back(self, segment: Segment) -> None:
+        """Draw the way from the end of the segment before to the start of this one, and the checkpoint it loads."""
+        before = self.records.segments[segment.id - 1]
+        start, end = segment.start_step, self.records.last_step(before.id)
+        turn, top = _y(before) + BAR + 11, _y(segment) - 10
+        way: dict[str, Any] = {"color": svg.SOFT, "linewidth": 1.2}
+        self._line([end, end, start, start], [_y(before) + BAR, turn, turn, top], **way)
+        self._line([start], [top], marker="v", markersize=7, **way)
+        if segment.parent is not None and segment.parent < before.id:
+            loaded = self.records.segment(segment.parent)
+            self._line([start, start], [_y(loaded) + BAR, turn], linestyle=(0, (1.5, 2.5)), **way)
+        if end > start and end * self.pixels < WIDTH - NOTE_WIDTH:
+            self._text(f"back {plural(end - start, 'step')}", end + 7 / self.pixels, turn + 5, "note", "left")
+
+    def _guide(self, segment: Segment) -> None:
+        if segment.intervention is None:
+            return
+        guide = segment.intervention.guide
+        y = _y(self.records.segment(guide.segment))
+        looks: dict[str, Any] = {"markerfacecolor": svg.PALETTE["paper"], "markeredgewidth": 2}
+        self._line([guide.step], [y + BAR / 2], marker="D", markersize=10, **looks)
+        is_at_the_end = guide.step * self.pixels > WIDTH - 110
+        side, above = ("right", 7) if is_at_the_end else ("left", -BAR + 2)
+        away = -4 if is_at_the_end else 14
+        self._text("guide", guide.step + away / self.pixels, y - above, "name", side)
+
+    def _name(self, segment: Segment) -> None:
+        words = f"{segment.id}: {', '.join(_traits(self.records, segment))}"
+        start = segment.start_step
+        if start * self.pixels < WIDTH * 0.42:
+            self._text(words, start + (9 / self.pixels if segment.id else 0), _y(segment) - 11, "name", "left")
+        else:
+            self._text(words, start - 10 / self.pixels, _y(segment) + BAR - 2, "name", "right")
+
+    def _line(self, xs: list[float], ys: list[float], **looks: Any) -> None:
+        all_looks: dict[str, Any] = {"color": self.colour, "zorder": 4, "clip_on": False, **looks}
+        self.axes.plot(xs, ys, **all_looks)
+
+    def _text(self, words: str, x: float, y: float, class_: str, side: str) -> None:
+        ink = svg.SOFT if class_ == "note" else svg.PALETTE["ink"]
+        self.axes.text(x, y, words, color=ink, gid=class_, ha=side, va="baseline", zorder=6)
 
 
-def _axis(frame: svg.Frame) -> str:
-    drawn = [svg.path([(frame.left, frame.floor), (frame.end, frame.floor)], "axis")]
-    for value in svg.ticks(*frame.x_range, most=8):
-        x = frame.x(value)
-        drawn.append(svg.path([(x, 6), (x, frame.floor + 4)], "grid"))
-        drawn.append(svg.text(f"{value:.0f}", x, frame.floor + 20, "tick", "middle"))
-    drawn.append(svg.text("step", frame.end, frame.floor - 6, "axis-name", "end"))
-    return "".join(drawn)
-
-
-def _bar(records: RunRecords, frame: svg.Frame, lane: int, segment: Segment, style: int, hatch: str) -> str:
-    last, kept = records.last_step(segment.id), records.kept_until(segment.id)
-    colour = f"s{style % NUM_STYLES}"
-    drawn = []
-    if kept > segment.start_step:
-        drawn.append(_box(frame, segment.start_step, kept, _y(lane), BAR, f"kept {colour}"))
-    if last > kept:
-        drawn.append(_box(frame, kept, last, _y(lane), BAR, f"tail {colour}", fill=f"url(#{hatch})"))
-    if segment.id == records.head and segment.end_step is None:
-        x, y = frame.x(last), _y(lane)
-        drawn.append(svg.path([(x + 4, y), (x + 11, y + BAR / 2), (x + 4, y + BAR)], f"running {colour}"))
-    return "".join(drawn)
-
-
-def _window(records: RunRecords, frame: svg.Frame, lane: int, segment: Segment, style: int) -> str:
-    if segment.intervention is None:
-        return ""
-    end = segment.intervention.end_step
-    last = records.last_step(segment.id)
-    end = last if end is None else min(end, max(last, segment.start_step))
-    return _box(frame, segment.start_step, end, _y(lane) - 5, BAR + 10, f"injected s{style % NUM_STYLES}")
-
-
-def _label(records: RunRecords, frame: svg.Frame, lane: int, segment: Segment) -> str:
-    start = frame.x(segment.start_step)
-    is_left = start < WIDTH * 0.42
-    at, anchor = (start + (8 if lane else 0), "start") if is_left else (start - 8, "end")
-    y = _y(lane) - 11 if is_left else _y(lane) + BAR - 2
-    return svg.text(f"{segment.id}: {', '.join(_traits(records, segment))}", at, y, "lane-name", anchor)
-
-
-def _branch(records: RunRecords, frame: svg.Frame, lane: int, style: int) -> str:
-    """Draw the way from the end of the segment before to the start of this one, and the checkpoint it loads."""
-    before, segment = records.segments[lane - 1], records.segments[lane]
-    start, end = frame.x(segment.start_step), frame.x(records.last_step(before.id))
-    bottom, turn, top = _y(lane - 1) + BAR, _y(lane - 1) + BAR + 9, _y(lane) - 7
-    colour = f"s{style % NUM_STYLES}"
-    way = [(end, bottom), (end, turn), (start, turn), (start, top)]
-    drawn = [
-        svg.element(
-            "path",
-            class_=f"rollback {colour}",
-            d="M" + " ".join(f"{x:.1f},{y:.1f}" for x, y in way),
-            marker_end=f"url(#arrow-{style})",
-        )
-    ]
-    parent = segment.parent
-    lanes = {entry.id: index for index, entry in enumerate(records.segments)}
-    if parent is not None and lanes[parent] < lane - 1 and segment.start_step > 0:
-        drawn.append(svg.path([(start, _y(lanes[parent]) + BAR), (start, turn)], f"loaded {colour}"))
-    distance = records.last_step(before.id) - segment.start_step
-    if distance > 0 and end - start > NOTE_WIDTH:
-        words = f"back {plural(distance, 'step')}"
-        drawn.append(svg.text(words, end - 4, turn + 12, "lane-note", "end"))
-    return "".join(drawn)
-
-
-def _guide(records: RunRecords, frame: svg.Frame, lane: int, segment: Segment, style: int) -> str:
-    if segment.intervention is None:
-        return ""
-    guide = segment.intervention.guide
-    x, y, r = frame.x(guide.step), _y(guide.segment) + BAR / 2, 8
-    diamond = svg.path([(x, y - r), (x + r, y), (x, y + r), (x - r, y)], f"guide s{style % NUM_STYLES}", is_closed=True)
-    is_near_the_end = x > WIDTH - 90
-    at, anchor = (x - r - 4, "end") if is_near_the_end else (x + r + 4, "start")
-    return diamond + svg.text("guide", at, y - BAR / 2 - 4 if is_near_the_end else y + 4, "lane-note strong", anchor)
-
-
-def _box(
-    frame: svg.Frame, first: float, last: float, top: float, height: float, class_: str, fill: str | None = None
-) -> str:
-    left, right = frame.x(first), frame.x(last)
-    return svg.element(
-        "rect", class_=class_, x=left, y=float(top), width=max(1.0, right - left), height=float(height), fill=fill
-    )
-
-
-def _hatch(name: str, style: int) -> str:
-    line = svg.element("path", class_=f"hatching s{style % NUM_STYLES}", d="M0,6 L6,0")
-    pattern = svg.element("pattern", line, id=name, width=6, height=6, patternUnits="userSpaceOnUse")
-    return svg.element("defs", pattern)
-
-
-def _arrow_head(style: int) -> str:
-    head = svg.element("path", class_=f"arrow s{style % NUM_STYLES}", d="M0,0 L8,4 L0,8Z")
-    return svg.element(
-        "defs",
-        svg.element("marker", head, id=f"arrow-{style}", refX=7, refY=4, markerWidth=8, markerHeight=8, orient="auto"),
-    )
+def _y(segment: Segment) -> float:
+    return TOP + LANE * segment.id - 10

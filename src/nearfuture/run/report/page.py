@@ -17,9 +17,9 @@ from markupsafe import Markup
 
 from nearfuture.run.ledger import build_ledger, write_whole
 from nearfuture.run.records import RunRecords
-from nearfuture.run.report import tables, words
+from nearfuture.run.report import svg, tables, words
 from nearfuture.run.report.comparison import at_equal_clocks, last_measured
-from nearfuture.run.report.figures import METRICS, NUM_STYLES, Metric, StyledRun, draw_panel, key_sample
+from nearfuture.run.report.figures import METRICS, Metric, StyledRun, abandoned_key, draw_panel, guidance_key, run_key
 from nearfuture.run.report.lineage_drawing import draw_lineage
 from nearfuture.run.report.pieces import window_of
 from nearfuture.types import UserError
@@ -79,12 +79,15 @@ def _content(runs: Sequence[RunRecords]) -> dict[str, Any]:
         "title": words.title(runs),
         "lead": [words.outcome(run) for run in runs],
         "comparisons": [(run.name, words.comparison(run, baseline, readings)) for run, readings in compared],
+        "stories": [story for run in runs if (story := words.story(run))],
         "costs": [words.costs(run, ledger) for run, ledger in zip(runs, ledgers, strict=True)],
         "baseline": baseline.name,
         "caution": words.caution(runs),
         "overview": tables.OVERVIEW,
         "runs": [_of_run(run, ledger) for run, ledger in zip(styled, ledgers, strict=True)],
         "compared": [tables.comparison_table(run, baseline, readings) for run, readings in compared],
+        "abandoned_key": Markup(abandoned_key()),
+        "guidance_key": Markup(guidance_key()),
         "panels": [_panels(styled, metric) for metric in METRICS],
         "over_tokens": Markup(draw_panel(styled, METRICS[0], "tokens") or ""),
         "has_margin": any((measured := last_measured(run)) and measured.num_samples for run in runs),
@@ -110,8 +113,8 @@ def _panels(runs: Sequence[StyledRun], metric: Metric) -> dict[str, Any]:
 def _of_run(run: StyledRun, ledger: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": run.records.name,
-        "style": run.style % NUM_STYLES,
-        "key": Markup(key_sample(run.style)),
+        "style": run.style % svg.NUM_STYLES,
+        "key": Markup(run_key(run.style)),
         "overview": tables.overview_row(run.records, ledger),
         "has_tail": ledger["totals"]["abandoned_steps"] > 0,
         "has_guide": any(segment.intervention for segment in run.records.segments),

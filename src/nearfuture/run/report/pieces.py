@@ -19,7 +19,6 @@ from nearfuture.run.records import RunRecords, is_number
 GUIDED = "npo/guided_frac"
 SMOOTHED_OVER = 40
 LONGEST_WINDOW = 25
-MOST_POINTS = 360
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +106,3 @@ def trailing_mean(values: NDArray[np.float64], window: int) -> NDArray[np.float6
     ends = np.arange(1, len(values) + 1)
     starts = np.maximum(0, ends - window)
     return (sums[ends] - sums[starts]) / (ends - starts)
-
-
-def thinned(xs: NDArray[np.float64], ys: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Keep the extremes of each small stretch of a long line, so that no peak is lost and the page stays small."""
-    if len(xs) <= MOST_POINTS:
-        return xs, ys
-    keep = {0, len(xs) - 1}
-    for stretch in np.array_split(np.arange(len(xs)), MOST_POINTS // 2):
-        keep |= {int(stretch[np.argmin(ys[stretch])]), int(stretch[np.argmax(ys[stretch])])}
-    kept = sorted(keep)
-    return xs[kept], ys[kept]

@@ -1,138 +1,93 @@
-"""Scalable drawings without a plotting library: elements, axes, lines.
+"""Drawings by matplotlib, made part of the page: text stays text, and every colour is one of the page's.
 
-Text is text and every colour is a CSS class, so that one drawing serves a light and a dark page, and print.
+A painter uses the colours of `PALETTE`; what is written says `var(--c0)` in their place, so that one drawing serves a
+light page, a dark one and print. The page sizes the letters as well, because a narrow screen shrinks a drawing and
+should not shrink its words. The `gid` of an artist becomes the CSS class of its group. Ids are hashed from the name
+of the drawing and kept only where something refers to them: drawings of one page do not meet, and the same run gives
+the same text. matplotlib is imported by the first drawing.
 
-Not here: what is drawn (`figures`, `lineage_drawing`) and the colours (`style.css`).
+Not here: what is drawn (`figures`, `lineage_drawing`), the page's colours and letters (`style.css`).
 """
 
 from __future__ import annotations
 
+import io
 import itertools
-import math
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
-from nearfuture.run.report.formats import THIN, count
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-MOST_Y_TICKS = 6
-Point = tuple[float, float]
-
-
-def element(name: str, *children: str, **attributes: object) -> str:
-    """Write one element; `class_` becomes `class`, underscores become hyphens, None is left out.
-
-    Example:
-        >>> element("text", "a &lt; b", class_="tick", text_anchor="end", x=1.0)
-        '<text class="tick" text-anchor="end" x="1">a &lt; b</text>'
-    """
-    written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{_attribute(value)}"'
-        for key, value in attributes.items()
-        if value is not None
-    )
-    return f"<{name}{written}>{''.join(children)}</{name}>" if children else f"<{name}{written}/>"
-
-
-def text(words: str, x: float, y: float, class_: str, anchor: str = "start") -> str:
-    """Write a line of text; the words are escaped here."""
-    return element("text", escape(words), class_=class_, x=x, y=y, text_anchor=None if anchor == "start" else anchor)
-
-
-def path(points: Iterable[Point], class_: str, *, is_closed: bool = False) -> str:
-    """Write a line through points."""
-    steps = " ".join(f"{_number(x)},{_number(y)}" for x, y in points)
-    return element("path", class_=class_, d=f"M{steps}{'Z' if is_closed else ''}") if steps else ""
-
-
-def drawing(width: float, height: float, label: str, *children: str, class_: str) -> str:
-    """Write a whole drawing; `label` is what a screen reader says in its place."""
-    return (
-        f'<svg class="{class_}" viewBox="0 0 {_number(width)} {_number(height)}" role="img" '
-        f'aria-label="{escape(label)}" preserveAspectRatio="xMidYMid meet">{"".join(children)}</svg>'
-    )
+NUM_STYLES = 6
+PALETTE = {
+    **{"paper": "#fdfdfb", "ink": "#1d1f21", "soft": "#5d6166", "hair": "#d9d8d2"},
+    **{"c0": "#0065a3", "c1": "#c24e00", "c2": "#007d5a", "c3": "#a3447d", "c4": "#8a6a00", "c5": "#4a4f57"},
+}
+VARIABLES = {colour: f"var(--{name})" for name, colour in PALETTE.items()}
+SOFT = PALETTE["soft"]
+RC = {
+    **{"svg.fonttype": "none", "figure.facecolor": "none", "axes.facecolor": "none", "font.size": 11},
+    **{"axes.edgecolor": SOFT, "axes.axisbelow": True, "grid.color": PALETTE["hair"], "grid.linewidth": 1},
+    **{"text.color": PALETTE["ink"], "xtick.color": SOFT, "ytick.color": SOFT},
+    **{"lines.scale_dashes": False, "lines.solid_joinstyle": "round", "hatch.linewidth": 1},
+}
+NUMBER = re.compile(r"-?\d+\.\d+")
+PLAIN = {"Creator": None, "Date": None, "Format": None, "Type": None}
+Titles = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """The plotting area of a panel, and how data become positions in it."""
+class Box:
+    """A drawing's size and the margins around its axes, in the pixels of its own scale."""
 
-    x_range: tuple[float, float]
-    y_range: tuple[float, float]
-    width: float = 480
-    height: float = 250
-    left: float = 46
-    right: float = 46
-    top: float = 30
-    bottom: float = 38
-
-    def x(self, value: float) -> float:
-        """Return where a value lies from the left."""
-        low, high = self.x_range
-        return self.left + (value - low) / (high - low) * (self.width - self.left - self.right)
-
-    def y(self, value: float) -> float:
-        """Return where a value lies from the top."""
-        low, high = self.y_range
-        return self.height - self.bottom - (value - low) / (high - low) * (self.height - self.top - self.bottom)
-
-    def points(self, xs: Sequence[float], ys: Sequence[float]) -> list[Point]:
-        """Return where values lie."""
-        return [(self.x(x), self.y(y)) for x, y in zip(xs, ys, strict=True)]
+    width: float
+    height: float
+    left: float = 0
+    right: float = 0
+    top: float = 0
+    bottom: float = 0
 
     @property
-    def floor(self) -> float:
-        """The height of the horizontal axis."""
-        return self.height - self.bottom
+    def inner_width(self) -> float:
+        """The length of the horizontal axis."""
+        return self.width - self.left - self.right
 
     @property
-    def end(self) -> float:
-        """The right end of the horizontal axis."""
-        return self.width - self.right
+    def inner_height(self) -> float:
+        """The length of the vertical axis."""
+        return self.height - self.top - self.bottom
 
 
-def axes(frame: Frame, x_label: str) -> str:
-    """Draw horizontal grid lines with their values, the axis below with its ticks, and its name."""
-    drawn = []
-    y_ticks = ticks(*frame.y_range, most=MOST_Y_TICKS)
-    digits = _digits(y_ticks)
-    for value in y_ticks:
-        y = frame.y(value)
-        drawn.append(path([(frame.left, y), (frame.end, y)], "grid"))
-        drawn.append(text(f"{value:.{digits}f}", frame.left - 7, y + 4, "tick", "end"))
-    drawn.append(path([(frame.left, frame.floor), (frame.end, frame.floor)], "axis"))
-    for value in ticks(*frame.x_range, most=6):
-        x = frame.x(value)
-        drawn.append(path([(x, frame.floor), (x, frame.floor + 4)], "axis"))
-        drawn.append(text(_short(value), x, frame.floor + 18, "tick", "middle"))
-    drawn.append(text(x_label, frame.end, frame.height - 4, "axis-name", "end"))
-    return "".join(drawn)
+def colour(style: int) -> str:
+    """Return the colour of a run, the same in every drawing."""
+    return PALETTE[f"c{style % NUM_STYLES}"]
 
 
-def ticks(low: float, high: float, most: int) -> list[float]:
-    """Return round values between two limits, `most` at most.
+def drawing(box: Box, name: str, label: str, class_: str, paint: Callable[[Axes], Titles | None]) -> str:
+    """Return a drawing as an `<svg>` to be put into a page.
 
-    Example:
-        >>> ticks(0, 120, 6)
-        [0.0, 20.0, 40.0, 60.0, 80.0, 100.0, 120.0]
+    Args:
+        box: its size.
+        name: unlike that of any other drawing on the page; its ids are hashed from it.
+        label: what a screen reader says in its place; empty where it adds nothing to the words beside it.
+        class_: its CSS class.
+        paint: draws into empty axes; may return, for the `gid` of a line, a tooltip for each of its marks.
     """
-    step = _tick_step(low, high, most)
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
-    return [round(index * step, 10) + 0.0 for index in range(first, last + 1)]
+    import matplotlib.style
+    from matplotlib.figure import Figure
 
-
-def nice_range(values: Sequence[float], *, low: float | None = None, high: float | None = None) -> tuple[float, float]:
-    """Return limits around values, the lower one on a tick; `low` and `high` are crossed only by values beyond them."""
-    bottom, top = min(values), max(values)
-    if top - bottom < 1e-9:
-        bottom, top = bottom - 0.05, top + 0.05
-    room = 0.04 * (top - bottom)
-    step = _tick_step(bottom - room, top + room, most=MOST_Y_TICKS)
-    bottom, top = math.floor(bottom / step + 1e-9) * step, top + room
-    bottom = bottom if low is None or min(values) < low else max(low, bottom)
-    top = top if high is None or max(values) > high else min(high, top)
-    return bottom, top
+    with matplotlib.style.context(["default", {**RC, "svg.hashsalt": name}]):
+        figure = Figure(figsize=(box.width / 72, box.height / 72), dpi=72)
+        left, bottom = box.left / box.width, box.bottom / box.height
+        axes = figure.add_axes((left, bottom, box.inner_width / box.width, box.inner_height / box.height))
+        titles = paint(axes) or {}
+        written = io.StringIO()
+        figure.savefig(written, format="svg", metadata=PLAIN)
+    return _inlined(written.getvalue(), label, class_, titles)
 
 
 def spread(wanted: Sequence[float], gap: float, lowest: float, highest: float) -> list[float]:
@@ -153,23 +108,40 @@ def spread(wanted: Sequence[float], gap: float, lowest: float, highest: float) -
     return placed
 
 
-def _tick_step(low: float, high: float, most: int) -> float:
-    size: float = 10.0 ** math.floor(math.log10((high - low) / most))
-    return next(size * factor for factor in (1, 2, 5, 10, 20) if (high - low) / (size * factor) <= most)
+def _inlined(written: str, label: str, class_: str, titles: Titles) -> str:
+    written = re.sub(r' xmlns(:xlink)?="[^"]*"', "", written).replace("xlink:href", "href")
+    root = ElementTree.fromstring(written)
+    view = root.attrib["viewBox"]
+    root.attrib.clear()
+    root.attrib |= {"class": class_, "viewBox": view}
+    root.attrib |= {"role": "img", "aria-label": label} if label else {"aria-hidden": "true"}
+    for parent in root.iter():
+        for child in [child for child in parent if child.tag in ("metadata", "style")]:
+            parent.remove(child)
+    for group in root.iter("g"):
+        own = group.attrib.pop("id", "")
+        if own in titles:
+            for mark, title in zip(group.iter("use"), titles[own], strict=True):
+                ElementTree.SubElement(mark, "title").text = title
+        if own and not re.search(r"_\d+$", own):  # matplotlib's own ids end like that
+            group.set("class", own)
+    for element in root.iter():
+        if f"#{element.get('id')}" not in written:
+            element.attrib.pop("id", None)
+        _shorten(element)
+    return ElementTree.tostring(root, encoding="unicode")
 
 
-def _short(value: float) -> str:
-    number, _, unit = count(value).partition(THIN)
-    return f"{number.rstrip('0').rstrip('.') if '.' in number else number}{THIN if unit else ''}{unit}"
-
-
-def _digits(values: Sequence[float]) -> int:
-    return next((digits for digits in range(5) if all(abs(round(v, digits) - v) < 1e-9 for v in values)), 5)
-
-
-def _attribute(value: object) -> str:
-    return _number(value) if isinstance(value, float) else escape(str(value))
-
-
-def _number(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0")
+def _shorten(element: ElementTree.Element) -> None:
+    """Take from an element what the page decides, and digits that no screen shows."""
+    element.tail = None
+    if element.tag != "text" and element.tag != "title":
+        element.text = None
+    if element.get("transform", "").startswith("rotate(-0 "):
+        del element.attrib["transform"]
+    for key in ("d", "x", "y", "width", "height"):
+        if key in element.attrib:
+            element.set(key, " ".join(NUMBER.sub(lambda found: f"{float(found[0]):.1f}", element.attrib[key]).split()))
+    parts = [part for part in element.attrib.pop("style", "").split("; ") if part and not part.startswith("font")]
+    if parts:
+        element.set("style", re.sub(r"#[0-9a-f]{6}\b", lambda found: VARIABLES[found[0]], "; ".join(parts)))

@@ -42,5 +42,6 @@ def report_text(runs: Sequence[Path]) -> Group:
         if run is not baseline
         for clauses in [words.comparison(run, baseline, at_equal_clocks(run, baseline))]
     ]
-    lines = [*map(words.outcome, records), *compared, *sentences, words.caution(records), *remarks]
+    stories = filter(None, map(words.story, records))
+    lines = [*map(words.outcome, records), *compared, *stories, *sentences, words.caution(records), *remarks]
     return Group(table, Text(), *map(Text, lines))

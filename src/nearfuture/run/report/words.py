@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nearfuture.run.records import RunRecords
-from nearfuture.run.report.comparison import AtEqualClock, Judgement, last_measured
+from nearfuture.run.report.comparison import AtEqualClock, Judgement, first_measured, last_measured
 from nearfuture.run.report.formats import count, percent, plural, rate, signed
 
 CLOCK_NAMES = {"step": "step", "total_steps": "total steps", "tokens": "generated tokens"}
@@ -42,7 +42,10 @@ def outcome(run: RunRecords) -> str:
     measured = last_measured(run)
     if measured is not None:
         where = "" if measured.step == step else f", measured at step {measured.step:.0f}"
-        return f"{run.name} {ended} {rate(measured.pass_rate)} held-out pass rate after {plural(step, 'step')}{where}."
+        first = first_measured(run)
+        began = f" It began at {rate(first.pass_rate)}." if first and first.step < measured.step else ""
+        reached = f"{rate(measured.pass_rate)} held-out pass rate after {plural(step, 'step')}{where}"
+        return f"{run.name} {ended} {reached}.{began}"
     curve = run.curve(ON_POLICY)
     if not len(curve):
         return f"{run.name} wrote neither a held-out nor an on-policy pass rate in {plural(step, 'step')}."
@@ -73,13 +76,26 @@ def comparison(run: RunRecords, baseline: RunRecords, clocks: Sequence[AtEqualCl
             parts.append(f"{clock}, nothing can be said: {reading.reason}")
             continue
         held = [
-            f"{name} held step {side.step:.0f}"
+            f"{name} had kept {plural(side.step, 'step')}"
             for name, side in ((run.name, reading.run), (baseline.name, reading.baseline))
             if side.step != reading.at
         ]
         when = f"{count(reading.at)}{', when ' + ' and '.join(held) if held else ''}"
         parts.append(f"{clock} ({when}), {verdict(run.name, reading.judgement)}")
     return parts
+
+
+def story(run: RunRecords) -> str:
+    """Say where a run was guided and by which of its own policies; empty for plain GRPO."""
+    guided = []
+    for segment in run.segments:
+        plan = segment.intervention
+        if plan is None:
+            continue
+        is_open = plan.end_step is None or plan.end_step > run.last_step(segment.id)
+        over = f"from step {plan.start_step} on" if is_open else f"over steps {plan.start_step} to {plan.end_step}"
+        guided.append(f"{plan.kind}, {over}, by its own policy of step {plan.guide.step}")
+    return f"{run.name} was guided {'; and '.join(guided)}." if guided else ""
 
 
 def costs(run: RunRecords, ledger: dict[str, Any]) -> str:
@@ -105,7 +121,7 @@ def costs(run: RunRecords, ledger: dict[str, Any]) -> str:
 def caution(runs: Sequence[RunRecords]) -> str:
     """Say what this report cannot show."""
     seeds = sorted({str(run.config["seed"]) for run in runs if "seed" in run.config})
-    named = f" (seed {', '.join(seeds)})" if seeds else ""
+    named = f" (seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)})" if seeds else ""
     if len(runs) == 1:
         once = f"This is one run with one seed{named}; one seed proves nothing."
         return f"{once} Repeat it with other seeds, and beside a baseline."
