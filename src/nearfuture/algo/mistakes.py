@@ -1,0 +1,182 @@
+"""The mistake pool: which prompts the policy has failed lately, when, and how badly.
+
+It answers the question a rollback asks: which prompts were failed between the checkpoint and now, that the policy of
+now may solve. Only on-policy verdicts enter it, counted before any slot is replaced.
+
+Deviations: the paper keeps prompts "of recent batches with very low accuracy" together with their step (one account).
+Threshold, bound and the rule of deletion are ours (METHOD 2.2, proposals), and so is reading a slice as "failed since
+the checkpoint" rather than "failed at its step"; `mode` switches.
+
+Not here: whether it is time to go back (`trigger`), how far (`rollback`), the probe that samples the prompts again
+(`nearfuture.run`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+Mode = Literal["since", "at"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """The latest failure on one prompt.
+
+    `step` is the optimizer step whose rollouts failed, `pass_rate` their share of correct ones (0 to 1), and
+    `last_seen_step` the last step that met the prompt: later than `step` only where nothing could be judged since.
+    """
+
+    prompt_id: str
+    step: int
+    pass_rate: float
+    last_seen_step: int
+
+
+class MistakePool:
+    """The latest failure on each prompt, over the last `window` steps.
+
+        insert x   if p(x) <= max_pass_rate        (the latest failure wins)
+        delete x   if p(x) >  max_pass_rate, or if its failure is `window` steps old
+
+    See METHOD 2.2: existence reported, numbers proposed. A solved prompt is deleted because guidance on it would be
+    thrown away at the gate, which has the same threshold.
+
+    Args:
+        max_pass_rate: highest pass rate that counts as a failure; the gate's threshold by default.
+        window: optimizer steps a failure is remembered; as far as the longest rollback distance.
+
+    Example:
+        >>> pool = MistakePool()
+        >>> pool.observe(1, ["a", "b"], [0.0, 0.25])
+        >>> pool.observe(2, ["a", "c"], [0.875, 0.5])
+        >>> [(mistake.prompt_id, mistake.step) for mistake in pool.slice(0, 2)]
+        [('b', 1), ('c', 2)]
+    """
+
+    def __init__(self, max_pass_rate: float = 0.6, window: int = 100) -> None:
+        assert 0.0 <= max_pass_rate < 1.0 and window >= 1
+        self.max_pass_rate = max_pass_rate
+        self.window = window
+        self._mistakes: dict[str, Mistake] = {}
+        self._step = 0
+        self._num_solved = 0
+        self._num_expired = 0
+
+    def __len__(self) -> int:
+        return len(self._mistakes)
+
+    def observe(self, step: int, prompt_ids: Sequence[str], pass_rates: Iterable[float]) -> None:
+        """Take note of one batch.
+
+        Args:
+            step: the optimizer step these rollouts are for; may not go back (see `forget_after`).
+            prompt_ids: one a group, the same on every process.
+            pass_rates: on-policy pass rate of each group; NaN where nothing could be judged, which is neither a failure
+                nor a success.
+        """
+        assert step >= self._step, f"step {step} after step {self._step}: a rollback must call forget_after first"
+        self._step = step
+        for prompt_id, pass_rate in zip(prompt_ids, map(float, pass_rates), strict=True):
+            if math.isnan(pass_rate):
+                if prompt_id in self._mistakes:
+                    self._mistakes[prompt_id] = replace(self._mistakes[prompt_id], last_seen_step=step)
+            elif pass_rate <= self.max_pass_rate:
+                self._mistakes[prompt_id] = Mistake(prompt_id, step, pass_rate, step)
+            elif self._mistakes.pop(prompt_id, None) is not None:
+                self._num_solved += 1
+        kept = {name: mistake for name, mistake in self._mistakes.items() if mistake.step > step - self.window}
+        self._num_expired += len(self._mistakes) - len(kept)
+        self._mistakes = kept
+
+    def slice(self, start_step: int, end_step: int, mode: Mode = "since") -> list[Mistake]:
+        """Return the failures a replay from `start_step` to `end_step` would cross.
+
+            since:  start < step(x) <= end         the steps the replay trains again
+            at:     step(x) = start + 1            the first of them only
+
+        See METHOD 2.2: B_D belongs to "step t - D"; both readings of that are possible, `since` is ours. A checkpoint
+        at step s is the policy after s updates, so the first batch after it is that of step s + 1.
+
+        Args:
+            start_step: step of the checkpoint one would return to.
+            end_step: step of the policy that would be the guide.
+            mode: the reading.
+
+        Returns:
+            By step, then prompt: the same on every process and after every resume.
+        """
+        last = end_step if mode == "since" else min(start_step + 1, end_step)
+        found = [mistake for mistake in self._mistakes.values() if start_step < mistake.step <= last]
+        return sorted(found, key=lambda mistake: (mistake.step, mistake.prompt_id))
+
+    def sample(
+        self, num: int, rng: np.random.Generator, start_step: int, end_step: int, mode: Mode = "since"
+    ) -> list[Mistake]:
+        """Draw failures of a slice, spread evenly over its steps.
+
+            x_(floor((u + i) N / n)),   i = 0 .. n - 1,   u ~ U[0, 1)        (systematic sampling)
+
+        See METHOD 2.3, probe "stratified over steps" (proposal). The N failures are ordered by step, shuffled within
+        one; each is drawn with probability n / N, and any stretch of steps gets its share, to a whole prompt.
+
+        Args:
+            num: how many; all of them where the slice has fewer.
+            rng: where u and the order within a step come from.
+            start_step: see `slice`.
+            end_step: see `slice`.
+            mode: see `slice`.
+
+        Returns:
+            Different failures, by step.
+        """
+        found = self.slice(start_step, end_step, mode)
+        shuffled = [found[i] for i in rng.permutation(len(found))]
+        shuffled.sort(key=lambda mistake: mistake.step)
+        num = min(num, len(found))
+        offset = rng.random()
+        return [shuffled[min(int((offset + i) * len(found) / num), len(found) - 1)] for i in range(num)]
+
+    def forget_after(self, step: int) -> None:
+        """Forget what happened after `step`, because the run has gone back to it.
+
+        A prompt that failed both before and after is forgotten too: only its latest failure was kept. Loading the state
+        saved beside the checkpoint is the exact way; this one is for a pool that must keep what it learned since.
+        """
+        self._mistakes = {name: mistake for name, mistake in self._mistakes.items() if mistake.step <= step}
+        self._mistakes = {
+            name: replace(mistake, last_seen_step=min(mistake.last_seen_step, step))
+            for name, mistake in self._mistakes.items()
+        }
+        self._step = min(self._step, step)
+
+    def metrics(self) -> dict[str, float]:
+        """Return the size of the pool, how hard it is, how old, and what left it since the start."""
+        mistakes = self._mistakes.values()
+        metrics = {
+            "autonpo/pool/num_prompts": float(len(mistakes)),
+            "autonpo/pool/num_solved": float(self._num_solved),
+            "autonpo/pool/num_expired": float(self._num_expired),
+        }
+        if mistakes:
+            metrics["autonpo/pool/pass_rate"] = sum(mistake.pass_rate for mistake in mistakes) / len(mistakes)
+            metrics["autonpo/pool/age"] = sum(self._step - mistake.step for mistake in mistakes) / len(mistakes)
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything remembered, as JSON can hold it; the order is that of insertion."""
+        return {
+            "step": self._step,
+            "num_solved": self._num_solved,
+            "num_expired": self._num_expired,
+            "mistakes": [[m.prompt_id, m.step, m.pass_rate, m.last_seen_step] for m in self._mistakes.values()],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on exactly where `state_dict` was called."""
+        self._step, self._num_solved, self._num_expired = state["step"], state["num_solved"], state["num_expired"]
+        self._mistakes = {row[0]: Mistake(*row) for row in state["mistakes"]}
