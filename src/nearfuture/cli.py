@@ -2,6 +2,7 @@
 
     nearfuture train CONFIG.yaml [key=value ...]    nearfuture guide collect|show|verify
     nearfuture report RUN...                        nearfuture selftest
+    nearfuture signal RUN [--anchor T --json FILE]
 
 Exit codes: 0 done, 2 bad configuration or data, 3 no learning signal, 4 disk, 130 interrupted with a checkpoint saved.
 
@@ -11,6 +12,7 @@ Not here: anything that a Python user could not call; heavy imports happen insid
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -142,6 +144,50 @@ def report(
         page = write_report(runs, output or runs[0] / "report" / "index.html")
         Console().print(report_text(runs))
         print(f"report: {page}")
+
+
+@app.command()
+def signal(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a TRL output folder with checkpoint-*.")],
+    overrides: Overrides = None,
+    anchor: Annotated[list[str] | None, typer.Option(help="Step(s) of the learner: 0,80 or repeated. 0: base.")] = None,
+    distances: Annotated[list[str] | None, typer.Option(help="Steps ahead of it: 10,20,40 or repeated.")] = None,
+    num_prompts: Annotated[int, typer.Option(help="Failed prompts wanted for each anchor.")] = 512,
+    num_samples: Annotated[int, typer.Option(help="Samples a prompt, to choose failed ones and to measure.")] = 16,
+    k: Annotated[int | None, typer.Option(help="Samples allowed for coverage. Default: guide_num_samples.")] = None,
+    num_resamples: Annotated[int, typer.Option(help="Bootstrap resamples of the prompts.")] = 1000,
+    num_gradients: Annotated[int, typer.Option(help="Gradients a distance to judge V by (small models); 0: off.")] = 64,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write everything measured to this file.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The page; default: report/signal.html in RUN.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Task, base model, sampling; default: the run's own.")] = None,
+    task: Annotated[str | None, typer.Option(help="The task, for a folder that TRL wrote.")] = None,
+) -> None:
+    """Measure what near-future guides bring and cost on a finished run: Q, V and S = Q / V over distance."""
+    with told_to_user():
+        at = (steps("--anchor", anchor), steps("--distances", distances))
+        from nearfuture.run.ledger import write_whole
+        from nearfuture.run.measurement import Question
+        from nearfuture.run.report.signal import signal_tables, write_signal_page
+        from nearfuture.run.signal import measure_signal
+        from nearfuture.train.processes import is_main
+
+        hush()
+        question = Question(*at, num_prompts, num_samples, k, num_resamples, num_gradients)
+        result = measure_signal(run, question, config=config, task=task, overrides=overrides or [])
+        if is_main():
+            for table in signal_tables(result):
+                Console().print(table)
+            if json_file is not None:
+                write_whole(json_file, json.dumps(result, indent=1))
+            print(f"page: {write_signal_page(result, output or run / 'report' / 'signal.html')}")
+
+
+def steps(option: str, values: list[str] | None) -> tuple[int, ...]:
+    """Read steps given as `0,80` or one by one."""
+    parts = [part.strip() for value in values or [] for part in value.split(",")]
+    if wrong := [part for part in parts if not part.isdecimal()]:
+        raise UserError(f"{option} {wrong[0]!r} is no step. Give whole numbers from 0 on, for example {option} 0,80.")
+    return tuple(map(int, parts))
 
 
 @app.command()

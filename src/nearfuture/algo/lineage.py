@@ -35,6 +35,7 @@ class Segment:
     abandoned_from: int | None = None
     total_steps_before: int = 0
     intervention: Intervention | None = None
+    passed_triggers: tuple[int, ...] = ()
 
     @property
     def kind(self) -> str | None:
@@ -116,9 +117,10 @@ class Lineage:
         assert step >= self.head.start_step
         return Lineage((*self.segments[:-1], replace(self.head, end_step=step, reason=reason)))
 
-    def extend_head(self) -> Lineage:
-        """The head, which had stopped, goes on (a longer horizon was asked for)."""
-        return Lineage((*self.segments[:-1], replace(self.head, end_step=None, reason=None)))
+    def extend_head(self, *, passed_trigger: int | None = None) -> Lineage:
+        """The head, which had stopped, goes on: a trigger was looked into and passed, or the horizon is further."""
+        passed = self.head.passed_triggers + (() if passed_trigger is None else (passed_trigger,))
+        return Lineage((*self.segments[:-1], replace(self.head, end_step=None, reason=None, passed_triggers=passed)))
 
     def branch(self, intervention: Intervention) -> Lineage:
         """Begin a new head at `intervention.start_step`; what lies behind it on the path is marked abandoned."""

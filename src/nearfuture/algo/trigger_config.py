@@ -30,10 +30,10 @@ class TriggerConfig:
     """
 
     window: int = 120
-    max_reward_t: float = 0.5
+    max_reward_t: float = 1.0
     max_entropy_t: float = -3.0
     min_entropy_drop: float = 0.02
-    patience: int = 3
+    patience: int = 10
     warmup: int = 20
     cooldown: int = 50
     ema_weight: float = 0.1

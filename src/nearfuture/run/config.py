@@ -16,10 +16,12 @@ from typing import Any, Literal, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from nearfuture.algo.trigger_config import TriggerConfig
 from nearfuture.train.config import ModelConfig, NPOConfig
 from nearfuture.types import UserError
 
 TRAINING_DEFAULTS: dict[str, Any] = {"logging_steps": 1, "report_to": "none", "lr_scheduler_type": "constant"}
+AUTO = "autonpo."
 MANAGED = {
     "output_dir": "run_dir",
     "resume_from_checkpoint": "--resume",
@@ -72,12 +74,48 @@ class RunConfig:
 
 
 @dataclass(frozen=True)
+class AutoNPOConfig:
+    """AutoNPO: the run decides by itself when to go back and how far. Keys are written `autonpo.<name>`.
+
+    Every number is a proposal of ours: the paper publishes none (METHOD 2.3). The trigger's own settings
+    (`nearfuture.algo.trigger.TriggerConfig`) take the same prefix.
+
+    Attributes:
+        mode: `off`; `advise` decides and writes it down, never acts; `act`.
+        max_interventions: no more than so many in a run.
+        max_rollback_distance: optimizer steps; also how long a mistake is remembered.
+        slice: which mistakes belong to a distance: failed `since` the checkpoint, or `at` its next step.
+        probe_num_prompts: prompts the probe asks.
+        probe_num_samples: samples of each.
+        probe_min_pass_rate: below this the present policy does not solve what it failed, and the run goes on.
+        probe_min_solved: the same, in solved prompts.
+        min_prompts: probed prompts a candidate's slice needs.
+        min_gain: factor by which the best candidate must beat the nearest one.
+        variance_cost: form of V: `kl` (the paper's, exp(2 KL) a token), `token` (second moment) or `sequence`.
+    """
+
+    mode: Literal["off", "advise", "act"] = "off"
+    max_interventions: int = 5
+    max_rollback_distance: int = 100
+    slice: Literal["since", "at"] = "since"
+    probe_num_prompts: int = 64
+    probe_num_samples: int = 8
+    probe_min_pass_rate: float = 0.1
+    probe_min_solved: int = 8
+    min_prompts: int = 8
+    min_gain: float = 1.05
+    variance_cost: Literal["kl", "token", "sequence"] = "kl"
+    trigger: TriggerConfig = field(default_factory=TriggerConfig)
+
+
+@dataclass(frozen=True)
 class Configuration:
     """A checked configuration: the run, and what `NPOConfig` and `ModelConfig` are given."""
 
     run: RunConfig
     training: dict[str, Any]
     model: dict[str, Any] = field(default_factory=dict)
+    autonpo: AutoNPOConfig = field(default_factory=AutoNPOConfig)
 
     @property
     def max_steps(self) -> int:
@@ -87,7 +125,10 @@ class Configuration:
     def as_dict(self) -> dict[str, Any]:
         """Flat, as it stands in `config.yaml`."""
         run = {name: value for name, value in dataclasses.asdict(self.run).items() if value is not None}
-        return {**run, "run_dir": str(self.run.run_dir), **self.model, **self.training}
+        auto = dataclasses.asdict(self.autonpo)
+        auto = {f"{AUTO}{name}": value for name, value in {**auto, **auto.pop("trigger")}.items() if name != "trigger"}
+        auto = {} if self.autonpo.mode == "off" else auto
+        return {**run, "run_dir": str(self.run.run_dir), **auto, **self.model, **self.training}
 
 
 def load_configuration(path: Path | None, overrides: list[str] = []) -> Configuration:  # noqa: B006 (never mutated)
@@ -120,6 +161,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def check(values: dict[str, Any]) -> Configuration:
     """Check flat keys and values; see `load_configuration`."""
+    autonpo = _check_autonpo({key: value for key, value in values.items() if key.startswith(AUTO)})
+    values = {key: value for key, value in values.items() if not key.startswith(AUTO)}
     hints = {source: get_type_hints(source) for source in (RunConfig, NPOConfig, ModelConfig)}
     names = {source: {f.name for f in dataclasses.fields(source)} for source in hints}
     parts: dict[type, dict[str, Any]] = {source: {} for source in hints}
@@ -136,7 +179,21 @@ def check(values: dict[str, Any]) -> Configuration:
     if training["logging_steps"] != 1:
         raise UserError(f"logging_steps={training['logging_steps']}: metrics.jsonl is one row a step. Leave it at 1.")
     _check_interventions(run, int(training["max_steps"]))
-    return Configuration(run, training, parts[ModelConfig])
+    return Configuration(run, training, parts[ModelConfig], autonpo)
+
+
+def _check_autonpo(values: dict[str, Any]) -> AutoNPOConfig:
+    """Sort `autonpo.<name>` into the settings of the controller and of its trigger."""
+    hints = {source: get_type_hints(source) for source in (AutoNPOConfig, TriggerConfig)}
+    hints[AutoNPOConfig].pop("trigger")
+    parts: dict[type, dict[str, Any]] = {source: {} for source in hints}
+    for key, value in values.items():
+        name = key.removeprefix(AUTO)
+        source = next((source for source in hints if name in hints[source]), None)
+        if source is None:
+            raise _unknown(key, {f"{AUTO}{known}" for source in hints for known in hints[source]})
+        parts[source][name] = _typed(key, value, hints[source][name])
+    return AutoNPOConfig(**parts[AutoNPOConfig], trigger=TriggerConfig(**parts[TriggerConfig]))
 
 
 def _unknown(key: str, known: set[str]) -> UserError:

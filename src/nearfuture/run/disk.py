@@ -92,6 +92,11 @@ def disk_plan(config: Configuration, model: str, num_prompts: int) -> DiskPlan:
     weights = parameters * BYTES_PER_DTYPE.get(str(config.model.get("dtype", "float32")), 4)
     checkpoints = sum(len(_kept(config, start, end)) for start, end in segments_ahead(config))
     num_caches = len(segments_ahead(config)) - 1
+    auto = config.autonpo
+    if auto.mode == "act":  # how often and how far is not known yet: at most this
+        start = max(0, config.max_steps - auto.max_rollback_distance)
+        checkpoints += auto.max_interventions * len(_kept(config, start, config.max_steps))
+        num_caches += auto.max_interventions
     longest = int(config.training.get("max_completion_length", 256))
     return DiskPlan(
         num_checkpoints=checkpoints,

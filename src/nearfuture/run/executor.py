@@ -12,26 +12,32 @@ Not here: the decisions (`nearfuture.run.plan`), the trainer (`nearfuture.train`
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from pathlib import Path
 from typing import Any, Literal
 
 from nearfuture.algo.lineage import Lineage, Segment
+from nearfuture.algo.trigger import State
 from nearfuture.guidance import CollectionCounts, GuidanceCache, WindowedCache, collect_guidance
-from nearfuture.run import build
+from nearfuture.guidance.collect import Given
+from nearfuture.run import autonpo, build
 from nearfuture.run.config import Configuration
+from nearfuture.run.controller import Controller
 from nearfuture.run.evaluate import evaluate
 from nearfuture.run.folder import RunFolder
 from nearfuture.run.ledger import write_ledger
-from nearfuture.run.plan import Finish, Train, next_stage, rollback_steps
+from nearfuture.run.plan import AUTO_KIND, TRIGGERED, Confirm, Finish, Train, next_stage, rollback_steps
+from nearfuture.run.policies import Policies, find_checkpoints
 from nearfuture.run.records import RunRecords
 from nearfuture.run.show import Display
 from nearfuture.tasks import Task, judge
 from nearfuture.train import NPOTrainer, TRLEngine, callbacks, checkpoint, processes
+from nearfuture.train.exact import STATE_FILE
 from nearfuture.train.factory import release
 from nearfuture.train.groups import Example
-from nearfuture.types import Intervention, PolicyRef
+from nearfuture.types import Intervention, PolicyRef, Verdict
 
 Outcome = Literal["finished", "interrupted"]
 NOT_IN_FINAL = (
@@ -44,6 +50,7 @@ NOT_IN_FINAL = (
     checkpoint.MARKER,
 )
 MAX_SAMPLES_PER_SEGMENT = 6
+DEFAULT_GATE, DEFAULT_SEED = 0.6, 42  # of NPOConfig and TrainingArguments
 
 
 class Executor:
@@ -69,6 +76,8 @@ class Executor:
                 self._train(stage)
                 if self.interrupt.is_interrupted:
                     return "interrupted"
+            elif isinstance(stage, Confirm):
+                self._confirm(stage.step)
             else:
                 self._intervene(stage)
 
@@ -79,10 +88,13 @@ class Executor:
             self._save_lineage(self.lineage.extend_head())
         start = self._resume_point(head)
         reached = 0 if start is None else start[0]
+        if self._fired_before_a_kill(head, reached):
+            self._end_segment(reached, TRIGGERED)
+            return
         event = "segment_started" if reached == head.start_step else "resumed"
         self.folder.event(event, segment=head.id, step=reached, total_steps=self.lineage.total_steps(reached))
-        self.display.segment(self.lineage, reached, stage.until)
-        trainer = self._trainer(head, stage)
+        self.display.segment(self.lineage, reached, stage.until, self.config.max_steps)
+        trainer = self._trainer(head, stage, reached)
         self._began = time.perf_counter()
         if start is None:
             if self._evaluates():
@@ -93,15 +105,21 @@ class Executor:
         step = trainer.state.global_step
         self.folder.sync()
         release(trainer)
-        if not self.interrupt.is_interrupted or step == stage.until:
-            self._save_lineage(self.lineage.end_head(step, stage.reason))
-            self.folder.event(
-                "segment_ended",
-                segment=head.id,
-                step=step,
-                total_steps=self.lineage.total_steps(step),
-                reason=stage.reason,
-            )
+        if step == stage.until:
+            self._end_segment(step, stage.reason)
+        elif self._controller is not None and self._controller.has_fired:
+            self._end_segment(step, TRIGGERED)
+
+    def _end_segment(self, step: int, reason: str) -> None:
+        self._save_lineage(self.lineage.end_head(step, reason))
+        self.folder.event("segment_ended", **self._clock(step), reason=reason)
+
+    def _fired_before_a_kill(self, head: Segment, reached: int) -> bool:
+        """True where the trigger fired at the last checkpoint, and a kill came before that was written down."""
+        path = self.folder.path / head.checkpoint(reached) / STATE_FILE
+        if self.config.autonpo.mode == "off" or reached in head.passed_triggers or not path.exists():
+            return False
+        return bool(json.loads(path.read_text())["trigger"]["state"] == State.FIRED)
 
     def _resume_point(self, head: Segment) -> tuple[int, Path] | None:
         """The latest whole checkpoint of the head, else the one it branched from, else None: the base weights."""
@@ -114,11 +132,12 @@ class Executor:
         checkpoint.read_state(self.folder.path / ref)
         return head.start_step, self.folder.path / ref
 
-    def _trainer(self, head: Segment, stage: Train) -> NPOTrainer:
+    def _trainer(self, head: Segment, stage: Train, reached: int) -> NPOTrainer:
         every, run = self.config.run.eval_every, self.config.run
         save_at = rollback_steps(self.config)
         hooks = [
             callbacks.NeedSignal(run.no_signal_patience),
+            callbacks.StopWhen(self._is_triggered),
             callbacks.OnLog(self._write_row),
             callbacks.AtStep(
                 lambda step: self._evaluates() and (step % every == 0 or step == stage.until),
@@ -128,7 +147,10 @@ class Executor:
             self.interrupt,
         ]
         self._num_samples = 0
-        trainer = build.build_trainer(
+        # Only plain training towards the horizon is watched: a scout or a guide has its end already.
+        watches = self.config.autonpo.mode != "off" and stage.reason == "horizon"
+        self._controller = self._watch(head, reached) if watches else None
+        trainer: NPOTrainer = build.build_trainer(
             self.config,
             self.task,
             self.train_rows,
@@ -136,9 +158,30 @@ class Executor:
             callbacks=hooks,
             guidance=self._source(head),
             on_group=self._write_sample,
+            on_pass_rates=(lambda ids, rates: self._observe_batch(trainer, ids, rates)) if watches else None,
         )
         trainer.pinned_steps = save_at
+        trainer.stateful = self._controller
         return trainer
+
+    def _watch(self, head: Segment, reached: int) -> Controller:
+        """The controller of a segment; one that AutoNPO began inherits the trigger that fired."""
+        gate = float(self.config.training.get("max_pass_rate", DEFAULT_GATE))
+        fired = None
+        if head.intervention is not None and head.intervention.kind == AUTO_KIND and reached == head.start_step:
+            fired = autonpo.fired_state(self.folder.path / head.intervention.guide.path)["trigger"]
+        return Controller(self.config.autonpo, gate, fired=fired, back_to=head.start_step)
+
+    def _is_triggered(self, step: int, logs: dict[str, Any]) -> bool:
+        if self._controller is None:
+            return False
+        has_fired = self._controller.observe_step(step, logs)
+        logs |= self._controller.metrics()
+        return has_fired
+
+    def _observe_batch(self, trainer: NPOTrainer, prompt_ids: list[str], pass_rates: list[float]) -> None:
+        assert self._controller is not None
+        self._controller.observe_batch(trainer.state.global_step + 1, prompt_ids, pass_rates)
 
     def _source(self, head: Segment) -> WindowedCache | None:
         if head.intervention is None:
@@ -146,11 +189,44 @@ class Executor:
         cache = GuidanceCache.open(self.folder.path / head.folder / "guidance")
         return WindowedCache(cache, head.intervention.start_step, head.intervention.end_step)
 
-    def _intervene(self, intervention: Intervention) -> None:
-        """Collect guidance from the guide for the window to be replayed, then branch."""
+    def _confirm(self, step: int) -> None:
+        """The trigger has fired: probe, weigh, and go back or go on."""
+        config, auto, head = self.config, self.config.autonpo, self.lineage.head
+        rows = {row["prompt_id"]: dict(row) for row in self.train_rows}
+        checkpoints = find_checkpoints(self.folder.path)
+        if step not in checkpoints:
+            checkpoint.read_state(self.folder.path / head.checkpoint(step))
+        scratch = self.folder.path / head.folder
+        clock = {"segment": head.id, "step": step, "total_steps": self.lineage.total_steps(step)}
+        with Policies(config, self.task, self.train_rows, checkpoints, scratch) as policies:
+            decision = autonpo.decide(
+                self.lineage,
+                autonpo.fired_state(checkpoints[step]),
+                [0, *(s for s in checkpoints if s < step)],
+                policies.load,
+                rows,
+                self._verify,
+                auto,
+                lambda event, **facts: self.folder.event(event, **clock, **facts),
+                seed=int(config.training.get("seed", DEFAULT_SEED)),
+                batch_size=config.run.guide_batch_size,
+                max_pass_rate=float(config.training.get("max_pass_rate", DEFAULT_GATE)),
+            )
+        if decision.back_to is None:
+            self._save_lineage(self.lineage.extend_head(passed_trigger=step))
+            return
+        guide = PolicyRef(head.id, step, head.checkpoint(step))
+        end = step if config.run.guidance_lifetime == "segment" else None
+        intervention = Intervention(AUTO_KIND, guide, decision.back_to, end, decision.evidence)
+        self._intervene(intervention, [rows[prompt_id] for prompt_id in decision.prompt_ids], decision.probe.given())
+
+    def _intervene(
+        self, intervention: Intervention, rows: list[dict[str, Any]] | None = None, given: Given | None = None
+    ) -> None:
+        """Collect guidance from the guide (for `rows`, or the whole window to be replayed), then branch."""
         old, branched = self.lineage.head, self.lineage.branch(intervention)
         new = branched.head
-        counts = self._collect(intervention, self.folder.path / new.folder / "guidance")
+        counts = self._collect(intervention, self.folder.path / new.folder / "guidance", rows, given)
         step = intervention.guide.step
         facts = {"kind": intervention.kind, "segment": old.id, "step": step, "total_steps": new.total_steps_before}
         self.folder.event(
@@ -160,24 +236,28 @@ class Executor:
             from_step=step,
             to_segment=new.id,
             to_step=intervention.start_step,
-            rollback_distance=step - intervention.start_step,
             num_guidance=counts.num_solved,
+            **{"rollback_distance": step - intervention.start_step, **intervention.evidence},
         )
         self.folder.sync()
         self._save_lineage(branched)
 
-    def _collect(self, intervention: Intervention, folder: Path) -> CollectionCounts:
+    def _collect(
+        self, intervention: Intervention, folder: Path, rows: list[dict[str, Any]] | None, given: Given | None
+    ) -> CollectionCounts:
         guide, run = intervention.guide, self.config.run
         trainer = self._policy(guide, folder.parent)
         engine = TRLEngine(trainer)
-        window = trainer.prompts_between(intervention.start_step, guide.step)
+        if rows is None:
+            window = trainer.prompts_between(intervention.start_step, guide.step)
+            rows = [self.train_rows[i] for i in window]
         learner = self._learner(intervention, folder.parent) if run.guide_select == "closest" else None
         self.folder.event("collection_started", kind=intervention.kind, segment=guide.segment, step=guide.step)
-        self.display.collecting(guide, len(window))
+        self.display.collecting(guide, len(rows))
         cache = collect_guidance(
             engine,
-            [self.train_rows[i] for i in window],
-            lambda text, row: judge(self.task.verify, text, row),
+            rows,
+            self._verify,
             folder,
             guide=guide,
             num_samples=run.guide_num_samples,
@@ -187,6 +267,7 @@ class Executor:
             learner_score=None if learner is None else TRLEngine(learner).score,
             learner=None if learner is None else self.lineage.ref(intervention.start_step),
             verifier_version=self.task.verifier_version,
+            given=given,
             progress=self.display.collected,
         )
         counts = cache.header.counts
@@ -224,6 +305,9 @@ class Executor:
     def _learner(self, intervention: Intervention, output_dir: Path) -> NPOTrainer:
         return self._policy(self.lineage.ref(intervention.start_step), output_dir)
 
+    def _verify(self, text: str, row: dict[str, Any]) -> Verdict:
+        return judge(self.task.verify, text, row)
+
     def _save_lineage(self, lineage: Lineage) -> None:
         self.lineage = lineage
         if self.folder.is_main:
@@ -238,7 +322,7 @@ class Executor:
         metrics = evaluate(
             TRLEngine(trainer),
             self.eval_rows,
-            lambda text, row: judge(self.task.verify, text, row),
+            self._verify,
             num_samples=run.eval_num_samples,
             batch_size=run.guide_batch_size,
             seed=trainer.args.seed,

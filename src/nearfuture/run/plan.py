@@ -2,6 +2,7 @@
 
     early   train the scout to `scout_steps`, collect, branch at step 0
     late    train to `guide_step`, collect, branch at `rollback_to`
+    auto    when the trigger has fired: confirm with a probe, then collect and branch, or go on
     then    train to the horizon
 
 Not here: doing it (`nearfuture.run.executor`).
@@ -15,6 +16,9 @@ from nearfuture.algo.lineage import Lineage
 from nearfuture.run.config import Configuration
 from nearfuture.types import Intervention
 
+TRIGGERED = "trigger"
+AUTO_KIND = "auto"
+
 
 @dataclass(frozen=True)
 class Train:
@@ -25,20 +29,30 @@ class Train:
 
 
 @dataclass(frozen=True)
+class Confirm:
+    """The trigger fired at `step`, where the head stopped: is there something to gain, and how far back?"""
+
+    step: int
+
+
+@dataclass(frozen=True)
 class Finish:
     """The head stands at the horizon."""
 
 
-def next_stage(lineage: Lineage, config: Configuration) -> Train | Intervention | Finish:
-    """Decide the next stage of a run with manual interventions.
+def next_stage(lineage: Lineage, config: Configuration) -> Train | Confirm | Intervention | Finish:
+    """Decide the next stage of a run.
 
     Args:
         lineage: what was trained so far; the head may be running (`end_step` None) or have ended.
         config: the run's configuration.
 
     Returns:
-        Train, an intervention that is due (the head stands at its guide), or Finish.
+        Train, a trigger to confirm, an intervention that is due (the head stands at its guide), or Finish.
     """
+    if lineage.head.reason == TRIGGERED:
+        assert lineage.head.end_step is not None
+        return Confirm(lineage.head.end_step)
     run, done = config.run, {s.intervention.kind for s in lineage.segments if s.intervention is not None}
     reached = lineage.head.end_step
     if run.scout_steps and "early" not in done:

@@ -53,9 +53,10 @@ class Display:
     ) -> None:
         self.progress.stop()
 
-    def segment(self, lineage: Lineage, start: int, until: int) -> None:
+    def segment(self, lineage: Lineage, start: int, until: int, horizon: int) -> None:
         """A segment begins, or is taken up again."""
         head = lineage.head
+        self.all_steps = max(self.all_steps, lineage.total_steps(start) + horizon - start)
         guided = ""
         if head.intervention is not None:
             guide = head.intervention.guide
@@ -63,7 +64,7 @@ class Display:
         origin = "the base weights" if start == 0 else f"step {start}"
         self.console.print(f"segment {head.id}: from {origin} to step {until}{guided}")
         self._last = (time.perf_counter(), lineage.total_steps(start))
-        self.progress.update(self.bar, completed=lineage.total_steps(start))
+        self.progress.update(self.bar, completed=lineage.total_steps(start), total=self.all_steps)
 
     def collecting(self, guide: PolicyRef, num_prompts: int) -> None:
         """A collection begins."""

@@ -99,6 +99,25 @@ class OnLog(TrainerCallback):
             self.function(state.global_step, logs)
 
 
+class StopWhen(TrainerCallback):
+    """Save and stop after a step for which `function(step, logs)` is true."""
+
+    def __init__(self, function: Callable[[int, dict[str, Any]], bool]) -> None:
+        self.function = function
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        """Ask the function."""
+        if logs is not None and "loss" in logs and self.function(state.global_step, logs):
+            control.should_save = control.should_training_stop = True
+
+
 class NeedSignal(TrainerCallback):
     """Stop a run that learns nothing: `patience` steps in a row in which every group had one and the same reward."""
 

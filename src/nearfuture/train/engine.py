@@ -87,6 +87,15 @@ class TRLEngine:
         return gather_object(logps)[: len(rows)]
 
     def _score(self, rows: list[Row], completion_ids: list[Sequence[int]]) -> list[list[float]]:
+        with torch.no_grad():
+            logps = self.per_token_logps(rows, completion_ids)
+        return [row[: len(ids)].tolist() for row, ids in zip(logps.float().cpu(), completion_ids, strict=True)]
+
+    def per_token_logps(self, rows: list[Row], completion_ids: Sequence[Sequence[int]]) -> torch.Tensor:
+        """[B, T] log-probs (nats) of this process's rows from the training forward, with a graph if gradients are on.
+
+        Beyond the end of a completion the values mean nothing.
+        """
         trainer, device = self.trainer, self.trainer.accelerator.device
         prompts = [torch.tensor(ids) for ids in self._prompt_ids(rows)]
         completions = [torch.tensor(list(ids)) for ids in completion_ids]
@@ -94,11 +103,9 @@ class TRLEngine:
         input_ids = torch.cat([pad(prompts, pad_id, "left"), pad(completions, pad_id, "right")], 1).to(device)
         ones = [[torch.ones_like(ids) for ids in side] for side in (prompts, completions)]
         mask = torch.cat([pad(ones[0], 0, "left"), pad(ones[1], 0, "right")], 1).to(device)
-        with torch.no_grad():
-            logps, _, _ = trainer._get_per_token_logps_and_entropies(
-                trainer.model, input_ids, mask, max(map(len, completions)), trainer.args.per_device_train_batch_size
-            )
-        return [row[: len(ids)].tolist() for row, ids in zip(logps.float().cpu(), completions, strict=True)]
+        return trainer._get_per_token_logps_and_entropies(
+            trainer.model, input_ids, mask, max(map(len, completions)), trainer.args.per_device_train_batch_size
+        )[0]
 
     def _share(self, size: int) -> range:
         return range(self.trainer.accelerator.process_index * size, (self.trainer.accelerator.process_index + 1) * size)
