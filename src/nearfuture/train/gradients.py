@@ -17,7 +17,6 @@ import torch
 
 from nearfuture.train.engine import Row, TRLEngine
 
-
 NUM_BLOCKS = 8
 Z = 1.96
 
@@ -29,7 +28,7 @@ class GradientSpread:
     Attributes:
         trace: of their covariance.
         trace_ci: 95 % interval, by leaving out one of 8 blocks of samples at a time.
-        noise_to_signal: trace / |E g|^2, the squared norm freed of the noise in the mean; NaN where that leaves nothing.
+        noise_to_signal: trace / |E g|^2, that norm freed of the noise in the mean; NaN where this leaves nothing.
         noise_to_signal_ci: likewise.
         num_samples: how many.
     """
