@@ -34,8 +34,12 @@ def served_segment(records: RunRecords, collected: Row) -> int:
 
 
 def collections(records: RunRecords) -> list[tuple[int, Row]]:
-    """Return every finished collection of guidance with the segment it serves."""
-    return [(served_segment(records, event), event) for event in records.events if event.get("event") == "collected"]
+    """Return every sampling of a guide with the segment it serves: collections, and AutoNPO's probes.
+
+    A probe is charged to the segment whose trigger it looked into, because it may lead to none.
+    """
+    sampled = [event for event in records.events if event.get("event") in ("collected", "probe")]
+    return [(served_segment(records, event), event) for event in sampled]
 
 
 def has_tokens(records: RunRecords) -> bool:

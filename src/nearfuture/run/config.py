@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from nearfuture.algo.trigger_config import TriggerConfig
+from nearfuture.run import flat_yaml
 from nearfuture.train.config import ModelConfig, NPOConfig
 from nearfuture.types import UserError
 
@@ -143,16 +143,16 @@ def load_configuration(path: Path | None, overrides: list[str] = []) -> Configur
         key, separator, text = override.partition("=")
         if not separator:
             raise UserError(f"{override!r} is no override. Write key=value, for example learning_rate=1e-4.")
-        values[key] = yaml.safe_load(text)
+        values[key] = flat_yaml.load(text)
     return check(values)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text())
+        values = flat_yaml.load(path.read_text())
     except FileNotFoundError:
         raise UserError(f"{path} does not exist. Give the path of a YAML configuration.") from None
-    except yaml.YAMLError as error:
+    except flat_yaml.YAMLError as error:
         raise UserError(f"{path} is not YAML: {error}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path} holds {type(values).__name__}, not keys and values. See configs/apprentice/tiny.yaml.")

@@ -5,9 +5,7 @@ Not here: the checks themselves (`nearfuture.run.config`, `nearfuture.run.disk`)
 
 from __future__ import annotations
 
-import yaml
-
-from nearfuture.run import build
+from nearfuture.run import build, flat_yaml
 from nearfuture.run.config import Configuration
 from nearfuture.run.disk import disk_plan
 from nearfuture.run.plan import segments_ahead
@@ -28,7 +26,7 @@ def dry_run_report(config: Configuration) -> str:
     stages = [f"segment {i}: step {start} to {end}" for i, (start, end) in enumerate(spans)]
     total = sum(end - start for start, end in spans)
     lines = [
-        yaml.safe_dump(config.as_dict(), sort_keys=False).rstrip(),
+        flat_yaml.dump(config.as_dict()).rstrip(),
         "",
         f"model:  {model}",
         f"device: {args.device} (bf16={args.bf16}, gradient_checkpointing={args.gradient_checkpointing})",

@@ -5,8 +5,9 @@
     3. every checkpoint r < t scores the same samples: V(D) from log pi_r - log pi_t; Q(D) from the slice of the
        pool that a replay from r would cross
 
-One set of rollouts serves everything: the old checkpoints only score, one after the other, and the solved samples go into
-the collection. See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3; METHOD 2.3 (numbers: proposals).
+One set of rollouts serves everything: the old checkpoints only score, one after the other, and the solved samples go
+into the collection. See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3; METHOD 2.3 (numbers:
+proposals).
 
 Not here: the choice among the candidates (`nearfuture.algo.rollback`), acting on it (`nearfuture.run.executor`).
 """

@@ -12,8 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from nearfuture.run import flat_yaml
 from nearfuture.types import UserError
 
 Row = dict[str, Any]
@@ -55,8 +54,8 @@ def read_object(path: Path) -> Row:
         return {}
     text = path.read_text(encoding="utf-8")
     try:
-        value = yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)
-    except (ValueError, yaml.YAMLError) as error:
+        value = flat_yaml.load(text) if path.suffix == ".yaml" else json.loads(text)
+    except (ValueError, flat_yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read: {error}. Restore it from a copy, or report another run.") from error
     if not isinstance(value, dict):
         raise UserError(f"{path} holds {type(value).__name__}, a mapping was expected. Was it edited by hand?")

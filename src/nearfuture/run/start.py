@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 import shutil
 
-import yaml
-
 from nearfuture.algo.lineage import Lineage
-from nearfuture.run import build
+from nearfuture.run import build, flat_yaml
 from nearfuture.run.config import Configuration
 from nearfuture.run.disk import DiskPlan, disk_plan, require_space
 from nearfuture.run.executor import Executor, Outcome
@@ -67,7 +65,7 @@ def _prepare(folder: RunFolder, config: Configuration, plan: DiskPlan, *, resume
     require_space(plan, folder.path)
     folder.path.mkdir(parents=True, exist_ok=True)
     if not folder.lineage.exists():
-        folder.write("config.yaml", yaml.safe_dump(config.as_dict(), sort_keys=False))
+        folder.write("config.yaml", flat_yaml.dump(config.as_dict()))
         folder.write("env.json", json.dumps(environment(), indent=1))
         Lineage.begin().write(folder.lineage)
 
@@ -82,8 +80,8 @@ def _refuse_to_delete_other_things(folder: RunFolder) -> None:
 
 
 def _refuse_other_configuration(folder: RunFolder, config: Configuration) -> None:
-    before = yaml.safe_load(folder.config.read_text())
-    now = yaml.safe_load(yaml.safe_dump(config.as_dict()))
+    before = flat_yaml.load(folder.config.read_text())
+    now = flat_yaml.load(flat_yaml.dump(config.as_dict()))
     keys = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key) and key != "run_dir")
     if keys:
         changes = ", ".join(f"{key}: {before.get(key)} -> {now.get(key)}" for key in keys)
