@@ -1,4 +1,4 @@
-"""Laws of the plateau trigger: when it may fire, when it must, and that nothing depends on scale, kills or rollbacks."""
+"""Laws of the plateau trigger: when it may fire, when it must; nothing depends on scale, kills or rollbacks."""
 
 from __future__ import annotations
 
