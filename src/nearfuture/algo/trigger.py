@@ -1,11 +1,11 @@
 """The plateau trigger: has the reward stopped rising while the entropy still falls?
 
-Both are read as the slope of a straight line through the last `window` steps, each against its own standard error, so
-nothing depends on the scale of the reward or on how many prompts a step averages over.
+Each is judged against its own standard error, so nothing depends on the scale of the reward or on how many prompts a
+step averages over.
 
-Deviations: the paper watches moving averages (METHOD 2.1, reported); its constants are unknown. The slope test is ours:
-at equal false alarms it fires sooner than a difference of moving averages (docs/methods/autonpo.md has the table, and
-the defaults come from it). The averages are kept, to be looked at.
+Deviations: the paper says moving average, stagnation and decline, and no constant (METHOD 2.1, reported); tests and
+numbers are ours. A slope test on the reward was tried as well and fires later at equal false alarms; the numbers follow
+from the same table (`benchmarks/trigger_detector.py`, docs/methods/autonpo.md).
 
 Not here: the probe that confirms (`nearfuture.run`), which prompts (`mistakes`), how far to go back (`rollback`).
 """
@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from nearfuture.algo.lines import Line, fit_line
+from nearfuture.algo.trends import Line, Rise, ema_weight, fit_line, measure_rise
 from nearfuture.algo.trigger_config import MIN_ROWS, TriggerConfig
 
 __all__ = ["Evidence", "PlateauTrigger", "Seen", "State", "TriggerConfig"]
@@ -44,9 +44,9 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The lines through reward and entropy over the window, and what they say. Slopes are per step."""
+    """How reward (its moving average) and entropy (its slope a step) moved over the window, and what that says."""
 
-    reward: Line
+    reward: Rise
     entropy: Line
     is_stagnant: bool
     is_declining: bool
@@ -55,13 +55,14 @@ class Evidence:
 class PlateauTrigger:
     """Watches a run and says when it looks stuck.
 
-        fire at t  if  b_R <= max_reward_t SE(b_R)
+        fire at t  if  R(t) - R(t - window) <= max_reward_t SE
                   and  b_H <= max_entropy_t SE(b_H)  and  -b_H (window - 1) > min_entropy_drop |mean H|
                   at every step of the last `patience`, after warm-up and cool-down
 
-    b_R and b_H are least-squares slopes of on-policy reward and entropy over the steps (t - window, t]. See
-    "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3: the warning needs both signs, "exploration
-    collapse"; METHOD 2.1 (reported) and 2.3 (proposals). A row that is not finite is left out and counted.
+    R is the exponential moving average of the on-policy reward, b_H the least-squares slope of the entropy over the
+    steps (t - window, t]. See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3: the warning needs both
+    signs, "exploration collapse"; METHOD 2.1 (reported) and 2.3 (proposals). A row that is not finite is left out and
+    counted. A reward that only ever rises leaves R rising, and never fires.
 
     Example:
         >>> trigger = PlateauTrigger(TriggerConfig(window=10, patience=2))
@@ -122,7 +123,7 @@ class PlateauTrigger:
         self.state = State.COOLING
 
     def metrics(self) -> dict[str, float]:
-        """Return the numbers behind the decision of this step; the lines only where the window is full."""
+        """Return the numbers behind the decision of this step; rise and slope only where the window is full."""
         metrics = {
             "autonpo/is_armed": float(self.state in (State.ARMED, State.FIRED)),
             "autonpo/has_fired": float(self.state is State.FIRED),
@@ -133,14 +134,15 @@ class PlateauTrigger:
         if self._seen:
             metrics["autonpo/reward_ema"] = self._seen[-1].reward_ema
             metrics["autonpo/entropy_ema"] = self._seen[-1].entropy_ema
-        for name in ("reward", "entropy") if self.evidence is not None else ():
-            line: Line = getattr(self.evidence, name)
-            metrics[f"autonpo/{name}_slope"] = line.slope
-            metrics[f"autonpo/{name}_slope_se"] = line.slope_se
+        if self.evidence is not None:
+            metrics["autonpo/reward_rise"] = self.evidence.reward.rise
+            metrics["autonpo/reward_rise_se"] = self.evidence.reward.rise_se
+            metrics["autonpo/entropy_slope"] = self.evidence.entropy.slope
+            metrics["autonpo/entropy_slope_se"] = self.evidence.entropy.slope_se
         return metrics
 
     def explain(self) -> dict[str, Any]:
-        """Return what the last decision rests on, for an event: what was seen, the lines, the settings."""
+        """Return what the last decision rests on, for an event: what was seen, how it moved, the settings."""
         evidence = None if self.evidence is None else asdict(self.evidence)
         last = self._seen[-1]._asdict() if self._seen else {}
         settings = asdict(self.config)
@@ -170,32 +172,32 @@ class PlateauTrigger:
 
     def _remember(self, step: int, reward: float, entropy: float) -> None:
         """Keep two windows, so that a rollback of up to one window still finds a full one."""
-        weight = self.config.ema_weight
-        last = self._seen[-1] if self._seen else Seen(step, reward, entropy, reward, entropy)
+        last = self._seen[-1] if self._seen else Seen(step - 1, reward, entropy, reward, entropy)
+        weight = ema_weight(self.config.ema_weight, step - last.step)
         reward_ema = last.reward_ema + weight * (reward - last.reward_ema)
         entropy_ema = last.entropy_ema + weight * (entropy - last.entropy_ema)
-        self._seen = [seen for seen in self._seen if seen.step > step - 2 * self.config.window]
+        self._seen = [seen for seen in self._seen if seen.step >= step - 2 * self.config.window]
         self._seen.append(Seen(step, reward, entropy, reward_ema, entropy_ema))
 
     def _steps_held(self) -> int:
         return 0 if self._held_since is None else self._seen[-1].step - self._held_since + 1
 
     def _measure(self) -> Evidence | None:
-        """Fit both lines, or None where the window is not full."""
-        config = self.config
-        if not self._seen or self._seen[0].step > self._seen[-1].step - config.window + 1:
+        """Measure both movements, or None where the window is not full."""
+        config, now = self.config, self._seen[-1].step if self._seen else 0
+        num_before = sum(seen.step <= now - config.window for seen in self._seen)
+        rows = self._seen[num_before:]
+        if num_before == 0 or len(rows) < MIN_ROWS:
             return None
-        rows = [seen for seen in self._seen if seen.step > self._seen[-1].step - config.window]
-        if len(rows) < MIN_ROWS:
-            return None
-        steps = [seen.step for seen in rows]
-        reward = fit_line(steps, [seen.reward for seen in rows])
-        entropy = fit_line(steps, [seen.entropy for seen in rows])
+        span = self._seen[num_before - 1 :]
+        emas = span[0].reward_ema, span[-1].reward_ema
+        reward = measure_rise([seen.step for seen in span], [seen.reward for seen in span], emas, config.ema_weight)
+        entropy = fit_line([seen.step for seen in rows], [seen.entropy for seen in rows])
         drop = -entropy.slope * (config.window - 1)
         return Evidence(
             reward=reward,
             entropy=entropy,
-            is_stagnant=reward.slope <= config.max_reward_t * reward.slope_se,
+            is_stagnant=reward.rise <= config.max_reward_t * reward.rise_se,
             is_declining=entropy.slope <= config.max_entropy_t * entropy.slope_se
             and drop > config.min_entropy_drop * abs(entropy.mean),
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from nearfuture.types import UserError
 
-MIN_ROWS = 8
+MIN_ROWS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,20 +17,19 @@ class TriggerConfig:
     """When a run counts as stuck. All numbers are ours, chosen by `benchmarks/trigger_detector.py`.
 
     Attributes:
-        window: steps the lines are fitted over. The noisier a step's reward, the longer: the standard error of a slope
-            falls as window^(-3/2).
-        max_reward_t: the reward stagnates while its slope is at most so many of its standard errors. Under sqrt(3) a
-            reward that never falls and rises somewhere in the window can not fire (the smallest t it can have).
+        window: steps between the two averages that are compared, and under the line through the entropy. The noisier a
+            step's reward, the longer: docs/methods/autonpo.md has a table by batch size.
+        max_reward_t: the reward stagnates while its average has risen by at most so many standard errors.
         max_entropy_t: the entropy declines while its slope is at most so many (negative) standard errors.
         min_entropy_drop: share of its mean that the entropy must lose over the window, beside.
         patience: steps both must hold without a break.
         warmup: no firing before this step; nor before the window is full.
         cooldown: steps without firing after a firing, and after a rollback.
-        ema_weight: weight of a new row in the moving averages that are shown; nothing is decided by them.
+        ema_weight: weight of a new step in the moving averages; 0.1 averages over about 20 steps.
     """
 
-    window: int = 120
-    max_reward_t: float = 1.0
+    window: int = 75
+    max_reward_t: float = 0.75
     max_entropy_t: float = -3.0
     min_entropy_drop: float = 0.02
     patience: int = 10
