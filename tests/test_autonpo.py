@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import CONFIGS, start, train
+from commands import train, train_and_kill
 from safetensors.torch import load_file
 
 # A trigger so eager that it fires in a run of 24 steps: these tests are about what follows, not about when.
@@ -102,11 +102,7 @@ def test_killed_and_resumed_equals_never_killed(moment: str, acted: Path, tmp_pa
         "in the replay": f"segments/001/checkpoint-{fired // 4 * 4 + 4}/nearfuture_state.json",
     }
     folder = tmp_path / "run"
-    process = start("train", CONFIGS / "tiny.yaml", f"run_dir={folder}", *EAGER, "autonpo.mode=act")
-    while process.poll() is None and not (folder / files[moment]).exists():
-        pass
-    process.kill()
-    process.communicate()
+    assert train_and_kill(folder, folder / files[moment], *EAGER, "autonpo.mode=act")
     code, output = train(folder, *EAGER, "autonpo.mode=act", "--resume")
     assert code == 0, output
     assert same(folder, acted)

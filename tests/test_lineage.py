@@ -33,6 +33,8 @@ def lineages(draw: st.DrawFn) -> Lineage:
         lineage = lineage.end_head(step, "guide")
         step = draw(st.integers(0, step - 1))
         lineage = intervene(lineage, step)
+        if draw(st.booleans()):
+            lineage = lineage.end_head(step + 1, "trigger").extend_head(passed_trigger=step + 1)
     return lineage.end_head(step + draw(st.integers(1, 20)), "horizon")
 
 

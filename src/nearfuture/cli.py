@@ -191,6 +191,15 @@ def steps(option: str, values: list[str] | None) -> tuple[int, ...]:
 
 
 @app.command()
+def explain(run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]) -> None:
+    """Tell what the run decided, on what numbers, and what came of it."""
+    with told_to_user():
+        from nearfuture.run.explain import explain as story
+
+        Console().print(story(run))
+
+
+@app.command()
 def selftest(
     steps: Annotated[int, typer.Option(help="Optimizer steps of each comparison.", min=2)] = 6,
 ) -> None:

@@ -194,7 +194,8 @@ def _segment(row: dict[str, Any]) -> Segment:
     intervention = row.get("intervention")
     if intervention is not None:
         intervention = Intervention(**{**intervention, "guide": PolicyRef(**intervention["guide"])})
-    return Segment(**{**row, "intervention": intervention})
+    passed = tuple(row.get("passed_triggers", ()))
+    return Segment(**{**row, "intervention": intervention, "passed_triggers": passed})
 
 
 def _broken(segments: tuple[Segment, ...], head: int) -> str:

@@ -115,7 +115,7 @@ def decide(
         event("declined", **facts)
         return Decision(None, probe, [], facts)
     slice_ids = [mistake.prompt_id for mistake in pool.slice(choice.candidate.step, step, config.slice)]
-    evidence = {**facts, "reward_ema": reward_ema, "probe": probe.facts()}
+    evidence = {**facts, "reward_ema": reward_ema}
     if config.mode == "advise":
         event("advised", **facts)
         return Decision(None, probe, slice_ids, evidence)
