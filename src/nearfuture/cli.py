@@ -2,7 +2,7 @@
 
     nearfuture train CONFIG.yaml [key=value ...]    nearfuture guide collect|show|verify
     nearfuture report RUN...                        nearfuture selftest
-    nearfuture signal RUN [--anchor T --json FILE]
+    nearfuture signal RUN [--anchor T --json FILE]  nearfuture advise LOG [--json FILE]
 
 Exit codes: 0 done, 2 bad configuration or data, 3 no learning signal, 4 disk, 130 interrupted with a checkpoint saved.
 
@@ -23,12 +23,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from nearfuture.algo.trigger_config import TriggerConfig
 from nearfuture.types import PolicyRef, UserError
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 INTERRUPTED = 130
+TRIGGER = TriggerConfig()
 
 app = typer.Typer(
     help="Near-Future Policy Optimization: a policy learns from its own near future, on TRL.",
@@ -197,6 +199,54 @@ def explain(run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.
         from nearfuture.run.explain import explain as story
 
         Console().print(story(run))
+
+
+@app.command()
+def advise(
+    log: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LOG",
+            help="Our or TRL's run folder, trainer_state.json, verl's or EasyR1's JSONL, CSV, TensorBoard files.",
+        ),
+    ],
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write everything that was found here.")] = None,
+    reward: Annotated[str | None, typer.Option(help="Column of the reward or pass rate; default: known names.")] = None,
+    entropy: Annotated[str | None, typer.Option(help="Column of the entropy; default: known names.")] = None,
+    step: Annotated[str | None, typer.Option(help="Column of the step; default: known names.")] = None,
+    window: Annotated[int, typer.Option(help="Steps that are compared.")] = TRIGGER.window,
+    max_reward_t: Annotated[
+        float, typer.Option(help="Largest rise, in standard errors, that is none.")
+    ] = TRIGGER.max_reward_t,
+    max_entropy_t: Annotated[
+        float, typer.Option(help="Largest slope of a falling entropy, in standard errors.")
+    ] = TRIGGER.max_entropy_t,
+    min_entropy_drop: Annotated[
+        float, typer.Option(help="Share that the entropy must lose over the window.")
+    ] = TRIGGER.min_entropy_drop,
+    patience: Annotated[int, typer.Option(help="Steps both must hold.")] = TRIGGER.patience,
+    warmup: Annotated[int, typer.Option(help="No firing before this step.")] = TRIGGER.warmup,
+    cooldown: Annotated[int, typer.Option(help="Steps without firing after a firing.")] = TRIGGER.cooldown,
+) -> None:
+    """Say where AutoNPO would have stopped to think, from a log alone: no GPU, no model."""
+    with told_to_user():
+        from nearfuture.run.advise import advice_text
+        from nearfuture.run.advise import advise as replay
+        from nearfuture.run.logs import Columns, read_log
+
+        config = TriggerConfig(
+            window=window,
+            max_reward_t=max_reward_t,
+            max_entropy_t=max_entropy_t,
+            min_entropy_drop=min_entropy_drop,
+            patience=patience,
+            warmup=warmup,
+            cooldown=cooldown,
+        )
+        advice = replay(read_log(log, Columns(step=step, reward=reward, entropy=entropy)), config)
+        if json_file is not None:
+            json_file.write_text(json.dumps(advice, indent=1) + "\n")
+        print(advice_text(advice))
 
 
 @app.command()
