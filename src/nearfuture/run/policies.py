@@ -83,6 +83,8 @@ class Policies:
                     "trained with (model and, for adapters, its LoRA settings)."
                 ) from None
             self._step = step
+            if self._trainer.use_vllm:
+                self._trainer._last_loaded_step = -1  # vLLM holds the weights of the policy before
         self._trainer.model.to(self._trainer.args.device)
         return TRLEngine(self._trainer)
 
