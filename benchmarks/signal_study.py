@@ -6,7 +6,7 @@ measures anchors 0 and 80 at distances 0 to 120 as `nearfuture signal` does, and
 What it leaves out: whether the distance at which S is highest is the one at which learning is best. That takes training
 runs with guides at each distance.
 
-    OMP_NUM_THREADS=1 python benchmarks/signal_study.py --seeds 0 --folder runs/signal      # about 10 minutes a seed, one thread
+    OMP_NUM_THREADS=1 python benchmarks/signal_study.py --seeds 0 --folder runs/signal     # about 10 minutes a seed
 """
 
 from __future__ import annotations
