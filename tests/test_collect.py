@@ -76,8 +76,8 @@ class FakeEngine:
     def decode(self, rows, completion_ids):
         return [" ".join(str(token) for token in ids if token != EOS) for ids in completion_ids]
 
-    def prompt_length(self, row):
-        return len(row["prompt"])
+    def prompt_lengths(self, rows):
+        return [len(row["prompt"]) for row in rows]
 
     def broadcast(self, value):
         return value

@@ -219,7 +219,8 @@ class _Collection:
 
     def _entries(self, kept: Scored) -> Iterator[Entry]:
         """Make the rows of the cache."""
-        for candidate, logps in kept:
+        texts = self.engine.decode([c.prompt.row for c, _ in kept], [c.completion_ids for c, _ in kept])
+        for (candidate, logps), text in zip(kept, texts, strict=True):
             prompt, ids = candidate.prompt, candidate.completion_ids
             guidance = Guidance(
                 prompt_id=prompt.prompt_id,
@@ -232,7 +233,7 @@ class _Collection:
                 num_samples=self.draws.num_drawn[candidate.number],
                 num_correct=len(self.draws.candidates[candidate.number]),
             )
-            yield guidance, self.engine.decode([prompt.row], [ids])[0]
+            yield guidance, text
 
     def _header(self, counts: CollectionCounts, fingerprint: str) -> CacheHeader:
         return CacheHeader(

@@ -18,7 +18,7 @@ class Engine(Protocol):
     """A policy that samples and scores.
 
     In a run of several processes `generate`, `score` and `broadcast` are called by all, with the same arguments,
-    and give every one all results. `decode` and `prompt_length` are local: only some may call them.
+    and give every one all results. `decode` and `prompt_lengths` are local: only some may call them.
     """
 
     @property
@@ -53,8 +53,8 @@ class Engine(Protocol):
         """Return the texts the verifier reads."""
         ...
 
-    def prompt_length(self, row: Row) -> int:
-        """Return the length of a prompt in tokens."""
+    def prompt_lengths(self, rows: Sequence[Row]) -> list[int]:
+        """Return the lengths of prompts in tokens."""
         ...
 
     def broadcast(self, value: T) -> T:

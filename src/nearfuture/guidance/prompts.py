@@ -32,18 +32,21 @@ def unique_prompts(engine: Engine, rows: Sequence[Row]) -> list[Prompt]:
         NoSignalError: there are no rows.
         UserError: a row without an id, or one id for two prompts.
     """
-    prompts: dict[str, Prompt] = {}
+    prompts: dict[str, tuple[str, Row]] = {}
     for number, row in enumerate(rows):
         prompt_id, hashed = row.get("prompt_id"), prompt_hash(row)
         if not prompt_id:
             raise UserError(f"row {number} has no prompt_id, so its guidance could not be found again. Give it one.")
-        if prompt_id not in prompts:
-            prompts[prompt_id] = Prompt(prompt_id, hashed, engine.prompt_length(row), row)
-        elif prompts[prompt_id].prompt_hash != hashed:
+        if prompts.setdefault(prompt_id, (hashed, row))[0] != hashed:
             raise UserError(f"prompt_id {prompt_id!r} names two different prompts (one is row {number}). Correct it.")
     if not prompts:
         raise NoSignalError("0 rows to collect guidance on; at least one prompt is needed. Check the data and filters.")
-    return sorted(prompts.values(), key=lambda prompt: (-prompt.length, prompt.prompt_id))
+    lengths = engine.prompt_lengths([row for _, row in prompts.values()])
+    found = [
+        Prompt(prompt_id, hashed, length, row)
+        for (prompt_id, (hashed, row)), length in zip(prompts.items(), lengths, strict=True)
+    ]
+    return sorted(found, key=lambda prompt: (-prompt.length, prompt.prompt_id))
 
 
 def digest_prompts(prompts: Sequence[Prompt]) -> str:

@@ -44,7 +44,8 @@ def evaluate(
         `eval/unjudged`, `eval/tokens`, `eval/seconds`.
     """
     began = time.perf_counter()
-    order = sorted(range(len(rows)), key=lambda i: -engine.prompt_length(rows[i]))
+    lengths = engine.prompt_lengths(rows)
+    order = sorted(range(len(rows)), key=lambda i: -lengths[i])
     draws = [i for i in order for _ in range(num_samples)]
     correct: dict[int, list[bool]] = defaultdict(list)
     num_tokens = num_unjudged = 0

@@ -145,7 +145,9 @@ class Measurement:
                 f"{self.question.num_samples} samples); at least {MIN_FAILED} failed prompts are needed. Choose an "
                 "earlier anchor, fewer samples (--num-samples), or a task with more prompts."
             )
-        return sorted(failed, key=lambda row: -learner.prompt_length(row)), num_tried
+        lengths = learner.prompt_lengths(failed) if failed else []
+        longest_first = sorted(range(len(failed)), key=lambda i: -lengths[i])
+        return [failed[i] for i in longest_first], num_tried
 
     def _draw(self, policy: Engine, prompts: list[Row], name: str) -> Drawn:
         """Sample every prompt m times and judge; a completion that did not end is no guidance, hence wrong."""

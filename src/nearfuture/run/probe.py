@@ -105,7 +105,8 @@ def run_probe(
     start = max(0, step - config.max_rollback_distance)
     mistakes = pool.sample(config.probe_num_prompts, np.random.default_rng([seed, step]), start, step, config.slice)
     drawn = engine.broadcast([(mistake.prompt_id, mistake.step) for mistake in mistakes])
-    probed = sorted(drawn, key=lambda pair: (-engine.prompt_length(rows[pair[0]]), pair[0]))
+    lengths = engine.prompt_lengths([rows[prompt_id] for prompt_id, _ in drawn])
+    probed = [pair for _, pair in sorted(zip(lengths, drawn, strict=True), key=lambda item: (-item[0], item[1]))]
     asked = [rows[prompt_id] for prompt_id, _ in probed for _ in range(config.probe_num_samples)]
     completions: list[list[int]] = []
     for batch, first in enumerate(range(0, len(asked), batch_size)):

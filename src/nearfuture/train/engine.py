@@ -60,9 +60,9 @@ class TRLEngine:
         """The main process's value, on every process."""
         return broadcast_object_list([value])[0]
 
-    def prompt_length(self, row: Row) -> int:
-        """Length of the tokenized prompt."""
-        return len(self._prompt_ids([row])[0])
+    def prompt_lengths(self, rows: Sequence[Row]) -> list[int]:
+        """Lengths of the tokenized prompts."""
+        return [len(ids) for ids in self._prompt_ids(list(rows))]
 
     def decode(self, rows: Sequence[Row], completion_ids: Sequence[Sequence[int]]) -> list[str]:
         """Text of completions, as TRL shows it to a reward function."""
