@@ -1,7 +1,7 @@
 """Resume equals continue and rollback equals replay, bit for bit, wherever a run stops.
 
-Property tests over where it stops (k), how much follows (m), accumulation, generation cycles and the end of epochs, with
-Adam, a learning-rate schedule and gradient clipping, so that every state that a checkpoint must hold is in play.
+Property tests over where it stops (k), how much follows (m), accumulation, generation cycles and the end of epochs,
+with Adam, a learning-rate schedule and gradient clipping, so that every state that a checkpoint must hold is in play.
 """
 
 from __future__ import annotations
