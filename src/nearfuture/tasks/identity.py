@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 ID_COLUMNS = ("prompt_id", "id", "uid")
+PROMPT_COLUMNS = ("prompt", "image", "images")
+READ_COLUMNS = (*ID_COLUMNS, *PROMPT_COLUMNS)
 
 
 def _canonical(value: Any) -> Any:
@@ -42,32 +44,36 @@ def prompt_hash(row: Mapping[str, Any]) -> str:
         >>> prompt_hash({"prompt": "1+1=", "answer": "2"}) == prompt_hash({"answer": "3", "prompt": "1+1="})
         True
     """
-    content = {name: row.get(name) for name in ("prompt", "image", "images")}
+    content = {name: row.get(name) for name in PROMPT_COLUMNS}
     text = json.dumps(_canonical(content), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _prompt_id(row: Mapping[str, Any]) -> str:
-    """Take the first id the row brings (`prompt_id`, `id`, `uid`; a whole number counts as text), else the hash."""
+def _given_id(row: Mapping[str, Any]) -> str | None:
+    """Take the first id the row brings (`prompt_id`, `id`, `uid`; a whole number counts as text)."""
     for name in ID_COLUMNS:
         value = row.get(name)
         if isinstance(value, str) and value:
             return value
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
-    return prompt_hash(row)
+    return None
 
 
-def _check_unique(rows: Iterable[Mapping[str, Any]], ids: list[str]) -> None:
+def _unique_ids(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    ids: list[str] = []
     first: dict[str, tuple[int, str]] = {}
-    for index, (row, prompt_id) in enumerate(zip(rows, ids, strict=True)):
+    for index, row in enumerate(rows):
         digest = prompt_hash(row)
+        prompt_id = _given_id(row) or digest
         earlier, earlier_digest = first.setdefault(prompt_id, (index, digest))
         if digest != earlier_digest:
             raise UserError(
                 f"prompt_id={prompt_id!r} names two different prompts (rows {earlier} and {index}). "
                 "One id must mean one prompt; correct the ids, or drop the columns prompt_id, id and uid to use a hash."
             )
+        ids.append(prompt_id)
+    return ids
 
 
 @overload
@@ -80,10 +86,9 @@ def with_prompt_ids(rows: Any) -> Any:
     Raises:
         UserError: one id belongs to two different prompts.
     """
-    ids = [_prompt_id(row) for row in rows]
-    _check_unique(rows, ids)
     if isinstance(rows, list):
-        return [{**row, "prompt_id": prompt_id} for row, prompt_id in zip(rows, ids, strict=True)]
+        return [{**row, "prompt_id": prompt_id} for row, prompt_id in zip(rows, _unique_ids(rows), strict=True)]
+    ids = _unique_ids(rows.select_columns([name for name in rows.column_names if name in READ_COLUMNS]))
     if "prompt_id" in rows.column_names:
         rows = rows.remove_columns("prompt_id")
     return rows.add_column("prompt_id", ids)

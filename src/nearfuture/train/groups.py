@@ -229,11 +229,13 @@ def check_cache(trainer: NPOTrainer, cache: GuidanceCache) -> None:
     Raises:
         UserError: another tokenizer, other prompts, an entry that is truncated, too long, or not correct any more.
     """
-    rows = {row["prompt_id"]: row for row in trainer.train_dataset}
+    ids = trainer.train_dataset["prompt_id"]
+    guided = trainer.train_dataset.select([i for i, prompt_id in enumerate(ids) if prompt_id in cache])
+    rows = {row["prompt_id"]: row for row in guided}
     coverage = cache.check_compatible(
         tokenizer_hash=tokenizer_hash(trainer.processing_class),
         sampling=sampling(trainer.args),
-        prompts={prompt_id: prompt_hash(row) for prompt_id, row in rows.items()},
+        prompts=dict.fromkeys(ids, "") | {prompt_id: prompt_hash(row) for prompt_id, row in rows.items()},
         eos_token_ids=trainer.eos_token_ids,
         max_completion_length=trainer.max_completion_length,
         verifier_version=None,
