@@ -72,7 +72,7 @@ def test_completions_have_the_law_of_the_policy(tmp_path: Path, temperature: flo
         {"max_completion_length": 1},
         {"peft_config": LoraConfig(target_modules=["q_proj", "v_proj"])},
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_the_same_seed_draws_the_tokens_of_trl(tmp_path: Path, settings: dict[str, Any]) -> None:
     """Mixed prompt lengths, groups and single rows; token for token, and with the same random state afterwards."""
