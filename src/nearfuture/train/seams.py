@@ -1,6 +1,6 @@
 """What of TRL this package leans on, by name, checked when it is imported.
 
-TRL's public constructor and `train` are stable; the five private methods below are not promised. When TRL moves one of
+TRL's public constructor and `train` are stable; the private methods below are not promised. When TRL moves one of
 them, `check` says which and how, before anything is trained.
 
 Not here: the overrides (`nearfuture.train.trainer`, `nearfuture.train.exact`).
