@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,18 +24,17 @@ from nearfuture.guidance.collect import Given
 from nearfuture.run import autonpo, build
 from nearfuture.run.config import Configuration
 from nearfuture.run.controller import Controller
-from nearfuture.run.evaluate import evaluate
 from nearfuture.run.folder import RunFolder
 from nearfuture.run.ledger import write_ledger
 from nearfuture.run.plan import AUTO_KIND, TRIGGERED, Confirm, Finish, Train, next_stage, rollback_steps
 from nearfuture.run.policies import Policies, find_checkpoints
+from nearfuture.run.recorder import Recorder
 from nearfuture.run.records import RunRecords
 from nearfuture.run.show import Display
 from nearfuture.tasks import Task, judge
 from nearfuture.train import NPOTrainer, TRLEngine, callbacks, checkpoint, processes
 from nearfuture.train.exact import STATE_FILE
 from nearfuture.train.factory import release
-from nearfuture.train.groups import Example
 from nearfuture.types import Intervention, PolicyRef, Verdict
 
 Outcome = Literal["finished", "interrupted"]
@@ -49,7 +47,6 @@ NOT_IN_FINAL = (
     "rollouts-*",
     checkpoint.MARKER,
 )
-MAX_SAMPLES_PER_SEGMENT = 6
 DEFAULT_GATE, DEFAULT_SEED = 0.6, 42  # of NPOConfig and TrainingArguments
 
 
@@ -61,7 +58,6 @@ class Executor:
         self.folder = RunFolder(config.run.run_dir, is_main=processes.is_main())
         self.lineage = Lineage.read(self.folder.lineage)
         self.train_rows = build.training_rows(task)
-        self.eval_rows = [dict(row) for row in task.evaluation]
         self.interrupt = callbacks.OnInterrupt()
 
     def run(self) -> Outcome:
@@ -91,14 +87,14 @@ class Executor:
         if self._fired_before_a_kill(head, reached):
             self._end_segment(reached, TRIGGERED)
             return
-        event = "segment_started" if reached == head.start_step else "resumed"
-        self.folder.event(event, segment=head.id, step=reached, total_steps=self.lineage.total_steps(reached))
+        self._event("segment_started" if reached == head.start_step else "resumed", reached)
         self.display.segment(self.lineage, reached, stage.until, self.config.max_steps)
-        trainer = self._trainer(head, stage, reached)
-        self._began = time.perf_counter()
+        record = Recorder(self.config, self.task, self.folder, self.display, self.lineage)
+        trainer = self._trainer(head, stage, reached, record)
+        record.start()
         if start is None:
-            if self._evaluates():
-                self._evaluate(trainer, 0)
+            if record.evaluates:
+                record.evaluate(trainer, 0)
             trainer.train()
         else:
             trainer.train(resume_from_checkpoint=str(start[1]))
@@ -112,7 +108,12 @@ class Executor:
 
     def _end_segment(self, step: int, reason: str) -> None:
         self._save_lineage(self.lineage.end_head(step, reason))
-        self.folder.event("segment_ended", **self._clock(step), reason=reason)
+        self._event("segment_ended", step, reason=reason)
+
+    def _event(self, event: str, step: int, **facts: Any) -> None:
+        """Write an event of the head."""
+        total_steps = self.lineage.total_steps(step)
+        self.folder.event(event, segment=self.lineage.head.id, step=step, total_steps=total_steps, **facts)
 
     def _fired_before_a_kill(self, head: Segment, reached: int) -> bool:
         """True where the trigger fired at the last checkpoint, and a kill came before that was written down."""
@@ -132,21 +133,20 @@ class Executor:
         checkpoint.read_state(self.folder.path / ref)
         return head.start_step, self.folder.path / ref
 
-    def _trainer(self, head: Segment, stage: Train, reached: int) -> NPOTrainer:
+    def _trainer(self, head: Segment, stage: Train, reached: int, record: Recorder) -> NPOTrainer:
         every, run = self.config.run.eval_every, self.config.run
         save_at = rollback_steps(self.config)
         hooks = [
             callbacks.NeedSignal(run.no_signal_patience),
             callbacks.StopWhen(self._is_triggered),
-            callbacks.OnLog(self._write_row),
+            callbacks.OnLog(record.step),
             callbacks.AtStep(
-                lambda step: self._evaluates() and (step % every == 0 or step == stage.until),
-                lambda step: self._evaluate(trainer, step),
+                lambda step: record.evaluates and (step % every == 0 or step == stage.until),
+                lambda step: record.evaluate(trainer, step),
             ),
             callbacks.StopAt(stage.until, save_at),
             self.interrupt,
         ]
-        self._num_samples = 0
         # Only plain training towards the horizon is watched: a scout or a guide has its end already.
         watches = self.config.autonpo.mode != "off" and stage.reason == "horizon"
         self._controller = self._watch(head, reached) if watches else None
@@ -157,7 +157,7 @@ class Executor:
             self.folder.path / head.folder,
             callbacks=hooks,
             guidance=self._source(head),
-            on_group=self._write_sample,
+            on_group=record.sample,
             on_pass_rates=(lambda ids, rates: self._observe_batch(trainer, ids, rates)) if watches else None,
         )
         trainer.pinned_steps = save_at
@@ -197,7 +197,6 @@ class Executor:
         if step not in checkpoints:
             checkpoint.read_state(self.folder.path / head.checkpoint(step))
         scratch = self.folder.path / head.folder
-        clock = {"segment": head.id, "step": step, "total_steps": self.lineage.total_steps(step)}
         with Policies(config, self.task, self.train_rows, checkpoints, scratch) as policies:
             decision = autonpo.decide(
                 self.lineage,
@@ -207,7 +206,7 @@ class Executor:
                 rows,
                 self._verify,
                 auto,
-                lambda event, **facts: self.folder.event(event, **clock, **facts),
+                lambda event, **facts: self._event(event, step, **facts),
                 seed=int(config.training.get("seed", DEFAULT_SEED)),
                 batch_size=config.run.guide_batch_size,
                 max_pass_rate=float(config.training.get("max_pass_rate", DEFAULT_GATE)),
@@ -313,55 +312,6 @@ class Executor:
         if self.folder.is_main:
             lineage.write(self.folder.lineage)
         processes.wait_for_everyone()
-
-    def _evaluates(self) -> bool:
-        return bool(self.config.run.eval_every and self.eval_rows)
-
-    def _evaluate(self, trainer: NPOTrainer, step: int) -> None:
-        run = self.config.run
-        metrics = evaluate(
-            TRLEngine(trainer),
-            self.eval_rows,
-            self._verify,
-            num_samples=run.eval_num_samples,
-            batch_size=run.guide_batch_size,
-            seed=trainer.args.seed,
-        )
-        self.folder.append("metrics", {**self._clock(step), **metrics})
-        self.display.evaluated(step, metrics)
-        self._began = time.perf_counter()
-
-    def _clock(self, step: int) -> dict[str, int]:
-        return {"segment": self.lineage.head.id, "step": step, "total_steps": self.lineage.total_steps(step)}
-
-    def _write_row(self, step: int, logs: dict[str, Any]) -> None:
-        now = time.perf_counter()
-        row = {**self._clock(step), "seconds": now - self._began, **logs}
-        self._began = now
-        self.folder.append("metrics", row)
-        self.display.step(row)
-
-    def _write_sample(self, example: Example) -> None:
-        """Keep the first few groups that guidance entered, for the report."""
-        self._num_samples += 1
-        if self._num_samples > MAX_SAMPLES_PER_SEGMENT:
-            return
-        verdicts = {1.0: "correct", 0.0: "wrong"}
-        self.folder.append(
-            "samples",
-            {
-                **self._clock(example.step),
-                "prompt_id": example.prompt_id,
-                "prompt": example.prompt,
-                "pass_rate": example.pass_rate,
-                "rollouts": [{"text": text, "verdict": verdicts.get(v, "not judged")} for text, v in example.rollouts],
-                "guidance": {
-                    "text": example.guidance_text,
-                    "guide_segment": example.guide_segment,
-                    "guide_step": example.guide_step,
-                },
-            },
-        )
 
     def _finish(self) -> None:
         """The final policy in the Hugging Face layout, the ledger, the last event."""

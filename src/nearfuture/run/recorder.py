@@ -1,0 +1,83 @@
+"""Writes down a segment while it is trained: a row a step, evaluations, a few groups beside their guidance.
+
+Not here: training it (`nearfuture.run.executor`), reading it back (`nearfuture.run.records`), files (`folder`).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from nearfuture.algo.lineage import Lineage
+from nearfuture.run.config import Configuration
+from nearfuture.run.evaluate import evaluate
+from nearfuture.run.folder import RunFolder
+from nearfuture.run.show import Display
+from nearfuture.tasks import Task, judge
+from nearfuture.train import NPOTrainer, TRLEngine
+from nearfuture.train.groups import Example
+
+MAX_SAMPLES = 6
+VERDICTS = {1.0: "correct", 0.0: "wrong"}
+
+
+class Recorder:
+    """The records of the head of `lineage`, on both clocks."""
+
+    def __init__(
+        self, config: Configuration, task: Task, folder: RunFolder, display: Display, lineage: Lineage
+    ) -> None:
+        self.config, self.task, self.folder, self.display, self.lineage = config, task, folder, display, lineage
+        self.eval_rows = [dict(row) for row in task.evaluation]
+        self._num_samples = 0
+        self._began = time.perf_counter()
+
+    @property
+    def evaluates(self) -> bool:
+        """True where there is something to evaluate."""
+        return bool(self.config.run.eval_every and self.eval_rows)
+
+    def start(self) -> None:
+        """Begin to measure the next step's time."""
+        self._began = time.perf_counter()
+
+    def clock(self, step: int) -> dict[str, int]:
+        """Where a step stands: segment, step on the path, steps paid for."""
+        return {"segment": self.lineage.head.id, "step": step, "total_steps": self.lineage.total_steps(step)}
+
+    def step(self, step: int, logs: dict[str, Any]) -> None:
+        """Write the row of an optimizer step."""
+        now = time.perf_counter()
+        row = {**self.clock(step), "seconds": now - self._began, **logs}
+        self._began = now
+        self.folder.append("metrics", row)
+        self.display.step(row)
+
+    def evaluate(self, trainer: NPOTrainer, step: int) -> None:
+        """Evaluate the held-out prompts and write their row; its time is no step's time."""
+        run = self.config.run
+        metrics = evaluate(
+            TRLEngine(trainer),
+            self.eval_rows,
+            lambda text, row: judge(self.task.verify, text, row),
+            num_samples=run.eval_num_samples,
+            batch_size=run.guide_batch_size,
+            seed=trainer.args.seed,
+        )
+        self.folder.append("metrics", {**self.clock(step), **metrics})
+        self.display.evaluated(step, metrics)
+        self.start()
+
+    def sample(self, example: Example) -> None:
+        """Keep the first few groups that guidance entered, for the report."""
+        self._num_samples += 1
+        if self._num_samples > MAX_SAMPLES:
+            return
+        guidance = {
+            "text": example.guidance_text,
+            "guide_segment": example.guide_segment,
+            "guide_step": example.guide_step,
+        }
+        rollouts = [{"text": text, "verdict": VERDICTS.get(v, "not judged")} for text, v in example.rollouts]
+        facts = {"prompt_id": example.prompt_id, "prompt": example.prompt, "pass_rate": example.pass_rate}
+        self.folder.append("samples", {**self.clock(example.step), **facts, "rollouts": rollouts, "guidance": guidance})
