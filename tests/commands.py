@@ -9,6 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+from typer.testing import CliRunner
+
+from nearfuture.cli import app
+
 CONFIGS = Path(__file__).parent.parent / "configs" / "apprentice"
 # The smallest run with both interventions; steps, checkpoints and batches as the tests of kills need them.
 SMALL = [
@@ -43,6 +47,13 @@ def run(*arguments: object) -> tuple[int, str]:
     process = start(*arguments)
     output, _ = process.communicate(timeout=180)
     return process.returncode, output
+
+
+def invoke(*arguments: object) -> tuple[int, str]:
+    """The same application in this process, which has loaded the libraries already; for what ends before training."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+    return result.exit_code, result.output
 
 
 def train(run_dir: Path, *arguments: object, config: str = "tiny") -> tuple[int, str]:

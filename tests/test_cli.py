@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import CONFIGS, SMALL, run, train
-from typer.testing import CliRunner
+from commands import CONFIGS, SMALL, invoke, run, train
 
-from nearfuture.cli import app
-
+TINY = CONFIGS / "tiny.yaml"
 TASKS = """
 from nearfuture.tasks import Task
 
@@ -59,45 +57,43 @@ def tasks(tmp_path: Path) -> Path:
     ],
 )
 def test_bad_configuration_is_refused(arguments: list[str], code: int, message: str, tmp_path: Path) -> None:
-    """In this process, which has loaded the libraries already: the same application, without their start."""
-    command = ["train", str(CONFIGS / "tiny.yaml"), f"run_dir={tmp_path / 'run'}", *SMALL, *arguments]
-    result = CliRunner().invoke(app, command)
-    assert (result.exit_code, message in result.output) == (code, True), result.output
+    found, output = invoke("train", CONFIGS / "tiny.yaml", f"run_dir={tmp_path / 'run'}", *SMALL, *arguments)
+    assert (found, message in output) == (code, True), output
     assert not (tmp_path / "run").exists()
 
 
 def test_a_file_that_is_no_configuration(tmp_path: Path) -> None:
-    assert run("train", tmp_path / "none.yaml")[0] == 2
+    assert invoke("train", tmp_path / "none.yaml")[0] == 2
     broken = tmp_path / "broken.yaml"
     broken.write_text("a: [1,")
-    code, output = run("train", broken)
+    code, output = invoke("train", broken)
     assert code == 2 and "is not YAML" in output
     broken.write_text("- 1")
-    code, output = run("train", broken)
+    code, output = invoke("train", broken)
     assert code == 2 and "not keys and values" in output
     broken.write_text("task: apprentice")
-    code, output = run("train", broken)
+    code, output = invoke("train", broken)
     assert code == 2 and "run_dir, max_steps is missing" in output
 
 
 def test_an_existing_folder_is_refused_and_another_configuration_too(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     assert train(folder, "max_steps=2", "scout_steps=0", "guide_step=null", "rollback_to=null")[0] == 0
-    code, output = train(folder)
+    code, output = invoke("train", TINY, f"run_dir={folder}", *SMALL)
     assert code == 2 and "--resume" in output and "--clean" in output
-    code, output = train(folder, "--resume", "learning_rate=1e-5")
+    code, output = invoke("train", TINY, f"run_dir={folder}", *SMALL, "--resume", "learning_rate=1e-5")
     assert code == 2 and "learning_rate: 0.001 -> 1e-05" in output
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "thesis.tex").write_text("years of work")
-    code, output = train(precious, "--clean")
+    code, output = invoke("train", TINY, f"run_dir={precious}", *SMALL, "--clean")
     assert code == 2 and "holds no run" in output
     assert (precious / "thesis.tex").exists()
 
 
 def test_too_little_disk_is_exit_code_4(tmp_path: Path, tasks: Path) -> None:
     """A data set and completions so long that their guidance alone would fill any disk."""
-    code, output = train(tmp_path / "run", "max_completion_length=1000000000000")
+    code, output = invoke("train", TINY, f"run_dir={tmp_path / 'run'}", *SMALL, "max_completion_length=1000000000000")
     assert code == 4 and "are free at" in output
     assert not (tmp_path / "run").exists()
 
@@ -107,11 +103,11 @@ def test_a_task_of_ones_own_and_what_can_be_wrong_with_it(tmp_path: Path, tasks:
     model = f"model={CONFIGS.parent.parent}/src/nearfuture/tasks/apprentice/model"
     code, output = train(tmp_path / "sums", f"task={tasks}:sums", model, *plain)
     assert code == 0, output
-    code, output = train(tmp_path / "a", f"task={tasks}:sums", *plain)
+    code, output = invoke("train", TINY, f"run_dir={tmp_path / 'a'}", *SMALL, f"task={tasks}:sums", *plain)
     assert code == 2 and "ships no model" in output
-    code, output = train(tmp_path / "b", f"task={tasks}:wrong_gold", model, *plain)
+    code, output = invoke("train", TINY, f"run_dir={tmp_path / 'b'}", *SMALL, f"task={tasks}:wrong_gold", model, *plain)
     assert code == 2 and "do not verify as correct" in output
-    code, output = train(tmp_path / "c", f"task={tasks}:empty", model, *plain)
+    code, output = invoke("train", TINY, f"run_dir={tmp_path / 'c'}", *SMALL, f"task={tasks}:empty", model, *plain)
     assert code == 3 and "0 training rows" in output
     code, output = train(tmp_path / "d", f"task={tasks}:hopeless", model, *plain, "no_signal_patience=2")
     assert code == 3 and "no group had a gradient for 2 steps" in output
@@ -134,7 +130,7 @@ def test_a_checkpoint_deleted_by_hand_is_named(tmp_path: Path) -> None:
 
 
 def test_dry_run_says_what_would_happen_and_writes_nothing(tmp_path: Path) -> None:
-    code, output = train(tmp_path / "run", "--dry-run")
+    code, output = invoke("train", TINY, f"run_dir={tmp_path / 'run'}", *SMALL, "--dry-run")
     assert code == 0
     for said in ("8 prompts x 8 generations = 64 rollouts -> 1 update(s)", "segment 2: step 5 to 10", "at the peak"):
         assert said in output, output
@@ -147,12 +143,12 @@ def test_guide_collect_and_verify_from_the_command_line(tmp_path: Path) -> None:
     collect = ["guide", "collect", config, "--guide", model, "--output", cache, "guide_num_samples=2"]
     code, output = run(*collect, "guide_batch_size=1024")
     assert code == 0 and "num_solved" in output, output
-    code, output = run("guide", "verify", cache, "--config", config)
+    code, output = invoke("guide", "verify", cache, "--config", config)
     assert code == 0 and "correct again under task 'apprentice'" in output, output
     (cache / "guidance.parquet").write_bytes((cache / "guidance.parquet").read_bytes()[:-100])
-    code, output = run("guide", "verify", cache)
+    code, output = invoke("guide", "verify", cache)
     assert code == 2 and "Traceback" not in output
-    assert run("guide", "show", tmp_path / "none")[0] == 2
+    assert invoke("guide", "show", tmp_path / "none")[0] == 2
 
 
 def test_selftest_proves_exactness() -> None:
@@ -162,5 +158,5 @@ def test_selftest_proves_exactness() -> None:
 
 
 def test_report_needs_a_run(tmp_path: Path) -> None:
-    code, output = run("report", tmp_path)
+    code, output = invoke("report", tmp_path)
     assert code == 2 and "lineage.json" in output
