@@ -487,8 +487,8 @@ def measure_rollback(world: World) -> list[Row]:
     """From the end of the last step before a rollback to the end of the first step after it, without the collection.
 
     In it: the guide's checkpoint, written and flushed; the trainer released; a trainer built for the guide and its
-    checkpoint loaded; the cache opened; that trainer released; the lineage and the logs written; a trainer built for the
-    replay, the cache checked and verified again; the checkpoint restored with optimizer and random states; one step.
+    checkpoint loaded; the cache opened; that trainer released; the lineage and the logs written; a trainer built for
+    the replay, the cache checked and verified again; the checkpoint restored with optimizer and random states; a step.
     Beside it: a trainer built, one checkpoint restored with everything, one step.
     """
     from nearfuture.run import build, executor
