@@ -62,20 +62,18 @@ class Executor:
 
     def run(self) -> Outcome:
         """Carry the run to its horizon, or to an interrupt with a checkpoint saved."""
-        self.interrupt.listen()
-        while True:
-            stage = next_stage(self.lineage, self.config)
-            if isinstance(stage, Finish):
-                self._finish()
-                return "finished"
-            if isinstance(stage, Train):
-                self._train(stage)
-                if self.interrupt.is_interrupted:
-                    return "interrupted"
-            elif isinstance(stage, Confirm):
-                self._confirm(stage.step)
-            else:
-                self._intervene(stage)
+        with self.interrupt.listening():
+            while not isinstance(stage := next_stage(self.lineage, self.config), Finish):
+                if isinstance(stage, Train):
+                    self._train(stage)
+                    if self.interrupt.is_interrupted:
+                        return "interrupted"
+                elif isinstance(stage, Confirm):
+                    self._confirm(stage.step)
+                else:
+                    self._intervene(stage)
+            self._finish()
+        return "finished"
 
     def _train(self, stage: Train) -> None:
         """Train the head from its latest whole checkpoint to the planned stop."""

@@ -7,9 +7,10 @@ Not here: what is planned (`nearfuture.run.plan`), where rows go (the functions 
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from types import FrameType
 from typing import Any
 
@@ -41,11 +42,18 @@ class OnInterrupt(TrainerCallback):
         self.is_interrupted = False
         self._received = False
 
-    def listen(self) -> None:
-        """Take over the signals (in the main thread); a second one ends the process at once."""
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, self._receive)
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take over the signals (in the main thread) for a while; a second one ends the process at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self._received = True
@@ -80,66 +88,64 @@ class AtStep(TrainerCallback):
             self.function(state.global_step)
 
 
-class OnLog(TrainerCallback):
+class EachStep(TrainerCallback):
+    """Base of what looks at the metrics of each optimizer step."""
+
+    def see(self, step: int, logs: dict[str, Any], control: TrainerControl) -> None:
+        """Look at the metrics of a step."""
+        raise AssertionError("a subclass looks")
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        """Pass on the rows that belong to a step (the summary at the end of training does not)."""
+        if logs is not None and "loss" in logs:
+            self.see(state.global_step, logs, control)
+
+
+class OnLog(EachStep):
     """Call `function(step, logs)` with the metrics of each optimizer step."""
 
     def __init__(self, function: Callable[[int, dict[str, Any]], None]) -> None:
         self.function = function
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **_: Any,
-    ) -> None:
-        """Call the function with a step's metrics."""
-        if logs is not None and "loss" in logs:
-            self.function(state.global_step, logs)
+    def see(self, step: int, logs: dict[str, Any], control: TrainerControl) -> None:
+        """Call the function."""
+        self.function(step, logs)
 
 
-class StopWhen(TrainerCallback):
+class StopWhen(EachStep):
     """Save and stop after a step for which `function(step, logs)` is true."""
 
     def __init__(self, function: Callable[[int, dict[str, Any]], bool]) -> None:
         self.function = function
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **_: Any,
-    ) -> None:
+    def see(self, step: int, logs: dict[str, Any], control: TrainerControl) -> None:
         """Ask the function."""
-        if logs is not None and "loss" in logs and self.function(state.global_step, logs):
+        if self.function(step, logs):
             control.should_save = control.should_training_stop = True
 
 
-class NeedSignal(TrainerCallback):
+class NeedSignal(EachStep):
     """Stop a run that learns nothing: `patience` steps in a row in which every group had one and the same reward."""
 
     def __init__(self, patience: int) -> None:
         self.patience = patience
         self.num_silent = 0
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **_: Any,
-    ) -> None:
+    def see(self, step: int, logs: dict[str, Any], control: TrainerControl) -> None:
         """Count silent steps."""
-        if not self.patience or logs is None or "frac_reward_zero_std" not in logs:
+        if not self.patience or "frac_reward_zero_std" not in logs:
             return
         self.num_silent = self.num_silent + 1 if logs["frac_reward_zero_std"] == 1.0 else 0
         if self.num_silent >= self.patience:
             raise NoSignalError(
-                f"step {state.global_step}: no group had a gradient for {self.num_silent} steps in a row (all wrong "
+                f"step {step}: no group had a gradient for {self.num_silent} steps in a row (all wrong "
                 f"{logs['npo/all_wrong_frac']:.0%}, all right {logs['npo/all_right_frac']:.0%} of the last batch). "
                 "Easier prompts, a better base model or guidance give signal; no_signal_patience=0 goes on anyway."
             )
