@@ -20,14 +20,14 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-# One process a core, one thread each. NPO pays for 30 + 40 extra steps, so GRPO trains that much longer.
+# One process a core, one thread each. NPO pays for 40 + 60 extra steps, so GRPO trains that much longer.
 demo: install
 	@mkdir -p $(RUNS)
 	@echo "GRPO trains in the background: $(RUNS)/grpo.log"
 	@OMP_NUM_THREADS=1 $(BIN)/nearfuture train configs/apprentice/grpo.yaml \
-	    run_dir=$(RUNS)/grpo max_steps=230 --clean > $(RUNS)/grpo.log 2>&1 & pid=$$!; \
+	    run_dir=$(RUNS)/grpo max_steps=340 --clean > $(RUNS)/grpo.log 2>&1 & pid=$$!; \
 	OMP_NUM_THREADS=1 $(BIN)/nearfuture train configs/apprentice/npo_early_late.yaml run_dir=$(RUNS)/npo --clean \
-	    max_steps=160 scout_steps=30 guide_step=130 rollback_to=90 || { kill $$pid; exit 1; }; \
+	    || { kill $$pid; exit 1; }; \
 	echo "waiting for GRPO"; wait $$pid || { cat $(RUNS)/grpo.log; exit 1; }
 	@$(BIN)/nearfuture report $(RUNS)/grpo $(RUNS)/npo --output $(RUNS)/report/index.html
 
