@@ -159,6 +159,10 @@ def test_evaluation_between_steps_changes_no_bit(tmp_path: Path) -> None:
         twice = [evaluate(engine, held_out, verify, num_samples=3, batch_size=5, seed=9) for _ in range(2)]
         rates = [{k: v for k, v in result.items() if k != "eval/seconds"} for result in twice]
         assert rates[0] == rates[1], "the same policy and seed give the same rates"
+        by_operator = evaluate(engine, held_out, verify, num_samples=1, batch_size=5, seed=9, groups=("operator",))
+        values = {row["operator"] for row in held_out}
+        assert {f"eval/operator-{value}/pass_rate" for value in values} <= by_operator.keys()
+        assert not any("length" in key for key in by_operator)
         seen.append(rates[0]["eval/pass_rate"])
 
     watched.add_callback(AtStep(lambda step: True, look))

@@ -28,16 +28,18 @@ def evaluate(
     num_samples: int,
     batch_size: int,
     seed: int,
+    groups: Sequence[str] = ("family",),
 ) -> dict[str, float]:
     """Sample every held-out prompt `num_samples` times and judge.
 
     Args:
         engine: the policy.
-        rows: held-out rows; `family` groups them where present.
+        rows: held-out rows.
         verify: (completion, row) -> verdict. A completion that could not be judged leaves the estimate and is counted.
         num_samples: completions per prompt (k).
         batch_size: completions sampled at once.
         seed: of the sampling; the same seed compares two policies on the same draws.
+        groups: columns that group the pass rate. A family is called by its name, another group `<column>-<value>`.
 
     Returns:
         `eval/pass_rate`, `eval/pass_at_k`, `eval/<family>/pass_rate`, `eval/num_prompts`, `eval/num_samples`,
@@ -63,8 +65,10 @@ def evaluate(
     rates = {i: sum(verdicts) / len(verdicts) for i, verdicts in correct.items()}
     families: dict[str, list[float]] = defaultdict(list)
     for i, rate in rates.items():
-        if rows[i].get("family") is not None:
-            families[rows[i]["family"]].append(rate)
+        for column in groups:
+            if rows[i].get(column) is not None:
+                value = str(rows[i][column])
+                families[value if column == "family" else f"{column}-{value}"].append(rate)
     return {
         "eval/pass_rate": _mean(list(rates.values())),
         "eval/pass_at_k": _mean([float(rate > 0) for rate in rates.values()]),

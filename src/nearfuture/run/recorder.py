@@ -63,6 +63,7 @@ class Recorder:
             num_samples=run.eval_num_samples,
             batch_size=run.guide_batch_size,
             seed=trainer.args.seed,
+            groups=self.task.groups,
         )
         self.folder.append("metrics", {**self.clock(step), **metrics})
         self.display.evaluated(step, metrics)

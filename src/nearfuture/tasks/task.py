@@ -45,11 +45,12 @@ class Task:
     Attributes:
         name: how the task is called in reports.
         train: rows with at least `prompt`, a string or a list of messages.
-        evaluation: held-out rows; their `family` column, if any, groups the pass rate.
+        evaluation: held-out rows.
         verify: judges one completion given its row; None means that it cannot be judged.
         verifier_version: changes whenever `verify` may judge differently, so that old guidance is not trusted.
         gold_column: a column with a completion that must verify as correct.
         model: path of a base model that comes with the task.
+        groups: columns of the held-out rows that group the pass rate, where a row has them.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Task:
     verifier_version: str = "1"
     gold_column: str | None = None
     model: str | None = None
+    groups: tuple[str, ...] = ("family",)
 
 
 def judge(task_verify: Verify, completion: str, row: Row) -> Verdict:

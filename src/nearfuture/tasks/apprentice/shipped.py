@@ -21,7 +21,7 @@ def _rows(name: str) -> list[dict[str, Any]]:
 
 
 def apprentice_task() -> Task:
-    """Load the task: prompts the base fails in 4 of 4 samples, and unfiltered held-out prompts by chain length."""
+    """Load the task: prompts the base fails in 4 of 4 samples; unfiltered held-out prompts, by length and operator."""
     return Task(
         name="apprentice",
         train=_rows("train.jsonl"),
@@ -30,4 +30,5 @@ def apprentice_task() -> Task:
         verifier_version="1",
         gold_column="answer",
         model=str(FOLDER / "model"),
+        groups=("family", "operator"),
     )
