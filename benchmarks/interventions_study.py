@@ -5,8 +5,7 @@
 Trains every method with the shipped configurations (240 steps; GRPO 340, so that it can be read at equal *total*
 steps), two at a time with one thread each, resumable: a finished run is not trained again, a killed one goes on.
 Writes a row per method: held-out pass rate at step 240 and entropy there, and the paired difference to GRPO of the same
-seed at equal step, equal total steps and equal generated tokens, mean and 95 % t-interval over seeds. About 25 minutes
-for 5 seeds on 2 idle cores.
+seed at equal step, equal total steps and equal generated tokens, mean and 95 % t-interval over seeds.
 
 Left out: other worlds, other learning rates, importance weighting, tuning of any kind. Seeds are 100, 101, ...; the
 configurations were looked at on seeds 0 and 1 only.

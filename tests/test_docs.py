@@ -10,7 +10,8 @@ import pytest
 from tiny import guidance_for, npo
 from trl import GRPOConfig
 
-from nearfuture.run.config import RunConfig
+from nearfuture.algo.trigger_config import TriggerConfig
+from nearfuture.run.config import AutoNPOConfig, RunConfig
 from nearfuture.train import NPOConfig
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -20,7 +21,10 @@ README = DOCS.parent / "README.md"
 def test_every_setting_is_documented() -> None:
     text = (DOCS / "configuration.md").read_text()
     ours = {f.name for f in dataclasses.fields(NPOConfig)} - {f.name for f in dataclasses.fields(GRPOConfig)}
-    for name in ours | {f.name for f in dataclasses.fields(RunConfig)}:
+    ours |= {f.name for kind in (RunConfig, AutoNPOConfig, TriggerConfig) for f in dataclasses.fields(kind)} - {
+        "trigger"
+    }
+    for name in ours:
         assert f"`{name}`" in text, name
 
 
