@@ -139,3 +139,18 @@ def test_a_tree_that_cannot_have_grown_is_refused(tmp_path: Path, changes: dict,
     path.write_text(json.dumps(payload))
     with pytest.raises(UserError, match=message):
         Lineage.read(path)
+
+
+def test_back_to_the_abandoned_tail_by_hand() -> None:
+    lineage = Lineage.begin().end_head(80, "trigger")
+    tail = lineage.ref(80)
+    lineage = intervene(lineage, 60).end_head(80, "replayed").return_to(tail)
+    assert [(s.parent, s.start_step, s.end_step, s.abandoned_from) for s in lineage.segments] == [
+        (None, 0, 80, None),
+        (0, 60, 80, 60),
+        (0, 80, None, None),
+    ]
+    assert lineage.head.passed_triggers == (80,)
+    lineage = lineage.end_head(100, "horizon")
+    assert lineage.total_steps(100) == 80 + 20 + 20
+    assert [lineage.ref(step).segment for step in (60, 80, 81)] == [0, 0, 2]

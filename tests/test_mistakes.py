@@ -58,16 +58,6 @@ def test_resume_equals_going_on(before: list[Batch], after: list[Batch]) -> None
     assert pool.metrics() == resumed.metrics()
 
 
-@given(batches, st.integers(0, 12))
-def test_after_a_rollback_nothing_later_is_remembered_and_steps_may_come_again(history: list[Batch], step: int) -> None:
-    pool = feed(MistakePool(), history)
-    kept = pool.slice(0, step)
-    pool.forget_after(step)
-    assert [(m.prompt_id, m.step) for m in pool.slice(0, 99)] == [(m.prompt_id, m.step) for m in kept]
-    assert all(m.last_seen_step <= step for m in pool.slice(0, 99))
-    feed(pool, history[step:], first_step=step + 1)
-
-
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=40), st.integers(0, 50), st.integers(0, 99))
 def test_a_sample_is_spread_over_steps(steps: list[int], num: int, seed: int) -> None:
     pool = MistakePool()

@@ -95,3 +95,8 @@ def test_any_choice_obeys_the_guards_and_none_means_the_argmax(candidates: list[
     assert choice.candidate.num_prompts >= 8 and choice.candidate.quality >= 0.1
     best = max(candidate.effective_signal for candidate in candidates)
     assert (choice.guard is None) == (choice.candidate.effective_signal == best)
+
+
+def test_a_guide_that_solves_nothing_is_called_that_even_where_no_quality_is_asked_for() -> None:
+    choice = select([Candidate(4, 6, 20, 0.0, 1.5)], min_quality=0.0)
+    assert choice.candidate is None and "the guide solves 0 of its slice" in choice.reason

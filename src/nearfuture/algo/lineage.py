@@ -124,28 +124,26 @@ class Lineage:
 
     def branch(self, intervention: Intervention) -> Lineage:
         """Begin a new head at `intervention.start_step`; what lies behind it on the path is marked abandoned."""
-        end = self.head.end_step
-        assert end is not None, "only a segment that has ended can be branched from"
         start = self.ref(intervention.start_step)
-        on_path = {segment.id for segment, _ in self.path()}
-        segments = [self._abandon(s, intervention.start_step) if s.id in on_path else s for s in self.segments]
-        segments.append(
-            Segment(
-                id=len(segments),
-                parent=None if start is None else start.segment,
-                start_step=intervention.start_step,
-                total_steps_before=self.total_steps(end),
-                intervention=intervention,
-            )
-        )
-        return Lineage(tuple(segments))
+        parent = None if start is None else start.segment
+        return self._continue(parent, intervention.start_step, intervention=intervention)
 
-    @staticmethod
-    def _abandon(segment: Segment, step: int) -> Segment:
-        last = segment.abandoned_from if segment.abandoned_from is not None else segment.end_step
-        if last is None or last <= step:
-            return segment
-        return replace(segment, abandoned_from=max(step, segment.start_step))
+    def return_to(self, policy: PolicyRef) -> Lineage:
+        """Begin a new head where an abandoned tail ended: the branch that was tried instead is abandoned in its place.
+
+        The trigger that fired there was looked into already.
+        """
+        return self._continue(policy.segment, policy.step, passed_triggers=(policy.step,))
+
+    def _continue(self, parent: int | None, step: int, **facts: Any) -> Lineage:
+        """Begin a new head at `step` of `parent`, and mark what no longer leads to a head."""
+        end = self.head.end_step
+        assert end is not None, "only a segment that has ended can be left"
+        paid = self.total_steps(end)
+        head = Segment(len(self.segments), parent, step, total_steps_before=paid, **facts)
+        tree = Lineage((*self.segments, head))
+        kept = {segment.id: last for segment, last in tree.path()}
+        return Lineage(tuple(_marked(segment, kept) for segment in tree.segments))
 
     def write(self, path: Path) -> None:
         """Write atomically: a reader sees the old lineage or the new one, never a part."""
@@ -188,6 +186,12 @@ class Lineage:
         if broken:
             raise UserError(f"{path} cannot be followed: {broken}. Restore it from a copy of the run.")
         return lineage
+
+
+def _marked(segment: Segment, kept: dict[int, int | None]) -> Segment:
+    """The segment with the step after which it lies on no path to the head, given the last kept step of those on it."""
+    last = kept.get(segment.id, segment.start_step)
+    return replace(segment, abandoned_from=None if last == segment.end_step else last)
 
 
 def _segment(row: dict[str, Any]) -> Segment:

@@ -74,12 +74,12 @@ class MistakePool:
         """Take note of one batch.
 
         Args:
-            step: the optimizer step these rollouts are for; may not go back (see `forget_after`).
+            step: the optimizer step these rollouts are for; may not go back (a rollback loads the checkpoint's state).
             prompt_ids: one a group, the same on every process.
             pass_rates: on-policy pass rate of each group; NaN where nothing could be judged, which is neither a failure
                 nor a success.
         """
-        assert step >= self._step, f"step {step} after step {self._step}: a rollback must call forget_after first"
+        assert step >= self._step, f"step {step} after step {self._step}: load the checkpoint's state first"
         self._step = step
         for prompt_id, pass_rate in zip(prompt_ids, map(float, pass_rates), strict=True):
             if math.isnan(pass_rate):
@@ -140,19 +140,6 @@ class MistakePool:
         num = min(num, len(found))
         offset = rng.random()
         return [shuffled[min(int((offset + i) * len(found) / num), len(found) - 1)] for i in range(num)]
-
-    def forget_after(self, step: int) -> None:
-        """Forget what happened after `step`, because the run has gone back to it.
-
-        A prompt that failed both before and after is forgotten too: only its latest failure was kept. Loading the state
-        saved beside the checkpoint is the exact way; this one is for a pool that must keep what it learned since.
-        """
-        self._mistakes = {name: mistake for name, mistake in self._mistakes.items() if mistake.step <= step}
-        self._mistakes = {
-            name: replace(mistake, last_seen_step=min(mistake.last_seen_step, step))
-            for name, mistake in self._mistakes.items()
-        }
-        self._step = min(self._step, step)
 
     def metrics(self) -> dict[str, float]:
         """Return the size of the pool, how hard it is, how old, and what left it since the start."""

@@ -159,7 +159,7 @@ def _why(candidate: Candidate, limits: _Limits) -> str:
             return f"{candidate.num_prompts} prompts probed, min_prompts={limits.min_prompts}"
         case Guard.BLOCKED:
             return f"step {candidate.step} was returned to before, without progress since"
-        case Guard.GUIDE_TOO_WEAK if candidate.quality >= limits.min_quality:
+        case Guard.GUIDE_TOO_WEAK if candidate.quality >= limits.min_quality and candidate.quality > 0.0:
             return f"V = {candidate.variance_cost:.3g} leaves no signal"
         case Guard.GUIDE_TOO_WEAK:
             return f"the guide solves {candidate.quality:.3g} of its slice, min_quality={limits.min_quality:g}"
