@@ -3,6 +3,7 @@
     A_i   = (r_i - mean_j r_j) / (std_j r_j + 1e-4)                 over the mixed group, ddof 1
     rho   = pi_theta(o_t) / q(o_t)                                   q: the policy that generated the batch,
                                                                      for a guided row with importance weights the guide
+    shaped: f(rho, A) = A rho / (rho + gamma) on a guided row
     L     = - sum_t f(rho_t, A) / normaliser                         f and the normaliser: by loss type
 
 See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.1. It imports nothing of TRL's, pads nothing, judges
@@ -57,12 +58,13 @@ class Objective:
     """The settings the loss depends on."""
 
     loss_type: str
-    importance: bool
+    weighting: str
     epsilon: float
     epsilon_high: float
     temperature: float
     max_completion_length: int
     level: str = "token"
+    gamma: float = 0.1
 
 
 @dataclass
@@ -163,14 +165,17 @@ def gradients(
         terms = []
         for rollout in rollouts:
             logps_T, old_T, is_guided = logps[rollout], made.generator_logps[rollout], bool(rollout.behavior_logps)
-            if objective.importance and is_guided:
+            if objective.weighting != "on_policy" and is_guided:
                 old_T = torch.tensor(rollout.behavior_logps, dtype=torch.float64)
             log_ratio_T = logps_T - old_T
             if objective.level == "sequence":
                 log_ratio_T = log_ratio_T.mean().expand_as(log_ratio_T)
             ratio_T, advantage = log_ratio_T.exp(), made.advantages[rollout]
-            terms.append(surrogate(objective, logps_T, ratio_T, advantage))
             seen.ratios[is_guided] += ratio_T.tolist()
+            if objective.weighting == "shaped" and is_guided:  # never clipped, whatever the loss type
+                terms.append(ratio_T / (ratio_T + objective.gamma) * advantage)
+                continue
+            terms.append(surrogate(objective, logps_T, ratio_T, advantage))
             seen.num_clipped[is_guided] += num_clipped(objective, ratio_T.detach(), advantage)
         micro_batch_loss(objective, terms, len(micro_steps), made).backward()
     return {name: p.grad.clone() for name, p in policy.named_parameters() if p.requires_grad}, seen

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nearfuture.guidance import GuidanceCache, WindowedCache
+from nearfuture.guidance import GuidanceCache, LayeredCaches, WindowedCache
 from nearfuture.guidance.header import CacheHeader, CollectionCounts, digest
 from nearfuture.guidance.table import ROW_GROUP_SIZE, TableReader
 from nearfuture.types import Guidance, NoSignalError, PolicyRef, Sampling, UserError, Verdict
@@ -124,6 +124,7 @@ def test_the_summary_counts_and_averages(tmp_path):
     assert summary["mean_length"] == 3
     assert summary["mean_behavior_logp"] == pytest.approx(-0.875 / 3)
     assert summary["guide"] == {"segment": 0, "step": 120, "path": "checkpoints/120"}
+    assert (summary["num_trajectories"], summary["max_per_prompt"]) == (4, 1)
     json.dumps(summary)
 
 
@@ -262,7 +263,7 @@ def test_only_the_first_ones_are_named(tmp_path):
 
 
 def test_two_entries_of_one_prompt_are_refused(tmp_path):
-    with pytest.raises(UserError, match="'p001' has two entries"):
+    with pytest.raises(UserError, match="'p001' has 2 entries; this cache holds one trajectory"):
         GuidanceCache.write(tmp_path / "c", HEADER, [make_entry(1), make_entry(2), make_entry(1)])
 
 
@@ -352,7 +353,7 @@ def rewrite_header(folder: Path, **changes) -> None:
     [
         ({"format_version": 99}, "has format version 99, this nearfuture reads version 1"),
         ({"format": "else"}, "is not the header of a guidance cache"),
-        ({"num_entries": 4}, "3 prompts, its header says 4"),
+        ({"num_entries": 4}, "3 trajectories, its header says 4"),
         ({"guide": {"segment": 0}}, "a field is missing or unknown"),
         ({"surprise": 1}, "a field is missing or unknown"),
     ],
@@ -456,6 +457,15 @@ def test_a_folder_with_something_else_is_not_replaced(tmp_path, name):
 
 
 # The window.
+
+
+def test_the_latest_guide_is_asked_first_and_earlier_ones_stay(tmp_path):
+    early, late = write_cache(tmp_path / "early"), write_cache(tmp_path / "late")
+    layers = LayeredCaches((WindowedCache(late, start_step=40, end_step=60), WindowedCache(early, start_step=0)))
+    assert [layers.lookup("p000", step) is not None for step in (0, 39, 50, 70)] == [True] * 4
+    assert late.num_groups_read == 1, "only inside its window"
+    assert layers.lookup("p999", 50) is None
+    assert LayeredCaches(()).lookup("p000", 0) is None
 
 
 def test_the_window_is_half_open(tmp_path):

@@ -219,33 +219,45 @@ def test_closest_draws_all_samples(tmp_path):
     num_prompts=st.integers(1, 12),
     num_samples=st.integers(1, 5),
     batch_size=st.integers(1, 9),
-    stops=st.booleans(),
+    wanted=st.sampled_from([1, 2, None]),
     luck=st.randoms(use_true_random=False),
 )
-def test_batches_are_full_ordered_and_within_budget(num_prompts, num_samples, batch_size, stops, luck):
-    draws = Draws(num_prompts, num_samples, batch_size, stops)
-    solved: set[int] = set()
+def test_batches_are_full_ordered_and_within_budget(num_prompts, num_samples, batch_size, wanted, luck):
+    draws = Draws(num_prompts, num_samples, batch_size, wanted)
+    found: list[set[int]] = [set() for _ in range(num_prompts)]
+    num_correct = 0
+
+    def is_done(prompt: int) -> bool:
+        return wanted is not None and len(found[prompt]) >= wanted
+
     while batch := draws.next_batch():
-        is_open = [prompt for prompt in range(num_prompts) if not (stops and prompt in solved)]
+        is_open = [prompt for prompt in range(num_prompts) if not is_done(prompt)]
         budget = sum(num_samples - draws.num_drawn[prompt] for prompt in is_open)
         assert len(batch) == min(batch_size, budget)
         assert batch == sorted(batch) and set(batch) <= set(is_open)
-        correct = [prompt for prompt in batch if luck.random() < 0.3]
+        correct = [(prompt, luck.randint(1, 3)) for prompt in batch if luck.random() < 0.3]
         draws.observe(outcome_of(draws.num_batches, batch, correct))
         drawn = [draws.num_drawn[prompt] for prompt in is_open]
         assert max(drawn) - min(drawn) <= 1, "no second sample before the first of all"
-        solved |= set(correct)
-    assert all(draws.num_drawn[p] == num_samples for p in range(num_prompts) if not (stops and p in solved))
-    assert draws.counts().num_solved == len(solved)
+        num_correct += len(correct)
+        for prompt, token in correct:
+            found[prompt].add(token)
+    assert all(draws.num_drawn[p] == num_samples for p in range(num_prompts) if not is_done(p))
+    assert draws.num_distinct == [len(tokens) for tokens in found]
+    assert draws.counts().num_solved == sum(map(bool, found))
+    assert draws.counts().num_duplicates == num_correct - sum(map(len, found))
 
 
-def outcome_of(index: int, batch: list[int], correct: list[int]) -> BatchResult:
-    left = Counter(correct)
+def outcome_of(index: int, batch: list[int], correct: list[tuple[int, int]]) -> BatchResult:
+    """A batch in which (prompt, token) were correct completions."""
+    left = Counter(prompt for prompt, _ in correct)
     outcomes = []
     for prompt in batch:
         outcomes.append("correct" if left[prompt] > 0 else "wrong")
         left[prompt] -= 1
-    return BatchResult(index, batch, [1] * len(batch), outcomes, [(prompt, [EOS]) for prompt in correct], 0.0)
+    return BatchResult(
+        index, batch, [1] * len(batch), outcomes, [(prompt, [token, EOS]) for prompt, token in correct], 0.0
+    )
 
 
 # Which one is kept.
@@ -302,12 +314,13 @@ def test_closest_keeps_the_one_the_learner_likes_best(tmp_path):
 
 def test_closest_compares_means_and_skips_what_is_not_finite(caplog):
     three = candidates(3)
-    assert choose_closest(three, [[-1.0, -1.0], [-0.9] * 3, [-2.0] * 4]) is three[1]
-    assert choose_closest(three, [[-1.0, -1.0], [-1.0] * 3, [-2.0] * 4]) is three[0]
+    assert choose_closest(three, [[-1.0, -1.0], [-0.9] * 3, [-2.0] * 4]) == [three[1]]
+    assert choose_closest(three, [[-1.0, -1.0], [-1.0] * 3, [-2.0] * 4]) == [three[0]]
+    assert choose_closest(three, [[-1.0, -1.0], [-1.0] * 3, [-0.5] * 4], 2) == [three[2], three[0]]
     with caplog.at_level(logging.WARNING):
-        assert choose_closest(three, [[-1.0, math.nan], [0.0, -math.inf, 0.0], [-2.0] * 4]) is three[2]
+        assert choose_closest(three, [[-1.0, math.nan], [0.0, -math.inf, 0.0], [-2.0] * 4]) == [three[2]]
     assert "2 of 3 candidates of prompt 'p' have no finite score" in caplog.text
-    assert choose_closest(three[:1], [[math.nan, -1.0]]) is None
+    assert choose_closest(three[:1], [[math.nan, -1.0]]) == []
 
 
 # A kill changes nothing.

@@ -99,11 +99,11 @@ def policy_with(weights: dict[str, torch.Tensor], adapter: bool) -> nn.Module:
     return model
 
 
-def objective_of(args: GRPOConfig, *, importance: bool) -> Objective:
+def objective_of(args: GRPOConfig, weighting: str) -> Objective:
     high = args.epsilon if args.epsilon_high is None else args.epsilon_high
     return Objective(
         loss_type=args.loss_type,
-        importance=importance,
+        weighting=weighting,
         epsilon=args.epsilon,
         epsilon_high=high,
         temperature=args.temperature,
@@ -126,7 +126,7 @@ def compare(folder: Path, *, weighting: str, adapter: bool = False, **settings: 
     trainer.train()
 
     generations = compute_generations(trainer, recorder, cache, adapter)
-    objective = objective_of(trainer.args, importance=weighting == "importance")
+    objective = objective_of(trainer.args, weighting)
     steps = []
     for step in recorder.steps:
         micro_steps = [(generations[g], i) for g, i in step.micro_steps]
@@ -216,3 +216,16 @@ def test_gradients_at_a_temperature_and_at_the_end_of_an_epoch(tmp_path: Path, l
     assert compared.difference < TOLERANCE
     assert len(compared.seen) == 4
     assert compared.num_clipped(guided=True) > 0
+
+
+SHAPED = [(loss, shape) for loss in LOSS_TYPES if loss != "vespo" for shape in CORNERS]
+
+
+@pytest.mark.parametrize(("loss_type", "shape"), SHAPED, ids=str)
+def test_shaped_gradients_are_those_of_the_formula(tmp_path: Path, loss_type: str, shape: tuple[int, int, int]) -> None:
+    """The reference differentiates A f(ratio) itself; the trainer weighs advantages with f'(ratio) ratio."""
+    level = {"importance_sampling_level": "token"}
+    compared = compare(tmp_path, weighting="shaped", **{**settings_for(loss_type, shape), **level})
+    assert compared.difference < TOLERANCE
+    guided_ratios = compared.ratios(guided=True)
+    assert max(guided_ratios) > 1.2 and min(guided_ratios) < 0.9

@@ -391,8 +391,12 @@ def test_guidance_excludes_turns_of_others(tmp_path: Path, feature: str) -> None
 
 
 def test_settings_that_mean_nothing_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="One of: on_policy, importance"):
-        tiny.npo(tmp_path, weighting="shaped")
+    with pytest.raises(UserError, match="One of: on_policy, importance, shaped"):
+        tiny.npo(tmp_path, weighting="corrected")
+    with pytest.raises(UserError, match="shaping_gamma=0"):
+        tiny.npo(tmp_path, weighting="shaped", shaping_gamma=0)
+    with pytest.raises(UserError, match="weigh single tokens"):
+        tiny.npo(tmp_path, weighting="shaped", importance_sampling_level="sequence")
     with pytest.raises(UserError, match="a share of the rollouts"):
         tiny.npo(tmp_path, max_pass_rate=60)
 

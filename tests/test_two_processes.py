@@ -16,7 +16,7 @@ import tiny
 import torch
 import two_process_script as script
 
-TIMEOUT_S = 60
+TIMEOUT_S = 120
 """Processes that wait for each other for ever are ended, and the tests fail."""
 
 

@@ -22,6 +22,7 @@ import torch
 import transformers
 
 from nearfuture.guidance import GuidanceCache
+from nearfuture.guidance.experience import ExperienceReplay, Success
 from nearfuture.train import NPOTrainer
 from nearfuture.types import Guidance, UserError
 
@@ -31,6 +32,8 @@ NUM_STEPS = 3
 SCENARIOS: dict[str, dict[str, Any]] = {
     "on_policy": {"weighting": "on_policy", "num_generations": 4},  # 3 groups over 6 + 6 rows: the second one is split
     "importance": {"weighting": "importance", "num_generations": 4, "loss_type": "grpo"},
+    "shaped": {"weighting": "shaped", "num_generations": 4, "loss_type": "dr_grpo"},
+    "experience": {"weighting": "shaped", "num_generations": 4, "max_pass_rate": 1.0},
     "one_group": {"weighting": "importance", "num_generations": 12},  # the first process owns no last slot
     "accumulated": {
         "weighting": "importance",
@@ -70,7 +73,8 @@ def build(folder: Path, scenario: str, num_processes: int) -> NPOTrainer:
 def run(folder: Path, scenario: str, num_processes: int) -> dict[str, Any]:
     """Train one scenario, and return what this process saw."""
     trainer = build(folder, scenario, num_processes)
-    trainer.set_guidance(GuidanceCache.open(folder / "guidance"))
+    cache = GuidanceCache.open(folder / "guidance")
+    trainer.set_guidance(experience(cache) if scenario == "experience" else cache)
     recorder = tiny.record(trainer)
     trainer.train()
     return {
@@ -80,6 +84,15 @@ def run(folder: Path, scenario: str, num_processes: int) -> dict[str, Any]:
         "guided": [guided_prompts(trainer, buffer) for buffer in recorder.generations],
         "metrics": [row for row in trainer.state.log_history if "loss" in row],
     }
+
+
+def experience(cache: GuidanceCache) -> ExperienceReplay:
+    """Replay that remembers the cache's answers as its own; greedy rollouts alone would be all right or all wrong."""
+    replay = ExperienceReplay(start_pass_rate=0.0)
+    found = list(cache)
+    replay.observe([g.prompt_id for g in found], [2] * len(found), [4] * len(found))
+    replay.store([Success(g.prompt_id, g.prompt_hash, g.completion_ids, g.behavior_logps, 1) for g in found])
+    return replay
 
 
 def guided_prompts(trainer: NPOTrainer, buffer: list[dict[str, Any]]) -> list[str]:

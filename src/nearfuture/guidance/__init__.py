@@ -7,6 +7,15 @@ from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.collect import collect_guidance
 from nearfuture.guidance.engine import Engine
 from nearfuture.guidance.header import CollectionCounts
-from nearfuture.guidance.sources import Source, WindowedCache
+from nearfuture.guidance.sources import LayeredCaches, Source, UniformReplay, WindowedCache
 
-__all__ = ["CollectionCounts", "Engine", "GuidanceCache", "Source", "WindowedCache", "collect_guidance"]
+__all__ = [
+    "CollectionCounts",
+    "Engine",
+    "GuidanceCache",
+    "LayeredCaches",
+    "Source",
+    "UniformReplay",
+    "WindowedCache",
+    "collect_guidance",
+]

@@ -1,11 +1,12 @@
-"""The guidance cache: one verified trajectory a prompt, in a folder that can be trusted or is refused.
+"""The guidance cache: verified trajectories by prompt, in a folder that can be trusted or is refused.
 
-    folder/guidance.parquet    token ids, behaviour log-probs and text, one row a prompt
+    folder/guidance.parquet    token ids, behaviour log-probs and text, one row a trajectory
     folder/header.json         tokenizer, sampling, guide, verifier, counts, checksum of the table
 
     cache = GuidanceCache.open("runs/a/guidance")
     cache.check_compatible(tokenizer_hash=..., sampling=..., prompts=..., ...)
-    cache.lookup("gsm8k/17")
+    cache.lookup("gsm8k/17")     the one NPO uses
+    cache.pool("gsm8k/17")       all of its trajectories, `max_per_prompt` at most
 
 Not here: how guidance is obtained (`collect`), when it is served (`sources`), whether it is used (`algo`).
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,7 +34,9 @@ class GuidanceCache:
         self.folder = folder
         self.header = header
         self._table = table
-        self._rows = {prompt_id: row for row, prompt_id in enumerate(table.strings("prompt_id"))}
+        ids = table.column("prompt_id")
+        pools = ((prompt_id, list(rows)) for prompt_id, rows in groupby(range(len(ids)), ids.__getitem__))
+        self._rows = {prompt_id: range(rows[0], rows[-1] + 1) for prompt_id, rows in pools}
 
     @classmethod
     def write(cls, folder: Path | str, header: CacheHeader, entries: Iterable[Entry]) -> Self:
@@ -41,17 +45,21 @@ class GuidanceCache:
         Args:
             folder: where the cache is to lie; an older cache there is replaced.
             header: what the entries mean; the fields about the table are filled in here.
-            entries: trajectories with their text, in any order, one a prompt.
+            entries: trajectories with their text; those of one prompt keep their order, and where a prompt may have
+                several, one with the token ids of another is left out and counted (`num_duplicates`).
 
         Raises:
-            UserError: an entry that cannot be trained on, a prompt with two entries, a folder with other files.
+            UserError: an entry that cannot be trained on, a prompt with more than `header.max_per_prompt` of them, a
+                folder with other files.
         """
         destination = Path(folder).absolute()
         with files.replacing(destination) as draft:
             table = draft / files.TABLE_NAME
-            num_entries = write_table(table, _checked(entries, header))
+            checked = _checked(entries, header)
+            num_entries, num_twice = write_table(table, checked, max_per_prompt=header.max_per_prompt)
             size, sha256 = table.stat().st_size, files.sha256_of(table)
-            full = replace(header, num_entries=num_entries, num_bytes=size, sha256=sha256)
+            counts = replace(header.counts, num_duplicates=header.counts.num_duplicates + num_twice)
+            full = replace(header, counts=counts, num_entries=num_entries, num_bytes=size, sha256=sha256)
             files.write_text(draft / files.HEADER_NAME, to_json(full))
         return cls.open(destination)
 
@@ -70,21 +78,45 @@ class GuidanceCache:
         if path.stat().st_size != header.num_bytes:
             raise damaged(str(path), f"{path.stat().st_size} bytes, its header says {header.num_bytes}")
         cache = cls(home, header, TableReader(path))
-        if len(cache) != header.num_entries:
-            raise damaged(str(path), f"{len(cache)} prompts, its header says {header.num_entries}")
+        if cache.num_trajectories != header.num_entries:
+            raise damaged(str(path), f"{cache.num_trajectories} trajectories, its header says {header.num_entries}")
         return cache
 
-    def lookup(self, prompt_id: str) -> Guidance | None:
-        """Return the guidance for a prompt, or None.
+    def lookup(self, prompt_id: str, number: int = 0) -> Guidance | None:
+        """Return trajectory `number` of a prompt's pool, or None where the prompt has no guidance.
+
+        Raises:
+            IndexError: the pool is smaller.
+            UserError: the bytes are not those that were written.
+        """
+        rows = self._rows.get(prompt_id)
+        return None if rows is None else self._table.entry(rows[number])[0]
+
+    def pool(self, prompt_id: str) -> tuple[Guidance, ...]:
+        """Return all trajectories of a prompt, the one `lookup` gives first; empty where there is no guidance.
 
         Raises:
             UserError: the bytes are not those that were written.
         """
-        row = self._rows.get(prompt_id)
-        return None if row is None else self._table.entry(row)[0]
+        return tuple(self._table.entry(row)[0] for row in self._rows.get(prompt_id, ()))
+
+    def pool_size(self, prompt_id: str) -> int:
+        """Return how many trajectories a prompt has; reads nothing."""
+        return len(self._rows.get(prompt_id, ()))
+
+    def num_correct(self) -> dict[str, int]:
+        """Return how many samples of each prompt were correct when it was collected; reads one column."""
+        found = self._table.column("num_correct")
+        return {prompt_id: found[rows[0]] for prompt_id, rows in self._rows.items()}
 
     def __len__(self) -> int:
+        """How many prompts have guidance."""
         return len(self._rows)
+
+    @property
+    def num_trajectories(self) -> int:
+        """How many trajectories there are, over all prompts."""
+        return sum(map(len, self._rows.values()))
 
     def __contains__(self, prompt_id: object) -> bool:
         return prompt_id in self._rows
@@ -135,7 +167,8 @@ class GuidanceCache:
             eos_token_ids: the stop tokens of the policy.
             max_completion_length: of the run, in tokens.
             verifier_version: of the run; None where the caller verifies again instead.
-            require_same_temperature: True where behaviour log-probs are used as importance weights.
+            require_same_temperature: True where behaviour log-probs are used as importance weights: the cache must
+                have them, and at the temperature of the run.
 
         Raises:
             NoSignalError: the cache is empty.
@@ -143,10 +176,15 @@ class GuidanceCache:
         """
         checks.check_header(self.header, tokenizer_hash=tokenizer_hash, verifier_version=verifier_version)
         if require_same_temperature:
-            checks.check_temperature(self.header, sampling)
-        checks.check_prompts(dict(zip(self._rows, self._table.strings("prompt_hash"), strict=True)), prompts)
-        usable = (guidance for guidance in self if guidance.prompt_id in prompts)
-        checks.check_entries(usable, eos_token_ids=eos_token_ids, max_completion_length=max_completion_length)
+            checks.check_importance(self.header, sampling)
+        hashes = self._table.column("prompt_hash")
+        checks.check_prompts({prompt_id: hashes[rows[0]] for prompt_id, rows in self._rows.items()}, prompts)
+        checks.check_entries(
+            (guidance for guidance in self if guidance.prompt_id in prompts),
+            eos_token_ids=eos_token_ids,
+            max_completion_length=max_completion_length,
+            has_behavior_logps=self.header.has_behavior_logps,
+        )
         return checks.coverage(self.header, sampling, self._rows, prompts)
 
     def verify_again(
@@ -159,16 +197,16 @@ class GuidanceCache:
             prompt_ids: the prompts it can judge, if not all.
 
         Returns:
-            The verdict of each entry that was judged.
+            The verdict of each prompt whose trajectories were judged: correct where all of them are.
 
         Raises:
             UserError: entries that are not confirmed, a time-out included.
         """
-        verdicts = {
-            guidance.prompt_id: judge(guidance.prompt_id, text)
+        verdicts = checks.verdict_by_prompt(
+            (guidance.prompt_id, judge(guidance.prompt_id, text))
             for guidance, text in self.entries()
             if prompt_ids is None or guidance.prompt_id in prompt_ids
-        }
+        )
         checks.check_verdicts(verdicts)
         return verdicts
 
@@ -178,14 +216,16 @@ class GuidanceCache:
         for guidance in self:
             num_tokens += len(guidance.completion_ids)
             sum_logps += sum(guidance.behavior_logps)
-        header = self.header
+        header, number = self.header, self.num_trajectories
         return {
             "folder": str(self.folder),
             "guide": asdict(header.guide),
             **asdict(header.counts),
             "coverage_frac": len(self) / max(1, header.counts.num_prompts),
-            "mean_length": num_tokens / max(1, len(self)),
-            "mean_behavior_logp": sum_logps / max(1, num_tokens),
+            "num_trajectories": number,
+            "max_per_prompt": header.max_per_prompt,
+            "mean_length": num_tokens / max(1, number),
+            "mean_behavior_logp": sum_logps / max(1, num_tokens) if header.has_behavior_logps else None,
             "temperature": header.sampling.temperature,
             "tokenizer_hash": header.tokenizer_hash,
             "verifier_version": header.verifier_version,
@@ -212,7 +252,11 @@ def _read_header(home: Path) -> CacheHeader:
 
 def _checked(entries: Iterable[Entry], header: CacheHeader) -> Iterator[Entry]:
     """Pass on what may be trained on under the header's own settings, and refuse the rest."""
-    limit = header.sampling.max_completion_length
+    rules: dict[str, Any] = {
+        "eos_token_ids": header.eos_token_ids,
+        "max_completion_length": header.sampling.max_completion_length,
+        "has_behavior_logps": header.has_behavior_logps,
+    }
     for guidance, text in entries:
-        checks.check_entries([guidance], eos_token_ids=header.eos_token_ids, max_completion_length=limit)
+        checks.check_entries([guidance], **rules)
         yield guidance, text

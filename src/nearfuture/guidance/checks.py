@@ -25,7 +25,7 @@ class Coverage:
     Attributes:
         num_prompts: prompts of the run.
         num_covered: those with guidance.
-        num_foreign: entries for prompts that are not in the data; they are never looked up.
+        num_foreign: prompts of the cache that are not in the data; they are never looked up.
         sampling_differences: setting -> (collected with, this run), where they differ.
     """
 
@@ -35,10 +35,17 @@ class Coverage:
     sampling_differences: dict[str, tuple[Any, Any]]
 
 
-def defect(guidance: Guidance, *, eos_token_ids: Collection[int], max_completion_length: int) -> str | None:
+def defect(
+    guidance: Guidance,
+    *,
+    eos_token_ids: Collection[int],
+    max_completion_length: int,
+    has_behavior_logps: bool = True,
+) -> str | None:
     """Say why an entry must not be trained on, or None.
 
-    One stop rule for rollouts and guidance: a completion ends at its first stop token, which is part of it.
+    One stop rule for rollouts and guidance: a completion ends at its first stop token, which is part of it. Where the
+    cache has no behaviour log-probs, an entry has none either.
     """
     ids, length = guidance.completion_ids, len(guidance.completion_ids)
     with np.errstate(over="ignore"):
@@ -49,28 +56,43 @@ def defect(guidance: Guidance, *, eos_token_ids: Collection[int], max_completion
         "it goes on after a stop token": any(token in eos_token_ids for token in ids[:-1]),
         "it has a negative token id": any(token < 0 for token in ids),
         f"{length} tokens, max_completion_length={max_completion_length}": length > max_completion_length,
-        f"{length} tokens but {len(is_finite_T)} log-probs": length != len(is_finite_T),
+        f"{length} tokens but {len(is_finite_T)} log-probs": has_behavior_logps and length != len(is_finite_T),
+        "it has log-probs, its header says there are none": not has_behavior_logps and len(is_finite_T) > 0,
         "a log-prob is not finite": not bool(is_finite_T.all()),
         "it has no prompt hash": not guidance.prompt_hash,
     }
     return next((reason for reason, is_wrong in reasons.items() if is_wrong), None)
 
 
-def check_entries(entries: Iterable[Guidance], *, eos_token_ids: Collection[int], max_completion_length: int) -> None:
+def check_entries(
+    entries: Iterable[Guidance],
+    *,
+    eos_token_ids: Collection[int],
+    max_completion_length: int,
+    has_behavior_logps: bool = True,
+) -> None:
     """Refuse entries with a defect.
 
     Raises:
         UserError: how many of how many, and the first ones with the reason.
     """
     stops = frozenset(eos_token_ids)
-    reasons = {
-        entry.prompt_id: defect(entry, eos_token_ids=stops, max_completion_length=max_completion_length)
-        for entry in entries
-    }
-    bad = {prompt_id: reason for prompt_id, reason in reasons.items() if reason}
+    num_entries = num_bad = 0
+    bad: dict[str, str] = {}
+    for entry in entries:
+        reason = defect(
+            entry,
+            eos_token_ids=stops,
+            max_completion_length=max_completion_length,
+            has_behavior_logps=has_behavior_logps,
+        )
+        num_entries += 1
+        if reason:
+            num_bad += 1
+            bad.setdefault(entry.prompt_id, reason)
     if bad:
         raise UserError(
-            f"{len(bad)} of {len(reasons)} guidance entries cannot be trained on: {_first(bad)}. "
+            f"{num_bad} of {num_entries} guidance entries cannot be trained on: {_first(bad)}. "
             "A trajectory must be verified, end with a stop token, fit into max_completion_length and have one finite "
             "log-prob a token; collect again with the settings of this run."
         )
@@ -97,12 +119,18 @@ def check_header(header: CacheHeader, *, tokenizer_hash: str, verifier_version: 
         )
 
 
-def check_temperature(header: CacheHeader, sampling: Sampling) -> None:
-    """Refuse behaviour log-probs of another temperature.
+def check_importance(header: CacheHeader, sampling: Sampling) -> None:
+    """Refuse importance weights where the behaviour log-probs are missing, or of another temperature.
 
     Raises:
-        UserError: the temperatures differ.
+        UserError: there are none, or the temperatures differ.
     """
+    if not header.has_behavior_logps:
+        raise UserError(
+            f"the guidance of {header.guide.path!r} has no behaviour log-probs: it comes from text, so an importance "
+            "weight has no denominator. Train with weighting=shaped, which takes the behaviour probability as 1 "
+            "(LUFFY), or with weighting=on_policy; or collect guidance from a guide that can be scored."
+        )
     if header.sampling.temperature != sampling.temperature:
         raise UserError(
             f"guidance was sampled at temperature {header.sampling.temperature}, this run samples at "
@@ -142,6 +170,15 @@ def coverage(header: CacheHeader, sampling: Sampling, ids: Iterable[str], prompt
     then, now = asdict(header.sampling), asdict(sampling)
     differences = {name: (then[name], now[name]) for name in then if then[name] != now[name]}
     return Coverage(len(prompts), sum(is_known), len(is_known) - sum(is_known), differences)
+
+
+def verdict_by_prompt(verdicts: Iterable[tuple[str, Verdict]]) -> dict[str, Verdict]:
+    """Say of each prompt whether all of its trajectories are correct; else the first verdict that is another one."""
+    found: dict[str, Verdict] = {}
+    for prompt_id, verdict in verdicts:
+        if found.get(prompt_id, Verdict.CORRECT) is Verdict.CORRECT:
+            found[prompt_id] = verdict
+    return found
 
 
 def check_verdicts(verdicts: Mapping[str, Verdict]) -> None:

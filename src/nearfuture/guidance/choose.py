@@ -1,4 +1,4 @@
-"""Which of the correct samples of a prompt becomes its guidance: `uniform` (default) or `closest`.
+"""Which of the correct samples of a prompt become its guidance: `uniform` (default) or `closest`.
 
 Not here: whether a sample is correct (`collect`).
 """
@@ -33,19 +33,29 @@ def choose_uniform(candidates: Sequence[Candidate], seed: int) -> Candidate:
     return random.Random(f"{seed}/{candidates[0].prompt.prompt_id}").choice(candidates)
 
 
-def choose_closest(candidates: Sequence[Candidate], logps: Sequence[list[float]]) -> Candidate | None:
-    """Choose the highest mean token log-prob under the learner; the earlier one of equals.
+def distinct(completions: Sequence[list[int]]) -> list[list[int]]:
+    """Drop what has the token ids of an earlier one; the order stays.
+
+    Example:
+        >>> distinct([[3, 0], [1, 0], [3, 0]])
+        [[3, 0], [1, 0]]
+    """
+    return [list(ids) for ids in dict.fromkeys(map(tuple, completions))]
+
+
+def choose_closest(candidates: Sequence[Candidate], logps: Sequence[list[float]], num_kept: int = 1) -> list[Candidate]:
+    """Choose the `num_kept` highest mean token log-probs under the learner, best first; the earlier one of equals.
 
         argmax_i 1/|o_i| sum_k log pi_learner(o_ik | x, o_i<k)
 
-    A candidate whose score is not finite is not chosen; None where none is finite.
+    A candidate whose score is not finite is not chosen; so there may be fewer, or none.
     """
     means = [sum(token_logps) / len(token_logps) for token_logps in logps]
     finite = [number for number, mean in enumerate(means) if math.isfinite(mean)]
     if len(finite) < len(means):
         prompt_id, num_bad = candidates[0].prompt.prompt_id, len(means) - len(finite)
         logger.warning("%d of %d candidates of prompt %r have no finite score.", num_bad, len(means), prompt_id)
-    return candidates[max(finite, key=lambda number: means[number])] if finite else None
+    return [candidates[number] for number in sorted(finite, key=lambda number: -means[number])[:num_kept]]
 
 
 def score_in_batches(score: Score, candidates: Sequence[Candidate], batch_size: int) -> list[list[float]]:

@@ -1,4 +1,4 @@
-"""Collect guidance: sample a guide on a set of prompts, verify, and keep one correct trajectory a prompt.
+"""Collect guidance: sample a guide on a set of prompts, verify, and keep one or several correct trajectories a prompt.
 
     cache = collect_guidance(engine, rows, verify, "runs/a/guidance", guide=PolicyRef(0, 120, "checkpoints/120"))
 
@@ -22,7 +22,7 @@ from typing import Any, Literal
 from nearfuture.guidance import files
 from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.checks import nothing_solved
-from nearfuture.guidance.choose import Candidate, Score, choose_closest, choose_uniform, score_in_batches
+from nearfuture.guidance.choose import Candidate, Score, choose_closest, choose_uniform, distinct, score_in_batches
 from nearfuture.guidance.draws import BatchResult, Draws, batch_seed
 from nearfuture.guidance.engine import Engine, Row
 from nearfuture.guidance.header import FORMAT_VERSION, CacheHeader, CollectionCounts, digest
@@ -49,13 +49,24 @@ class Settings:
     seed: int
     verifier_version: str
     learner: PolicyRef | None
+    num_kept: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("num_samples", "batch_size"):
+        for name in ("num_samples", "batch_size", "num_kept"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name}={getattr(self, name)}, at least 1 is needed to draw anything.")
+        if self.num_kept > self.num_samples:
+            raise UserError(
+                f"num_kept={self.num_kept} trajectories cannot come from num_samples={self.num_samples} samples a "
+                "prompt. Draw more, or keep fewer."
+            )
         if self.select not in ("uniform", "closest"):
             raise UserError(f"select={self.select!r} is not a way to choose. Use 'uniform' or 'closest'.")
+
+    def described(self) -> dict[str, Any]:
+        """Return the settings as plain JSON; `num_kept` only where it is not 1: older caches keep their fingerprint."""
+        fields = asdict(self)
+        return {name: value for name, value in fields.items() if (name, value) != ("num_kept", 1)}
 
 
 def collect_guidance(
@@ -66,6 +77,7 @@ def collect_guidance(
     *,
     guide: PolicyRef,
     num_samples: int = 8,
+    num_kept: int = 1,
     select: Literal["uniform", "closest"] = "uniform",
     batch_size: int = 256,
     seed: int = 0,
@@ -75,12 +87,17 @@ def collect_guidance(
     given: Given | None = None,
     progress: Callable[[CollectionCounts], None] | None = None,
 ) -> GuidanceCache:
-    """Sample the guide until every prompt is solved or has had `num_samples` tries, and write the cache.
+    """Sample the guide until every prompt has its trajectories or has had `num_samples` tries, and write the cache.
 
     With `select="uniform"` a prompt is not sampled again once it is solved. Nothing is lost by that [derived]: samples
     are i.i.d., so given which of them are correct, each correct one has the law pi_guide(o | x, correct), and so has
     any one picked by a rule that looks at the verdicts only: the first, or a uniformly chosen one of all. But
     `num_correct / num_samples` is then no unbiased pass rate. With `select="closest"` all samples are drawn.
+
+    With `num_kept` > 1 a prompt is sampled until so many different correct trajectories are found, and its pool are
+    the first of them in the order they were drawn (`closest`: the closest, best first). The first one drawn still has
+    the law of a correct sample; the pool as a whole has not, a trajectory that comes often stands in it once [derived].
+    RLEP (arXiv:2507.07451) keeps all valid ones of 64 samples: `num_samples=64, num_kept=64`.
 
     A sample without a stop token, or longer than `engine.sampling.max_completion_length`, is dropped whether correct
     or not. A collection that was killed goes on after its last finished batch, and ends as if it had not been; a
@@ -93,6 +110,7 @@ def collect_guidance(
         folder: where the cache is to lie; `<folder>.partial` holds the unfinished work.
         guide: which policy the engine holds, for the record.
         num_samples: the most samples a prompt gets.
+        num_kept: the most different trajectories a prompt keeps.
         select: which correct sample is kept: "uniform", or the "closest" one to the learner.
         batch_size: samples a call of the engine.
         seed: determines, with everything else, the result.
@@ -110,7 +128,7 @@ def collect_guidance(
         NoSignalError: no rows, or the guide solved none of them; no cache is kept.
         UserError: settings that cannot be used, or a folder that holds something else.
     """
-    settings = Settings(guide, num_samples, select, batch_size, seed, verifier_version, learner)
+    settings = Settings(guide, num_samples, select, batch_size, seed, verifier_version, learner, num_kept)
     if select == "closest" and learner_score is None:
         raise UserError("select='closest' needs learner_score, the learner's log-probs. Pass it, or use 'uniform'.")
     home = Path(folder).absolute()
@@ -141,8 +159,8 @@ class _Collection:
         self.sampler = Sampler(engine, verify)
         self.learner_score = learner_score
         self.given = given
-        stops_at_first = settings.select == "uniform"
-        self.draws = Draws(len(prompts), settings.num_samples, settings.batch_size, stops_at_first)
+        num_wanted = settings.num_kept if settings.select == "uniform" else None
+        self.draws = Draws(len(prompts), settings.num_samples, settings.batch_size, num_wanted)
 
     def run(
         self, home: Path, described: Mapping[str, Any], progress: Callable[[CollectionCounts], None] | None
@@ -187,32 +205,37 @@ class _Collection:
         return self.sampler.judge(rows, numbers, [list(ids) for _, ids in drawn], index=0)
 
     def _write(self, home: Path, fingerprint: str) -> None:
-        """Choose one trajectory a prompt, score it under the guide, and write the cache."""
+        """Choose the trajectories of each prompt, score them under the guide, and write the cache."""
         started = time.monotonic()
         chosen = self._choose()
         logps = self._score(self.engine.score, chosen)
         kept = [pair for pair in zip(chosen, logps, strict=True) if all(map(math.isfinite, pair[1]))]
         counts = self.draws.counts()
-        _check_kept(len(kept), counts)
+        num_chosen = sum(min(number, self.settings.num_kept) for number in self.draws.num_distinct)
+        _check_kept(len(kept), num_chosen, counts)
         if self.engine.is_main:
             seconds = counts.seconds + time.monotonic() - started
-            num_dropped = counts.num_solved - len(kept)
-            counts = replace(counts, num_solved=len(kept), num_dropped_logps=num_dropped, seconds=seconds)
+            num_solved = len({candidate.number for candidate, _ in kept})
+            num_dropped = num_chosen - len(kept)
+            counts = replace(counts, num_solved=num_solved, num_dropped_logps=num_dropped, seconds=seconds)
             GuidanceCache.write(home, self._header(counts, fingerprint), self._entries(kept)).close()
 
     def _choose(self) -> list[Candidate]:
-        """Choose among the correct samples of every solved prompt."""
+        """Choose among the correct samples of every solved prompt; those of one prompt stand together."""
+        num_kept = self.settings.num_kept
         solved = [
             [Candidate(number, self.prompts[number], completion_ids) for completion_ids in completions]
-            for number, completions in enumerate(self.draws.candidates)
-            if completions
+            for number, samples in enumerate(self.draws.candidates)
+            if (completions := distinct(samples) if num_kept > 1 else samples)
         ]
         if self.learner_score is None or self.settings.select == "uniform":
-            return [choose_uniform(candidates, self.settings.seed) for candidates in solved]
+            if num_kept == 1:
+                return [choose_uniform(candidates, self.settings.seed) for candidates in solved]
+            return [candidate for candidates in solved for candidate in candidates[:num_kept]]
         flat = [candidate for candidates in solved for candidate in candidates]
         logps = iter(self._score(self.learner_score, flat))
-        chosen = [choose_closest(candidates, [next(logps) for _ in candidates]) for candidates in solved]
-        return [candidate for candidate in chosen if candidate is not None]
+        chosen = [choose_closest(candidates, [next(logps) for _ in candidates], num_kept) for candidates in solved]
+        return [candidate for candidates in chosen for candidate in candidates]
 
     def _score(self, score: Score, candidates: list[Candidate]) -> list[list[float]]:
         return self.engine.broadcast(score_in_batches(score, candidates, self.settings.batch_size))
@@ -244,6 +267,7 @@ class _Collection:
             guide=self.settings.guide,
             counts=counts,
             fingerprint=fingerprint,
+            max_per_prompt=self.settings.num_kept,
         )
 
 
@@ -256,7 +280,7 @@ def _describe(engine: Engine, prompts: list[Prompt], settings: Settings, given: 
         "tokenizer_hash": engine.tokenizer_hash,
         "eos_token_ids": list(engine.eos_token_ids),
         "sampling": asdict(engine.sampling),
-        **asdict(settings),
+        **settings.described(),
         "given": digest({prompt_id: [list(ids) for ids in completions] for prompt_id, completions in given.items()}),
     }
 
@@ -279,15 +303,14 @@ def _is_collected(home: Path, described: Mapping[str, Any]) -> bool:
     return True
 
 
-def _check_kept(num_kept: int, counts: CollectionCounts) -> None:
+def _check_kept(num_kept: int, num_chosen: int, counts: CollectionCounts) -> None:
     """Refuse a collection without a trajectory, and say how many lost theirs."""
     if not counts.num_solved:
         raise nothing_solved(counts)
     if not num_kept:
         raise UserError(
-            f"none of the {counts.num_solved} chosen trajectories has finite log-probs, so the guide's weights or its "
+            f"none of the {num_chosen} chosen trajectories has finite log-probs, so the guide's weights or its "
             "precision are broken. Check the checkpoint, score in float32, and collect again."
         )
-    if num_kept < counts.num_solved:
-        num_dropped = counts.num_solved - num_kept
-        logger.warning("Dropped %d of %d trajectories: no finite log-probs.", num_dropped, counts.num_solved)
+    if num_kept < num_chosen:
+        logger.warning("Dropped %d of %d trajectories: no finite log-probs.", num_chosen - num_kept, num_chosen)

@@ -48,18 +48,20 @@ class Draws:
         num_prompts: how many prompts are asked.
         num_samples: the most samples a prompt gets.
         batch_size: samples a batch.
-        stops_at_first: True where a solved prompt is not sampled again.
+        num_wanted: how many different correct samples end the sampling of their prompt; None draws all samples.
         num_drawn: samples drawn so far, one count a prompt.
         candidates: the correct samples so far, one list a prompt, in the order they were drawn.
+        num_distinct: how many of them are different, one count a prompt.
     """
 
     num_prompts: int
     num_samples: int
     batch_size: int
-    stops_at_first: bool
+    num_wanted: int | None
     num_batches: int = 0
     num_drawn: list[int] = field(init=False)
     candidates: list[list[list[int]]] = field(init=False)
+    num_distinct: list[int] = field(init=False)
     _outcomes: dict[str, int] = field(default_factory=dict)
     _num_tokens: int = 0
     _seconds: float = 0.0
@@ -67,6 +69,7 @@ class Draws:
     def __post_init__(self) -> None:
         self.num_drawn = [0] * self.num_prompts
         self.candidates = [[] for _ in range(self.num_prompts)]
+        self.num_distinct = [0] * self.num_prompts
 
     def observe(self, result: BatchResult) -> None:
         """Take in the result of the next batch."""
@@ -76,6 +79,7 @@ class Draws:
             self.num_drawn[prompt] += 1
             self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
         for prompt, completion_ids in result.correct:
+            self.num_distinct[prompt] += completion_ids not in self.candidates[prompt]
             self.candidates[prompt].append(completion_ids)
         self._num_tokens += sum(result.num_tokens)
         self._seconds += result.seconds
@@ -106,13 +110,14 @@ class Draws:
             num_samples=sum(self.num_drawn),
             num_dropped_no_eos=self._outcomes.get(NO_EOS, 0),
             num_dropped_too_long=self._outcomes.get(TOO_LONG, 0),
+            num_duplicates=sum(map(len, self.candidates)) - sum(self.num_distinct),
             num_unjudged=sum(self._outcomes.get(value, 0) for value in unjudged),
             num_tokens=self._num_tokens,
             seconds=self._seconds,
         )
 
     def _is_open(self, prompt: int) -> bool:
-        is_solved = self.stops_at_first and bool(self.candidates[prompt])
+        is_solved = self.num_wanted is not None and self.num_distinct[prompt] >= self.num_wanted
         return not is_solved and self.num_drawn[prompt] < self.num_samples
 
 

@@ -24,8 +24,9 @@ class CollectionCounts:
     """What a collection asked, drew, dropped and cost.
 
     `num_solved` prompts have an entry. `num_dropped_*` count samples: without a stop token, longer than the limit, or
-    chosen but without finite log-probs. `num_unjudged` counts verdicts that are no judgement (time-outs, crashes,
-    unparsable gold answers). `num_tokens` is everything generated, `seconds` everything that took.
+    chosen but without finite log-probs. `num_duplicates` counts correct samples with the token ids of an earlier one of
+    their prompt. `num_unjudged` counts verdicts that are no judgement (time-outs, crashes, unparsable gold answers).
+    `num_tokens` is everything generated, `seconds` everything that took.
     """
 
     num_prompts: int
@@ -34,6 +35,7 @@ class CollectionCounts:
     num_dropped_no_eos: int = 0
     num_dropped_too_long: int = 0
     num_dropped_logps: int = 0
+    num_duplicates: int = 0
     num_unjudged: int = 0
     num_tokens: int = 0
     seconds: float = 0.0
@@ -43,7 +45,9 @@ class CollectionCounts:
 class CacheHeader:
     """The meaning of a cache, and the size and checksum of its table.
 
-    `fingerprint` names the settings of the collection (empty for a cache from elsewhere). The last three fields
+    `fingerprint` names the settings of the collection (empty for a cache from elsewhere). `max_per_prompt` is how many
+    different trajectories a prompt may have. Without `has_behavior_logps` the trajectories come from text and nobody
+    knows how likely their author found them: `behavior_logps` is then `()` in all of them. The last three fields
     describe the table; `GuidanceCache.write` fills them in.
     """
 
@@ -54,6 +58,8 @@ class CacheHeader:
     guide: PolicyRef
     counts: CollectionCounts
     fingerprint: str = ""
+    max_per_prompt: int = 1
+    has_behavior_logps: bool = True
     num_entries: int = 0
     num_bytes: int = 0
     sha256: str = ""

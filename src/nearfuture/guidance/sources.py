@@ -5,11 +5,12 @@ Not here: how guidance is stored (`cache`) or obtained (`collect`), and whether 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import random
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from nearfuture.guidance.cache import GuidanceCache
-from nearfuture.types import Guidance
+from nearfuture.types import Guidance, UserError
 
 
 class Source(Protocol):
@@ -22,11 +23,15 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WindowedCache:
-    """A cache that is served for `start_step <= step < end_step` only (`end_step` None: for ever)."""
+    """A cache that is served for `start_step <= step < end_step` only (`end_step` None: for ever).
+
+    `pool` draws among the trajectories of a prompt; without it the first one is served.
+    """
 
     cache: GuidanceCache
     start_step: int = 0
     end_step: int | None = None
+    pool: UniformReplay | None = None
 
     def __post_init__(self) -> None:
         if self.end_step is not None and self.end_step <= self.start_step:
@@ -38,4 +43,70 @@ class WindowedCache:
     def lookup(self, prompt_id: str, step: int) -> Guidance | None:
         """Return the guidance for `prompt_id` while the window is open, else None."""
         is_open = self.start_step <= step and (self.end_step is None or step < self.end_step)
-        return self.cache.lookup(prompt_id) if is_open else None
+        if not is_open:
+            return None
+        return self.cache.lookup(prompt_id) if self.pool is None else self.pool.lookup(prompt_id, step)
+
+
+@dataclass(frozen=True, slots=True)
+class LayeredCaches:
+    """Several windowed caches, the first one that has a prompt serves it: the latest guide before earlier ones."""
+
+    layers: tuple[WindowedCache, ...]
+
+    def lookup(self, prompt_id: str, step: int) -> Guidance | None:
+        """Return the guidance of the first layer that serves the prompt at `step`, else None."""
+        found = (layer.lookup(prompt_id, step) for layer in self.layers)
+        return next((guidance for guidance in found if guidance is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class UniformReplay:
+    """A trajectory drawn uniformly from the pool of the prompt, another one at each visit.
+
+        lookup(p, step) ~ uniform over pool(p),    a function of (seed, p, step) alone
+
+    So it is the same on every process, and the same after a resume. See RLEP (arXiv:2507.07451), which replays from
+    a pool of verified answers and leaves out questions with fewer than 2 valid ones of 64 samples.
+
+    `min_per_prompt` counts correct samples, not different texts: it asks how reliably the guide solves a prompt, and a
+    prompt with one short right answer, found ten times, is solved ten times. Where such a pool is smaller than what is
+    replayed, the same trajectory comes again. The count ends where sampling ended, so collect with
+    `num_kept >= min_per_prompt` (or `select="closest"`, which draws all samples).
+
+    Args:
+        cache: the pools.
+        seed: of the draws.
+        min_per_prompt: prompts with fewer correct samples get nothing; `num_left_out` counts them.
+
+    Raises:
+        UserError: no prompt has so many.
+    """
+
+    cache: GuidanceCache
+    seed: int = 0
+    min_per_prompt: int = 1
+    _served: frozenset[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        num_correct = self.cache.num_correct()
+        served = frozenset(prompt_id for prompt_id, number in num_correct.items() if number >= self.min_per_prompt)
+        if not served:
+            raise UserError(
+                f"none of the {len(num_correct)} prompts of {self.cache.folder} has "
+                f"min_per_prompt={self.min_per_prompt} correct samples (most: {max(num_correct.values(), default=0)}). "
+                "Lower it, or collect with more samples and a num_kept that is not below it."
+            )
+        object.__setattr__(self, "_served", served)
+
+    @property
+    def num_left_out(self) -> int:
+        """Prompts of the cache that have too few correct samples."""
+        return len(self.cache) - len(self._served)
+
+    def lookup(self, prompt_id: str, step: int) -> Guidance | None:
+        """Return one of the prompt's trajectories, or None where it has too few correct samples."""
+        if prompt_id not in self._served:
+            return None
+        number = random.Random(f"{self.seed}/{prompt_id}/{step}").randrange(self.cache.pool_size(prompt_id))
+        return self.cache.lookup(prompt_id, number)

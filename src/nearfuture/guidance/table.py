@@ -1,6 +1,7 @@
-"""The table of a guidance cache: one row a prompt, in a parquet file that pandas and duckdb read as well.
+"""The table of a guidance cache: one row a trajectory, in a parquet file that pandas and duckdb read as well.
 
-Rows are sorted by prompt id and lie in small row groups, so that one look-up reads one group. Every page carries a
+Rows are sorted by prompt id, those of one prompt in the order they came, and lie in small row groups, so that one
+look-up reads one group. Every page carries a
 checksum that is verified when it is read.
 
 Not here: what is allowed into a row (`checks`), the header beside the table (`header`).
@@ -13,7 +14,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import accumulate, islice, pairwise
+from itertools import accumulate, groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -43,19 +44,27 @@ SCHEMA = pa.schema(
 )
 
 
-def write_table(path: Path, entries: Iterable[Entry]) -> int:
-    """Write the entries sorted by prompt id, flush them to the disk, and return how many there are."""
+def write_table(path: Path, entries: Iterable[Entry], *, max_per_prompt: int = 1) -> tuple[int, int]:
+    """Write the entries sorted by prompt id, and flush them to the disk.
+
+    Returns:
+        How many were written, and how many were not because they have the token ids of another one of their prompt.
+
+    Raises:
+        UserError: a prompt with more entries than `max_per_prompt` (with 1, the same entry twice is one too many).
+    """
     rows = iter(entries)
     chunks = [SCHEMA.empty_table()]
     while chunk := list(islice(rows, ROW_GROUP_SIZE)):  # Arrow's 8 bytes a token, not Python's 60
         chunks.append(pa.Table.from_pylist([_to_row(entry) for entry in chunk], schema=SCHEMA))
-    table = pa.concat_tables(chunks).sort_by("prompt_id")
-    _check_unique(table.column("prompt_id").to_pylist())
+    whole = pa.concat_tables(chunks).sort_by("prompt_id")  # stable: the first one of a prompt stays the first
+    table = _distinct(whole) if max_per_prompt > 1 else whole
+    _check_pools(table, max_per_prompt)
     with path.open("wb") as file:
         pq.write_table(table, file, row_group_size=ROW_GROUP_SIZE, compression="zstd", write_page_checksum=True)
         file.flush()
         os.fsync(file.fileno())
-    return int(table.num_rows)
+    return int(table.num_rows), int(whole.num_rows - table.num_rows)
 
 
 class TableReader:
@@ -76,10 +85,10 @@ class TableReader:
             sizes = [self._file.metadata.row_group(i).num_rows for i in range(self._file.num_row_groups)]
         self._ends = list(accumulate(sizes))
 
-    def strings(self, column: str) -> list[str]:
-        """Read one column of strings, and nothing else."""
+    def column(self, name: str) -> list[Any]:
+        """Read one column, and nothing else."""
         with self._reading():
-            values: list[str] = self._file.read(columns=[column]).column(0).to_pylist()
+            values: list[Any] = self._file.read(columns=[name]).column(0).to_pylist()
             return values
 
     def entry(self, row: int) -> Entry:
@@ -136,7 +145,32 @@ def _to_entry(table: Any, row: int) -> Entry:
     return Guidance(completion_ids=ids, behavior_logps=logps, verdict=verdict, **plain), text
 
 
-def _check_unique(sorted_ids: list[str]) -> None:
-    twice = next((a for a, b in pairwise(sorted_ids) if a == b), None)
-    if twice is not None:
-        raise UserError(f"prompt {twice!r} has two entries; a cache holds one trajectory a prompt. Drop one of them.")
+def _distinct(table: Any) -> Any:
+    """Drop the rows that have the token ids of an earlier one of their prompt, from a table sorted by prompt."""
+    kept: list[int] = []
+    for _, rows in groupby(range(table.num_rows), table.column("prompt_id").to_pylist().__getitem__):
+        seen: set[bytes] = set()
+        for row in rows:
+            ids = table.column("completion_ids")[row].values.to_numpy().tobytes()
+            kept += [row] if ids not in seen else []
+            seen.add(ids)
+    return table if len(kept) == table.num_rows else table.take(kept)
+
+
+def _check_pools(table: Any, max_per_prompt: int) -> None:
+    """Refuse a prompt with too many rows, or with rows that were made for two different prompts."""
+    pairs = zip(table.column("prompt_id").to_pylist(), table.column("prompt_hash").to_pylist(), strict=True)
+    for prompt_id, rows in groupby(pairs, lambda pair: pair[0]):
+        hashes = [hashed for _, hashed in rows]
+        if len(hashes) > max_per_prompt:
+            allowed = "one trajectory" if max_per_prompt == 1 else f"at most {max_per_prompt} trajectories"
+            raise UserError(
+                f"prompt {prompt_id!r} has {len(hashes)} entries; this cache holds {allowed} "
+                "a prompt. Drop some of them, or write it with a larger max_per_prompt."
+            )
+        if len(set(hashes)) > 1:
+            differing = ", ".join(sorted(set(hashes)))
+            raise UserError(
+                f"prompt {prompt_id!r} has entries for two different prompts (hashes {differing}). "
+                "One id must mean one prompt; correct the ids."
+            )

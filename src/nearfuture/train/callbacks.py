@@ -14,11 +14,10 @@ from collections.abc import Callable, Collection, Iterator
 from types import FrameType
 from typing import Any
 
-import torch
-from accelerate import PartialState
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from nearfuture.types import NoSignalError
+from nearfuture.train import processes
+from nearfuture.types import NoSignalError, UserError
 
 
 class StopAt(TrainerCallback):
@@ -60,20 +59,10 @@ class OnInterrupt(TrainerCallback):
         signal.signal(number, signal.SIG_DFL)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Ask to save and stop after a signal."""
-        if _any_process(self._received):
+        """Ask to save and stop after a signal; one process that got it is enough, as all must save together."""
+        if processes.count(self._received):
             self.is_interrupted = True
             control.should_save = control.should_training_stop = True
-
-
-def _any_process(flag: bool) -> bool:
-    """True on every process where it is true on one: all must save together."""
-    shared = PartialState()
-    if shared.num_processes == 1:
-        return flag
-    votes = torch.tensor(int(flag), device=shared.device)
-    torch.distributed.all_reduce(votes)
-    return bool(votes)
 
 
 class AtStep(TrainerCallback):
@@ -120,14 +109,24 @@ class OnLog(EachStep):
 
 
 class StopWhen(EachStep):
-    """Save and stop after a step for which `function(step, logs)` is true."""
+    """Save and stop after a step for which `function(step, logs)` is true, on every process.
+
+    Raises:
+        UserError: it is true on some of them only (raised on all).
+    """
 
     def __init__(self, function: Callable[[int, dict[str, Any]], bool]) -> None:
         self.function = function
 
     def see(self, step: int, logs: dict[str, Any], control: TrainerControl) -> None:
-        """Ask the function."""
-        if self.function(step, logs):
+        """Ask the function, and everyone."""
+        num_votes = processes.count(self.function(step, logs))
+        if 0 < num_votes < processes.number():
+            raise UserError(
+                f"step {step}: {num_votes} of {processes.number()} processes would stop here and the others go on. The "
+                "decision must be the same on all: look for code that depends on the process, in a task or a callback."
+            )
+        if num_votes:
             control.should_save = control.should_training_stop = True
 
 

@@ -49,7 +49,8 @@ def read_state(folder: Path) -> dict[str, Any]:
     """
     if not folder.is_dir():
         raise UserError(
-            f"checkpoint {folder} does not exist. A deleted checkpoint cannot be restored; start with --clean."
+            f"checkpoint {folder} does not exist, and it is needed here. Was it deleted by hand? Put it back from a "
+            "copy, or start over with --clean."
         )
     try:
         state = json.loads((folder / MARKER).read_text())

@@ -20,15 +20,21 @@ from nearfuture.types import UserError
 __all__ = ["ModelConfig", "NPOConfig", "Weighting"]
 
 
+PER_SEQUENCE = ("vespo",)
+"""Loss types of TRL whose weight is one number a sequence, whatever `importance_sampling_level` says."""
+
+
 class Weighting(StrEnum):
     """How a guided token is weighted in TRL's loss (METHOD 1.3, `use_is`).
 
     `ON_POLICY`: as if the learner had sampled it, the paper's simplification. `IMPORTANCE`: by the exact ratio, with
-    the guide's stored log-probs in the denominator.
+    the guide's stored log-probs in the denominator. `SHAPED`: by f(ratio) = ratio / (ratio + `shaping_gamma`), never
+    clipped (LUFFY, ExGRPO); where nobody stored log-probs the denominator is 1.
     """
 
     ON_POLICY = "on_policy"
     IMPORTANCE = "importance"
+    SHAPED = "shaped"
 
 
 @dataclass
@@ -38,7 +44,11 @@ class NPOConfig(GRPOConfig):
     Args:
         max_pass_rate: highest on-policy pass rate of a group that still admits guidance (the paper's tau_gate);
             negative closes the gate.
-        weighting: `on_policy` (the paper) or `importance`.
+        weighting: `on_policy` (the paper), `importance` or `shaped`.
+        shaping_gamma: of `shaped`; the smaller, the more unlikely the tokens that count most.
+        inject_guidance: put guidance into the last slot; off, a guide only distils.
+        distill_coef: weight of log pi_guide - log pi in the advantage of the policy's own rollouts on gated prompts
+            (on-policy distillation from the near-future self); 0 is off.
         verdict_reward: name of the reward function that carries the verdict; default: the first one.
         correct_threshold: a rollout is correct where that function's reward is at least this; None (NaN) is not judged.
         verify_guidance: verify every trajectory again with that function before step 1.
@@ -69,8 +79,14 @@ class NPOConfig(GRPOConfig):
     weighting: str = field(
         default="on_policy",
         metadata={
-            "help": "'on_policy': guided tokens as if sampled now; 'importance': ratio to the guide's log-probs."
+            "help": "'on_policy': guided tokens as if sampled now; 'importance': ratio to the guide's log-probs; "
+            "'shaped': that ratio through x / (x + shaping_gamma)."
         },
+    )
+    shaping_gamma: float = field(default=0.1, metadata={"help": "Shape of the weight with weighting='shaped'."})
+    inject_guidance: bool = field(default=True, metadata={"help": "Put guidance into the last slot of gated groups."})
+    distill_coef: float = field(
+        default=0.0, metadata={"help": "Weight of the guide's log-ratio on the policy's own rollouts; 0 is off."}
     )
     verdict_reward: str | None = field(
         default=None, metadata={"help": "Reward function that carries the verdict. Default: the first."}
@@ -88,6 +104,18 @@ class NPOConfig(GRPOConfig):
     def __post_init__(self) -> None:
         if self.weighting not in list(Weighting):
             raise UserError(f"weighting={self.weighting!r} is not known. One of: {', '.join(Weighting)}.")
+        if self.shaping_gamma <= 0 or self.distill_coef < 0:
+            raise UserError(
+                f"shaping_gamma={self.shaping_gamma} must be over 0, distill_coef={self.distill_coef} at least 0."
+            )
+        if (self.weighting == Weighting.SHAPED or self.distill_coef) and (
+            self.importance_sampling_level != "token" or self.loss_type in PER_SEQUENCE
+        ):
+            raise UserError(
+                f"weighting={self.weighting}, distill_coef={self.distill_coef} weigh single tokens, which "
+                f"loss_type={self.loss_type} with importance_sampling_level={self.importance_sampling_level} does not. "
+                "Use importance_sampling_level=token and another loss_type, for example dapo."
+            )
         if self.max_pass_rate > 1:
             raise UserError(
                 f"max_pass_rate={self.max_pass_rate} is above 1: a pass rate is a share of the rollouts. "

@@ -17,13 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate.utils import broadcast_object_list, gather_object
-from trl.data_utils import prepare_multimodal_messages
-from trl.trainer.utils import pad
 
-from nearfuture.train import groups
+from nearfuture.train import groups, scoring
 from nearfuture.train.tokenizer import tokenizer_hash
 from nearfuture.train.trainer import NPOTrainer
-from nearfuture.types import UserError
 
 Row = dict[str, Any]
 
@@ -62,10 +59,12 @@ class TRLEngine:
 
     def prompt_lengths(self, rows: Sequence[Row]) -> list[int]:
         """Lengths of the tokenized prompts."""
-        return [len(ids) for ids in self._prompt_ids(list(rows))]
+        return [len(ids) for ids in scoring.prompt_ids(self.trainer, rows)]
 
     def decode(self, rows: Sequence[Row], completion_ids: Sequence[Sequence[int]]) -> list[str]:
         """Text of completions, as TRL shows it to a reward function."""
+        if not completion_ids:  # a tokenizer takes an empty list for one empty text
+            return []
         return self.trainer.processing_class.batch_decode(list(completion_ids), skip_special_tokens=True)
 
     def generate(self, rows: Sequence[Row], seed: int) -> list[list[int]]:
@@ -74,7 +73,7 @@ class TRLEngine:
         share = -(-len(rows) // accelerator.num_processes)
         mine = [rows[min(i, len(rows) - 1)] for i in self._share(share)]
         with self._quiet(), isolated_rng(seed + accelerator.process_index):
-            completion_ids = self.trainer._generate(self._prompts(mine))[1]
+            completion_ids = self.trainer._generate(scoring.prompts(mine))[1]
         return gather_object([list(ids) for ids in completion_ids])[: len(rows)]
 
     def score(self, rows: Sequence[Row], completion_ids: Sequence[Sequence[int]]) -> list[list[float]]:
@@ -92,39 +91,11 @@ class TRLEngine:
         return [row[: len(ids)].tolist() for row, ids in zip(logps.float().cpu(), completion_ids, strict=True)]
 
     def per_token_logps(self, rows: list[Row], completion_ids: Sequence[Sequence[int]]) -> torch.Tensor:
-        """[B, T] log-probs (nats) of this process's rows from the training forward, with a graph if gradients are on.
-
-        Beyond the end of a completion the values mean nothing.
-        """
-        trainer, device = self.trainer, self.trainer.accelerator.device
-        prompts = [torch.tensor(ids) for ids in self._prompt_ids(rows)]
-        completions = [torch.tensor(list(ids)) for ids in completion_ids]
-        pad_id = trainer._tokenizer.pad_token_id
-        input_ids = torch.cat([pad(prompts, pad_id, "left"), pad(completions, pad_id, "right")], 1).to(device)
-        ones = [[torch.ones_like(ids) for ids in side] for side in (prompts, completions)]
-        mask = torch.cat([pad(ones[0], 0, "left"), pad(ones[1], 0, "right")], 1).to(device)
-        return trainer._get_per_token_logps_and_entropies(
-            trainer.model, input_ids, mask, max(map(len, completions)), trainer.args.per_device_train_batch_size
-        )[0]
+        """[B, T] log-probs (nats) of this process's rows; see `nearfuture.train.scoring.per_token`."""
+        return scoring.per_token(self.trainer, rows, completion_ids)[0]
 
     def _share(self, size: int) -> range:
         return range(self.trainer.accelerator.process_index * size, (self.trainer.accelerator.process_index + 1) * size)
-
-    def _prompts(self, rows: list[Row]) -> list[Any]:
-        """Prompts as TRL hands them to `_generate`: images move into the messages."""
-        images = [row.get("images") or ([row["image"]] if row.get("image") is not None else None) for row in rows]
-        return [
-            row["prompt"] if image is None else prepare_multimodal_messages(row["prompt"], images=image)
-            for row, image in zip(rows, images, strict=True)
-        ]
-
-    def _prompt_ids(self, rows: list[Row]) -> list[list[int]]:
-        if any(row.get("images") or row.get("image") is not None for row in rows):
-            raise UserError(
-                "a prompt with images cannot be scored yet, so its guidance would have no behaviour log-probs. "
-                "Collect guidance on text prompts only."
-            )
-        return self.trainer._tokenize_prompts(self._prompts(rows))[0]
 
     @contextlib.contextmanager
     def _quiet(self) -> Iterator[None]:

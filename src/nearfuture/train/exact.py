@@ -12,7 +12,9 @@ Not here: the method (`nearfuture.train.trainer`), which checkpoint to use (`nea
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
@@ -26,7 +28,12 @@ from nearfuture.train.sampler import ExactRepeatSampler
 from nearfuture.types import UserError
 
 Buffer = list[dict[str, Any]]
-STATE_FILE = "controller.json"
+CONTROLLER = "controller"
+
+
+def state_file(folder: Path, name: str) -> Path:
+    """Where a checkpoint keeps the state of that name."""
+    return folder / f"{name}.json"
 
 
 class Stateful(Protocol):
@@ -72,11 +79,12 @@ def load_buffer(path: Path, device: torch.device) -> Buffer:
 class ExactResume(GRPOTrainer):
     """A `GRPOTrainer` that continues from any of its checkpoints as if it had never stopped.
 
-    `pinned_steps` are never deleted by `save_total_limit`; `stateful` is saved and restored with every checkpoint.
+    `pinned_steps` are never deleted by `save_total_limit`; each of `stateful` is saved and restored with every
+    checkpoint, under its name.
     """
 
     pinned_steps: frozenset[int] = frozenset()
-    stateful: Stateful | None = None
+    stateful: Mapping[str, Stateful] = MappingProxyType({})
     train_dataset: Any
     _buffered_inputs: Buffer | None
 
@@ -109,8 +117,9 @@ class ExactResume(GRPOTrainer):
         """Restore the micro-batch counter and the rollouts that were generated but not trained on."""
         state = checkpoint.read_state(folder)
         self._step = state["micro_step"]
-        if self.stateful is not None and (folder / STATE_FILE).exists():
-            self.stateful.load_state_dict(json.loads((folder / STATE_FILE).read_text()))
+        for name, stateful in self.stateful.items():
+            if (path := state_file(folder, name)).exists():
+                stateful.load_state_dict(json.loads(path.read_text()))
         if not state["has_buffer"]:
             return
         if state["num_processes"] != self.accelerator.num_processes:
@@ -141,8 +150,8 @@ class ExactResume(GRPOTrainer):
             save_buffer(self._buffered_inputs, self._buffer_file(folder))
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
-            if self.stateful is not None:
-                (folder / STATE_FILE).write_text(json.dumps(self.stateful.state_dict()))
+            for name, stateful in self.stateful.items():
+                state_file(folder, name).write_text(json.dumps(stateful.state_dict()))
             state = {
                 "step": self.state.global_step,
                 "micro_step": self._step,

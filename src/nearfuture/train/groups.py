@@ -22,7 +22,7 @@ from trl import GRPOTrainer
 from trl.data_utils import is_conversational
 
 from nearfuture.guidance.cache import GuidanceCache
-from nearfuture.guidance.checks import check_verdicts
+from nearfuture.guidance.checks import check_verdicts, verdict_by_prompt
 from nearfuture.tasks.identity import prompt_hash
 from nearfuture.train.config import NPOConfig, Weighting
 from nearfuture.train.tokenizer import tokenizer_hash
@@ -150,11 +150,22 @@ def reward_guided_rows(
 
 
 def attach(output: dict[str, Any], guidance_B: Sequence[Guidance | None], *, importance: bool) -> None:
-    """Let `is_guided` [B] and `behavior_logps` [B, T] ride along; put the latter into TRL's old log-probs if asked."""
+    """Let `is_guided` [B] and `behavior_logps` [B, T] ride along; put the latter into TRL's old log-probs if asked.
+
+    Guidance that came without log-probs has probability 1 there, as LUFFY has it.
+
+    Raises:
+        UserError: importance weights are asked for, and nobody stored the log-probs.
+    """
     completion_ids = output["completion_ids"]
     logps = torch.zeros(completion_ids.shape, dtype=torch.float32)
     for i, guidance in enumerate(guidance_B):
         if guidance is not None:
+            if importance and not guidance.behavior_logps:
+                raise UserError(
+                    f"the guidance for prompt {guidance.prompt_id!r} has no log-probs of whoever wrote it, and "
+                    "weighting=importance divides by them. Use weighting=shaped or on_policy."
+                )
             logps[i, : len(guidance.behavior_logps)] = torch.tensor(guidance.behavior_logps)
     is_guided = torch.tensor([guidance is not None for guidance in guidance_B])
     output["is_guided"] = is_guided.to(completion_ids.device)
@@ -250,7 +261,7 @@ def check_cache(trainer: NPOTrainer, cache: GuidanceCache) -> None:
 
 
 def judge_again(trainer: NPOTrainer, pairs: list[tuple[Any, Guidance]]) -> dict[str, Verdict]:
-    """The verdict reward's opinion of every trajectory, by prompt id."""
+    """The verdict reward's opinion by prompt id; of several trajectories of a prompt the first that is not correct."""
     ids = [list(guidance.completion_ids) for _, guidance in pairs]
     inputs = [row for row, _ in pairs]
     prompts = [row["prompt"] for row in inputs]
@@ -260,10 +271,10 @@ def judge_again(trainer: NPOTrainer, pairs: list[tuple[Any, Guidance]]) -> dict[
     trainer._pending_extra_logs.clear()
     trainer._pending_metrics.clear()
     verdicts = rewards[:, trainer._verdict_column()].tolist()
-    return {
-        guidance.prompt_id: as_verdict(value, trainer.args.correct_threshold)
-        for (_, guidance), value in zip(pairs, verdicts, strict=True)
-    }
+    threshold = trainer.args.correct_threshold
+    return verdict_by_prompt(
+        (guidance.prompt_id, as_verdict(value, threshold)) for (_, guidance), value in zip(pairs, verdicts, strict=True)
+    )
 
 
 def as_verdict(reward: float, correct_threshold: float) -> Verdict:

@@ -38,6 +38,9 @@ class OnPolicyMetrics:
     ) -> None:
         """Record one generated batch, before any slot is replaced. All arguments but `batch` are global."""
         trainer = self.trainer
+        if trainer.replayer is not None:
+            for name, value in trainer.replayer.source.metrics().items():
+                trainer._metrics["train"][name].append(value)
         self._num_tokens["rollout_tokens"] += sum(map(len, batch.completion_ids))
         weights = trainer.reward_weights.to(rewards_N_F.device)
         judged = ~torch.isnan(rewards_N_F).all(1)
@@ -67,7 +70,8 @@ class OnPolicyMetrics:
 
         With guided rows in it: entropy without them, and how far the policy is from the guide on their tokens. With
         d = log pi(token) - log guide(token): the largest ratio exp(d), k3 = mean(exp(d) - 1 - d) >= 0, which estimates
-        KL(guide || policy), and the effective sample size (sum w)^2 / (n sum w^2) of w = exp(d), as a share.
+        KL(guide || policy), and the effective sample size (sum w)^2 / (n sum w^2) of w = exp(d), as a share;
+        all for guidance whose log-probs are known.
         """
         metrics, accelerator = self.trainer._metrics["train"], self.trainer.accelerator
         mask = inputs["completion_mask"].bool()
@@ -76,7 +80,8 @@ class OnPolicyMetrics:
             metrics["npo/entropy"].append(metrics["entropy"][-1])
             return
         is_guided = inputs["is_guided"][:, None]
-        own, guided = mask & ~is_guided, mask & is_guided
+        is_known = (inputs["behavior_logps"] != 0).any(1, keepdim=True)  # no sampler gives probability 1 throughout
+        own, guided = mask & ~is_guided, mask & is_guided & is_known
         d = (logps_B_T - inputs["behavior_logps"]).float()[guided]
         w = d.exp()
         sums = [entropies_B_T[own].sum(), own.sum(), w.sum(), (w * w).sum(), (w - 1 - d).sum(), guided.sum()]

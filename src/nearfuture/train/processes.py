@@ -1,4 +1,4 @@
-"""The processes of a run, before any trainer exists.
+"""The processes of a run, before any trainer exists: who there is, and whether all were given the same.
 
 `join` comes first: until transformers has set up its device, every process takes itself for the only one.
 
@@ -7,9 +7,15 @@ Not here: gathering tensors (`nearfuture.train.groups`).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
 from accelerate import PartialState
+from accelerate.utils import broadcast_object_list, gather_object
 
 from nearfuture.train.config import NPOConfig
+from nearfuture.types import UserError
 
 
 def join(args: NPOConfig) -> None:
@@ -22,6 +28,60 @@ def is_main() -> bool:
     return bool(PartialState().is_main_process)
 
 
+def number() -> int:
+    """How many processes there are."""
+    return int(PartialState().num_processes)
+
+
 def wait_for_everyone() -> None:
     """All processes meet here."""
     PartialState().wait_for_everyone()
+
+
+def count(flag: bool) -> int:
+    """On how many processes `flag` is true; all of them call this."""
+    if number() == 1:
+        return int(flag)
+    votes = torch.tensor(int(flag), device=PartialState().device)
+    torch.distributed.all_reduce(votes)
+    return int(votes)
+
+
+def main_first(function: Callable[[], None]) -> None:
+    """Call a function on the main process while the others wait; what fails there fails on all of them.
+
+    Raises:
+        UserError: the main process's.
+    """
+    error = None
+    if is_main():
+        try:
+            function()
+        except UserError as exception:
+            error = (type(exception), str(exception))
+    (error,) = broadcast_object_list([error])
+    if error is not None:
+        kind, message = error
+        raise kind(message)
+
+
+def require_same(given: Mapping[str, Any]) -> None:
+    """Refuse to begin where processes were given different things; all of them call this, and all of them raise.
+
+    Otherwise one would stop where another goes on, and both would wait for each other for ever.
+
+    Raises:
+        UserError: what differs, and what each process has.
+    """
+    if number() == 1:
+        return
+    everyone = gather_object([dict(given)])
+    names = sorted({name for one in everyone for name in one})
+    differing = [name for name in names if len({repr(one.get(name)) for one in everyone}) > 1]
+    if differing:
+        seen = "; ".join(f"{name}: {', '.join(str(one.get(name)) for one in everyone)}" for name in differing)
+        raise UserError(
+            f"the {number()} processes of this run were not given the same (in their order, {seen}). Every process "
+            "needs the same configuration and data: look for what depends on the process, such as an environment "
+            "variable, a file on one machine, or a task that asks for its rank."
+        )

@@ -23,13 +23,17 @@ from accelerate.utils import gather_object
 from torch import Tensor
 
 from nearfuture.algo.gate import pass_rate, select_guided
+from nearfuture.algo.weighting import distilled_advantages, per_token, shaped_advantages
 from nearfuture.guidance.cache import GuidanceCache
-from nearfuture.guidance.sources import Source, WindowedCache
+from nearfuture.guidance.experience import ExperienceReplay
+from nearfuture.guidance.sources import LayeredCaches, Source, UniformReplay, WindowedCache
 from nearfuture.tasks.identity import with_prompt_ids
-from nearfuture.train import generation, groups, seams
+from nearfuture.train import generation, groups, scoring, seams
 from nearfuture.train.config import Weighting
+from nearfuture.train.distill import Distiller
 from nearfuture.train.exact import ExactResume
 from nearfuture.train.onpolicy import OnPolicyMetrics
+from nearfuture.train.replay import Replayer
 from nearfuture.types import Guidance, UserError
 
 seams.check()
@@ -41,6 +45,8 @@ class NPOTrainer(ExactResume):
     Args:
         guidance: a `GuidanceCache`, or any `Source`; None is plain GRPO. A cache is checked against the tokenizer, the
             sampling settings and the prompts, and verified again with the reward function that carries the verdict.
+            `ExperienceReplay` also chooses which questions are asked again.
+        distiller: a guide that scores the policy's own rollouts on gated prompts (`distill_coef`).
         on_group: called with `groups.Example` for each group whose last slot was replaced (one process at least).
         on_pass_rates: called with the prompt ids and on-policy pass rates of every generated batch, on all processes.
         args, kwargs: as in `GRPOTrainer`; `args` is an `NPOConfig`.
@@ -57,6 +63,7 @@ class NPOTrainer(ExactResume):
         self,
         *args: Any,
         guidance: GuidanceCache | Source | None = None,
+        distiller: Distiller | None = None,
         on_group: Callable[[groups.Example], None] | None = None,
         on_pass_rates: Callable[[list[str], list[float]], None] | None = None,
         **kwargs: Any,
@@ -65,9 +72,12 @@ class NPOTrainer(ExactResume):
         self.on_group = on_group
         self.on_pass_rates = on_pass_rates
         self.onpolicy = OnPolicyMetrics(self)
+        self.distiller = distiller
+        self.replayer: Replayer | None = None
         self._inputs: list[dict[str, Any]] = []
         self._rewards_N_F: Tensor | None = None
         self._guidance_B: list[Guidance | None] = []
+        self._is_distilled_B: list[bool] = []
         self._loss_inputs: dict[str, Any] | None = None
         self._forward: tuple[Tensor, Tensor] | None = None
         self.set_guidance(guidance)
@@ -80,9 +90,14 @@ class NPOTrainer(ExactResume):
             self.train_dataset = with_prompt_ids(self.train_dataset)
         if isinstance(guidance, GuidanceCache):
             guidance = WindowedCache(guidance)
-        if isinstance(guidance, WindowedCache):
-            groups.check_cache(self, guidance.cache)
+        for layer in guidance.layers if isinstance(guidance, LayeredCaches) else (guidance,):
+            if isinstance(layer, WindowedCache | UniformReplay):
+                groups.check_cache(self, layer.cache)
         self.guidance: Source | None = guidance
+        self.replayer = None
+        if isinstance(guidance, ExperienceReplay):
+            self.replayer = Replayer(self, guidance, scoring.mean_entropies(self))
+            self.stateful = {**self.stateful, "experience": guidance}
 
     def _verdict_column(self) -> int:
         """Index of the reward function that carries the verdict.
@@ -100,11 +115,17 @@ class NPOTrainer(ExactResume):
         return self.reward_func_names.index(name)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        if self.replayer is not None and self.model.training:
+            inputs = self.replayer.mix(inputs)
         self._inputs, self._guidance_B = inputs, []
         output = super()._generate_and_score_completions(inputs)
         self._inputs = []
         if self._guidance_B:
             groups.attach(output, self._guidance_B, importance=self.args.weighting == Weighting.IMPORTANCE)
+        if self.replayer is not None and self.model.training:
+            self.replayer.attach(output)
+        if self.distiller is not None and self.model.training:
+            self.distiller.attach(self, output, self._is_distilled_B)
         return output
 
     def _generate(self, prompts: list[Any]) -> tuple[Any, ...]:
@@ -132,8 +153,14 @@ class NPOTrainer(ExactResume):
             self.on_pass_rates(ids_N[:: self.num_generations], pass_rate_P.tolist())
 
         # 3. The last slot of the selected groups becomes the guidance; TRL does the rest.
+        is_guided_B = groups.local_rows(self, groups.last_slot_mask(inject_P, self.num_generations))
+        if self.replayer is not None:
+            self.replayer.observe(self._inputs, batch.completion_ids, correct_P_G, is_judged_P_G, is_guided_B)
+        if self.distiller is not None:
+            is_gated_P = pass_rate_P <= self.args.max_pass_rate
+            gated_B = groups.local_rows(self, is_gated_P.repeat_interleave(self.num_generations))
+            self._is_distilled_B = [gated and not guided for gated, guided in zip(gated_B, is_guided_B, strict=True)]
         if inject_P.any():
-            is_guided_B = groups.local_rows(self, groups.last_slot_mask(inject_P, self.num_generations))
             self._guidance_B = [g if guided else None for g, guided in zip(guidance_B, is_guided_B, strict=True)]
             groups.show_examples(self, batch, verdicts_P_G, pass_rate_P, self._guidance_B)
             groups.inject(self, batch, self._guidance_B)
@@ -153,7 +180,7 @@ class NPOTrainer(ExactResume):
         A look-up that fails on one process fails on all of them, so that none is left waiting.
         """
         found_B: list[Guidance | None] = [None] * len(self._inputs)
-        if self.guidance is None:
+        if self.guidance is None or not self.args.inject_guidance:
             return found_B, torch.zeros(groups.num_prompts(self, len(found_B)), dtype=torch.bool)
         error = None
         for i in groups.local_last_slots(self, len(found_B)):
@@ -192,10 +219,41 @@ class NPOTrainer(ExactResume):
         inputs = self._loss_inputs
         if inputs is not None:
             self._forward = logps_B_T, _ = output[0].detach(), output[1].detach()
-            needs_behavior = "is_guided" in inputs and "old_per_token_logps" not in inputs
-            if needs_behavior and self.args.weighting == Weighting.IMPORTANCE:
-                inputs["old_per_token_logps"] = groups.with_behavior(logps_B_T, inputs)
+            self._weigh(inputs, logps_B_T)
+            if self.replayer is not None:
+                self.replayer.observe_loss(inputs, logps_B_T)
         return output
+
+    def _weigh(self, inputs: dict[str, Any], logps_B_T: Tensor) -> None:
+        """Set what TRL's loss divides and multiplies by: denominators of the guided rows, advantages per token."""
+        old_B_T = inputs.get("old_per_token_logps")
+        if "is_guided" in inputs:
+            if self.args.weighting == Weighting.IMPORTANCE and old_B_T is None:
+                inputs["old_per_token_logps"] = groups.with_behavior(logps_B_T, inputs)
+            if self.args.weighting == Weighting.SHAPED:
+                is_guided_B = inputs["is_guided"]
+                if old_B_T is not None:  # ratio 1: the weight is in the advantage
+                    inputs["old_per_token_logps"] = torch.where(is_guided_B[:, None], logps_B_T, old_B_T)
+                inputs["advantages"] = shaped_advantages(
+                    per_token(inputs["advantages"]),
+                    logps_B_T,
+                    inputs["behavior_logps"],
+                    is_guided_B,
+                    gamma=self.args.shaping_gamma,
+                )
+        if "is_distilled" in inputs:
+            inputs["advantages"] = distilled_advantages(
+                per_token(inputs["advantages"]),
+                logps_B_T,
+                inputs["guide_logps"],
+                inputs["is_distilled"],
+                coef=self.args.distill_coef,
+            )
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        if self.replayer is not None:
+            self.replayer.flush()
+        super()._save_checkpoint(model, trial)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log, with the tokens generated and trained on since the last time."""

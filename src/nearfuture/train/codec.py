@@ -1,0 +1,54 @@
+"""The tokenizer of a model without the model: text to token ids and back, as a trainer of that model would do it.
+
+Not here: what is read and written with it (`nearfuture.guidance.interop`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import AutoConfig, AutoProcessor, GenerationConfig
+
+from nearfuture.guidance.interop import Codec
+from nearfuture.train.tokenizer import tokenizer_hash
+from nearfuture.types import UserError
+
+
+def load_codec(model: str, **settings: Any) -> Codec:
+    """Load the tokenizer of a model as a `Codec`.
+
+    Args:
+        model: folder or name on the Hub.
+        settings: of `from_pretrained` (`revision`, `trust_remote_code`).
+
+    Raises:
+        UserError: there is none.
+    """
+    try:
+        processing_class = AutoProcessor.from_pretrained(model, **settings)
+        generation = _generation_config(model, settings)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"model={model}: no tokenizer can be loaded ({reason}). Give a model folder or name.") from None
+    tokenizer = getattr(processing_class, "tokenizer", processing_class)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token  # as TRL does; it is part of the fingerprint
+    return Codec(
+        encode=lambda text: list(tokenizer(text, add_special_tokens=False)["input_ids"]),
+        decode=lambda ids: processing_class.batch_decode([list(ids)], skip_special_tokens=True)[0],
+        tokenizer_hash=tokenizer_hash(processing_class),
+        eos_token_ids=_stop_tokens(tokenizer.eos_token_id, generation.eos_token_id),
+    )
+
+
+def _generation_config(model: str, settings: dict[str, Any]) -> GenerationConfig:
+    try:
+        return GenerationConfig.from_pretrained(model, **settings)
+    except OSError:
+        return GenerationConfig.from_model_config(AutoConfig.from_pretrained(model, **settings))
+
+
+def _stop_tokens(eos: int, more: int | list[int] | None) -> tuple[int, ...]:
+    """The stop tokens of a trainer; here the tokenizer's own, which ends a trace, stands first."""
+    stops = [more] if isinstance(more, int) else list(more or [])
+    return (eos, *(token for token in stops if token != eos))

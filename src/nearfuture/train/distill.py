@@ -1,0 +1,83 @@
+"""On-policy distillation from the near-future self: the guide scores what the learner wrote on gated prompts.
+
+    A_t + distill_coef (log pi_guide(o_t) - log pi(o_t))
+
+Named as future work by the authors of "Near-Future Policy Optimization" (arXiv:2604.20733); METHOD 5.6. No importance
+weights are needed: the tokens are the learner's own. Off by default.
+
+Letters: B rows, T tokens.
+
+Not here: the advantage itself (`nearfuture.algo.weighting`), which policy guides (`nearfuture.run`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import is_peft_model
+from transformers import AutoModelForCausalLM, PreTrainedModel
+from trl import GRPOTrainer
+from trl.trainer.utils import add_fused_lm_head
+
+from nearfuture.types import UserError
+
+
+class Distiller:
+    """A frozen guide beside the policy.
+
+    Args:
+        model: the guide, with the policy's tokenizer.
+        start_step: optimizer step from which it is asked.
+        end_step: first step it is not asked any more; None: for ever.
+    """
+
+    def __init__(self, model: PreTrainedModel, start_step: int = 0, end_step: int | None = None) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.start_step, self.end_step = start_step, end_step
+        self._has_head = False
+
+    @classmethod
+    def load(cls, folder: Path, start_step: int = 0, end_step: int | None = None) -> Distiller:
+        """Load a guide from a checkpoint in the Hugging Face layout; adapters come with their base model."""
+        return cls(AutoModelForCausalLM.from_pretrained(folder), start_step, end_step)
+
+    def _prepare(self, trainer: GRPOTrainer) -> None:
+        """Put the guide where the policy is, with the head that TRL scores with."""
+        self.model.to(trainer.accelerator.device)
+        if not self._has_head:
+            base = self.model.get_base_model() if is_peft_model(self.model) else self.model
+            add_fused_lm_head(
+                base, temperature=trainer.temperature, cast_lm_head_to_fp32=trainer.args.cast_lm_head_to_fp32
+            )
+            self._has_head = True
+
+    def attach(self, trainer: GRPOTrainer, output: dict[str, Any], is_distilled_B: Sequence[bool]) -> None:
+        """Let `is_distilled` [B] and `guide_logps` [B, T] ride along to the loss.
+
+        Raises:
+            UserError: the policy's weights are sharded, where a guide beside it would have to be sharded as well.
+        """
+        if trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled:
+            raise UserError(
+                "distill_coef needs the guide whole beside the policy, which DeepSpeed and FSDP shard. Train with DDP, "
+                "or set distill_coef=0."
+            )
+        step, completion_ids = trainer.state.global_step, output["completion_ids"]
+        is_open = self.start_step <= step and (self.end_step is None or step < self.end_step)
+        chosen_B = torch.tensor(list(is_distilled_B), device=completion_ids.device) & is_open
+        guide_logps = torch.zeros(completion_ids.shape, device=completion_ids.device)
+        if chosen_B.any():
+            input_ids = torch.cat([output["prompt_ids"], completion_ids], 1)[chosen_B]
+            mask = torch.cat([output["prompt_mask"], output["completion_mask"]], 1)[chosen_B]
+            self._prepare(trainer)
+            with torch.no_grad():
+                logps = trainer._get_per_token_logps_and_entropies(
+                    self.model, input_ids, mask, completion_ids.size(1), trainer.args.per_device_train_batch_size
+                )[0]
+            guide_logps[chosen_B] = logps.float()
+        output["is_distilled"], output["guide_logps"] = chosen_B, guide_logps
+        share = trainer.accelerator.gather(chosen_B.float()).mean().item()
+        trainer._metrics["train"]["npo/distilled_frac"].append(share)

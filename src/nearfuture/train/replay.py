@@ -1,0 +1,122 @@
+"""Puts `ExperienceReplay` to work in a trainer: asks questions again, replays an answer, takes note of new successes.
+
+    mix       the last floor(frac P) questions of a batch become questions of the buffer; each has one answer served
+    observe   correct rollouts of questions solved sometimes wait for their log-probs
+    fill      the log-probs come from TRL's old log-probs where it has any, else from the forward pass of the loss,
+              which is on-policy then: no extra forward pass
+    flush     every process stores what all of them found, in one order
+
+See ExGRPO (arXiv:2510.02245); METHOD 5.2. Deviations: a question of the data that gives way to one of the buffer is
+not met in this epoch (`replay/num_served` counts them); the fresh rollout in the replayed slot is generated and thrown
+away, as in every other method here.
+
+Letters: P prompts, G generations per prompt, B local rows, T tokens.
+
+Not here: which question, which answer (`nearfuture.guidance.experience`), its weight (`nearfuture.algo.weighting`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+from torch import Tensor
+from trl import GRPOTrainer
+
+from nearfuture.guidance.experience import ExperienceReplay, Success
+from nearfuture.tasks.identity import prompt_hash
+
+Row = dict[str, Any]
+Entropies = Callable[[list[Row], list[tuple[int, ...]]], list[float]]
+"""Mean token entropy (nats) of the current policy along completions; called on all processes with the same rows."""
+
+
+class Replayer:
+    """One trainer's use of an `ExperienceReplay`."""
+
+    def __init__(self, trainer: GRPOTrainer, source: ExperienceReplay, entropies: Entropies) -> None:
+        self.trainer, self.source, self.entropies = trainer, source, entropies
+        self._index = {prompt_id: i for i, prompt_id in enumerate(trainer.train_dataset["prompt_id"])}
+        self._pending: list[tuple[Row, tuple[int, ...], list[float] | None]] = []
+        self._numbers_B: list[int] = []
+
+    def mix(self, inputs: list[Row]) -> list[Row]:
+        """Return this process's rows with the questions that are asked again in the last places."""
+        self.flush()
+        size = self.trainer.num_generations
+        ids_P = gather_object([row["prompt_id"] for row in inputs])[::size]
+        drawn = self.source.draw(self.trainer._step, len(ids_P), size, set(ids_P))
+        self.source.serve(self._choose(drawn))
+        first = len(ids_P) - len(drawn)
+        offset = self.trainer.accelerator.process_index * len(inputs)
+        prompts = [(offset + i) // size - first for i in range(len(inputs))]
+        return [row if p < 0 else self._row(drawn[p]) for row, p in zip(inputs, prompts, strict=True)]
+
+    def _row(self, prompt_id: str) -> Row:
+        return dict(self.trainer.train_dataset[self._index[prompt_id]])
+
+    def _choose(self, prompt_ids: Sequence[str]) -> dict[str, Success]:
+        """Of each question's answers the one with the lowest mean entropy; a single one is not scored."""
+        several = [success for p in prompt_ids if len(self.source.stored(p)) > 1 for success in self.source.stored(p)]
+        entropies: dict[tuple[str, tuple[int, ...]], float] = {}
+        if several:
+            values = self.entropies([self._row(s.prompt_id) for s in several], [s.completion_ids for s in several])
+            entropies = {(s.prompt_id, s.completion_ids): v for s, v in zip(several, values, strict=True)}
+        return {
+            p: min(self.source.stored(p), key=lambda s: entropies.get((s.prompt_id, s.completion_ids), 0.0))
+            for p in prompt_ids
+        }
+
+    def observe(
+        self,
+        inputs: Sequence[Row],
+        completion_ids: Sequence[Sequence[int]],
+        correct_P_G: Tensor,
+        is_judged_P_G: Tensor,
+        is_replaced_B: Sequence[bool],
+    ) -> None:
+        """Take note of a batch: the buckets, and the correct rows of this process, which wait for their log-probs."""
+        size, process = self.trainer.num_generations, self.trainer.accelerator.process_index
+        ids_P = gather_object([row["prompt_id"] for row in inputs])[::size]
+        num_correct_P, num_judged_P = (correct_P_G & is_judged_P_G).sum(1), is_judged_P_G.sum(1)
+        self.source.observe(ids_P, num_correct_P.tolist(), num_judged_P.tolist())
+        is_kept_P_G = correct_P_G & is_judged_P_G & (num_correct_P < num_judged_P)[:, None]
+        mine = is_kept_P_G.view(-1)[process * len(inputs) : (process + 1) * len(inputs)].tolist()
+        self._numbers_B = [-1] * len(inputs)
+        for i, row in enumerate(inputs):
+            ids = tuple(completion_ids[i])
+            if mine[i] and not is_replaced_B[i] and ids[-1:] and ids[-1] in self.trainer.eos_token_ids:
+                self._numbers_B[i] = len(self._pending)
+                self._pending.append((row, ids, None))
+
+    def attach(self, output: dict[str, Any]) -> None:
+        """Fill from TRL's old log-probs, or let the numbers of the rows that wait ride along to the loss."""
+        if "old_per_token_logps" in output:
+            self._fill(self._numbers_B, output["old_per_token_logps"])
+        else:
+            output["success"] = torch.tensor(self._numbers_B, device=output["completion_ids"].device)
+
+    def observe_loss(self, inputs: dict[str, Any], logps_B_T: Tensor) -> None:
+        """Fill from the forward pass of the loss."""
+        if "success" in inputs:
+            self._fill(inputs["success"].tolist(), logps_B_T)
+
+    def _fill(self, numbers_B: list[int], logps_B_T: Tensor) -> None:
+        for i, number in enumerate(numbers_B):
+            if number >= 0 and self._pending[number][2] is None:
+                row, ids, _ = self._pending[number]
+                self._pending[number] = (row, ids, logps_B_T[i, : len(ids)].float().tolist())
+
+    def flush(self) -> None:
+        """Store what all processes found; called on all of them."""
+        step = self.trainer.state.global_step
+        found = [
+            Success(row["prompt_id"], prompt_hash(row), ids, tuple(logps), step)
+            for row, ids, logps in self._pending
+            if logps is not None and all(map(math.isfinite, logps))
+        ]
+        self._pending.clear()
+        self.source.store(gather_object(found))
