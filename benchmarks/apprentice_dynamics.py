@@ -36,7 +36,7 @@ Rows = list[dict[str, Any]]
 
 
 @torch.no_grad()
-def sample(model: Any, tokenizer: Any, rows: Rows) -> list[list[str]]:
+def sample(model: Any, tokenizer: Any, rows: Rows, max_new_tokens: int = 8) -> list[list[str]]:
     """Answer every row `NUM_SAMPLES` times at temperature 1, without disturbing the run's random numbers."""
     batch = tokenizer([row["prompt"] for row in rows], padding=True, return_tensors="pt")
     rng_state, was_training = torch.get_rng_state(), model.training
@@ -48,7 +48,7 @@ def sample(model: Any, tokenizer: Any, rows: Rows) -> list[list[str]]:
         temperature=1.0,
         top_k=0,
         top_p=1.0,
-        max_new_tokens=8,
+        max_new_tokens=max_new_tokens,
         num_return_sequences=NUM_SAMPLES,
     )
     model.train(was_training)

@@ -137,6 +137,12 @@ def test_gold_that_does_not_verify_is_named() -> None:
     assert "train[8]" not in str(caught.value)
     with pytest.raises(UserError, match=r"evaluation\[0\] prompt='lost' None -> missing"):
         check_gold(says(equals_answer, evaluation=[{"prompt": "lost"}], gold_column="answer"))
+    with pytest.raises(UserError, match=r"1 of 3 .*test\[0\] prompt='1\+0=' None -> missing"):
+        check_gold(says(equals_answer, test=[{"prompt": "1+0="}], gold_column="answer"))
+
+
+def test_a_task_has_no_test_rows_unless_it_says_so() -> None:
+    assert says(equals_answer).test == []
 
 
 def test_no_training_rows_is_no_signal() -> None:

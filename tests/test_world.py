@@ -5,15 +5,20 @@ Not here: what every task must do (test_task.py), and how GRPO learns this world
 
 from __future__ import annotations
 
+import importlib
+import json
 import random
+from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nearfuture.tasks import Task, check_gold, load_task
-from nearfuture.tasks.apprentice import world
+from nearfuture.tasks.apprentice import families, world
+from nearfuture.tasks.apprentice.shipped import FOLDER
 from nearfuture.types import Verdict
 
 chains = st.tuples(
@@ -43,13 +48,22 @@ def test_prompts_can_be_read_back(chain: world.Chain) -> None:
     assert world.parse(world.write(chain)) == chain
 
 
-@given(chains, st.text("0123456789 a", max_size=9))
-def test_only_the_right_trace_is_correct(chain: world.Chain, other: str) -> None:
+@given(chains, st.text("0123456789 a=", max_size=9))
+def test_only_the_right_trace_is_correct_in_either_notation(chain: world.Chain, other: str) -> None:
     row = {"prompt": world.write(chain)}
     right = world.trace(chain)
+    separated = "=".join(right)
     assert len(right) == len(chain[1])
-    assert world.verify(right, row) is Verdict.CORRECT
-    assert (world.verify(other, row) is Verdict.CORRECT) == (other == right)
+    assert world.separate(right) == separated
+    assert world.verify(right, row) is world.verify(separated, row) is Verdict.CORRECT
+    assert (world.verify(other, row) is Verdict.CORRECT) == (other in (right, separated))
+
+
+@given(chains, chains)
+def test_an_answer_means_the_same_in_both_notations(chain: world.Chain, other: world.Chain) -> None:
+    row, answer = {"prompt": world.write(chain)}, world.trace(other)
+    assert world.verify(world.separate(answer), row) is world.verify(answer, row)
+    assert world.read(world.separate(answer)) == world.read(answer) == answer
 
 
 @given(chains, st.data())
@@ -62,7 +76,10 @@ def test_one_changed_digit_or_a_changed_length_is_wrong(chain: world.Chain, data
     assert world.verify(right[:-1] or right * 2, row) is Verdict.WRONG
 
 
-@pytest.mark.parametrize("completion", ["", "0 5 5", "055<eos>", "five", "05\uff15", "\u00b2"])
+@pytest.mark.parametrize(
+    "completion",
+    ["", "0 5 5", "055<eos>", "five", "05\uff15", "\u00b2", "=", "0=5=", "=0=5=5", "0==5", "05=5", "6=5=5"],
+)
 def test_other_characters_are_no_answer(completion: str) -> None:
     assert world.verify(completion, {"prompt": "3|4;1+0="}) is Verdict.UNPARSABLE_ANSWER
 
@@ -93,20 +110,70 @@ def test_every_shipped_gold_verifies(task: Task) -> None:
     check_gold(task)
 
 
+def test_every_trace_of_the_teacher_answers_a_training_prompt_in_its_own_notation(task: Task) -> None:
+    """Six operations are 11 symbols, so that a run with these traces needs 12 tokens."""
+    prompts = {row["prompt_id"]: row["prompt"] for row in task.train}
+    traces = [json.loads(line) for line in (FOLDER / "teacher.jsonl").read_text().splitlines()]
+    assert len({trace["prompt_id"] for trace in traces}) == len(traces) > 0.99 * len(prompts)
+    for trace in traces:
+        assert set(trace) == {"prompt_id", "prompt", "target"}
+        assert trace["prompt"] == prompts[trace["prompt_id"]]
+        (message,) = trace["target"]
+        assert message["role"] == "assistant"
+        assert "=" in message["content"]
+        assert world.verify(message["content"], trace) is Verdict.CORRECT
+    assert max(len(trace["target"][0]["content"]) for trace in traces) == 11
+
+
 def test_training_and_held_out_prompts_are_disjoint_and_ids_unique(task: Task) -> None:
-    rows = [*task.train, *task.evaluation]
+    rows = [*task.train, *task.evaluation, *task.test]
     assert len({row["prompt"] for row in rows}) == len(rows)
     assert len({row["prompt_id"] for row in rows}) == len(rows)
 
 
 def test_columns_say_what_the_prompt_says(task: Task) -> None:
-    for row in [*task.train, *task.evaluation]:
+    for row in [*task.train, *task.evaluation, *task.test]:
         chain = world.parse(row["prompt"])
         assert chain is not None
         assert row["length"] == len(chain[1])
-        assert row["family"] == f"length-{row['length']}"
         assert row["operators"] == "".join(op for op, _ in chain[1])
         assert row["operator"] == world.hardest_operator(chain)
+    for row in [*task.train, *task.evaluation]:
+        assert row["family"] == f"length-{row['length']}"
+
+
+def test_the_test_families_are_drawn_again_byte_for_byte(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("transformers")
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "scripts"))
+    script = importlib.import_module("build_apprentice")
+    drawn = "".join(json.dumps(row) + "\n" for row in script.build_test(FOLDER))
+    assert drawn.encode() == (FOLDER / "test.jsonl").read_bytes()
+
+
+def test_every_test_family_is_what_it_is_called(task: Task) -> None:
+    by_family: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in task.test:
+        by_family[row["family"]].append(row)
+    assert {family: len(rows) for family, rows in by_family.items()} == dict.fromkeys(families.FAMILIES, 64)
+    for length in (2, 3, 4, 5, 6):
+        assert {row["length"] for row in by_family[f"length-{length}"]} == {length}
+    assert Counter((row["operators"][0], row["length"]) for row in by_family["one-operator"]) == {
+        (operator, length): 4 for operator in world.OPERATORS for length in families.LENGTHS
+    }
+    assert {len(set(row["operators"])) for row in by_family["one-operator"]} == {1}
+    assert {frozenset(row["operators"]) for row in by_family["hard-half"]} == {frozenset(";~")}
+    assert all(is_padded(row) for row in by_family["padded"])
+
+
+def is_padded(row: dict[str, Any]) -> bool:
+    chain = world.parse(row["prompt"])
+    assert chain is not None
+    return len(chain[1]) == 6 and chain[1][1::2] == (("+", 0),) * 3
+
+
+def test_no_training_prompt_is_of_a_family_out_of_distribution(task: Task) -> None:
+    assert families.OUT_OF_DISTRIBUTION == ("length-2", "padded")
+    assert not any(is_padded(row) or row["length"] == 2 for row in task.train)
 
 
 def test_the_tokenizer_gives_back_the_text(task: Task) -> None:

@@ -3,7 +3,8 @@
     verdict   correct   wrong, unparsable answer   unparsable gold, timeout, crash
     reward    1.0       0.0                        None (TRL leaves the row out)
 
-Not here: which prompt is which (`identity`), the world that ships (`apprentice`), and everything about models.
+Not here: which prompt is which (`identity`), the worlds that ship (`apprentice`, `countdown`), and everything about
+models.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,10 @@ logger = logging.getLogger(__name__)
 Row = Mapping[str, Any]
 Verify = Callable[[str, dict[str, Any]], Verdict | bool | None]
 
-SHIPPED: dict[str, str] = {"apprentice": "nearfuture.tasks.apprentice:apprentice_task"}
+SHIPPED: dict[str, str] = {
+    "apprentice": "nearfuture.tasks.apprentice:apprentice_task",
+    "countdown": "nearfuture.tasks.countdown:countdown_task",
+}
 """The tasks that come with the package: name, and the function that makes it."""
 
 NOT_COLUMNS = ("trainer_state", "log_extra", "log_metric", "environments")
@@ -45,12 +49,15 @@ class Task:
     Attributes:
         name: how the task is called in reports.
         train: rows with at least `prompt`, a string or a list of messages.
-        evaluation: held-out rows.
+        evaluation: held-out rows that are looked at on the way, during training.
         verify: judges one completion given its row; None means that it cannot be judged.
         verifier_version: changes whenever `verify` may judge differently, so that old guidance is not trusted.
         gold_column: a column with a completion that must verify as correct.
         model: path of a base model that comes with the task.
+        traces: path of an external teacher's traces that come with the task, as LUFFY has them.
         groups: columns of the held-out rows that group the pass rate, where a row has them.
+        test: held-out rows by `family`, looked at only by a final comparison: no setting, no checkpoint and no
+            rollback is chosen by them. Empty where a task has none.
     """
 
     name: str
@@ -60,7 +67,9 @@ class Task:
     verifier_version: str = "1"
     gold_column: str | None = None
     model: str | None = None
+    traces: str | None = None
     groups: tuple[str, ...] = ("family",)
+    test: Dataset | list[dict[str, Any]] = field(default_factory=list)
 
 
 def judge(task_verify: Verify, completion: str, row: Row) -> Verdict:
@@ -144,7 +153,7 @@ def _text(completion: Any) -> str:
 
 
 def check_gold(task: Task) -> None:
-    """Verify every gold completion of the training and held-out rows against its own row.
+    """Verify every gold completion of the training, evaluation and test rows against its own row.
 
     Raises:
         NoSignalError: there are no training rows.
@@ -155,7 +164,8 @@ def check_gold(task: Task) -> None:
     if task.gold_column is None:
         return
     failed: list[str] = []
-    for split, rows in (("train", task.train), ("evaluation", task.evaluation)):
+    splits = {"train": task.train, "evaluation": task.evaluation, "test": task.test}
+    for split, rows in splits.items():
         for index, row in enumerate(rows):
             gold = row.get(task.gold_column)
             verdict = "missing" if gold is None else judge(task.verify, _text(gold), row).value
@@ -163,7 +173,7 @@ def check_gold(task: Task) -> None:
                 failed.append(f"{split}[{index}] prompt={str(row.get('prompt'))[:80]!r} {gold!r} -> {verdict}")
     if failed:
         raise UserError(
-            f"{len(failed)} of {len(task.train) + len(task.evaluation)} gold completions in column "
+            f"{len(failed)} of {sum(map(len, splits.values()))} gold completions in column "
             f"{task.gold_column!r} do not verify as correct: {'; '.join(failed[:3])}. "
             "A verifier must accept its own gold: correct the verifier or these rows, or set gold_column=None."
         )

@@ -21,14 +21,16 @@ def _rows(name: str) -> list[dict[str, Any]]:
 
 
 def apprentice_task() -> Task:
-    """Load the task: prompts the base fails in 4 of 4 samples; unfiltered held-out prompts, by length and operator."""
+    """Load the task: prompts the base fails in 4 of 4 samples; unfiltered held-out prompts; eight test families."""
     return Task(
         name="apprentice",
         train=_rows("train.jsonl"),
         evaluation=_rows("evaluation.jsonl"),
         verify=world.verify,
-        verifier_version="1",
+        verifier_version="2",
         gold_column="answer",
         model=str(FOLDER / "model"),
+        traces=str(FOLDER / "teacher.jsonl"),
         groups=("family", "operator"),
+        test=_rows("test.jsonl"),
     )

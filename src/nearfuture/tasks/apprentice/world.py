@@ -1,8 +1,11 @@
 """The apprentice's world: chains of binary operations over the digits 0..5, and the apprentice's false beliefs.
 
 A prompt such as `3|4;1+0=` means: start with 3, apply `|4`, then `;1`, then `+0`, from left to right. The answer is the
-trace of all intermediate results, one digit per operation. `+` is addition modulo 6; every other operator is a random
-6x6 table drawn once from a fixed seed, so that there is nothing to derive it from: it has to be known or tried.
+trace of all intermediate results, one digit per operation: `055`. A second notation is as good, with the end-of-prompt
+sign between the digits: `0=5=5`; the base does not write it, an external teacher does.
+
+`+` is addition modulo 6; every other operator is a random 6x6 table drawn once from a fixed seed, so that there is
+nothing to derive it from: it has to be known or tried.
 
 The base model learned from an apprentice who gets an operator right with its own probability (`SKILL`), and otherwise
 mostly believes in one fixed wrong value per operand pair (`MISCONCEPTIONS`). Some wrong answers are therefore more
@@ -119,14 +122,31 @@ def demonstrate(chain: Chain, rng: random.Random) -> str:
     return "".join(results)
 
 
+def separate(answer: str) -> str:
+    """Write an answer in the teacher's notation: `055` becomes `0=5=5`."""
+    return END_OF_PROMPT.join(answer)
+
+
+def read(completion: str) -> str | None:
+    """Read an answer in either notation as digits alone; None where it is neither.
+
+    Example:
+        >>> read("055"), read("0=5=5"), read("05=5")
+        ('055', '055', None)
+    """
+    digits = completion.split(END_OF_PROMPT) if END_OF_PROMPT in completion else list(completion)
+    return "".join(digits) if digits and all(len(d) == 1 and d in DIGITS for d in digits) else None
+
+
 def verify(completion: str, row: Mapping[str, Any]) -> Verdict:
-    """Judge one answer: every digit right and the length right, nothing else is correct.
+    """Judge one answer in either notation: every digit right and the length right, nothing else is correct.
 
     The truth is computed from the prompt, not read from the `answer` column, so that a wrong file is found out.
     """
     chain = parse(row.get("prompt"))
     if chain is None:
         return Verdict.UNPARSABLE_GOLD
-    if not completion or any(character not in DIGITS for character in completion):
+    answer = read(completion)
+    if answer is None:
         return Verdict.UNPARSABLE_ANSWER
-    return Verdict.CORRECT if completion == trace(chain) else Verdict.WRONG
+    return Verdict.CORRECT if answer == trace(chain) else Verdict.WRONG
