@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import run
+from commands import invoke, run
 from run_folders import npo_run
 
 from nearfuture.algo.trigger import TriggerConfig
@@ -123,6 +123,20 @@ def test_columns_that_are_not_known_are_named_by_the_user(tmp_path: Path) -> Non
         assert part in str(error.value)
     with pytest.raises(UserError, match=r"no column for the entropy\. Looked for: entropia"):
         read_log(table(tmp_path), Columns(reward="run - reward", entropy="entropia"))
+
+
+def test_a_log_without_a_step_or_an_entropy_says_what_it_has_and_what_to_do(tmp_path: Path) -> None:
+    no_step = write_jsonl(tmp_path / "no_step.jsonl", [{"update": 1, "reward": 0.1, "entropy": 0.5}])
+    code, output = invoke("advise", no_step)
+    assert code == 2
+    assert "no column for the step. Looked for: step, global_step" in " ".join(output.split())
+    assert "Found: update, reward, entropy. Name it with --step COLUMN." in " ".join(output.split())
+    ours = npo_run(tmp_path / "run")
+    rows = [json.loads(line) for line in (ours / "metrics.jsonl").read_text().splitlines()]
+    write_jsonl(ours / "metrics.jsonl", [{k: v for k, v in row.items() if k != "npo/entropy"} for row in rows])
+    code, output = invoke("advise", ours)
+    assert code == 2 and "no column for the entropy" in output
+    assert "--entropy COLUMN, or let the trainer log it." in " ".join(output.split())
 
 
 def test_event_files_of_torch_are_read_as_torch_wrote_them() -> None:

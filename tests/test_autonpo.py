@@ -10,6 +10,8 @@ import torch
 from commands import train, train_and_kill
 from safetensors.torch import load_file
 
+from nearfuture.algo.lineage import Lineage
+
 # A trigger so eager that it fires in a run of 24 steps: these tests are about what follows, not about when.
 EAGER = [
     "max_steps=24",
@@ -117,3 +119,67 @@ def test_a_probe_that_solves_nothing_lets_the_run_go_on(tmp_path: Path) -> None:
     assert declined and "are needed" in declined[0]["reason"]
     assert not events(tmp_path / "run", "rollback")
     assert (tmp_path / "run" / "final").exists()
+
+
+COMPARES = [*EAGER, "autonpo.mode=act", "autonpo.accept=if_better", "eval_every=24"]
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("compared") / "run"
+    code, output = train(folder, *COMPARES)
+    assert code == 0, output
+    return folder
+
+
+def test_both_branches_are_compared_and_the_better_one_goes_on(compared: Path) -> None:
+    (accepted,), (rollback,) = events(compared, "accepted"), events(compared, "rollback")
+    difference = accepted["guided_pass_rate"] - accepted["abandoned_pass_rate"]
+    assert accepted["step"] == rollback["from_step"]
+    assert accepted["difference"] == pytest.approx(difference)
+    assert accepted["ci_low"] < accepted["difference"] < accepted["ci_high"]
+    assert accepted["kept"] == ("guided" if difference >= 0 else "abandoned")
+    segments = json.loads((compared / "lineage.json").read_text())["segments"]
+    if accepted["kept"] == "guided":
+        assert len(segments) == 2 and segments[1]["passed_triggers"][0] == accepted["step"]
+    else:
+        assert segments[2]["parent"] == 0 and segments[1]["abandoned_from"] == rollback["to_step"]
+    ledger = json.loads((compared / "ledger.json").read_text())
+    spent = [event["guide_tokens"] for name in ("probe", "collected", "accepted") for event in events(compared, name)]
+    assert ledger["totals"]["guide_tokens"] == sum(spent)
+
+
+def test_the_abandoned_tail_comes_back_bit_for_bit(compared: Path, tmp_path: Path) -> None:
+    """A run that is made to return to its tail ends as the run that never left it."""
+    code, output = train(tmp_path / "off", *EAGER, "autonpo.mode=off", "eval_every=24")
+    assert code == 0, output
+    fired = events(compared, "rollback")[0]["from_step"]
+    folder = tmp_path / "back"
+    assert train_and_kill(folder, folder / f"segments/001/checkpoint-{fired}/nearfuture_state.json", *COMPARES)
+    lineage = Lineage.read(folder / "lineage.json")
+    guide = lineage.head.intervention.guide
+    lineage.end_head(fired, "replayed").return_to(guide).write(folder / "lineage.json")
+    code, output = train(folder, *COMPARES, "--resume")
+    assert code == 0, output
+    assert Lineage.read(folder / "lineage.json").head.parent == 0
+    assert same(tmp_path / "off", folder)
+
+
+def test_a_comparison_that_was_killed_is_made_again(compared: Path, tmp_path: Path) -> None:
+    fired = events(compared, "rollback")[0]["from_step"]
+    folder = tmp_path / "run"
+    assert train_and_kill(folder, folder / f"segments/001/checkpoint-{fired}/nearfuture_state.json", *COMPARES)
+    code, output = train(folder, *COMPARES, "--resume")
+    assert code == 0, output
+    assert same(folder, compared)
+    assert json.loads((folder / "lineage.json").read_text()) == json.loads((compared / "lineage.json").read_text())
+
+
+def test_without_held_out_prompts_there_is_nothing_to_compare_on(tmp_path: Path) -> None:
+    (tmp_path / "task.py").write_text(
+        "from dataclasses import replace\nfrom nearfuture.tasks import load_task\n"
+        "def bare():\n    return replace(load_task('apprentice'), evaluation=[])\n"
+    )
+    code, output = train(tmp_path / "run", *COMPARES, f"task={tmp_path}/task.py:bare", "--dry-run")
+    assert code == 2
+    assert "autonpo.accept=if_better" in output and "always" in output

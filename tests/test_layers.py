@@ -64,6 +64,8 @@ def test_imports_run_downward(path: Path) -> None:
         ("nearfuture.algo.lineage", ["torch", "numpy"]),
         ("nearfuture.guidance", ["trl", "transformers", "accelerate"]),
         ("nearfuture.run.report", ["torch", "trl", "transformers"]),
+        ("nearfuture.run.report.study_page", ["torch", "trl", "transformers"]),
+        ("nearfuture.run.explain, nearfuture.run.report.explanation", ["torch", "trl", "transformers"]),
         ("nearfuture.cli", ["torch", "trl", "transformers"]),
     ],
 )

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from run_folders import grpo_run, npo_run, resumed_run, segment, step_row, write_run
+from run_folders import auto_run, grpo_run, npo_run, resumed_run, segment, step_row, write_run
 
 from nearfuture.run.ledger import build_ledger, write_ledger
 from nearfuture.run.records import RunRecords
@@ -19,6 +19,17 @@ def test_a_plain_run(tmp_path: Path) -> None:
     assert (totals["trained_tokens"], totals["eval_tokens"]) == (960, 5 * 40)
     assert (totals["train_seconds"], totals["collect_seconds"], totals["eval_seconds"]) == (24, 0, 5)
     assert (totals["guide_frac"], totals["abandoned_frac"], totals["recomputed_steps"]) == (0, 0, 0)
+
+
+def test_a_probe_that_was_killed_and_made_again_is_paid_once(tmp_path: Path) -> None:
+    """Two probes of 40 tokens and 1 s, a collection of 160 and 3 s; the second probe was begun twice."""
+    folder = auto_run(tmp_path / "auto")
+    events = (folder / "events.jsonl").read_text().splitlines(keepends=True)
+    twice = events[4].replace('"seconds": 1.0', '"seconds": 9.0')
+    assert '"probe"' in twice and twice != events[4]
+    (folder / "events.jsonl").write_text("".join([*events[:4], twice, *events[4:]]))
+    totals = build_ledger(RunRecords.load(folder))["totals"]
+    assert (totals["guide_tokens"], totals["collect_seconds"]) == (240, 5.0)
 
 
 def test_two_interventions_segment_by_segment(tmp_path: Path) -> None:

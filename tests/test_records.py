@@ -90,11 +90,13 @@ def test_missing_values_are_no_values(tmp_path: Path) -> None:
     assert run.num_stray_rows == 1
 
 
-def test_the_token_clock_charges_a_guide_before_its_segment(tmp_path: Path) -> None:
+def test_what_is_priced_charges_a_guide_before_its_segment(tmp_path: Path) -> None:
     run = RunRecords.load(npo_run(tmp_path / "npo"))
     ats = [(0, 0), (0, 4), (1, 0), (1, 10), (2, 6), (2, 12)]
     assert paid_at(run, "total_steps", ats).tolist() == [0, 4, 4, 14, 14, 20]
     assert paid_at(run, "tokens", ats).tolist() == [0, 400, 700, 1700, 2200, 2800]
+    # Two seconds a step, 6 for the first collection and 9 for the second; evaluations are not in it.
+    assert paid_at(run, "seconds", ats).tolist() == [0, 8, 14, 34, 43, 55]
     assert head_positions(run)[:2] == [(0, 0), (1, 1)]
 
 
@@ -103,7 +105,7 @@ def test_a_run_without_every_price_has_no_token_clock(tmp_path: Path) -> None:
     (tmp_path / "npo" / "events.jsonl").write_text("")
     run = RunRecords.load(tmp_path / "npo")
     assert not has_tokens(run)
-    with pytest.raises(ValueError, match="no token clock"):
+    with pytest.raises(ValueError, match="no clock of tokens"):
         paid_at(run, "tokens", [(0, 1)])
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
+from pages import Page
 from rich.console import Console
 from run_folders import eval_row, grpo_run, npo_run, resumed_run, segment, step_row, write_run
 
@@ -28,46 +28,6 @@ from nearfuture.run.report.lineage_drawing import describe
 from nearfuture.run.report.pieces import pieces
 from nearfuture.run.report.svg import PALETTE, Box, drawing, spread
 from nearfuture.types import UserError
-
-VOID = {"meta", "link", "br", "hr", "img", "input"}
-
-
-class Page(HTMLParser):
-    """Checks that elements nest, and collects what a test wants to see."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.loads: list[str] = []
-        self.ids: list[str] = []
-        self.words: list[str] = []
-        self.labels: list[str] = []
-        self.feed(html)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given_attrs = dict(attrs)
-        self.loads += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "srcset")]
-        self.ids += [value or "" for name, value in attrs if name == "id"]
-        if tag == "svg":
-            assert given_attrs.get("aria-label") or given_attrs.get("aria-hidden") == "true"
-            self.labels.append(given_attrs.get("aria-label") or "")
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        self.handle_endtag(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).replace("\N{NARROW NO-BREAK SPACE}", " ").split())
 
 
 def page_of(runs: list[Path], tmp_path: Path) -> tuple[Page, str]:

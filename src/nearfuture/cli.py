@@ -1,10 +1,12 @@
 """The command line: parsing and printing only.
 
-    nearfuture train CONFIG.yaml [key=value ...]    nearfuture guide collect|show|verify
+    nearfuture train CONFIG.yaml [key=value ...]    nearfuture guide collect|show|verify|import|export
     nearfuture report RUN...                        nearfuture selftest
+    nearfuture compare STUDY.yaml [key=value ...]
     nearfuture signal RUN [--anchor T --json FILE]  nearfuture advise LOG [--json FILE]
 
-Exit codes: 0 done, 2 bad configuration or data, 3 no learning signal, 4 disk, 130 interrupted with a checkpoint saved.
+Exit codes: 0 done, 1 a run of a comparison failed, 2 bad configuration or data, 3 no learning signal, 4 disk,
+130 interrupted with a checkpoint saved.
 
 Not here: anything that a Python user could not call; heavy imports happen inside the commands.
 """
@@ -38,7 +40,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-guide_app = typer.Typer(help="Guidance caches: collect one, show it, verify it.", no_args_is_help=True)
+guide_app = typer.Typer(help="Guidance caches: collect, show, verify, import, export.", no_args_is_help=True)
 app.add_typer(guide_app, name="guide")
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="Flat YAML; see docs/configuration.md.")]
@@ -101,6 +103,7 @@ def collect(
     guide: Annotated[str, typer.Option(help="The guide: a model folder or checkpoint in the Hugging Face layout.")],
     output: Annotated[Path, typer.Option(help="Folder of the cache.")],
     overrides: Overrides = None,
+    num_kept: Annotated[int, typer.Option(help="Different trajectories a prompt keeps at most.", min=1)] = 1,
 ) -> None:
     """Collect verified guidance from a guide, for every training prompt of the configuration's task."""
     with told_to_user():
@@ -109,7 +112,7 @@ def collect(
 
         configuration = load_configuration(config, [*(overrides or []), f"model={guide}"])
         hush()
-        print_summary(collect_from(configuration, PolicyRef(0, 0, guide), output).summary())
+        print_summary(collect_from(configuration, PolicyRef(0, 0, guide), output, num_kept=num_kept).summary())
 
 
 @guide_app.command()
@@ -134,18 +137,78 @@ def verify(
             print(line)
 
 
+@guide_app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(metavar="PATH", help="File of rows: .jsonl, .json or .parquet.")],
+    row_format: Annotated[str, typer.Option("--format", help="easyvideor1, luffy, rlep or jsonl; docs/guidance.md.")],
+    output: Annotated[Path, typer.Option(help="Folder of the cache.")],
+    like: Annotated[Path | None, typer.Option(help="A cache that the new one is to fit.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Configuration with task and tokenizer.")] = None,
+) -> None:
+    """Read trajectories of another framework into a cache: tokenised, verified, and what is left out is named."""
+    with told_to_user():
+        from nearfuture.run.interop import import_file
+
+        hush()
+        cache, report = import_file(source, row_format, output, like=like, config=config)
+        for line in report.lines():
+            print(line)
+        print_summary(cache.summary())
+
+
+@guide_app.command()
+def export(
+    cache: Annotated[Path, typer.Argument(help="Folder of the cache.")],
+    row_format: Annotated[str, typer.Option("--format", help="easyvideor1, luffy, rlep or jsonl; docs/guidance.md.")],
+    output: Annotated[Path, typer.Option(help="New file of rows: .jsonl, .json or .parquet.")],
+    config: Annotated[Path | None, typer.Option(help="Configuration with the task; default: the run's own.")] = None,
+) -> None:
+    """Write a cache as the rows that another framework reads."""
+    with told_to_user():
+        from nearfuture.run.interop import export_file
+
+        hush()
+        for line in export_file(cache, row_format, output, config=config).lines():
+            print(line)
+        print(f"rows: {output}")
+
+
+@app.command()
+def compare(
+    config: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="Methods and settings; see docs/compare.md.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="key=value", help="Override keys of `base`.")] = None,
+    methods: Annotated[list[str] | None, typer.Option(help="Only these: a,b or repeated. Default: all.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Training seeds of each method. Default: num_seeds.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Runs at once. Default: one a GPU, or one a core.", min=1)] = None,
+) -> None:
+    """Train and compare methods over seeds: a grid of runs that can be interrupted, and the report on it."""
+    with told_to_user():
+        from nearfuture.run.study.config import load_study
+        from nearfuture.run.study.grid import GridRunner
+        from nearfuture.run.study.show import GridDisplay
+
+        chosen = [name.strip() for value in methods or [] for name in value.split(",")]
+        study = load_study(config, overrides or [], methods=chosen, num_seeds=seeds)
+        hush()
+        display = GridDisplay(GridRunner(study, jobs))
+        try:
+            has_failed = display.run()
+        except KeyboardInterrupt:
+            print("interrupted; every run has saved a checkpoint. The same command goes on.")
+            raise typer.Exit(INTERRUPTED) from None
+        show_report([study.run_dir], None)
+        if has_failed:
+            raise typer.Exit(1)
+
+
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or the folder of a comparison.")],
     output: Annotated[Path | None, typer.Option(help="The page; default: report/index.html in the first run.")] = None,
 ) -> None:
-    """Write one self-contained page about one or more runs, and print the summary."""
+    """Write one self-contained page about runs, or about the folder of a comparison, and print the summary."""
     with told_to_user():
-        from nearfuture.run.report import report_text, write_report
-
-        page = write_report(runs, output or runs[0] / "report" / "index.html")
-        Console().print(report_text(runs))
-        print(f"report: {page}")
+        show_report(runs, output)
 
 
 @app.command()
@@ -193,12 +256,22 @@ def steps(option: str, values: list[str] | None) -> tuple[int, ...]:
 
 
 @app.command()
-def explain(run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]) -> None:
-    """Tell what the run decided, on what numbers, and what came of it."""
+def explain(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    output: Annotated[Path | None, typer.Option(help="The page; default: report/explain.html in RUN.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the same facts to this file.")] = None,
+) -> None:
+    """Tell what the run decided, on what numbers, what it cost and what came of it: in words, and as a page."""
     with told_to_user():
         from nearfuture.run.explain import explain as story
+        from nearfuture.run.explain import facts
+        from nearfuture.run.ledger import write_whole
+        from nearfuture.run.report.explanation import write_explanation
 
         Console().print(story(run))
+        if json_file is not None:
+            write_whole(json_file, json.dumps(facts(run), indent=1, allow_nan=False) + "\n")
+        print(f"page: {write_explanation(run, output)}")
 
 
 @app.command()
@@ -267,6 +340,15 @@ def selftest(
         Console().print(table)
         if not all(result.is_identical for result in results):
             raise typer.Exit(1)
+
+
+def show_report(runs: list[Path], output: Path | None) -> None:
+    """Write the page about runs or a study, and print its summary."""
+    from nearfuture.run.report import report_text, write_report
+
+    page = write_report(runs, output or runs[0] / "report" / "index.html")
+    Console().print(report_text(runs))
+    print(f"report: {page}")
 
 
 def print_summary(summary: dict[str, Any]) -> None:

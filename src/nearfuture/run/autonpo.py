@@ -24,7 +24,7 @@ from nearfuture.algo.rollback import Candidate, select
 from nearfuture.guidance.engine import Engine, Row
 from nearfuture.run.config import AutoNPOConfig
 from nearfuture.run.probe import Probe, is_confirmed, run_probe, score_candidates
-from nearfuture.train.exact import STATE_FILE
+from nearfuture.train.exact import CONTROLLER, state_file
 from nearfuture.types import UserError, Verdict
 
 Say = Callable[..., None]
@@ -46,9 +46,12 @@ def fired_state(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: the checkpoint holds none.
     """
-    path = folder / STATE_FILE
+    path = state_file(folder, CONTROLLER)
     if not path.exists():
-        raise UserError(f"{path} does not exist, but the trigger fired there. The checkpoint was changed by hand.")
+        raise UserError(
+            f"{path} does not exist, but the trigger fired there, and a run that goes back takes its state along. "
+            "Was the checkpoint deleted by hand? Put it back from a copy, or start over with --clean."
+        )
     state: dict[str, Any] = json.loads(path.read_text())
     return state
 
@@ -88,7 +91,8 @@ def decide(
     pool.load_state_dict(state["pool"])
     reward_ema = state["trigger"]["seen"][-1][3]
     event("triggered", reward_ema=reward_ema, entropy_ema=state["trigger"]["seen"][-1][4], **pool.metrics())
-    if (reason := _spent(lineage, config)) or (reason := _too_small(pool, config)):
+    behind = [s for s in steps if 0 < step - s <= config.max_rollback_distance]
+    if reason := _spent(lineage, config) or _too_small(pool, config) or _nowhere(step, steps, behind, config):
         empty = Probe(step, [], [], [], [], 0, 0.0)
         event("declined", reason=reason)
         return Decision(None, empty, [], {})
@@ -101,7 +105,6 @@ def decide(
             f"{probe.pass_rate:.3f}); {config.probe_min_solved} and {config.probe_min_pass_rate} are needed.",
         )
         return Decision(None, probe, [], {})
-    behind = [s for s in steps if 0 < step - s <= config.max_rollback_distance]
     candidates = score_candidates(probe, pool, behind, load, config, batch_size=batch_size)
     choice = select(
         candidates,
@@ -145,6 +148,16 @@ def _too_small(pool: MistakePool, config: AutoNPOConfig) -> str | None:
     return (
         f"the mistake pool holds {len(pool)} prompts, autonpo.min_prompts={config.min_prompts} are needed. Nothing is "
         "failed often enough to go back for."
+    )
+
+
+def _nowhere(step: int, steps: list[int], behind: list[int], config: AutoNPOConfig) -> str | None:
+    if behind:
+        return None
+    return (
+        f"no checkpoint lies within autonpo.max_rollback_distance={config.max_rollback_distance} steps: the last one "
+        f"before step {step} is of step {max(s for s in steps if s < step)}. Save more often (save_steps), keep more "
+        "(save_total_limit), or allow a longer way back."
     )
 
 

@@ -29,6 +29,19 @@ def load_checked_task(spec: str) -> Task:
     return task
 
 
+def check_needs(config: Configuration, task: Task) -> None:
+    """Refuse a task that lacks what the configuration needs of it.
+
+    Raises:
+        UserError: what is missing, and what needs it.
+    """
+    if config.autonpo.mode == "act" and config.autonpo.accept == "if_better" and not len(task.evaluation):
+        raise UserError(
+            f"autonpo.accept=if_better compares two policies on held-out prompts, and task {task.name!r} has none. "
+            "Give the task evaluation rows, or set autonpo.accept=always."
+        )
+
+
 def training_rows(task: Task) -> Dataset:
     """Training rows with ids."""
     train = task.train if isinstance(task.train, Dataset) else Dataset.from_list(task.train)

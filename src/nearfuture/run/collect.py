@@ -18,7 +18,7 @@ from nearfuture.train import TRLEngine
 from nearfuture.types import PolicyRef, UserError
 
 
-def collect_from(config: Configuration, guide: PolicyRef, folder: Path) -> GuidanceCache:
+def collect_from(config: Configuration, guide: PolicyRef, folder: Path, *, num_kept: int = 1) -> GuidanceCache:
     """Collect guidance for every training prompt of a task; `config.run.model` is the guide."""
     if config.run.guide_select == "closest":
         raise UserError("guide_select=closest needs the policy that is guided, which only a run has. Use uniform here.")
@@ -34,6 +34,7 @@ def collect_from(config: Configuration, guide: PolicyRef, folder: Path) -> Guida
             folder,
             guide=guide,
             num_samples=config.run.guide_num_samples,
+            num_kept=num_kept,
             batch_size=config.run.guide_batch_size,
             seed=trainer.args.seed,
             verifier_version=task.verifier_version,
@@ -50,30 +51,36 @@ def verify_cache(folder: Path, config: Path | None) -> list[str]:
     cache.check_integrity()
     header = cache.header
     check_entries(
-        cache, eos_token_ids=header.eos_token_ids, max_completion_length=header.sampling.max_completion_length
+        cache,
+        eos_token_ids=header.eos_token_ids,
+        max_completion_length=header.sampling.max_completion_length,
+        has_behavior_logps=header.has_behavior_logps,
     )
+    logps = "" if header.has_behavior_logps else ", without behaviour log-probs"
     said = [
         f"bytes: sha256 as written ({header.num_bytes} bytes)",
-        f"entries: {len(cache)} whole, verified, end in EOS",
+        f"entries: {cache.num_trajectories} for {len(cache)} prompts, whole, end in EOS{logps}",
     ]
-    path = config or _config_of(folder)
+    path = config or config_of(folder)
     if path is None:
         return [*said, "verdicts: not judged again (the cache lies in no run; give --config CONFIG.yaml)"]
     task = load_task(load_configuration(path).run.task)
     rows = {row["prompt_id"]: dict(row) for row in with_prompt_ids(task.train)}
     known = {prompt_id for prompt_id in rows if prompt_id in cache}
-    changed = [g.prompt_id for g in cache if g.prompt_id in known and g.prompt_hash != prompt_hash(rows[g.prompt_id])]
+    hashes = {g.prompt_id: g.prompt_hash for g in cache if g.prompt_id in known}
+    changed = [prompt_id for prompt_id, hashed in hashes.items() if hashed != prompt_hash(rows[prompt_id])]
     if changed or not known:
         raise UserError(
             f"{len(changed)} of {len(known)} prompts of the cache have another content in task {task.name!r}: "
             f"{', '.join(changed[:3]) or 'no prompt in common'}. Give the configuration it was collected with."
         )
     cache.verify_again(lambda prompt_id, text: judge(task.verify, text, rows[prompt_id]), prompt_ids=known)
-    foreign = f", {len(cache) - len(known)} for prompts that are not in its data" if len(known) < len(cache) else ""
-    return [*said, f"verdicts: {len(known)} correct again under task {task.name!r}{foreign}"]
+    num_judged = sum(map(cache.pool_size, known))
+    foreign = f", {len(cache) - len(known)} prompts are not in its data" if len(known) < len(cache) else ""
+    return [*said, f"verdicts: {num_judged} correct again under task {task.name!r}{foreign}"]
 
 
-def _config_of(folder: Path) -> Path | None:
+def config_of(folder: Path) -> Path | None:
     """The configuration of the run a cache lies in."""
     candidates = (parent / "config.yaml" for parent in folder.absolute().parents)
     return next((path for path in candidates if (path.parent / "lineage.json").exists() and path.exists()), None)

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from nearfuture.algo.trigger_config import TriggerConfig
 from nearfuture.run import flat_yaml
+from nearfuture.run.methods import with_method
 from nearfuture.train.config import ModelConfig, NPOConfig
 from nearfuture.types import UserError
 
@@ -45,14 +46,28 @@ class RunConfig:
         task: name of a shipped task, or `path/to/file.py:function`.
         run_dir: folder of the run.
         model: path or name of the base model; None takes the model that the task ships.
+        method: a row of `nearfuture.run.methods`; it stands for settings that can each be overridden.
+        source: where guidance comes from: a `guide` of this run, `traces` of an external teacher, or the policy's own
+            past `experience`.
+        traces: JSONL or parquet of an external teacher, in one of the formats of `nearfuture guide import`; None takes
+            the traces that the task ships.
+        traces_format: of that file.
         scout_steps: early intervention: train this far ahead, go back to the base weights; 0 is off.
         guide_step: late intervention: the step whose policy becomes the guide; None is off.
         rollback_to: late intervention: the step to go back to.
+        resample_steps: control: the base policy guides itself, at distance 0, on the prompts of so many steps; 0: off.
+        replay_steps: serve guidance for so many steps after going back; None: until the guide's step.
         guidance_lifetime: `segment` drops guidance when the replay reaches the guide's step (the paper),
-            `while_gated` keeps it as long as the gate admits it.
+            `while_gated` keeps it as long as the gate admits it, and adds that of later guides.
         guide_num_samples: samples a prompt at most when guidance is collected.
+        guide_num_kept: different trajectories kept a prompt; above 1 one of them is drawn at each visit.
+        guide_min_correct: prompts with fewer correct samples get no guidance.
+        guide_temperature: of the guide's samples; None: the run's own.
+        guide_top_p: of the guide's samples; None: the run's own.
         guide_select: `uniform` among the correct, or `closest` to the policy that is guided.
         guide_batch_size: completions sampled at once when guidance is collected and held-out prompts are evaluated.
+        replay_frac: share of a batch's questions that experience asks again.
+        replay_start_pass_rate: pass rate of a batch above which experience begins to.
         eval_every: evaluate held-out prompts every so many steps; 0 is off.
         eval_num_samples: completions per held-out prompt.
         no_signal_patience: stop (exit code 3) after so many steps in a row in which no group had a gradient; 0 is off.
@@ -61,13 +76,25 @@ class RunConfig:
     task: str
     run_dir: Path
     model: str | None = None
+    method: str = "npo"
+    source: Literal["guide", "traces", "experience"] = "guide"
+    traces: Path | None = None
+    traces_format: Literal["luffy", "rlep", "easyvideor1", "jsonl"] = "luffy"
     scout_steps: int = 0
     guide_step: int | None = None
     rollback_to: int | None = None
+    resample_steps: int = 0
+    replay_steps: int | None = None
     guidance_lifetime: Literal["segment", "while_gated"] = "segment"
     guide_num_samples: int = 8
+    guide_num_kept: int = 1
+    guide_min_correct: int = 1
+    guide_temperature: float | None = None
+    guide_top_p: float | None = None
     guide_select: Literal["uniform", "closest"] = "uniform"
     guide_batch_size: int = 256
+    replay_frac: float = 0.5
+    replay_start_pass_rate: float = 0.35
     eval_every: int = 0
     eval_num_samples: int = 4
     no_signal_patience: int = 50
@@ -92,6 +119,9 @@ class AutoNPOConfig:
         min_prompts: probed prompts a candidate's slice needs.
         min_gain: factor by which the best candidate must beat the nearest one.
         variance_cost: form of V: `kl` (the paper's, exp(2 KL) a token), `token` (second moment) or `sequence`.
+        accept: `always` goes on from the guided branch (the paper); `if_better` compares it with the abandoned tail at
+            the step where the trigger fired, on the task's evaluation prompts, and goes on from the better one.
+        accept_num_samples: completions per evaluation prompt and branch in that comparison.
     """
 
     mode: Literal["off", "advise", "act"] = "off"
@@ -100,11 +130,13 @@ class AutoNPOConfig:
     slice: Literal["since", "at"] = "since"
     probe_num_prompts: int = 64
     probe_num_samples: int = 8
-    probe_min_pass_rate: float = 0.1
+    probe_min_pass_rate: float = 0.02
     probe_min_solved: int = 8
     min_prompts: int = 8
     min_gain: float = 1.05
     variance_cost: Literal["kl", "token", "sequence"] = "kl"
+    accept: Literal["always", "if_better"] = "always"
+    accept_num_samples: int = 4
     trigger: TriggerConfig = field(default_factory=TriggerConfig)
 
 
@@ -128,7 +160,8 @@ class Configuration:
         auto = dataclasses.asdict(self.autonpo)
         auto = {f"{AUTO}{name}": value for name, value in {**auto, **auto.pop("trigger")}.items() if name != "trigger"}
         auto = {} if self.autonpo.mode == "off" else auto
-        return {**run, "run_dir": str(self.run.run_dir), **auto, **self.model, **self.training}
+        run |= {name: str(value) for name, value in run.items() if isinstance(value, Path)}
+        return {**run, **auto, **self.model, **self.training}
 
 
 def load_configuration(path: Path | None, overrides: list[str] = []) -> Configuration:  # noqa: B006 (never mutated)
@@ -138,7 +171,7 @@ def load_configuration(path: Path | None, overrides: list[str] = []) -> Configur
         UserError: a file that cannot be read, an unknown key (the nearest one is named), a value of the wrong type, a
             missing key, or interventions that cannot happen.
     """
-    values = _read_yaml(path) if path is not None else {}
+    values = read_yaml(path) if path is not None else {}
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator:
@@ -147,7 +180,12 @@ def load_configuration(path: Path | None, overrides: list[str] = []) -> Configur
     return check(values)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read keys and values.
+
+    Raises:
+        UserError: the file does not exist, or holds something else.
+    """
     try:
         values = flat_yaml.load(path.read_text())
     except FileNotFoundError:
@@ -161,6 +199,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def check(values: dict[str, Any]) -> Configuration:
     """Check flat keys and values; see `load_configuration`."""
+    values = with_method(values)
     autonpo = _check_autonpo({key: value for key, value in values.items() if key.startswith(AUTO)})
     values = {key: value for key, value in values.items() if not key.startswith(AUTO)}
     hints = {source: get_type_hints(source) for source in (RunConfig, NPOConfig, ModelConfig)}
@@ -179,6 +218,11 @@ def check(values: dict[str, Any]) -> Configuration:
     if training["logging_steps"] != 1:
         raise UserError(f"logging_steps={training['logging_steps']}: metrics.jsonl is one row a step. Leave it at 1.")
     _check_interventions(run, int(training["max_steps"]))
+    if run.source == "experience" and autonpo.mode == "act":
+        raise UserError(
+            "source=experience and autonpo.mode=act: the last slot has one source, so that what AutoNPO collects would "
+            "never be served. Set autonpo.mode=off, or source=guide."
+        )
     return Configuration(run, training, parts[ModelConfig], autonpo)
 
 
@@ -235,6 +279,21 @@ def _check_interventions(run: RunConfig, max_steps: int) -> None:
                 f"guide_step={run.guide_step} is not after scout_steps={run.scout_steps}: the early replay must have "
                 "passed its guide first. Raise guide_step."
             )
-    for name in ("guide_num_samples", "guide_batch_size", "eval_num_samples"):
+    if run.scout_steps and run.resample_steps:
+        raise UserError(
+            f"scout_steps={run.scout_steps} and resample_steps={run.resample_steps}: both begin at step 0. Set one."
+        )
+    has_guide = bool(run.scout_steps or run.resample_steps or run.guide_step)
+    if run.source != "guide" and has_guide:
+        raise UserError(f"source={run.source} takes no guide of this run. Leave scout_steps and guide_step unset.")
+    for name in ("guide_num_samples", "guide_num_kept", "guide_min_correct", "guide_batch_size", "eval_num_samples"):
         if getattr(run, name) < 1:
             raise UserError(f"{name}={getattr(run, name)} must be at least 1.")
+    for name in ("guide_num_kept", "guide_min_correct"):
+        if getattr(run, name) > run.guide_num_samples:
+            raise UserError(
+                f"{name}={getattr(run, name)} is more than guide_num_samples={run.guide_num_samples}: so many cannot "
+                "come from so few samples. Raise guide_num_samples, or lower it."
+            )
+    if run.replay_steps is not None and run.replay_steps < 1:
+        raise UserError(f"replay_steps={run.replay_steps} must be at least 1; null serves up to the guide's step.")

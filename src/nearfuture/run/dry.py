@@ -19,6 +19,7 @@ def dry_run_report(config: Configuration) -> str:
         UserError: whatever would stop the run before its first step.
     """
     task = build.load_checked_task(config.run.task)
+    build.check_needs(config, task)
     model = build.base_model(config, task)
     args = factory.make_args(config.run.run_dir, config.training)
     factory.check_batch(args, len(task.train))

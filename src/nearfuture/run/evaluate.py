@@ -12,12 +12,67 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from nearfuture.guidance.engine import Engine
 from nearfuture.types import Verdict
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a policy answered: correct and judged completions per row, generated tokens, seconds."""
+
+    num_correct: list[int]
+    num_judged: list[int]
+    num_unjudged: int
+    num_tokens: int
+    seconds: float
+
+    @property
+    def rates(self) -> list[float]:
+        """Share of correct among the judged, per row; NaN where none could be judged."""
+        return [c / n if n else float("nan") for c, n in zip(self.num_correct, self.num_judged, strict=True)]
+
+
+def answer(
+    engine: Engine,
+    rows: Sequence[Row],
+    verify: Callable[[str, Row], Verdict],
+    *,
+    num_samples: int,
+    batch_size: int,
+    seed: int,
+) -> Answers:
+    """Sample every row `num_samples` times and judge; the same seed compares two policies on the same draws.
+
+    Args:
+        engine: the policy.
+        rows: held-out rows.
+        verify: (completion, row) -> verdict. A completion that could not be judged is counted apart.
+        num_samples: completions per row.
+        batch_size: completions sampled at once.
+        seed: of the sampling.
+    """
+    began = time.perf_counter()
+    lengths = engine.prompt_lengths(rows)
+    order = sorted(range(len(rows)), key=lambda i: -lengths[i])
+    draws = [i for i in order for _ in range(num_samples)]
+    num_correct, num_judged = [0] * len(rows), [0] * len(rows)
+    num_tokens = 0
+    for batch, start in enumerate(range(0, len(draws), batch_size)):
+        indices = draws[start : start + batch_size]
+        batch_rows = [rows[i] for i in indices]
+        completions = engine.generate(batch_rows, seed * 1_000_003 + batch)
+        num_tokens += sum(map(len, completions))
+        for i, text in zip(indices, engine.decode(batch_rows, completions), strict=True):
+            verdict = verify(text, rows[i])
+            num_judged[i] += verdict.is_judged
+            num_correct[i] += verdict is Verdict.CORRECT
+    num_unjudged = len(draws) - sum(num_judged)
+    return Answers(num_correct, num_judged, num_unjudged, num_tokens, time.perf_counter() - began)
 
 
 def evaluate(
@@ -30,39 +85,17 @@ def evaluate(
     seed: int,
     groups: Sequence[str] = ("family",),
 ) -> dict[str, float]:
-    """Sample every held-out prompt `num_samples` times and judge.
+    """Sample every held-out prompt and summarise; arguments as in `answer`.
 
     Args:
-        engine: the policy.
-        rows: held-out rows.
-        verify: (completion, row) -> verdict. A completion that could not be judged leaves the estimate and is counted.
-        num_samples: completions per prompt (k).
-        batch_size: completions sampled at once.
-        seed: of the sampling; the same seed compares two policies on the same draws.
         groups: columns that group the pass rate. A family is called by its name, another group `<column>-<value>`.
 
     Returns:
         `eval/pass_rate`, `eval/pass_at_k`, `eval/<family>/pass_rate`, `eval/num_prompts`, `eval/num_samples`,
         `eval/unjudged`, `eval/tokens`, `eval/seconds`.
     """
-    began = time.perf_counter()
-    lengths = engine.prompt_lengths(rows)
-    order = sorted(range(len(rows)), key=lambda i: -lengths[i])
-    draws = [i for i in order for _ in range(num_samples)]
-    correct: dict[int, list[bool]] = defaultdict(list)
-    num_tokens = num_unjudged = 0
-    for batch, start in enumerate(range(0, len(draws), batch_size)):
-        indices = draws[start : start + batch_size]
-        batch_rows = [rows[i] for i in indices]
-        completions = engine.generate(batch_rows, seed * 1_000_003 + batch)
-        num_tokens += sum(map(len, completions))
-        for i, text in zip(indices, engine.decode(batch_rows, completions), strict=True):
-            verdict = verify(text, rows[i])
-            if verdict.is_judged:
-                correct[i].append(verdict is Verdict.CORRECT)
-            else:
-                num_unjudged += 1
-    rates = {i: sum(verdicts) / len(verdicts) for i, verdicts in correct.items()}
+    answers = answer(engine, rows, verify, num_samples=num_samples, batch_size=batch_size, seed=seed)
+    rates = {i: rate for i, rate in enumerate(answers.rates) if answers.num_judged[i]}
     families: dict[str, list[float]] = defaultdict(list)
     for i, rate in rates.items():
         for column in groups:
@@ -75,9 +108,9 @@ def evaluate(
         **{f"eval/{family}/pass_rate": _mean(values) for family, values in sorted(families.items())},
         "eval/num_prompts": len(rates),
         "eval/num_samples": num_samples,
-        "eval/unjudged": num_unjudged,
-        "eval/tokens": num_tokens,
-        "eval/seconds": time.perf_counter() - began,
+        "eval/unjudged": answers.num_unjudged,
+        "eval/tokens": answers.num_tokens,
+        "eval/seconds": answers.seconds,
     }
 
 

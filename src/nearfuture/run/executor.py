@@ -19,23 +19,36 @@ from typing import Any, Literal
 
 from nearfuture.algo.lineage import Lineage, Segment
 from nearfuture.algo.trigger import State
-from nearfuture.guidance import CollectionCounts, GuidanceCache, WindowedCache, collect_guidance
 from nearfuture.guidance.collect import Given
-from nearfuture.run import autonpo, build
+from nearfuture.run import accept, autonpo, build
 from nearfuture.run.config import Configuration
 from nearfuture.run.controller import Controller
+from nearfuture.run.evaluate import Answers, answer
 from nearfuture.run.folder import RunFolder
+from nearfuture.run.guides import DEFAULT_SEED, Guides
 from nearfuture.run.ledger import write_ledger
-from nearfuture.run.plan import AUTO_KIND, TRIGGERED, Confirm, Finish, Train, next_stage, rollback_steps
+from nearfuture.run.plan import (
+    AUTO_KIND,
+    REPLAYED,
+    TRIGGERED,
+    Compare,
+    Confirm,
+    Finish,
+    Train,
+    guidance_end,
+    next_stage,
+    rollback_steps,
+)
 from nearfuture.run.policies import Policies, find_checkpoints
 from nearfuture.run.recorder import Recorder
 from nearfuture.run.records import RunRecords
 from nearfuture.run.show import Display
-from nearfuture.tasks import Task, judge
+from nearfuture.tasks import Task
 from nearfuture.train import NPOTrainer, TRLEngine, callbacks, checkpoint, processes
-from nearfuture.train.exact import STATE_FILE
+from nearfuture.train.distill import Distiller
+from nearfuture.train.exact import CONTROLLER, state_file
 from nearfuture.train.factory import release
-from nearfuture.types import Intervention, PolicyRef, Verdict
+from nearfuture.types import Intervention, NoSignalError, PolicyRef
 
 Outcome = Literal["finished", "interrupted"]
 NOT_IN_FINAL = (
@@ -47,7 +60,7 @@ NOT_IN_FINAL = (
     "rollouts-*",
     checkpoint.MARKER,
 )
-DEFAULT_GATE, DEFAULT_SEED = 0.6, 42  # of NPOConfig and TrainingArguments
+DEFAULT_GATE = 0.6  # of NPOConfig
 
 
 class Executor:
@@ -59,6 +72,7 @@ class Executor:
         self.lineage = Lineage.read(self.folder.lineage)
         self.train_rows = build.training_rows(task)
         self.interrupt = callbacks.OnInterrupt()
+        self.guides = Guides(config, task, display, self.folder, self.train_rows)
 
     def run(self) -> Outcome:
         """Carry the run to its horizon, or to an interrupt with a checkpoint saved."""
@@ -70,6 +84,8 @@ class Executor:
                         return "interrupted"
                 elif isinstance(stage, Confirm):
                     self._confirm(stage.step)
+                elif isinstance(stage, Compare):
+                    self._compare(stage.step)
                 else:
                     self._intervene(stage)
             self._finish()
@@ -85,6 +101,9 @@ class Executor:
         if self._fired_before_a_kill(head, reached):
             self._end_segment(reached, TRIGGERED)
             return
+        if reached == stage.until:  # a kill came between the checkpoint of its last step and its end in the lineage
+            self._end_segment(reached, stage.reason)
+            return
         self._event("segment_started" if reached == head.start_step else "resumed", reached)
         self.display.segment(self.lineage, reached, stage.until, self.config.max_steps)
         record = Recorder(self.config, self.task, self.folder, self.display, self.lineage)
@@ -97,11 +116,14 @@ class Executor:
         else:
             trainer.train(resume_from_checkpoint=str(start[1]))
         step = trainer.state.global_step
+        has_fired = self._controller is not None and self._controller.has_fired
+        if has_fired and record.evaluates and not record.is_due(step, stage.until):
+            record.evaluate(trainer, step)  # what an intervention brings is read at this step
         self.folder.sync()
         release(trainer)
         if step == stage.until:
             self._end_segment(step, stage.reason)
-        elif self._controller is not None and self._controller.has_fired:
+        elif has_fired:
             self._end_segment(step, TRIGGERED)
 
     def _end_segment(self, step: int, reason: str) -> None:
@@ -115,7 +137,7 @@ class Executor:
 
     def _fired_before_a_kill(self, head: Segment, reached: int) -> bool:
         """True where the trigger fired at the last checkpoint, and a kill came before that was written down."""
-        path = self.folder.path / head.checkpoint(reached) / STATE_FILE
+        path = state_file(self.folder.path / head.checkpoint(reached), CONTROLLER)
         if self.config.autonpo.mode == "off" or reached in head.passed_triggers or not path.exists():
             return False
         return bool(json.loads(path.read_text())["trigger"]["state"] == State.FIRED)
@@ -132,21 +154,22 @@ class Executor:
         return head.start_step, self.folder.path / ref
 
     def _trainer(self, head: Segment, stage: Train, reached: int, record: Recorder) -> NPOTrainer:
-        every, run = self.config.run.eval_every, self.config.run
+        run = self.config.run
+        ahead = None if head.intervention is None else head.intervention.guide.step
         save_at = rollback_steps(self.config)
         hooks = [
             callbacks.NeedSignal(run.no_signal_patience),
             callbacks.StopWhen(self._is_triggered),
             callbacks.OnLog(record.step),
             callbacks.AtStep(
-                lambda step: record.evaluates and (step % every == 0 or step == stage.until),
+                lambda step: record.is_due(step, stage.until, ahead),
                 lambda step: record.evaluate(trainer, step),
             ),
             callbacks.StopAt(stage.until, save_at),
             self.interrupt,
         ]
-        # Only plain training towards the horizon is watched: a scout or a guide has its end already.
-        watches = self.config.autonpo.mode != "off" and stage.reason == "horizon"
+        # A scout or a guide has its end already; what leads to the horizon is watched.
+        watches = self.config.autonpo.mode != "off" and stage.reason in ("horizon", REPLAYED)
         self._controller = self._watch(head, reached) if watches else None
         trainer: NPOTrainer = build.build_trainer(
             self.config,
@@ -154,12 +177,14 @@ class Executor:
             self.train_rows,
             self.folder.path / head.folder,
             callbacks=hooks,
-            guidance=self._source(head),
+            guidance=self.guides.source(self.lineage),
+            distiller=self._distiller(head),
             on_group=record.sample,
             on_pass_rates=(lambda ids, rates: self._observe_batch(trainer, ids, rates)) if watches else None,
         )
         trainer.pinned_steps = save_at
-        trainer.stateful = self._controller
+        if self._controller is not None:
+            trainer.stateful = {**trainer.stateful, CONTROLLER: self._controller}
         return trainer
 
     def _watch(self, head: Segment, reached: int) -> Controller:
@@ -181,11 +206,13 @@ class Executor:
         assert self._controller is not None
         self._controller.observe_batch(trainer.state.global_step + 1, prompt_ids, pass_rates)
 
-    def _source(self, head: Segment) -> WindowedCache | None:
-        if head.intervention is None:
+    def _distiller(self, head: Segment) -> Distiller | None:
+        """The guide of the head beside the policy, where it distils."""
+        intervention = head.intervention
+        if not self.config.training.get("distill_coef") or intervention is None:
             return None
-        cache = GuidanceCache.open(self.folder.path / head.folder / "guidance")
-        return WindowedCache(cache, head.intervention.start_step, head.intervention.end_step)
+        folder = self.guides.weights(intervention.guide)
+        return Distiller.load(folder, intervention.start_step, intervention.end_step)
 
     def _confirm(self, step: int) -> None:
         """The trigger has fired: probe, weigh, and go back or go on."""
@@ -202,7 +229,7 @@ class Executor:
                 [0, *(s for s in checkpoints if s < step)],
                 policies.load,
                 rows,
-                self._verify,
+                self.guides.verify,
                 auto,
                 lambda event, **facts: self._event(event, step, **facts),
                 seed=int(config.training.get("seed", DEFAULT_SEED)),
@@ -213,17 +240,54 @@ class Executor:
             self._save_lineage(self.lineage.extend_head(passed_trigger=step))
             return
         guide = PolicyRef(head.id, step, head.checkpoint(step))
-        end = step if config.run.guidance_lifetime == "segment" else None
+        end = guidance_end(config, decision.back_to, step)
         intervention = Intervention(AUTO_KIND, guide, decision.back_to, end, decision.evidence)
-        self._intervene(intervention, [rows[prompt_id] for prompt_id in decision.prompt_ids], decision.probe.given())
+        asked = [rows[prompt_id] for prompt_id in decision.prompt_ids]
+        try:
+            self._intervene(intervention, asked, decision.probe.given())
+        except NoSignalError as error:  # what the probe counted as solved cannot be trained on
+            self._event("declined", step, reason=str(error))
+            self._save_lineage(self.lineage.extend_head(passed_trigger=step))
+
+    def _compare(self, step: int) -> None:
+        """The replay has reached the step of the trigger: go on from the better of both branches."""
+        head = self.lineage.head
+        assert head.intervention is not None
+        guide = head.intervention.guide
+        here = PolicyRef(head.id, step, head.checkpoint(step))
+        facts = accept.compare(self._answers(here), self._answers(guide))
+        self._event("accepted", step, **facts)
+        is_kept = facts["kept"] == "guided"
+        self._save_lineage(self.lineage.extend_head(passed_trigger=step) if is_kept else self.lineage.return_to(guide))
+
+    def _answers(self, policy: PolicyRef) -> Answers:
+        """What a policy answers to the held-out prompts; the same draws for every policy compared at its step."""
+        trainer = self.guides.policy(policy, self.folder.path / self.lineage.head.folder)
+        answers = answer(
+            TRLEngine(trainer),
+            [dict(row) for row in self.task.evaluation],
+            self.guides.verify,
+            num_samples=self.config.autonpo.accept_num_samples,
+            batch_size=self.config.run.guide_batch_size,
+            seed=trainer.args.seed + policy.step,
+        )
+        release(trainer)
+        return answers
 
     def _intervene(
         self, intervention: Intervention, rows: list[dict[str, Any]] | None = None, given: Given | None = None
     ) -> None:
         """Collect guidance from the guide (for `rows`, or the whole window to be replayed), then branch."""
+        if self.lineage.head.end_step is None:  # the base weights guide themselves: nothing was trained
+            self._end_segment(self.lineage.head.start_step, intervention.kind)
         old, branched = self.lineage.head, self.lineage.branch(intervention)
         new = branched.head
-        counts = self._collect(intervention, self.folder.path / new.folder / "guidance", rows, given)
+        num_guidance = 0
+        if self.guides.injects:
+            counts = self.guides.collect(self.lineage, intervention, self.folder.path / new.folder, rows, given)
+            num_guidance = counts.num_solved
+        if (start := self.lineage.ref(intervention.start_step)) is not None:
+            checkpoint.read_state(self.folder.path / start.path)  # nobody has deleted it meanwhile
         step = intervention.guide.step
         facts = {"kind": intervention.kind, "segment": old.id, "step": step, "total_steps": new.total_steps_before}
         self.folder.event(
@@ -233,77 +297,11 @@ class Executor:
             from_step=step,
             to_segment=new.id,
             to_step=intervention.start_step,
-            num_guidance=counts.num_solved,
+            num_guidance=num_guidance,
             **{"rollback_distance": step - intervention.start_step, **intervention.evidence},
         )
         self.folder.sync()
         self._save_lineage(branched)
-
-    def _collect(
-        self, intervention: Intervention, folder: Path, rows: list[dict[str, Any]] | None, given: Given | None
-    ) -> CollectionCounts:
-        guide, run = intervention.guide, self.config.run
-        trainer = self._policy(guide, folder.parent)
-        engine = TRLEngine(trainer)
-        if rows is None:
-            window = trainer.prompts_between(intervention.start_step, guide.step)
-            rows = [self.train_rows[i] for i in window]
-        learner = self._learner(intervention, folder.parent) if run.guide_select == "closest" else None
-        self.folder.event("collection_started", kind=intervention.kind, segment=guide.segment, step=guide.step)
-        self.display.collecting(guide, len(rows))
-        cache = collect_guidance(
-            engine,
-            rows,
-            self._verify,
-            folder,
-            guide=guide,
-            num_samples=run.guide_num_samples,
-            select=run.guide_select,
-            batch_size=run.guide_batch_size,
-            seed=trainer.args.seed,
-            learner_score=None if learner is None else TRLEngine(learner).score,
-            learner=None if learner is None else self.lineage.ref(intervention.start_step),
-            verifier_version=self.task.verifier_version,
-            given=given,
-            progress=self.display.collected,
-        )
-        counts = cache.header.counts
-        self.folder.event(
-            "collected",
-            kind=intervention.kind,
-            segment=guide.segment,
-            step=guide.step,
-            total_steps=self.lineage.total_steps(guide.step),
-            guide_segment=guide.segment,
-            guide_step=guide.step,
-            num_prompts=counts.num_prompts,
-            num_solved=counts.num_solved,
-            num_samples=counts.num_samples,
-            num_dropped_no_eos=counts.num_dropped_no_eos,
-            num_dropped_too_long=counts.num_dropped_too_long,
-            guide_tokens=counts.num_tokens,
-            seconds=counts.seconds,
-        )
-        cache.close()
-        release(trainer)
-        if learner is not None:
-            release(learner)
-        return counts
-
-    def _policy(self, ref: PolicyRef | None, output_dir: Path) -> NPOTrainer:
-        """A trainer that holds the policy `ref` (None: the base weights), to sample or score with."""
-        trainer = build.build_trainer(self.config, self.task, self.train_rows, output_dir)
-        if ref is not None:
-            checkpoint.read_state(self.folder.path / ref.path)
-            trainer._load_from_checkpoint(str(self.folder.path / ref.path))
-        trainer.model.to(trainer.args.device)
-        return trainer
-
-    def _learner(self, intervention: Intervention, output_dir: Path) -> NPOTrainer:
-        return self._policy(self.lineage.ref(intervention.start_step), output_dir)
-
-    def _verify(self, text: str, row: dict[str, Any]) -> Verdict:
-        return judge(self.task.verify, text, row)
 
     def _save_lineage(self, lineage: Lineage) -> None:
         self.lineage = lineage
@@ -317,6 +315,7 @@ class Executor:
         ref = self.lineage.ref(step)
         assert ref is not None
         if self.folder.is_main and not self.folder.final.exists():
+            checkpoint.read_state(self.folder.path / ref.path)
             draft = self.folder.path / "final.tmp"
             shutil.rmtree(draft, ignore_errors=True)
             shutil.copytree(self.folder.path / ref.path, draft, ignore=shutil.ignore_patterns(*NOT_IN_FINAL))

@@ -1,8 +1,10 @@
 """What a run does next, as a function of its lineage and its configuration.
 
+    again   control: the base weights guide themselves, branch at step 0
     early   train the scout to `scout_steps`, collect, branch at step 0
     late    train to `guide_step`, collect, branch at `rollback_to`
     auto    when the trigger has fired: confirm with a probe, then collect and branch, or go on
+            when the replay has reached that step: compare both branches, where the configuration asks for it
     then    train to the horizon
 
 Not here: doing it (`nearfuture.run.executor`).
@@ -14,10 +16,13 @@ from dataclasses import dataclass
 
 from nearfuture.algo.lineage import Lineage
 from nearfuture.run.config import Configuration
-from nearfuture.types import Intervention
+from nearfuture.types import Intervention, PolicyRef
 
 TRIGGERED = "trigger"
 AUTO_KIND = "auto"
+REPLAYED = "replayed"
+BASE = PolicyRef(0, 0, "")
+"""The base weights as a guide."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,21 @@ class Confirm:
 
 
 @dataclass(frozen=True)
+class Compare:
+    """The replay has reached the step it was begun at: is the guided branch better than the abandoned tail?"""
+
+    step: int
+
+
+@dataclass(frozen=True)
 class Finish:
     """The head stands at the horizon."""
 
 
-def next_stage(lineage: Lineage, config: Configuration) -> Train | Confirm | Intervention | Finish:
+Stage = Train | Confirm | Compare | Intervention | Finish
+
+
+def next_stage(lineage: Lineage, config: Configuration) -> Stage:
     """Decide the next stage of a run.
 
     Args:
@@ -48,28 +63,52 @@ def next_stage(lineage: Lineage, config: Configuration) -> Train | Confirm | Int
         config: the run's configuration.
 
     Returns:
-        Train, a trigger to confirm, an intervention that is due (the head stands at its guide), or Finish.
+        Train, a trigger to confirm, branches to compare, an intervention that is due (the head stands at its guide), or
+        Finish.
     """
-    if lineage.head.reason == TRIGGERED:
-        assert lineage.head.end_step is not None
-        return Confirm(lineage.head.end_step)
+    if (waiting := _auto_stage(lineage, config)) is not None:
+        return waiting
     run, done = config.run, {s.intervention.kind for s in lineage.segments if s.intervention is not None}
     reached = lineage.head.end_step
+    if run.resample_steps and "again" not in done:
+        return Intervention("again", BASE, 0, guidance_end(config, 0, run.resample_steps))
     if run.scout_steps and "early" not in done:
         if reached != run.scout_steps:
             return Train(run.scout_steps, "scout")
-        return _intervention("early", lineage, run.scout_steps, 0, run.guidance_lifetime)
+        return _intervention("early", lineage, config, run.scout_steps, 0)
     if run.guide_step is not None and "late" not in done:
         if reached != run.guide_step:
             return Train(run.guide_step, "guide")
-        return _intervention("late", lineage, run.guide_step, run.rollback_to or 0, run.guidance_lifetime)
+        return _intervention("late", lineage, config, run.guide_step, run.rollback_to or 0)
     return Finish() if reached == config.max_steps else Train(config.max_steps, "horizon")
 
 
-def _intervention(kind: str, lineage: Lineage, guide_step: int, start: int, lifetime: str) -> Intervention:
+def _auto_stage(lineage: Lineage, config: Configuration) -> Stage | None:
+    """What AutoNPO has to do before the run goes on, if anything."""
+    head = lineage.head
+    if head.reason == TRIGGERED:
+        assert head.end_step is not None
+        return Confirm(head.end_step)
+    if config.autonpo.accept == "always" or head.intervention is None or head.intervention.kind != AUTO_KIND:
+        return None
+    step = head.intervention.guide.step
+    if head.reason == REPLAYED:
+        return Compare(step)
+    is_compared = step in head.passed_triggers
+    return None if is_compared else Train(step, REPLAYED)
+
+
+def _intervention(kind: str, lineage: Lineage, config: Configuration, guide_step: int, start: int) -> Intervention:
     guide = lineage.ref(guide_step)
     assert guide is not None
-    return Intervention(kind, guide, start, guide_step if lifetime == "segment" else None)
+    return Intervention(kind, guide, start, guidance_end(config, start, guide_step))
+
+
+def guidance_end(config: Configuration, start: int, guide_step: int) -> int | None:
+    """The first step without guidance after going back to `start`; None: the gate alone decides."""
+    if config.run.guidance_lifetime == "while_gated":
+        return None
+    return guide_step if config.run.replay_steps is None else start + config.run.replay_steps
 
 
 def rollback_steps(config: Configuration) -> frozenset[int]:

@@ -37,6 +37,10 @@ class Recorder:
         """True where there is something to evaluate."""
         return bool(self.config.run.eval_every and self.eval_rows)
 
+    def is_due(self, step: int, *ends: int | None) -> bool:
+        """True where a step is evaluated: every `eval_every` steps, and where a stretch of training ends."""
+        return self.evaluates and (step % self.config.run.eval_every == 0 or step in ends)
+
     def start(self) -> None:
         """Begin to measure the next step's time."""
         self._began = time.perf_counter()

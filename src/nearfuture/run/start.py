@@ -5,8 +5,10 @@ Not here: what happens then (`nearfuture.run.executor`).
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+from typing import Any
 
 from nearfuture.algo.lineage import Lineage
 from nearfuture.run import build, flat_yaml
@@ -15,8 +17,12 @@ from nearfuture.run.disk import DiskPlan, disk_plan, require_space
 from nearfuture.run.executor import Executor, Outcome
 from nearfuture.run.folder import RunFolder, environment
 from nearfuture.run.show import Display
+from nearfuture.tasks.identity import prompt_hash
 from nearfuture.train import factory, processes
 from nearfuture.types import UserError
+
+NUM_COMPARED = 1024
+"""Rows that are compared between processes, spread over the data."""
 
 
 def train(config: Configuration, *, resume: bool = False, clean: bool = False, quiet: bool = False) -> Outcome:
@@ -32,13 +38,17 @@ def train(config: Configuration, *, resume: bool = False, clean: bool = False, q
         `finished`, or `interrupted` (a checkpoint is saved).
 
     Raises:
-        UserError: a run folder that exists, another configuration on resume, bad data.
+        UserError: a run folder that exists, another configuration on resume, bad data, processes that disagree.
         DiskError: too little space.
         NoSignalError: nothing to learn from.
     """
     args = factory.make_args(config.run.run_dir, config.training)
     processes.join(args)
     task = build.load_checked_task(config.run.task)
+    build.check_needs(config, task)
+    if processes.number() > 1:
+        data = {"training prompts": _sampled(task.train), "held-out prompts": _sampled(task.evaluation)}
+        processes.require_same({**config.as_dict(), "--resume": resume, "--clean": clean, **data})
     factory.check_batch(args, len(task.train))
     folder = RunFolder(config.run.run_dir, is_main=processes.is_main())
     plan = disk_plan(config, build.base_model(config, task), len(task.train))
@@ -47,6 +57,13 @@ def train(config: Configuration, *, resume: bool = False, clean: bool = False, q
     processes.wait_for_everyone()
     with Display(config, plan, quiet=quiet or not folder.is_main) as display:
         return Executor(config, task, display).run()
+
+
+def _sampled(rows: Any) -> str:
+    """How many rows there are, and a hash of prompts spread over them: enough to tell two data sets apart."""
+    spread = range(0, len(rows), max(1, len(rows) // NUM_COMPARED))
+    digest = hashlib.sha256("".join(prompt_hash(rows[i]) for i in spread).encode()).hexdigest()
+    return f"{len(rows)} rows, {digest[:8]}"
 
 
 def _prepare(folder: RunFolder, config: Configuration, plan: DiskPlan, *, resume: bool, clean: bool) -> None:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from nearfuture.run.clocks import Clock, has_tokens, paid_at
 from nearfuture.run.records import EVALUATION, RunRecords
 from nearfuture.run.report import svg
+from nearfuture.run.report.axes import DASHES, DOTS, LEFT, dress
 from nearfuture.run.report.comparison import num_judged, sampling_margin
-from nearfuture.run.report.formats import count, rate, tick
+from nearfuture.run.report.formats import count, rate
 from nearfuture.run.report.pieces import GUIDED, Piece, pieces
 
 if TYPE_CHECKING:
@@ -24,12 +25,10 @@ X_LABELS: dict[Clock, str] = {"step": "optimizer step", "total_steps": "total st
 MARKERS = ("o", "s", "^", "D", "P", "X")
 MARKS_ON_A_LINE = 9
 WIDTH, HEIGHT = 420, 240
-LEFT, RIGHT, BOTTOM = 42, 42, 40
+RIGHT, BOTTOM = 42, 40
 UNIT, STRIP, GAP = 22, 12, 4
 VALUE_WIDTH, VALUE_HEIGHT = 36, 15
 KIND_WIDTH = 32
-DASHES = (0, (4, 3))
-DOTS = (0, (1.5, 2.5))
 Cut = dict[int, list[Piece]]
 
 
@@ -41,6 +40,16 @@ class Metric:
     name: str
     unit: str
     is_share: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """A trigger to be marked: where it fired, the window it looked at (in parts), and whether the run went back."""
+
+    number: int
+    at: float
+    spans: tuple[tuple[float, float], ...]
+    went_back: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +73,8 @@ METRICS = (
 )
 
 
-def draw_panel(runs: Sequence[StyledRun], metric: Metric, clock: Clock) -> str | None:
-    """Draw one metric over one clock; None where no run can show it."""
+def draw_panel(runs: Sequence[StyledRun], metric: Metric, clock: Clock, firings: Sequence[Firing] = ()) -> str | None:
+    """Draw one metric over one clock, with the windows of triggers; None where no run can show it."""
     cut = {
         run.style: pieces(run.records, metric.key, clock)
         for run in runs
@@ -74,7 +83,7 @@ def draw_panel(runs: Sequence[StyledRun], metric: Metric, clock: Clock) -> str |
     cut = {style: found for style, found in cut.items() if found}
     if not cut:
         return None
-    panel = _Panel([run for run in runs if run.style in cut], cut, metric, clock)
+    panel = _Panel([run for run in runs if run.style in cut], cut, metric, clock, firings)
     label = f"{metric.name} over {X_LABELS[clock]}. " + " ".join(_in_words(run, cut[run.style]) for run in panel.runs)
     return svg.drawing(panel.box, f"{metric.key} {clock}", label, "panel", panel.paint)
 
@@ -148,18 +157,23 @@ def windows(records: RunRecords, clock: Clock) -> list[tuple[float, float, str]]
 class _Panel:
     """One metric over one clock: limits and sizes are settled here, then `paint` draws."""
 
-    def __init__(self, runs: Sequence[StyledRun], cut: Cut, metric: Metric, clock: Clock) -> None:
-        self.runs, self.cut, self.metric, self.clock = runs, cut, metric, clock
+    def __init__(
+        self, runs: Sequence[StyledRun], cut: Cut, metric: Metric, clock: Clock, firings: Sequence[Firing]
+    ) -> None:
+        self.runs, self.cut, self.metric, self.clock, self.firings = runs, cut, metric, clock, firings
         self.windows = {run.style: found for run in runs if (found := windows(run.records, clock))}
         self.bands = {run.style: list(_bands(run, cut[run.style])) for run in runs if metric.key == EVALUATION}
-        self.box = svg.Box(WIDTH, HEIGHT, LEFT, RIGHT, UNIT + (STRIP + GAP) * len(self.windows), BOTTOM)
+        num_strips = len(self.windows) + bool(firings)
+        self.box = svg.Box(WIDTH, HEIGHT, LEFT, RIGHT, UNIT + (STRIP + GAP) * num_strips, BOTTOM)
         self.last = max(1.0, *(_last_paid(run.records, clock) for run in runs))
 
     def paint(self, axes: Axes) -> svg.Titles:
         """Draw axes, windows of guidance, bands, lines, marks and end values; return the tooltips of the marks."""
         self._axes(axes)
-        for row, run in enumerate(run for run in self.runs if run.style in self.windows):
+        for row, run in enumerate((run for run in self.runs if run.style in self.windows), start=bool(self.firings)):
             self._guidance(axes, run, row)
+        for firing in self.firings:
+            self._firing(axes, firing)
         titles: dict[str, list[str]] = {}
         for run in self.runs:
             for piece, low, high in self.bands.get(run.style, []):
@@ -171,28 +185,7 @@ class _Panel:
         return titles
 
     def _axes(self, axes: Axes) -> None:
-        from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-        low, high = self._y_limits()
-        is_cut = low > 0
-        if is_cut:
-            low = float(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]).tick_values(low, high)[0])
-        axes.set(xlim=(0, self.last), ylim=(low, high), autoscale_on=False)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=self.clock != "tokens"))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
-        axes.ticklabel_format(axis="y", useOffset=False, style="plain")
-        axes.tick_params(axis="y", length=0, pad=6)
-        axes.tick_params(axis="x", length=4, pad=4)
-        axes.grid(axis="y")
-        axes.spines[["left", "top", "right"]].set_visible(False)
-        if is_cut:  # no zero line where there is no zero
-            axes.spines["bottom"].set(linestyle=DOTS)
-        unit = f"{self.metric.unit}; axis begins at {low:.3g}" if is_cut else self.metric.unit
-        box = self.box
-        left, top, bottom = -LEFT / box.inner_width, 1 + (box.top - 11) / box.inner_height, -35 / box.inner_height
-        axes.text(left, top, unit, color=svg.SOFT, transform=axes.transAxes)
-        axes.text(1, bottom, X_LABELS[self.clock], color=svg.SOFT, ha="right", transform=axes.transAxes)
+        dress(axes, self.box, (0, self.last), self._y_limits(), self.metric.unit, X_LABELS[self.clock])
 
     def _y_limits(self) -> tuple[float, float]:
         """Begin at 0 unless all values lie in the upper half; a share ends at 1."""
@@ -228,6 +221,20 @@ class _Panel:
             if is_wide or next_start - high > KIND_WIDTH * pixel:
                 x, side = ((low + high) / 2, "center") if is_wide else (high + 4 * pixel, "left")
                 axes.text(x, bottom + 2.6 / height, kind, ha=side, gid="kind", transform=top_of_data)
+
+    def _firing(self, axes: Axes, firing: Firing) -> None:
+        """Shade what the trigger looked at; a triangle where it fired is full where the run went back."""
+        for low, high in firing.spans:
+            axes.axvspan(low, high, color=svg.SOFT, alpha=0.16, linewidth=0, zorder=0.6)
+        pixel, top_of_data = self.last / self.box.inner_width, axes.get_xaxis_transform()
+        line: dict[str, Any] = {"color": svg.SOFT, "linewidth": 0.8, "transform": top_of_data}
+        axes.plot([firing.at, firing.at], [0, 1], **line)
+        face = svg.PALETTE["ink" if firing.went_back else "paper"]
+        looks: dict[str, Any] = {"markerfacecolor": face, "markeredgecolor": svg.PALETTE["ink"], "clip_on": False}
+        height = self.box.inner_height
+        axes.plot([firing.at], [1 + 5 / height], "v", markersize=7, transform=top_of_data, **looks)
+        where = (firing.at + 6 * pixel, 1 + 2 / height)
+        axes.text(*where, str(firing.number), gid="value", transform=top_of_data, zorder=5)
 
     def _lines(self, axes: Axes, run: StyledRun) -> None:
         for piece in self.cut[run.style]:

@@ -1,18 +1,16 @@
 """Writes a report: one self-contained page for one or more runs, that opens without a network or an account.
 
-Not here: what is drawn, said and tabulated (`figures`, `lineage_drawing`, `words`, `tables`).
+Not here: what is drawn, said and tabulated (`figures`, `lineage_drawing`, `words`, `tables`), the frame of a page
+(`rendering`).
 """
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from nearfuture.run.ledger import build_ledger, write_whole
@@ -22,16 +20,17 @@ from nearfuture.run.report.comparison import at_equal_clocks, last_measured
 from nearfuture.run.report.figures import METRICS, Metric, StyledRun, abandoned_key, draw_panel, guidance_key, run_key
 from nearfuture.run.report.lineage_drawing import draw_lineage
 from nearfuture.run.report.pieces import window_of
+from nearfuture.run.report.rendering import render_page
+from nearfuture.run.study.folder import StudyFolder
 from nearfuture.types import UserError
-
-HERE = Path(__file__).parent
 
 
 def write_report(runs: Sequence[Path], output: Path, *, command: str | None = None) -> Path:
-    """Write the report of some runs.
+    """Write the report of some runs, or of a comparison.
 
     Args:
-        runs: run folders. The first one without interventions is what the others are compared with.
+        runs: run folders, of which the first one without interventions is what the others are compared with; or the
+            one folder that `nearfuture compare` filled.
         output: the page, or a folder that will hold `index.html`.
         command: what the user typed, for the footer; put together from the arguments where it is not given.
 
@@ -45,8 +44,27 @@ def write_report(runs: Sequence[Path], output: Path, *, command: str | None = No
     page = output if output.suffix == ".html" else output / "index.html"
     if command is None:
         command = shlex.join(["nearfuture", "report", *map(str, runs), "--output", str(output)])
+    if is_study(runs):
+        from nearfuture.run.report.study_page import write_study_report  # scipy, which a single run does not need
+
+        return write_study_report(Path(runs[0]), page, command)
     write_whole(page, render(load_runs(runs), command))
     return page
+
+
+def is_study(runs: Sequence[Path]) -> bool:
+    """True where one folder was named, and it holds a comparison.
+
+    Raises:
+        UserError: a comparison was named beside something else.
+    """
+    studies = [run for run in runs if StudyFolder(Path(run)).is_study]
+    if studies and len(runs) > 1:
+        raise UserError(
+            f"{studies[0]} is a comparison and is reported alone; {len(runs)} folders were named. Name it alone, or "
+            "the runs in it."
+        )
+    return bool(studies)
 
 
 def load_runs(folders: Sequence[Path]) -> list[RunRecords]:
@@ -63,11 +81,7 @@ def load_runs(folders: Sequence[Path]) -> list[RunRecords]:
 
 def render(runs: Sequence[RunRecords], command: str) -> str:
     """Return the page as text."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.get_template("page.html.j2")
-    return template.render(_content(runs), style=Markup((HERE / "style.css").read_text()), command=command)
+    return render_page("page.html.j2", "report", words.title(runs), runs, command, _content(runs))
 
 
 def _content(runs: Sequence[RunRecords]) -> dict[str, Any]:
@@ -76,7 +90,6 @@ def _content(runs: Sequence[RunRecords]) -> dict[str, Any]:
     baseline = words.pick_baseline(runs)
     compared = [(run, at_equal_clocks(run, baseline)) for run in runs if run is not baseline]
     return {
-        "title": words.title(runs),
         "lead": [words.outcome(run) for run in runs],
         "comparisons": [(run.name, words.comparison(run, baseline, readings)) for run, readings in compared],
         "stories": [story for run in runs if (story := words.story(run))],
@@ -93,8 +106,6 @@ def _content(runs: Sequence[RunRecords]) -> dict[str, Any]:
         "has_margin": any((measured := last_measured(run)) and measured.num_samples for run in runs),
         "window": max(window_of(run, metric.key) for run in runs for metric in METRICS),
         "families": tables.families_table(runs),
-        "versions": _versions(runs),
-        "written": datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC").lstrip("0"),
     }
 
 
@@ -123,18 +134,3 @@ def _of_run(run: StyledRun, ledger: dict[str, Any]) -> dict[str, Any]:
         "samples": tables.shown_samples(run.records),
         "notes": words.notes(run.records, ledger),
     }
-
-
-def _versions(runs: Sequence[RunRecords]) -> list[str]:
-    try:
-        own = metadata.version("nearfuture")
-    except metadata.PackageNotFoundError:
-        own = "from source"
-    lines = [f"nearfuture {own} wrote this page"]
-    for run in runs:
-        packages = run.env.get("versions") or {}
-        parts = [f"Python {run.env['python']}"] if "python" in run.env else []
-        parts += [f"{name} {version}" for name, version in packages.items() if version]
-        parts += [f"git {run.env['git']}"] if run.env.get("git") else []
-        lines.append(f"{run.name}: {', '.join(parts) or 'no env.json'}")
-    return lines

@@ -34,13 +34,18 @@ class Piece:
 
 
 def window_of(records: RunRecords, key: str) -> int:
-    """Return over how many rows a curve is averaged: a fortieth of it; evaluations and guided shares not at all.
+    """Return over how many rows a curve is averaged: a fortieth of it; what is an average already not at all.
 
-    A guided share jumps where a window of guidance begins and ends, and a mean would blur just that.
+    Nor a guided share: it jumps where a window of guidance begins and ends, and a mean would blur just that.
     """
-    if key.startswith("eval/") or key == GUIDED:
+    if key.startswith(("eval/", "autonpo/")) or key == GUIDED:
         return 1
-    return int(min(LONGEST_WINDOW, max(1, round(len(records.curve(key)) / SMOOTHED_OVER))))
+    return smoothing(len(records.curve(key)))
+
+
+def smoothing(num_rows: int) -> int:
+    """Return over how many rows a curve of so many is averaged: a fortieth of them."""
+    return int(min(LONGEST_WINDOW, max(1, round(num_rows / SMOOTHED_OVER))))
 
 
 def pieces(records: RunRecords, key: str, clock: Clock) -> list[Piece]:

@@ -15,15 +15,20 @@ from rich.text import Text
 from nearfuture.run.ledger import build_ledger
 from nearfuture.run.report import tables, words
 from nearfuture.run.report.comparison import at_equal_clocks
-from nearfuture.run.report.page import load_runs
+from nearfuture.run.report.page import is_study, load_runs
 
 
 def report_text(runs: Sequence[Path]) -> Group:
-    """Return the summary of some runs, to be printed by a rich console.
+    """Return the summary of some runs, or of a comparison, to be printed by a rich console.
 
     Raises:
         UserError: no run was named, or one of them is not a run or has no row yet.
     """
+    if is_study(runs):
+        from nearfuture.run.report.study_terminal import study_text  # scipy, which a single run does not need
+        from nearfuture.run.study.comparison import compare
+
+        return study_text(compare(Path(runs[0])))
     records = load_runs(runs)
     baseline = words.pick_baseline(records)
     table = Table(box=None, pad_edge=False, header_style="dim")

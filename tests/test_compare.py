@@ -1,0 +1,128 @@
+"""The grid in real processes: killed, interrupted, with a run that fails; nothing is lost and nothing trained twice."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from commands import CONFIGS, start
+from safetensors.torch import load_file
+
+from nearfuture.run.records import RunRecords
+from nearfuture.run.study.processes import Children
+from nearfuture.train import checkpoint
+
+SMOKE = CONFIGS / "compare_smoke.yaml"
+TINY = [
+    "max_steps=6",
+    "per_device_train_batch_size=64",
+    "save_steps=2",
+    "eval_every=3",
+    "test_num_samples=2",
+    "pass_at=[1, 2]",
+    "reference=npo_early",
+    "methods={grpo: {}, npo_early: {scout_steps: 2}, broken: {model: nothere}}",
+]
+PATIENCE = 600
+
+
+def arguments(folder: Path) -> list[object]:
+    return ["compare", SMOKE, f"run_dir={folder}", *TINY, "--seeds", "1", "--jobs", "2"]
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not path.exists() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.01)
+    if not path.exists():
+        process.send_signal(signal.SIGINT)
+        raise AssertionError(process.communicate()[0])
+
+
+def compare(folder: Path, *more: object) -> tuple[int, str]:
+    """Exit code and everything that was printed."""
+    process = start(*arguments(folder), *more)
+    output, _ = process.communicate(timeout=PATIENCE)
+    return process.returncode, output
+
+
+def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:
+    return load_file(folder / name / "final" / "model.safetensors")
+
+
+def is_idle(folder: Path, name: str) -> bool:
+    """True where no process holds the lock on a log."""
+    children = Children()
+    with children.log(folder / f"{name}.log") as log:
+        return log is not None
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, str]:
+    """A grid whose parent was killed while two runs trained, and what the same command did then."""
+    folder = tmp_path_factory.mktemp("grid") / "study"
+    process = start(*arguments(folder))
+    wait_for(folder / "npo_early-100" / "metrics.jsonl", process)
+    process.kill()  # SIGKILL to the parent alone: its children live on, and hold their logs
+    process.communicate()
+    code, output = compare(folder)
+    return folder, code, output
+
+
+def test_a_killed_grid_goes_on_and_a_failing_run_leaves_the_others(killed: tuple[Path, int, str]) -> None:
+    folder, code, output = killed
+    assert code == 1, output
+    assert "broken-100 failed" in output and "model=nothere" in output
+    assert (folder / "grpo-100" / "test.json").exists() and (folder / "npo_early-100" / "test.json").exists()
+    for name in ("grpo-100", "npo_early-100"):
+        records = RunRecords.load(folder / name)
+        assert records.is_finished and records.recomputed_steps == 0  # never two processes in one run
+    found = json.loads((folder / "report" / "comparison.json").read_text())
+    assert [method["method"] for method in found["methods"]] == ["grpo", "npo_early"]
+    assert found["missing"] == {"broken-100": "no run folder, its .log says why"}
+    assert found["split"] == "test" and found["base"]["mean"] > 0
+
+
+def test_what_is_finished_is_not_done_again(killed: tuple[Path, int, str]) -> None:
+    folder, _, _ = killed
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("*-100/*.js*")}
+    code, output = compare(folder, "--methods", "grpo,npo_early")
+    assert code == 0, output
+    assert output.count("was there") == 3  # base, grpo, npo_early
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    found = json.loads((folder / "report" / "comparison.json").read_text())
+    assert found["missing"] == {
+        "broken-100": "no run folder, its .log says why"
+    }  # what was asked for once stays in the grid
+
+
+def test_other_settings_are_refused(killed: tuple[Path, int, str]) -> None:
+    folder, _, _ = killed
+    code, output = compare(folder, "learning_rate=1e-5")
+    assert code == 2 and "base.learning_rate: 0.0005 -> 1e-05" in output
+
+
+def test_an_interrupt_saves_every_run_and_the_same_command_ends_with_the_same_weights(
+    killed: tuple[Path, int, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "study"
+    process = start(*arguments(folder))
+    wait_for(folder / "npo_early-100" / "metrics.jsonl", process)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130, output
+    assert "The same command goes on" in output
+    assert is_idle(folder, "npo_early-100") and is_idle(folder, "grpo-100")
+    assert list((folder / "npo_early-100" / "segments").rglob(checkpoint.MARKER))
+    code, output = compare(folder, "--methods", "grpo,npo_early")
+    assert code == 0, output
+    for name in ("grpo-100", "npo_early-100"):
+        left, right = weights(folder, name), weights(killed[0], name)
+        assert all(torch.equal(left[key], right[key]) for key in left)
+        tests = [json.loads((where / name / "test.json").read_text())["prompts"] for where in (folder, killed[0])]
+        assert tests[0] == tests[1]  # one seed for the final evaluation
