@@ -31,7 +31,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -307,13 +307,19 @@ def measure_shares(world: World) -> list[Row]:
     ]
 
 
-def shares(world: World, trainer: Any) -> list[float]:
-    """For each step, its CPU time over its CPU time without our functions'."""
+def own_functions(trainer: Any) -> list[tuple[Any, str]]:
+    """Where our own functions of a step lie."""
     from nearfuture.train import groups
 
     places = [(trainer, "_lookup")]
     places += [(trainer.onpolicy, name) for name in ("observe", "observe_loss", "take_token_counts")]
-    places += [(groups, name) for name in ("inject", "reward_guided_rows", "attach", "with_behavior", "show_examples")]
+    names = ("inject", "reward_guided_rows", "attach", "with_behavior", "show_examples")
+    return places + [(groups, name) for name in names]
+
+
+def shares(world: World, trainer: Any, places: Sequence[tuple[Any, str]] | None = None) -> list[float]:
+    """For each step, its CPU time over its CPU time without some functions' (default: all of ours)."""
+    places = own_functions(trainer) if places is None else places
     plain = [(place, name, getattr(place, name)) for place, name in places]
     ratios: list[float] = []
     spent = [0.0]
