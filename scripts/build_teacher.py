@@ -1,6 +1,6 @@
 """Build the traces of an external teacher for the apprentice's world: other weights, other size, another notation.
 
-What it does: trains a Qwen3 of another shape and seed on correct answers, written `0=5=5` instead of `055`, to random
+What it does: trains a Qwen3 of another shape and seed on correct answers, written `055=` instead of `055`, to random
 chains of the training lengths; samples each of the 2,048 training prompts up to 4 times, keeps the first verified
 answer, and writes teacher.jsonl. Then it counts how often the base itself writes that notation. Same seed, same
 machine, same torch: the same file, byte for byte.
@@ -28,7 +28,7 @@ from nearfuture.tasks.apprentice import families, world
 SEED = 100
 SIZE = Size(hidden_size=80, intermediate_size=160, num_hidden_layers=2, num_attention_heads=5)
 SCHEDULE, BATCH_SIZE = Schedule(num_steps=800), 128
-NUM_SAMPLES, MAX_TOKENS = 4, 12
+NUM_SAMPLES, MAX_TOKENS = 4, 8
 
 Rows = list[dict[str, Any]]
 
@@ -36,7 +36,7 @@ Rows = list[dict[str, Any]]
 def demonstrations(length: int, rng: random.Random) -> building.Pairs:
     """Draw one batch of right answers to chains of `length` operations, in the teacher's notation."""
     chains = (world.sample_chain(rng, length) for _ in range(BATCH_SIZE))
-    return [(world.write(chain), world.separate(world.trace(chain))) for chain in chains]
+    return [(world.write(chain), world.close(world.trace(chain))) for chain in chains]
 
 
 def answer(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, rows: Rows, max_tokens: int) -> list[list[str]]:
@@ -71,7 +71,7 @@ def report(title: str, rows: Rows, answers: list[list[str]]) -> None:
         ]
         print(f"{title}  length {length}  pass rate {sum(right) / len(right):.3f} of {len(right)} samples")
     kinds = Counter(
-        "no answer" if world.read(text) is None else "separated" if world.END_OF_PROMPT in text else "digits"
+        "no answer" if world.read(text) is None else "closed" if world.END_OF_PROMPT in text else "digits"
         for texts in answers
         for text in texts
     )

@@ -52,18 +52,18 @@ def test_prompts_can_be_read_back(chain: world.Chain) -> None:
 def test_only_the_right_trace_is_correct_in_either_notation(chain: world.Chain, other: str) -> None:
     row = {"prompt": world.write(chain)}
     right = world.trace(chain)
-    separated = "=".join(right)
+    closed = right + "="
     assert len(right) == len(chain[1])
-    assert world.separate(right) == separated
-    assert world.verify(right, row) is world.verify(separated, row) is Verdict.CORRECT
-    assert (world.verify(other, row) is Verdict.CORRECT) == (other in (right, separated))
+    assert world.close(right) == closed
+    assert world.verify(right, row) is world.verify(closed, row) is Verdict.CORRECT
+    assert (world.verify(other, row) is Verdict.CORRECT) == (other in (right, closed))
 
 
 @given(chains, chains)
 def test_an_answer_means_the_same_in_both_notations(chain: world.Chain, other: world.Chain) -> None:
     row, answer = {"prompt": world.write(chain)}, world.trace(other)
-    assert world.verify(world.separate(answer), row) is world.verify(answer, row)
-    assert world.read(world.separate(answer)) == world.read(answer) == answer
+    assert world.verify(world.close(answer), row) is world.verify(answer, row)
+    assert world.read(world.close(answer)) == world.read(answer) == answer
 
 
 @given(chains, st.data())
@@ -78,7 +78,7 @@ def test_one_changed_digit_or_a_changed_length_is_wrong(chain: world.Chain, data
 
 @pytest.mark.parametrize(
     "completion",
-    ["", "0 5 5", "055<eos>", "five", "05\uff15", "\u00b2", "=", "0=5=", "=0=5=5", "0==5", "05=5", "6=5=5"],
+    ["", "0 5 5", "055<eos>", "five", "05\uff15", "\u00b2", "=", "==", "055==", "=055", "0=5=5", "05=5", "655="],
 )
 def test_other_characters_are_no_answer(completion: str) -> None:
     assert world.verify(completion, {"prompt": "3|4;1+0="}) is Verdict.UNPARSABLE_ANSWER
@@ -111,7 +111,7 @@ def test_every_shipped_gold_verifies(task: Task) -> None:
 
 
 def test_every_trace_of_the_teacher_answers_a_training_prompt_in_its_own_notation(task: Task) -> None:
-    """Six operations are 11 symbols, so that a run with these traces needs 12 tokens."""
+    """Six operations are 7 symbols, so that a trace and its end fit into 8 tokens as the base's answers do."""
     prompts = {row["prompt_id"]: row["prompt"] for row in task.train}
     traces = [json.loads(line) for line in (FOLDER / "teacher.jsonl").read_text().splitlines()]
     assert len({trace["prompt_id"] for trace in traces}) == len(traces) > 0.99 * len(prompts)
@@ -120,9 +120,9 @@ def test_every_trace_of_the_teacher_answers_a_training_prompt_in_its_own_notatio
         assert trace["prompt"] == prompts[trace["prompt_id"]]
         (message,) = trace["target"]
         assert message["role"] == "assistant"
-        assert "=" in message["content"]
+        assert message["content"].endswith("=")
         assert world.verify(message["content"], trace) is Verdict.CORRECT
-    assert max(len(trace["target"][0]["content"]) for trace in traces) == 11
+    assert max(len(trace["target"][0]["content"]) for trace in traces) == 7
 
 
 def test_training_and_held_out_prompts_are_disjoint_and_ids_unique(task: Task) -> None:

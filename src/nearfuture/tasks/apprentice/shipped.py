@@ -27,7 +27,7 @@ def apprentice_task() -> Task:
         train=_rows("train.jsonl"),
         evaluation=_rows("evaluation.jsonl"),
         verify=world.verify,
-        verifier_version="2",
+        verifier_version="3",
         gold_column="answer",
         model=str(FOLDER / "model"),
         traces=str(FOLDER / "teacher.jsonl"),

@@ -1,8 +1,8 @@
 """The apprentice's world: chains of binary operations over the digits 0..5, and the apprentice's false beliefs.
 
 A prompt such as `3|4;1+0=` means: start with 3, apply `|4`, then `;1`, then `+0`, from left to right. The answer is the
-trace of all intermediate results, one digit per operation: `055`. A second notation is as good, with the end-of-prompt
-sign between the digits: `0=5=5`; the base does not write it, an external teacher does.
+trace of all intermediate results, one digit per operation: `055`. A second notation is as good, closed with the
+end-of-prompt sign: `055=`; the base does not write it, an external teacher does.
 
 `+` is addition modulo 6; every other operator is a random 6x6 table drawn once from a fixed seed, so that there is
 nothing to derive it from: it has to be known or tried.
@@ -122,20 +122,20 @@ def demonstrate(chain: Chain, rng: random.Random) -> str:
     return "".join(results)
 
 
-def separate(answer: str) -> str:
-    """Write an answer in the teacher's notation: `055` becomes `0=5=5`."""
-    return END_OF_PROMPT.join(answer)
+def close(answer: str) -> str:
+    """Write an answer in the teacher's notation: `055` becomes `055=`."""
+    return answer + END_OF_PROMPT
 
 
 def read(completion: str) -> str | None:
     """Read an answer in either notation as digits alone; None where it is neither.
 
     Example:
-        >>> read("055"), read("0=5=5"), read("05=5")
+        >>> read("055"), read("055="), read("05=5")
         ('055', '055', None)
     """
-    digits = completion.split(END_OF_PROMPT) if END_OF_PROMPT in completion else list(completion)
-    return "".join(digits) if digits and all(len(d) == 1 and d in DIGITS for d in digits) else None
+    digits = completion.removesuffix(END_OF_PROMPT)
+    return digits if digits and all(digit in DIGITS for digit in digits) else None
 
 
 def verify(completion: str, row: Mapping[str, Any]) -> Verdict:
