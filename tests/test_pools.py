@@ -18,7 +18,7 @@ from test_collect import EOS as STOP
 from test_collect import FakeEngine, Killed, chi_square, collect, content, make_rows, verify
 
 from nearfuture.guidance import GuidanceCache, UniformReplay
-from nearfuture.types import UserError, Verdict
+from nearfuture.types import NoSignalError, UserError, Verdict
 
 POOLS = replace(HEADER, max_per_prompt=3)
 TEXT_ONLY = replace(HEADER, has_behavior_logps=False)
@@ -305,5 +305,5 @@ def test_what_counts_is_correct_samples_and_not_different_texts(tmp_path):
     assert source.lookup("p000", 0) == often[0]
     assert source.lookup("p001", 0) is None and source.lookup("p999", 0) is None
     assert source.num_left_out == 1
-    with pytest.raises(UserError, match=r"none of the 2 prompts .* min_per_prompt=3 correct samples \(most: 2\)"):
+    with pytest.raises(NoSignalError, match=r"none of the 2 prompts .* min_per_prompt=3 correct samples \(most: 2\)"):
         UniformReplay(source.cache, min_per_prompt=3)

@@ -54,7 +54,7 @@ def test_equal_signals_take_the_smaller_distance_without_a_guard() -> None:
     ("candidates", "guard", "words"),
     [
         ([], Guard.NO_CHECKPOINT, "Save earlier"),
-        ([candidate(10, 0.0, 1.0)], Guard.GUIDE_TOO_WEAK, "solves 0 of its slice, min_quality=0.1"),
+        ([candidate(10, 0.0, 1.0)], Guard.GUIDE_TOO_WEAK, "solves 0 of its slice, min_quality=0.02"),
         ([candidate(10, 0.9, math.inf)], Guard.GUIDE_TOO_WEAK, "V = inf leaves no signal"),
         ([candidate(10, math.nan, 1.0, num_prompts=0)], Guard.TOO_FEW_PROMPTS, "0 prompts probed"),
         ([candidate(10, math.nan, 1.0)], Guard.GUIDE_TOO_WEAK, "solves nan"),
@@ -92,7 +92,7 @@ def test_any_choice_obeys_the_guards_and_none_means_the_argmax(candidates: list[
         assert choice.guard is not None
         return
     assert choice.candidate in candidates and choice.candidate.step not in blocked
-    assert choice.candidate.num_prompts >= 8 and choice.candidate.quality >= 0.1
+    assert choice.candidate.num_prompts >= 8 and choice.candidate.quality >= 0.02
     best = max(candidate.effective_signal for candidate in candidates)
     assert (choice.guard is None) == (choice.candidate.effective_signal == best)
 

@@ -79,7 +79,7 @@ def select(
     candidates: Sequence[Candidate],
     *,
     min_prompts: int = 8,
-    min_quality: float = 0.1,
+    min_quality: float = 0.02,
     min_gain: float = 1.05,
     blocked_steps: Collection[int] = (),
 ) -> Choice:

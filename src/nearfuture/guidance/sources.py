@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from nearfuture.guidance.cache import GuidanceCache
-from nearfuture.types import Guidance, UserError
+from nearfuture.types import Guidance, NoSignalError
 
 
 class Source(Protocol):
@@ -80,7 +80,7 @@ class UniformReplay:
         min_per_prompt: prompts with fewer correct samples get nothing; `num_left_out` counts them.
 
     Raises:
-        UserError: no prompt has so many.
+        NoSignalError: no prompt has so many.
     """
 
     cache: GuidanceCache
@@ -92,7 +92,7 @@ class UniformReplay:
         num_correct = self.cache.num_correct()
         served = frozenset(prompt_id for prompt_id, number in num_correct.items() if number >= self.min_per_prompt)
         if not served:
-            raise UserError(
+            raise NoSignalError(
                 f"none of the {len(num_correct)} prompts of {self.cache.folder} has "
                 f"min_per_prompt={self.min_per_prompt} correct samples (most: {max(num_correct.values(), default=0)}). "
                 "Lower it, or collect with more samples and a num_kept that is not below it."
