@@ -61,8 +61,8 @@ def tables(folder: Path) -> Iterator[str]:
     yield ""
     k = json.loads((folder / f"signal-{seeds[0]}.json").read_text())["k"]
     yield (
-        f"Written by `benchmarks/distance_choice.py`: seeds {', '.join(map(str, seeds))}, anchor 0, coverage at k = {k}. "
-        "Gains over GRPO of the same seed, mean over seeds; brackets are 95 % Student intervals."
+        f"Written by `benchmarks/distance_choice.py`: seeds {', '.join(map(str, seeds))}, anchor 0, coverage at "
+        f"k = {k}. Gains over GRPO of the same seed, mean over seeds; brackets are 95 % Student intervals."
     )
     yield ""
     yield from _head("D", "Q", *(f"S, V {name}" for name in LOG_COSTS), *GAINS)
