@@ -16,7 +16,7 @@ from nearfuture.algo.lineage import Lineage
 from nearfuture.algo.mistakes import MistakePool
 from nearfuture.guidance.engine import Engine
 from nearfuture.run import build
-from nearfuture.run.autonpo import decide
+from nearfuture.run.autonpo import decide, is_spent
 from nearfuture.run.config import AutoNPOConfig
 from nearfuture.run.disk import disk_plan
 from nearfuture.run.executor import Executor
@@ -49,7 +49,7 @@ def rollback(folder: Path) -> dict[str, Any]:
 # --- triggers that lead to nothing
 
 
-def declined(config: AutoNPOConfig, steps: list[int], num_mistakes: int, lineage: Lineage | None = None) -> str:
+def declined(config: AutoNPOConfig, steps: list[int], num_mistakes: int) -> str:
     """The reason for which a trigger at step 20 is declined before any policy is loaded."""
     pool = MistakePool(0.6, window=config.max_rollback_distance)
     pool.observe(20, [str(i) for i in range(num_mistakes)], [0.0] * num_mistakes)
@@ -60,7 +60,7 @@ def declined(config: AutoNPOConfig, steps: list[int], num_mistakes: int, lineage
         raise AssertionError(f"the policy of step {step} is not needed")
 
     decision = decide(
-        lineage or Lineage.begin().end_head(20, "trigger"),
+        Lineage.begin().end_head(20, "trigger"),
         state,
         steps,
         load,
@@ -87,11 +87,18 @@ def test_a_pool_that_is_too_small_is_not_probed() -> None:
     assert "the mistake pool holds 7 prompts, autonpo.min_prompts=8 are needed" in reason
 
 
-def test_a_spent_budget_is_named() -> None:
-    begun = Lineage.begin().end_head(10, "trigger")
-    back = begun.branch(Intervention("auto", PolicyRef(0, 10, ""), 5, 10, {"reward_ema": 0.1}))
-    reason = declined(AutoNPOConfig(max_interventions=1), [0, 5], 30, back.end_head(20, "trigger"))
-    assert reason == "1 interventions were made, autonpo.max_interventions=1."
+def test_a_budget_counts_the_interventions_of_the_trigger_alone() -> None:
+    early = Lineage.begin().end_head(10, "scout").branch(Intervention("early", PolicyRef(0, 10, ""), 0, 10, {}))
+    back = early.end_head(20, "trigger").branch(Intervention("auto", PolicyRef(1, 20, ""), 5, 20, {"reward_ema": 0.1}))
+    assert not is_spent(early, AutoNPOConfig(max_interventions=1))
+    assert is_spent(back, AutoNPOConfig(max_interventions=1)) and not is_spent(back, AutoNPOConfig(max_interventions=2))
+
+
+def test_nothing_stops_for_a_trigger_when_the_budget_is_spent(tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", "max_steps=24", "autonpo.cooldown=2")
+    assert len(events(folder, "rollback")) == len(events(folder, "triggered")) == 1 and not events(folder, "declined")
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert max(row["autonpo/num_fired"] for row in rows) > 1, "the trigger fires again, and nothing comes of it"
 
 
 def test_a_run_that_saves_too_seldom_goes_on(tmp_path: Path) -> None:

@@ -56,6 +56,12 @@ def fired_state(folder: Path) -> dict[str, Any]:
     return state
 
 
+def is_spent(lineage: Lineage, config: AutoNPOConfig) -> bool:
+    """True where as many interventions were made as the run may make; nothing stops for a trigger then."""
+    made = sum(s.intervention is not None and s.intervention.kind == "auto" for s in lineage.segments)
+    return made >= config.max_interventions
+
+
 def decide(
     lineage: Lineage,
     state: dict[str, Any],
@@ -92,7 +98,7 @@ def decide(
     reward_ema = state["trigger"]["seen"][-1][3]
     event("triggered", reward_ema=reward_ema, entropy_ema=state["trigger"]["seen"][-1][4], **pool.metrics())
     behind = [s for s in steps if 0 < step - s <= config.max_rollback_distance]
-    if reason := _spent(lineage, config) or _too_small(pool, config) or _nowhere(step, steps, behind, config):
+    if reason := _too_small(pool, config) or _nowhere(step, steps, behind, config):
         empty = Probe(step, [], [], [], [], 0, 0.0)
         event("declined", reason=reason)
         return Decision(None, empty, [], {})
@@ -133,13 +139,6 @@ def _facts(candidates: list[Candidate], chosen: Candidate | None, guard: Any, re
         "guard": None if guard is None else str(guard),
         "reason": reason,
     }
-
-
-def _spent(lineage: Lineage, config: AutoNPOConfig) -> str | None:
-    done = sum(s.intervention is not None and s.intervention.kind == "auto" for s in lineage.segments)
-    if done < config.max_interventions:
-        return None
-    return f"{done} interventions were made, autonpo.max_interventions={config.max_interventions}."
 
 
 def _too_small(pool: MistakePool, config: AutoNPOConfig) -> str | None:

@@ -116,7 +116,7 @@ class Executor:
         else:
             trainer.train(resume_from_checkpoint=str(start[1]))
         step = trainer.state.global_step
-        has_fired = self._controller is not None and self._controller.has_fired
+        has_fired = self._may_go_back and self._controller is not None and self._controller.has_fired
         if has_fired and record.evaluates and not record.is_due(step, stage.until):
             record.evaluate(trainer, step)  # what an intervention brings is read at this step
         self.folder.sync()
@@ -138,7 +138,7 @@ class Executor:
     def _fired_before_a_kill(self, head: Segment, reached: int) -> bool:
         """True where the trigger fired at the last checkpoint, and a kill came before that was written down."""
         path = state_file(self.folder.path / head.checkpoint(reached), CONTROLLER)
-        if self.config.autonpo.mode == "off" or reached in head.passed_triggers or not path.exists():
+        if not self._may_go_back or reached in head.passed_triggers or not path.exists():
             return False
         return bool(json.loads(path.read_text())["trigger"]["state"] == State.FIRED)
 
@@ -200,7 +200,13 @@ class Executor:
             return False
         has_fired = self._controller.observe_step(step, logs)
         logs |= self._controller.metrics()
-        return has_fired
+        return has_fired and self._may_go_back
+
+    @property
+    def _may_go_back(self) -> bool:
+        """True where a trigger is looked into: AutoNPO is on, and its budget is not spent."""
+        auto = self.config.autonpo
+        return auto.mode != "off" and not autonpo.is_spent(self.lineage, auto)
 
     def _observe_batch(self, trainer: NPOTrainer, prompt_ids: list[str], pass_rates: list[float]) -> None:
         assert self._controller is not None
