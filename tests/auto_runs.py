@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from commands import CONFIGS
+from safetensors.torch import load_file
 
 from nearfuture.algo.lineage import Lineage
 from nearfuture.run.config import Configuration, load_configuration
@@ -58,6 +59,16 @@ def run(run_dir: Path, *settings: str, resume: bool = False) -> Path:
 def events(folder: Path, *names: str) -> list[dict[str, Any]]:
     rows = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     return [row for row in rows if row["event"] in names]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "final" / "model.safetensors")
+
+
+def same(one: Path, other: Path) -> bool:
+    """True where two runs ended with the same bits."""
+    a, b = weights(one), weights(other)
+    return all(torch.equal(a[name], b[name]) for name in a)
 
 
 def fired(finished: Path, folder: Path) -> Path:

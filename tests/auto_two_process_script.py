@@ -32,7 +32,7 @@ from nearfuture.types import UserError
 
 HALF = "per_device_train_batch_size=32"
 GREEDY = [
-    *("top_k=1", "source=traces", "optim=sgd", "learning_rate=0.02", "seed=7", "max_steps=8"),
+    *("top_k=1", "source=traces", "optim=sgd", "learning_rate=0.02", "seed=7", "max_steps=14"),
     *("autonpo.probe_min_solved=0", "autonpo.probe_min_pass_rate=0", "autonpo.probe_num_prompts=16"),
 ]
 

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
+from auto_runs import events, same
 from commands import train, train_and_kill
-from safetensors.torch import load_file
 
 from nearfuture.algo.lineage import Lineage
 
@@ -33,20 +32,6 @@ EAGER = [
     "autonpo.min_prompts=2",
     "autonpo.max_rollback_distance=12",
 ]
-
-
-def events(folder: Path, name: str) -> list[dict]:
-    rows = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
-    return [row for row in rows if row["event"] == name]
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "final" / "model.safetensors")
-
-
-def same(one: Path, other: Path) -> bool:
-    a, b = weights(one), weights(other)
-    return all(torch.equal(a[name], b[name]) for name in a)
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from auto_runs import configuration, events, fired, in_the_replay, run
-from safetensors.torch import load_file
+from auto_runs import configuration, events, fired, in_the_replay, run, same
 
 from nearfuture.algo.lineage import Lineage
 from nearfuture.algo.mistakes import MistakePool
@@ -22,15 +20,6 @@ from nearfuture.run.disk import disk_plan
 from nearfuture.run.executor import Executor
 from nearfuture.run.show import Display
 from nearfuture.types import Intervention, PolicyRef, UserError
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "final" / "model.safetensors")
-
-
-def same(one: Path, other: Path) -> bool:
-    a, b = weights(one), weights(other)
-    return all(torch.equal(a[name], b[name]) for name in a)
 
 
 @pytest.fixture(scope="module")

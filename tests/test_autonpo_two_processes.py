@@ -6,17 +6,14 @@ Not here: what each process runs (`auto_two_process_script`), two processes with
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import auto_two_process_script as script
 import pytest
 import torch
-from auto_runs import events, run
-from safetensors.torch import load_file
+from auto_runs import events, run, weights
+from torchrun import two_processes
 
 from nearfuture.algo.lineage import Lineage
 
@@ -38,15 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which two processes have run every scenario."""
     folder = tmp_path_factory.mktemp("two")
     (folder / "task.py").write_text(BY_RANK)
-    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script.__file__, str(folder)]
-    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen([sys.executable, *command], env=environment, stderr=subprocess.PIPE, text=True) as launcher:
-        try:
-            _, errors = launcher.communicate(timeout=TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            launcher.terminate()  # and, unlike `kill`, the two processes with it
-            raise
-    assert launcher.returncode == 0, errors[-3000:]
+    two_processes(script.__file__, folder, timeout_s=TIMEOUT_S)
     return folder
 
 
@@ -54,10 +43,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def seen(folder: Path) -> list[dict[str, Any]]:
     """What each process wrote down."""
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "final" / "model.safetensors")
 
 
 def test_both_processes_hold_the_same_lineage_and_it_is_the_one_on_disk(

@@ -5,9 +5,6 @@ Not here: what each process runs (`two_process_script`), resume on several proce
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +12,9 @@ import pytest
 import tiny
 import torch
 import two_process_script as script
+from torchrun import two_processes
 
-TIMEOUT_S = 120
+TIMEOUT_S = 600
 """Processes that wait for each other for ever are ended, and the tests fail."""
 
 
@@ -29,15 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     entries = tiny.guidance(trainer, [index for n, index in enumerate(met) if n % 6 != 4], tiny.apart)
     tiny.GuidanceCache.write(folder / "guidance", tiny.header_of(trainer), [(entry, "") for entry in entries])
 
-    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script.__file__, str(folder)]
-    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen([sys.executable, *command], env=environment, stderr=subprocess.PIPE, text=True) as launcher:
-        try:
-            _, errors = launcher.communicate(timeout=TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            launcher.terminate()  # and, unlike `kill`, the two processes with it
-            raise
-    assert launcher.returncode == 0, errors[-3000:]
+    two_processes(script.__file__, folder, timeout_s=TIMEOUT_S)
     return folder
 
 

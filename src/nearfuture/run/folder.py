@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import math
 import os
 import platform
 import subprocess
@@ -17,6 +16,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from nearfuture.run.plain import finite
 
 PACKAGES = ("nearfuture", "torch", "transformers", "trl", "accelerate", "datasets", "peft", "vllm", "deepspeed")
 
@@ -39,7 +40,7 @@ class RunFolder:
         with open(path, "a+b") as file:
             if file.tell() and _last_byte(file) != b"\n":
                 file.write(b"\n")  # a kill tore the line before
-            file.write(json.dumps(_finite(row), ensure_ascii=False).encode() + b"\n")
+            file.write(json.dumps(finite(row), ensure_ascii=False).encode() + b"\n")
 
     def event(self, event: str, **facts: Any) -> None:
         """Append an event, unless the very same one was written before a kill."""
@@ -81,17 +82,6 @@ class RunFolder:
 def _last_byte(file: Any) -> bytes:
     file.seek(-1, os.SEEK_END)
     return bytes(file.read(1))
-
-
-def _finite(value: Any) -> Any:
-    """NaN and infinities as null: JSON has neither."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value
 
 
 def environment() -> dict[str, Any]:

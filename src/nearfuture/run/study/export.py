@@ -16,6 +16,7 @@ from dataclasses import asdict
 from typing import Any
 
 from nearfuture.algo.statistics import Estimate
+from nearfuture.run.plain import finite
 from nearfuture.run.records import EVALUATION
 from nearfuture.run.study.claims import Beside, Claim
 from nearfuture.run.study.comparison import Comparison, read_together
@@ -56,7 +57,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "missing": study.missing,
         "runs": run_rows(comparison),
     }
-    return dict(_finite(result))
+    return dict(finite(result))
 
 
 def as_csv(comparison: Comparison) -> str:
@@ -65,7 +66,7 @@ def as_csv(comparison: Comparison) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: "" if _finite(value) is None else value for key, value in row.items()} for row in rows)
+    writer.writerows({key: "" if finite(value) is None else value for key, value in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -178,14 +179,3 @@ def _estimate(estimate: Estimate, name: str) -> dict[str, Any]:
 def _aggregate(found: Aggregate) -> dict[str, Any]:
     plain = asdict(found)
     return plain if found.by_run is not None else {"value": plain["value"], "by_seed": plain["by_seed"]}
-
-
-def _finite(value: Any) -> Any:
-    """NaN and infinities as null: JSON has neither."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value

@@ -1,0 +1,176 @@
+"""Plain GRPO on a shipped world, watched: what the scripts that describe a world have in common.
+
+What it does: runs `trl.GRPOTrainer` with this project's usual settings and tells a callback what happens on-policy and
+what the policy answers to given prompts, without disturbing the run.
+
+What it leaves out: guidance of any kind, and what is printed (`apprentice_dynamics.py`, `countdown_dynamics.py`).
+
+Letters: `P` prompts, `G` generations per prompt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
+from transformers.utils import logging
+from trl import GRPOConfig, GRPOTrainer
+
+from nearfuture.tasks import Task, VerdictReward, load_task
+
+EVERY, NUM_GENERATIONS, NUM_SAMPLES = 25, 8, 8
+
+Rows = list[dict[str, Any]]
+
+
+@torch.no_grad()
+def sample(model: Any, tokenizer: Any, rows: Rows, max_new_tokens: int) -> list[list[str]]:
+    """Answer every row `NUM_SAMPLES` times at temperature 1, without disturbing the run's random numbers."""
+    batch = tokenizer([row["prompt"] for row in rows], padding=True, return_tensors="pt")
+    rng_state, was_training = torch.get_rng_state(), model.training
+    model.eval()
+    out = model.generate(
+        input_ids=batch["input_ids"],
+        attention_mask=batch["attention_mask"],
+        do_sample=True,
+        temperature=1.0,
+        top_k=0,
+        top_p=1.0,
+        max_new_tokens=max_new_tokens,
+        num_return_sequences=NUM_SAMPLES,
+    )
+    model.train(was_training)
+    torch.set_rng_state(rng_state)
+    texts = tokenizer.batch_decode(out[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
+    return [texts[i : i + NUM_SAMPLES] for i in range(0, len(texts), NUM_SAMPLES)]
+
+
+class GroupedReward(VerdictReward):
+    """The task's reward, which also remembers how many groups were all wrong or all right."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self.steps: list[list[float]] = []
+
+    def __call__(self, *args: Any, **kwargs: Any) -> list[float | None]:
+        """Judge as the task does, and keep the means of this step's groups."""
+        rewards = super().__call__(*args, **kwargs)
+        pass_rate_P = torch.tensor(rewards, dtype=torch.float32).view(-1, NUM_GENERATIONS).mean(1)
+        groups = (pass_rate_P, (pass_rate_P == 0).float(), (pass_rate_P == 1).float())
+        self.steps.append([value.mean().item() for value in groups])
+        return rewards
+
+
+class Table(TrainerCallback):
+    """Prints one row every `EVERY` steps; the row of step 0 is the base model.
+
+    A subclass names its `columns` and measures them in `held_out`.
+    """
+
+    columns: list[str]
+
+    def __init__(self, task: Task, tokenizer: Any, reward: GroupedReward) -> None:
+        self.task, self.tokenizer, self.reward = task, tokenizer, reward
+        self.families = sorted({row["family"] for row in task.evaluation})
+        self.entropies: list[float] = []
+        self.start = time.time()
+
+    def held_out(self, model: Any) -> list[float]:
+        """Measure what stands in `columns`."""
+        raise NotImplementedError
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        """Print the head of the table, and the base model."""
+        names = ["step", "reward", "all wrong", "all right", "entropy", *self.columns, "s/step"]
+        print(f"| {' | '.join(names)} |\n|{'---|' * len(names)}", flush=True)
+        self.add(0, model)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, model: Any = None, **kwargs: Any) -> None:
+        """Keep the entropy of every step; print a row where one is due."""
+        if "entropy" in logs:
+            self.entropies.append(logs["entropy"])
+            if state.global_step % EVERY == 0:
+                self.add(state.global_step, model)
+
+    def add(self, step: int, model: Any) -> None:
+        """Measure, and print one row."""
+        seconds = (time.time() - self.start) / EVERY
+        on_policy = torch.tensor(self.reward.steps[-EVERY:] or [[float("nan")] * 3]).mean(0).tolist()
+        entropy = torch.tensor(self.entropies[-EVERY:]).mean().item()
+        values = (f"{value:.2f}" for value in [*on_policy, entropy, *self.held_out(model), seconds])
+        print(f"| {step} | {' | '.join(values)} |".replace("nan", "-"), flush=True)
+        self.start = time.time()
+
+
+def main(
+    name: str,
+    description: str | None,
+    table: Callable[[Task, Any, GroupedReward], Table],
+    *,
+    num_prompts: int,
+    max_tokens: int,
+    num_steps: int,
+    learning_rate: float,
+) -> None:
+    """Train a shipped task with plain GRPO, as the command line asks, and print its table.
+
+    Args:
+        name: of the task.
+        description: of the command.
+        table: builds the callback from task, tokenizer and reward.
+        num_prompts: a step.
+        max_tokens: of a completion.
+        num_steps: default of `--steps`.
+        learning_rate: default of `--learning-rate`.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=num_steps)
+    parser.add_argument("--learning-rate", type=float, default=learning_rate)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    logging.disable_progress_bar()
+    task = load_task(name)
+    assert task.model is not None
+    tokenizer = AutoTokenizer.from_pretrained(task.model)
+    reward = GroupedReward(task)
+    with tempfile.TemporaryDirectory() as folder:
+        config = GRPOConfig(
+            output_dir=folder,
+            seed=options.seed,
+            max_steps=options.steps,
+            learning_rate=options.learning_rate,
+            lr_scheduler_type="constant",
+            adam_beta1=0.9,
+            adam_beta2=0.95,
+            weight_decay=0.0,
+            per_device_train_batch_size=num_prompts * NUM_GENERATIONS,
+            num_generations=NUM_GENERATIONS,
+            max_completion_length=max_tokens,
+            temperature=1.0,
+            loss_type="dapo",
+            beta=0.0,
+            use_cpu=True,
+            bf16=False,
+            gradient_checkpointing=False,
+            logging_steps=1,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+        )
+        trainer = GRPOTrainer(
+            model=AutoModelForCausalLM.from_pretrained(task.model, dtype=torch.float32),
+            args=config,
+            reward_funcs=reward,
+            train_dataset=Dataset.from_list(list(task.train)),
+            processing_class=tokenizer,
+            callbacks=[table(task, tokenizer, reward)],
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
