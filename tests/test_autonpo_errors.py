@@ -193,3 +193,21 @@ def test_a_last_checkpoint_that_is_gone_makes_no_final_policy(acted: Path, tmp_p
     with pytest.raises(UserError, match=r"checkpoint-11 does not exist, and it is needed here"):
         run(folder, resume=True)
     assert not list(folder.glob("final*"))
+
+
+# --- what the guide is asked for
+
+
+def test_the_whole_pool_is_asked_and_served_beyond_the_replay(acted: Path, tmp_path: Path) -> None:
+    """The same decision as with the slice alone, more prompts, and guidance after the replay has ended."""
+    folder = run(tmp_path / "run", "autonpo.ask=pool", "guidance_lifetime=while_gated")
+    by_slice, by_pool = rollback(acted), rollback(folder)
+    assert by_pool["candidates"] == by_slice["candidates"] and by_pool["to_step"] == by_slice["to_step"]
+    (triggered,), (collected,) = events(folder, "triggered"), events(folder, "collected")
+    assert collected["num_prompts"] == triggered["autonpo/pool/num_prompts"]
+    assert collected["num_prompts"] > events(acted, "collected")[0]["num_prompts"]
+
+
+def test_a_pool_that_would_be_asked_in_vain_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"autonpo\.ask=pool and guidance_lifetime=segment"):
+        configuration(tmp_path / "run", "autonpo.ask=pool")

@@ -32,7 +32,7 @@ Say = Callable[..., None]
 
 @dataclass(frozen=True)
 class Decision:
-    """What was decided at a trigger: `back_to` None means go on. `prompt_ids` are the slice to be guided."""
+    """What was decided at a trigger: `back_to` None means go on. `prompt_ids` are those the guide is asked for."""
 
     back_to: int | None
     probe: Probe
@@ -123,12 +123,13 @@ def decide(
     if choice.candidate is None:
         event("declined", **facts)
         return Decision(None, probe, [], facts)
-    slice_ids = [mistake.prompt_id for mistake in pool.slice(choice.candidate.step, step, config.slice)]
+    asked = pool.slice(choice.candidate.step, step, config.slice) if config.ask == "slice" else pool.slice(0, step)
+    asked_ids = [mistake.prompt_id for mistake in asked]
     evidence = {**facts, "reward_ema": reward_ema}
     if config.mode == "advise":
         event("advised", **facts)
-        return Decision(None, probe, slice_ids, evidence)
-    return Decision(choice.candidate.step, probe, slice_ids, evidence)
+        return Decision(None, probe, asked_ids, evidence)
+    return Decision(choice.candidate.step, probe, asked_ids, evidence)
 
 
 def _facts(candidates: list[Candidate], chosen: Candidate | None, guard: Any, reason: str) -> dict[str, Any]:

@@ -112,6 +112,8 @@ class AutoNPOConfig:
         max_interventions: no more than so many in a run.
         max_rollback_distance: optimizer steps; also how long a mistake is remembered.
         slice: which mistakes belong to a distance: failed `since` the checkpoint, or `at` its next step.
+        ask: what the guide is asked for: the chosen `slice`, which the replay crosses (the paper), or the whole `pool`,
+            which pays where guidance outlives the replay (guidance_lifetime=while_gated).
         probe_num_prompts: prompts the probe asks.
         probe_num_samples: samples of each.
         probe_min_pass_rate: below this the present policy does not solve what it failed, and the run goes on.
@@ -128,6 +130,7 @@ class AutoNPOConfig:
     max_interventions: int = 5
     max_rollback_distance: int = 100
     slice: Literal["since", "at"] = "since"
+    ask: Literal["slice", "pool"] = "slice"
     probe_num_prompts: int = 64
     probe_num_samples: int = 8
     probe_min_pass_rate: float = 0.02
@@ -222,6 +225,11 @@ def check(values: dict[str, Any]) -> Configuration:
         raise UserError(
             "source=experience and autonpo.mode=act: the last slot has one source, so that what AutoNPO collects would "
             "never be served. Set autonpo.mode=off, or source=guide."
+        )
+    if autonpo.ask == "pool" and run.guidance_lifetime == "segment":
+        raise UserError(
+            "autonpo.ask=pool and guidance_lifetime=segment: guidance is dropped when the replay ends, so that most of "
+            "the pool would be asked in vain. Set guidance_lifetime=while_gated, or autonpo.ask=slice."
         )
     return Configuration(run, training, parts[ModelConfig], autonpo)
 
