@@ -18,6 +18,7 @@ from study_folders import write_study
 from nearfuture.algo.statistics import Estimate
 from nearfuture.run.records import RunRecords
 from nearfuture.run.report import report_text, write_report
+from nearfuture.run.report.study_figures import Look, Series, limits
 from nearfuture.run.study.claims import Claim
 from nearfuture.run.study.comparison import compare, read_together
 from nearfuture.run.study.config import cells, check_runs, load_study
@@ -345,3 +346,13 @@ def test_forty_runs_are_one_small_page(tmp_path: Path) -> None:
     page = write_report([folder], tmp_path / "page.html")
     assert len(compare(folder).study.runs) == 40
     assert page.stat().st_size < 5_000_000
+
+
+def test_no_line_of_a_figure_is_cut_off() -> None:
+    """The line far above has no band, and the only band lies below it: the axis once ended above the band."""
+    look = Look("C0", "solid", is_strong=False)
+    xs = np.array([0.0, 1.0])
+    low = Series("grpo", look, xs, np.array([[0.3, 0.5], [0.2, 0.4], [0.4, 0.6]]))
+    high = Series("luffy", look, xs, np.array([[0.6, 0.9], [0.5, 0.8], [0.7, 1.0]]), has_band=False)
+    least, most = limits([low, high])
+    assert least <= 0.3 and most >= 0.9

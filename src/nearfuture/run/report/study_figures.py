@@ -166,7 +166,7 @@ def draw_lines(
 
     def paint(axes: Axes) -> None:
         first, last = (float(pick([pick(found.xs) for found in series])) for pick in (min, max))
-        dress(axes, box, (min(0.0, first) if not ticks else first, last), _limits([*series, *beside]), unit, x_label)
+        dress(axes, box, (min(0.0, first) if not ticks else first, last), limits([*series, *beside]), unit, x_label)
         if ticks:
             axes.set_xticks([at for at, _ in ticks], [text for _, text in ticks])
         for found in sorted(series, key=lambda found: found.look.is_strong):
@@ -190,10 +190,10 @@ def draw_key(look: Look) -> str:
     return svg.drawing(svg.Box(36, 16), "key", "", "key", paint)
 
 
-def _limits(series: Sequence[Series]) -> tuple[float, float]:
+def limits(series: Sequence[Series]) -> tuple[float, float]:
     """Begin at 0 unless all lines lie in the upper half; bands may widen the axis by a quarter, the rest is cut off."""
     lines = np.concatenate([found.band[0] for found in series])
-    bands = np.concatenate([found.band.ravel() for found in series if found.has_band] or [lines])
+    bands = np.concatenate([lines, *(found.band.ravel() for found in series if found.has_band)])
     least, most = float(np.nanmin(lines)), float(np.nanmax(lines))
     room = 0.05 * (most - least) or 0.05
     low = max(float(np.nanmin(bands)), least - 5 * room) - room
