@@ -73,6 +73,14 @@ def test_a_guide_whose_price_was_not_written_makes_the_total_unknown(tmp_path: P
     assert totals["rollout_tokens"] == 2000
 
 
+def test_a_guide_that_only_distils_has_written_nothing(tmp_path: Path) -> None:
+    folder = npo_run(tmp_path / "opd")
+    (folder / "events.jsonl").write_text("")
+    (folder / "config.yaml").write_text("inject_guidance: false\n")
+    totals = build_ledger(RunRecords.load(folder))["totals"]
+    assert (totals["guide_tokens"], totals["collect_seconds"], totals["generated_tokens"]) == (0, 0, 2000)
+
+
 def test_a_collection_for_a_segment_not_yet_branched_is_charged_where_it_happened(tmp_path: Path) -> None:
     event = {"event": "collected", "segment": 0, "guide_segment": 0, "guide_step": 2, "guide_tokens": 70, "seconds": 1}
     rows = [step_row(0, step, step) for step in (1, 2)]

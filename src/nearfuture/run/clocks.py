@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nearfuture.algo.lineage import Segment
 from nearfuture.run.reading import Row
 from nearfuture.run.records import RunRecords, is_number
 
@@ -47,6 +48,11 @@ def collections(records: RunRecords) -> list[tuple[int, Row]]:
     return [(served_segment(records, event), event) for event in last.values()]
 
 
+def is_sampled_for(records: RunRecords, segment: Segment) -> bool:
+    """True where a guide was sampled for a segment; one that only distils (`inject_guidance: false`) writes nothing."""
+    return segment.intervention is not None and records.config.get("inject_guidance") is not False
+
+
 def has_tokens(records: RunRecords) -> bool:
     """True where every step has its rollout tokens and every guide its own, so that the token clock can be trusted."""
     return has_prices(records, "tokens")
@@ -59,8 +65,7 @@ def has_prices(records: RunRecords, clock: Clock) -> bool:
     of_step, of_guide = PRICES[clock]
     counted = sum(is_number(row.get(of_step)) for row in records.rows.values())
     priced = {segment_id for segment_id, event in collections(records) if is_number(event.get(of_guide))}
-    is_sampled = records.config.get("inject_guidance") is not False
-    guided = {segment.id for segment in records.segments if segment.intervention is not None and is_sampled}
+    guided = {segment.id for segment in records.segments if is_sampled_for(records, segment)}
     steps = sum(records.last_step(segment.id) - segment.start_step for segment in records.segments)
     return counted == steps and guided <= priced
 

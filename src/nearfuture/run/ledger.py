@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from nearfuture.algo.lineage import Segment
-from nearfuture.run.clocks import collections
+from nearfuture.run.clocks import collections, is_sampled_for
 from nearfuture.run.reading import Row
 from nearfuture.run.records import EVALUATION, RunRecords, is_number
 
@@ -82,7 +82,7 @@ def _segment_entry(records: RunRecords, segment: Segment) -> dict[str, Any]:
     training = [row for row in rows if is_training(row)]
     collected = [event for segment_id, event in collections(records) if segment_id == segment.id]
     evaluations = [row for row in rows if EVALUATION in row]
-    has_guide = segment.intervention is not None or bool(collected)
+    has_guide = is_sampled_for(records, segment) or bool(collected)
     return {
         "segment": segment.id,
         "parent": segment.parent,
