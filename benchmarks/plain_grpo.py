@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -67,7 +68,7 @@ class GroupedReward(VerdictReward):
         return rewards
 
 
-class Table(TrainerCallback):
+class Table(TrainerCallback, ABC):
     """Prints one row every `EVERY` steps; the row of step 0 is the base model.
 
     A subclass names its `columns` and measures them in `held_out`.
@@ -81,9 +82,9 @@ class Table(TrainerCallback):
         self.entropies: list[float] = []
         self.start = time.time()
 
+    @abstractmethod
     def held_out(self, model: Any) -> list[float]:
         """Measure what stands in `columns`."""
-        raise NotImplementedError
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         """Print the head of the table, and the base model."""
