@@ -158,21 +158,32 @@ class RunRecords:
 
     def curve(self, key: str, path: Literal["head", "all"] = "head") -> Curve:
         """Return one metric along the head's path (by step, one value a step) or of all rows (in the order paid)."""
-        found = [(at, row[key]) for at, row in self.rows.items() if is_number(row.get(key))]
+        found = [(at, row[key]) for at, row in self._rows_on(path) if is_number(row.get(key))]
         if path == "head":
-            by_step = {}
-            for (segment_id, step), value in sorted(found, key=lambda item: item[0], reverse=True):
-                if self.is_kept(segment_id, step):
-                    by_step[step] = ((segment_id, step), value)
-            found = [by_step[step] for step in sorted(by_step)]
-        else:
-            found.sort(key=lambda item: item[0])
+            found = list({step: ((segment_id, step), value) for (segment_id, step), value in found}.values())
         return Curve(
             segments=np.array([segment_id for (segment_id, _), _ in found], dtype=np.int64),
             steps=np.array([step for (_, step), _ in found], dtype=np.int64),
             total_steps=np.array([self.total_steps_at(*at) for at, _ in found], dtype=np.int64),
             values=np.array([value for _, value in found], dtype=np.float64),
         )
+
+    def has(self, key: str) -> bool:
+        """True where any row, kept or abandoned, carries a finite value of that metric."""
+        return any(is_number(row.get(key)) for row in self.rows.values())
+
+    def _rows_on(self, path: Literal["head", "all"]) -> list[tuple[tuple[int, int], Row]]:
+        return self._kept_rows if path == "head" else self._paid_rows
+
+    @cached_property
+    def _paid_rows(self) -> list[tuple[tuple[int, int], Row]]:
+        return sorted(self.rows.items(), key=lambda item: item[0])
+
+    @cached_property
+    def _kept_rows(self) -> list[tuple[tuple[int, int], Row]]:
+        """By step; where two segments meet, the older one last, whose value counts."""
+        kept = [item for item in self.rows.items() if self.is_kept(*item[0])]
+        return sorted(kept, key=lambda item: (item[0][1], -item[0][0]))
 
     def total_steps_at(self, segment_id: int, step: int) -> int:
         """Return how many optimizer steps were paid for when that segment had finished `step`."""

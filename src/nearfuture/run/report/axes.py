@@ -43,10 +43,7 @@ def dress(
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
     axes.ticklabel_format(axis="y", useOffset=False, style="plain")
-    axes.tick_params(axis="y", length=0, pad=6)
-    axes.tick_params(axis="x", length=4, pad=4)
     axes.grid(axis="y")
-    axes.spines[["left", "top", "right"]].set_visible(False)
     if is_cut:  # no zero line where there is no zero
         axes.spines["bottom"].set(linestyle=DOTS)
     words = f"{unit}; axis begins at {low:.3g}" if is_cut else unit

@@ -56,7 +56,7 @@ def write_explanation(run: Path, output: Path | None = None) -> Path:
 def _content(records: RunRecords) -> dict[str, Any]:
     decisions = decisions_of(records)
     styled = StyledRun(records, 0)
-    is_watched = any(len(records.curve(metric.key, "all")) for metric in WATCHED)
+    is_watched = any(records.has(metric.key) for metric in WATCHED)
     marks = firings(records, decisions, "total_steps")
     panels = [
         (metric, draw_panel([styled], metric, "total_steps", marks))

@@ -63,7 +63,6 @@ class _Lanes:
         self.pixels = box.inner_width / last  # of one step
         self.floor = box.inner_height
         axes.set(xlim=(0, last), ylim=(box.inner_height, 0), yticks=[])
-        axes.spines[["left", "top", "right"]].set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True))
         axes.grid(axis="x")
 

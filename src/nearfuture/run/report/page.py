@@ -111,7 +111,7 @@ def _content(runs: Sequence[RunRecords]) -> dict[str, Any]:
 
 def _panels(runs: Sequence[StyledRun], metric: Metric) -> dict[str, Any]:
     over_step, over_total = (draw_panel(runs, metric, clock) for clock in ("step", "total_steps"))
-    without = [run.records.name for run in runs if not len(run.records.curve(metric.key, "all"))]
+    without = [run.records.name for run in runs if not run.records.has(metric.key)]
     return {
         "name": metric.name,
         "key": metric.key,

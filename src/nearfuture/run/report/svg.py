@@ -32,6 +32,8 @@ SOFT = PALETTE["soft"]
 RC = {
     **{"svg.fonttype": "none", "figure.facecolor": "none", "axes.facecolor": "none", "font.size": 11},
     **{"axes.edgecolor": SOFT, "axes.axisbelow": True, "grid.color": PALETTE["hair"], "grid.linewidth": 1},
+    **{"axes.spines.left": False, "axes.spines.top": False, "axes.spines.right": False},
+    **{"xtick.major.size": 4, "xtick.major.pad": 4, "ytick.major.size": 0, "ytick.major.pad": 6},
     **{"text.color": PALETTE["ink"], "xtick.color": SOFT, "ytick.color": SOFT},
     **{"lines.scale_dashes": False, "lines.solid_joinstyle": "round", "hatch.linewidth": 1},
 }

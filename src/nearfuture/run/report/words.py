@@ -147,9 +147,7 @@ def notes(run: RunRecords, ledger: dict[str, Any]) -> list[str]:
         found.append(f"{plural(totals['unlogged_steps'], 'step')} without a metrics row; their costs are in no sum.")
     for key, num in ledger["missing"].items():
         found.append(f"{key} missing in {plural(num, 'step')}; the sums hold only what was written.")
-    missing = [
-        key for key in (ON_POLICY, "npo/entropy", "npo/guided_frac", "eval/pass_rate") if not len(run.curve(key, "all"))
-    ]
+    missing = [key for key in (ON_POLICY, "npo/entropy", "npo/guided_frac", "eval/pass_rate") if not run.has(key)]
     if missing:
         found.append(f"Never written: {', '.join(missing)}.")
     measured = last_measured(run)
