@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 from typer.testing import CliRunner
+from warm import WarmProcess
 
 from nearfuture.cli import app
 
@@ -42,11 +43,15 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     )
 
 
+def warm(*arguments: object) -> WarmProcess:
+    """Start a command whose libraries are loaded already; see `warm`."""
+    output = Path(tempfile.mkdtemp()) / "output.txt"
+    return WarmProcess([str(argument) for argument in arguments], output, environment())
+
+
 def run(*arguments: object) -> tuple[int, str]:
     """Exit code and everything that was printed."""
-    process = start(*arguments)
-    output, _ = process.communicate(timeout=180)
-    return process.returncode, output
+    return warm(*arguments).result(timeout=180)
 
 
 def invoke(*arguments: object) -> tuple[int, str]:
@@ -62,11 +67,10 @@ def train(run_dir: Path, *arguments: object, config: str = "tiny") -> tuple[int,
 
 def train_and_kill(run_dir: Path, when: Path, *arguments: object) -> bool:
     """Train, and SIGKILL the process as soon as `when` exists. True if it was killed before it ended."""
-    process = start("train", CONFIGS / "tiny.yaml", f"run_dir={run_dir}", *SMALL, *arguments)
+    process = warm("train", CONFIGS / "tiny.yaml", f"run_dir={run_dir}", *SMALL, *arguments)
     end = time.monotonic() + 120
-    while process.poll() is None and not when.exists() and time.monotonic() < end:
+    while process.is_running and not when.exists() and time.monotonic() < end:
         time.sleep(0.002)
-    was_running = process.poll() is None
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    was_running = process.is_running
+    process.kill()
     return was_running

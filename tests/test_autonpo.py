@@ -18,7 +18,6 @@ EAGER = [
     "guide_step=null",
     "rollback_to=null",
     "save_steps=4",
-    "per_device_train_batch_size=128",
     "autonpo.window=8",
     "autonpo.max_reward_t=100",
     "autonpo.max_entropy_t=0",
