@@ -30,9 +30,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import overhead
 import torch
-from overhead import STEPS_PER_TURN, Row, World, divide, in_turns, ratio_row
+from cost.clock import STEPS_PER_TURN, Times, in_turns, shares
+from cost.rows import Row, divide, ratio_row
+from cost.world import World
 from transformers.utils import logging
 
 from nearfuture.run.config import AutoNPOConfig
@@ -41,6 +42,7 @@ from nearfuture.train import trainer as trainer_module
 from nearfuture.train.callbacks import StopWhen
 
 BAR, GATE = "<= 1.01", 0.6
+RESULTS = Path(__file__).parent / "results"
 SAVE_STEPS = 20  # as configs/apprentice/autonpo.yaml
 NUM_STEPS, NUM_TURNS, NUM_WRITES = 16, 6, 20
 
@@ -97,7 +99,7 @@ def measure(world: World) -> list[Row]:
     rows = []
     for what, settings, expected in (("", {}, "1.005"), (", fast_generation", {"fast_generation": True}, "1.008")):
         watched = Watched(world, max_steps=NUM_STEPS, **settings)
-        found = overhead.shares(world, watched.trainer, watched.places())
+        found = shares(world, watched.trainer, watched.places())
         rows.append(ratio_row(f"step / the step without the controller{what}", BAR, expected, found, watched.note()))
     rows.append(checkpoint_row(world, watched))
     constant = {"max_steps": STEPS_PER_TURN, "shuffle_dataset": False, "fast_generation": True}
@@ -119,7 +121,7 @@ def checkpoint_row(world: World, watched: Watched) -> Row:
         began = time.process_time()
         path.write_text(json.dumps(watched.controller.state_dict()))
         written.append(time.process_time() - began)
-    times = overhead.Times(world)
+    times = Times(world)
     plain = world.npo(max_steps=NUM_STEPS, learning_rate=0.0, fast_generation=True)
     plain.add_callback(times)
     plain.train()
@@ -160,7 +162,7 @@ def main() -> None:
     text = f"{table(rows)}\n\n{conditions()}\n"
     print(text)
     if options.write:
-        (overhead.RESULTS / "armed_overhead.md").write_text(f"{__doc__}\n{text}")
+        (RESULTS / "armed_overhead.md").write_text(f"{__doc__}\n{text}")
 
 
 if __name__ == "__main__":

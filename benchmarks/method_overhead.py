@@ -16,17 +16,20 @@ pass more on nearly every row).
 from __future__ import annotations
 
 import argparse
+import statistics
 import tempfile
 from pathlib import Path
 
-import overhead
-from overhead import STEPS_PER_TURN, World, divide, in_turns, ratio_row
+from cost.clock import STEPS_PER_TURN, in_turns
+from cost.rows import Row, divide, ratio_row
+from cost.world import World
 
 from nearfuture.guidance import GuidanceCache, UniformReplay, WindowedCache
 from nearfuture.guidance.experience import ExperienceReplay
 from nearfuture.run.methods import METHODS
 from nearfuture.train.distill import Distiller
 
+RESULTS = Path(__file__).parent / "results"
 NUM_TURNS = 10
 BARS = {"luffy": ("<= 1.05", "1.03"), "rlep": ("<= 1.05", "1.03"), "exgrpo": ("<= 1.15", "1.05"), "opd": ("", "1.35")}
 OF_THE_TRAINER = (
@@ -43,7 +46,7 @@ OF_THE_TRAINER = (
 )
 
 
-def measure(world: World) -> list[overhead.Row]:
+def measure(world: World) -> list[Row]:
     """Step time of every method over TRL's."""
     cache = GuidanceCache.open(world.guidance())
     constant = {"max_steps": STEPS_PER_TURN, "learning_rate": 0.0, "shuffle_dataset": False}
@@ -62,7 +65,7 @@ def measure(world: World) -> list[overhead.Row]:
     times = in_turns(world, arms, NUM_TURNS)
     rows = []
     for name, (bar, expected) in BARS.items():
-        wall = overhead.statistics.median(divide(times[name].wall, times["trl"].wall))
+        wall = statistics.median(divide(times[name].wall, times["trl"].wall))
         least = times[name].least() / times["trl"].least()
         note = f"of the minima {least:.3f}, wall clock {wall:.3f}"
         if name == "exgrpo":
@@ -84,7 +87,7 @@ def main() -> None:
     table = "\n".join(lines)
     print(table)
     if arguments.write:
-        (overhead.RESULTS / "method_overhead.md").write_text(f"{__doc__}\n{table}\n")
+        (RESULTS / "method_overhead.md").write_text(f"{__doc__}\n{table}\n")
 
 
 if __name__ == "__main__":
