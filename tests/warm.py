@@ -1,8 +1,8 @@
 """The command line in a process of its own that need not import torch and TRL again: a fork of a server that has.
 
 Such a process has its own id, signals, streams and memory, and ends as any other does; the server holds the libraries
-and nothing of the tests. It spares a start its import of ten seconds (on two slow cores). What it cannot show is a start from
-nothing: `commands.start` does that, and tests of interrupts and of grids use it.
+and nothing of the tests. It spares a start its import, ten seconds on two slow cores. What it cannot show is a start
+from nothing: `commands.start` does that, and tests of interrupts and of grids use it.
 """
 
 from __future__ import annotations
