@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import CONFIGS, start
+from commands import CONFIGS, start, warm
 from safetensors.torch import load_file
 
 from nearfuture.run.records import RunRecords
@@ -46,9 +46,7 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
 
 def compare(folder: Path, *more: object) -> tuple[int, str]:
     """Exit code and everything that was printed."""
-    process = start(*arguments(folder), *more)
-    output, _ = process.communicate(timeout=PATIENCE)
-    return process.returncode, output
+    return warm(*arguments(folder), *more).result(timeout=PATIENCE)
 
 
 def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:

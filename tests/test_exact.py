@@ -23,7 +23,7 @@ from nearfuture.train.proofs import difference as first_difference
 from nearfuture.train.proofs import metrics_of
 from nearfuture.types import UserError
 
-few = settings(max_examples=12, deadline=None)
+few = settings(max_examples=8, deadline=None)
 cycles = st.fixed_dictionaries(
     {
         "gradient_accumulation_steps": st.sampled_from([1, 2, 3]),

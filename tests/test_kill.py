@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 import torch
-from commands import run, train, train_and_kill
+from commands import CONFIGS, SMALL, run, train, train_and_kill, warm
 from safetensors.torch import load_file
 
 from nearfuture.train import checkpoint
@@ -90,18 +91,13 @@ def test_the_abandoned_tail_stays_readable(unkilled: Path) -> None:
 
 
 def test_interrupt_saves_and_leaves_with_130(unkilled: Path, tmp_path: Path) -> None:
-    import signal
-    import time
-
-    from commands import CONFIGS, SMALL, start
-
     folder = tmp_path / "run"
-    process = start("train", CONFIGS / "tiny.yaml", f"run_dir={folder}", *SMALL)
-    while process.poll() is None and not (folder / "metrics.jsonl").exists():
+    process = warm("train", CONFIGS / "tiny.yaml", f"run_dir={folder}", *SMALL)
+    while process.is_running and not (folder / "metrics.jsonl").exists():
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 130, output
+    process.interrupt()
+    code, output = process.result(timeout=120)
+    assert code == 130, output
     assert "--resume" in output
     saved = list((folder / "segments").rglob(checkpoint.MARKER))
     assert saved, output

@@ -2,13 +2,14 @@
 
 Such a process has its own id, signals, streams and memory, and ends as any other does; the server holds the libraries
 and nothing of the tests. It spares a start its import, ten seconds on two slow cores. What it cannot show is a start
-from nothing: `commands.start` does that, and tests of interrupts and of grids use it.
+from nothing: `commands.start` does that, and a test of a grid's interrupt uses it.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -34,6 +35,11 @@ class WarmProcess:
     def is_running(self) -> bool:
         """True until it has ended."""
         return self.process.is_alive()
+
+    def interrupt(self) -> None:
+        """Send SIGINT, as Ctrl-C does."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, signal.SIGINT)
 
     def kill(self) -> None:
         """Send SIGKILL, and wait for the end."""
