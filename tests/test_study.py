@@ -140,6 +140,11 @@ def test_equal_cost_by_hand(tmp_path: Path) -> None:
     assert speed_up(npo, grpo, "total_steps", 1.0) == pytest.approx(12 / 13)
     assert math.isnan(speed_up(grpo, npo, "step", 1.0))  # 0.8 is never reached
     assert speed_up(grpo, grpo, "tokens", 0.5) == 1.0 and area_difference(grpo, grpo, "tokens") == 0.0
+    # A baseline that falls has its level from the start, for nothing; and nothing is no times less than something.
+    falls = lambda method, seed, step: 0.1 + 0.03 * step if method == "npo" else 0.2 - 0.01 * step  # noqa: E731
+    write_study(tmp_path / "fallen", TWO, [1], lambda *_: 4, rate=falls)
+    fallen, risen = (HeldOutCurve(RunRecords.load(tmp_path / "fallen" / f"{name}-1")) for name in ("grpo", "npo"))
+    assert math.isnan(speed_up(risen, fallen, "step", 0.5)) and math.isnan(speed_up(fallen, risen, "step", 0.25))
     # Held at whole steps: the mean over steps 0..11 of 0.01 x step.
     assert area_difference(npo, grpo, "step") == pytest.approx(0.055, abs=1e-3)
 

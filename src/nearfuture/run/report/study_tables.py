@@ -228,7 +228,7 @@ def _ledger_row(summary: MethodSummary) -> list[str]:
 def _ratio(pair: Beside, clock: str, share: float) -> str:
     ratio, num_reached = next(found for key, found in pair.speed_ups.items() if key == (clock, share))
     if math.isnan(ratio.value):
-        return f"reached by {num_reached} of {ratio.num}" if ratio.num else MISSING
+        return f"known for {num_reached} of {ratio.num}" if ratio.num else MISSING
     interval = "" if math.isnan(ratio.low) else f" [{ratio.low:.2f}, {ratio.high:.2f}]"
     return f"{ratio.value:.2f}{interval}"
 

@@ -77,7 +77,7 @@ class Beside:
         areas: claims about the mean held-out pass rate on the way, by clock.
         probability_of_improvement: of rliable, on mean@n.
         speed_ups: by clock and share: how many times less was paid to reach the other's level, and the number of
-            seeds that reached it; the estimate is NaN where one did not.
+            seeds for which that is known; the estimate is NaN where it is not for one.
     """
 
     mean: Claim

@@ -105,7 +105,7 @@ def speed_up(curve: HeldOutCurve, baseline: HeldOutCurve, clock: Clock, share: f
         level = baseline's pass rate at `share` of its end,   speed-up = t_baseline(level) / t_run(level)
 
     Both times are those of first reaching it, by the same rule, so that a baseline beside itself gives 1 however
-    noisy its curve is. NaN where the run never reached it.
+    noisy its curve is. NaN where the run never reached it, or one of them had it before the first step.
     """
     if not (curve.has(clock) and baseline.has(clock)):
         return math.nan
@@ -115,4 +115,4 @@ def speed_up(curve: HeldOutCurve, baseline: HeldOutCurve, clock: Clock, share: f
         return math.nan
     if times[0] == times[1]:
         return 1.0
-    return times[0] / times[1] if times[1] else math.nan
+    return times[0] / times[1] if all(times) else math.nan
