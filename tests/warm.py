@@ -2,7 +2,7 @@
 
 Such a process has its own id, signals, streams and memory, and ends as any other does; the server holds the libraries
 and nothing of the tests. It spares a start its import, ten seconds on two slow cores. What it cannot show is a start
-from nothing: `commands.start` does that, and a test of a grid's interrupt uses it.
+from nothing: `commands.start` does that, and the grids that are killed or interrupted use it.
 """
 
 from __future__ import annotations

@@ -158,7 +158,8 @@ class RunRecords:
 
     def curve(self, key: str, path: Literal["head", "all"] = "head") -> Curve:
         """Return one metric along the head's path (by step, one value a step) or of all rows (in the order paid)."""
-        found = [(at, row[key]) for at, row in self._rows_on(path) if is_number(row.get(key))]
+        rows = self._kept_rows if path == "head" else sorted(self.rows.items(), key=lambda item: item[0])
+        found = [(at, row[key]) for at, row in rows if is_number(row.get(key))]
         if path == "head":
             found = list({step: ((segment_id, step), value) for (segment_id, step), value in found}.values())
         return Curve(
@@ -171,13 +172,6 @@ class RunRecords:
     def has(self, key: str) -> bool:
         """True where any row, kept or abandoned, carries a finite value of that metric."""
         return any(is_number(row.get(key)) for row in self.rows.values())
-
-    def _rows_on(self, path: Literal["head", "all"]) -> list[tuple[tuple[int, int], Row]]:
-        return self._kept_rows if path == "head" else self._paid_rows
-
-    @cached_property
-    def _paid_rows(self) -> list[tuple[tuple[int, int], Row]]:
-        return sorted(self.rows.items(), key=lambda item: item[0])
 
     @cached_property
     def _kept_rows(self) -> list[tuple[tuple[int, int], Row]]:
