@@ -115,7 +115,7 @@ def test_a_missed_target_is_wrong(case: tuple[dict[str, str], Expression]) -> No
 @given(st.text("0123456789+-* >=()/a", max_size=12))
 def test_what_is_read_is_exactly_numbers_joined_by_operators(text: str) -> None:
     expression = world.read(text)
-    assert (expression is None) == (world.verify(text, {"prompt": "7 3 12>43="}) is Verdict.UNPARSABLE_ANSWER)
+    assert (expression is None) == (world.verify(text, {"prompt": "7 3 12>43="}) is Verdict.NO_ANSWER)
     if expression is not None:
         assert world.spell(expression) == text
         assert len(expression.operators) == len(expression.numbers) - 1
@@ -126,12 +126,12 @@ def test_what_is_read_is_exactly_numbers_joined_by_operators(text: str) -> None:
     ["", "+", "7+", "-7+50", "7++3", "7+-3", "07+3*12", "7+0", "7 + 3*12", "(7+3)*12", "7+3*12=43", "7/3", "7**2"],
 )
 def test_anything_malformed_is_no_answer(answer: str) -> None:
-    assert world.verify(answer, {"prompt": "7 3 12>43="}) is Verdict.UNPARSABLE_ANSWER
+    assert world.verify(answer, {"prompt": "7 3 12>43="}) is Verdict.NO_ANSWER
 
 
 @pytest.mark.parametrize("answer", ["100-57", "7+3*12\n", "\uff17+3*12", "7+3*12<eos>", "9" * 10_000, "print(43)"])
 def test_what_a_careless_parser_would_read_is_no_answer(answer: str) -> None:
-    assert world.verify(answer, {"prompt": "7 3 12>43="}) is Verdict.UNPARSABLE_ANSWER
+    assert world.verify(answer, {"prompt": "7 3 12>43="}) is Verdict.NO_ANSWER
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_what_a_careless_parser_would_read_is_no_answer(answer: str) -> None:
     ],
 )
 def test_a_prompt_that_is_no_puzzle_cannot_be_judged(prompt: object) -> None:
-    assert world.verify("7+3*12", {"prompt": prompt}) is Verdict.UNPARSABLE_GOLD
+    assert world.verify("7+3*12", {"prompt": prompt}) is Verdict.INVALID_GOLD
 
 
 def test_all_solutions_of_a_puzzle_counted_by_hand() -> None:

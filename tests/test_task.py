@@ -34,7 +34,7 @@ def raises(error: Exception) -> Any:
 
 @pytest.mark.parametrize(
     ("answer", "verdict"),
-    [(True, Verdict.CORRECT), (False, Verdict.WRONG), (None, Verdict.UNPARSABLE_GOLD), *((v, v) for v in Verdict)],
+    [(True, Verdict.CORRECT), (False, Verdict.WRONG), (None, Verdict.INVALID_GOLD), *((v, v) for v in Verdict)],
 )
 def test_what_a_verifier_may_return(answer: Any, verdict: Verdict) -> None:
     assert judge(lambda completion, row: answer, "2", {}) is verdict
@@ -81,14 +81,14 @@ def test_rewards_of_all_verdicts() -> None:
     assert dict(zip(completions, rewards, strict=True)) == {
         "correct": 1.0,
         "wrong": 0.0,
-        "unparsable_answer": 0.0,
-        "unparsable_gold": None,
+        "no_answer": 0.0,
+        "invalid_gold": None,
         "timeout": None,
         "crash": None,
     }
     assert logged == {
         f"verifier/{name}_frac": pytest.approx(1 / 6)
-        for name in ("unparsable_answer", "unparsable_gold", "timeout", "crash")
+        for name in ("no_answer", "invalid_gold", "timeout", "crash")
     }
     assert reward.verdicts == dict.fromkeys(Verdict, 1)
     assert reward.__name__ == "correct"

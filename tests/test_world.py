@@ -81,12 +81,12 @@ def test_one_changed_digit_or_a_changed_length_is_wrong(chain: world.Chain, data
     ["", "0 5 5", "055<eos>", "five", "05\uff15", "\u00b2", "=", "==", "055==", "=055", "0=5=5", "05=5", "655="],
 )
 def test_other_characters_are_no_answer(completion: str) -> None:
-    assert world.verify(completion, {"prompt": "3|4;1+0="}) is Verdict.UNPARSABLE_ANSWER
+    assert world.verify(completion, {"prompt": "3|4;1+0="}) is Verdict.NO_ANSWER
 
 
 @pytest.mark.parametrize("prompt", [None, "", "3=", "3|4", "6|1=", "3*4=", "3||4=", 34, "3|4;=", "3|\u00b2="])
 def test_a_prompt_that_is_no_chain_cannot_be_judged(prompt: object) -> None:
-    assert world.verify("4", {"prompt": prompt}) is Verdict.UNPARSABLE_GOLD
+    assert world.verify("4", {"prompt": prompt}) is Verdict.INVALID_GOLD
 
 
 def test_a_misconception_is_never_the_truth() -> None:

@@ -21,15 +21,15 @@ class Verdict(StrEnum):
 
     CORRECT = "correct"
     WRONG = "wrong"
-    UNPARSABLE_ANSWER = "unparsable_answer"
-    UNPARSABLE_GOLD = "unparsable_gold"
+    NO_ANSWER = "no_answer"
+    INVALID_GOLD = "invalid_gold"
     TIMEOUT = "timeout"
     CRASH = "crash"
 
     @property
     def is_judged(self) -> bool:
         """True where the completion was judged (an answer that cannot be parsed is a wrong one)."""
-        return self in (Verdict.CORRECT, Verdict.WRONG, Verdict.UNPARSABLE_ANSWER)
+        return self in (Verdict.CORRECT, Verdict.WRONG, Verdict.NO_ANSWER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What a task is: prompts, a verifier, and the reward, checks and loading that follow from the two.
 
-    verdict   correct   wrong, unparsable answer   unparsable gold, timeout, crash
-    reward    1.0       0.0                        None (TRL leaves the row out)
+    verdict   correct   wrong, no answer   invalid gold, timeout, crash
+    reward    1.0       0.0                None (TRL leaves the row out)
 
 Not here: which prompt is which (`identity`), the worlds that ship (`apprentice`, `countdown`), and everything about
 models.
@@ -90,7 +90,7 @@ def judge(task_verify: Verify, completion: str, row: Row) -> Verdict:
     if isinstance(answer, bool):
         return Verdict.CORRECT if answer else Verdict.WRONG
     if answer is None:
-        return Verdict.UNPARSABLE_GOLD
+        return Verdict.INVALID_GOLD
     raise TypeError(
         f"the verifier {_name(task_verify)} returned {answer!r} of type {type(answer).__name__}. "
         "It must return a Verdict, a bool or None; a score needs a threshold, e.g. `return score == 1.0`."
@@ -135,7 +135,7 @@ class VerdictReward:
         return [_reward(verdict) for verdict in verdicts]
 
 
-_REPORTED = (Verdict.UNPARSABLE_ANSWER, Verdict.UNPARSABLE_GOLD, Verdict.TIMEOUT, Verdict.CRASH)
+_REPORTED = (Verdict.NO_ANSWER, Verdict.INVALID_GOLD, Verdict.TIMEOUT, Verdict.CRASH)
 
 
 def _reward(verdict: Verdict) -> float | None:

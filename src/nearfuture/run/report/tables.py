@@ -19,7 +19,7 @@ LONGEST_PROMPT = 700
 LONGEST_ROLLOUT = 1400
 NUM_SAMPLES = 3
 NUM_ROLLOUTS = 2
-MARKS = {"correct": "✓", "wrong": "✗", "unparsable_answer": "✗"}
+MARKS = {"correct": "✓", "wrong": "✗", "no_answer": "✗"}
 
 
 @dataclass(frozen=True, slots=True)

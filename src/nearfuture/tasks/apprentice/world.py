@@ -145,8 +145,8 @@ def verify(completion: str, row: Mapping[str, Any]) -> Verdict:
     """
     chain = parse(row.get("prompt"))
     if chain is None:
-        return Verdict.UNPARSABLE_GOLD
+        return Verdict.INVALID_GOLD
     answer = read(completion)
     if answer is None:
-        return Verdict.UNPARSABLE_ANSWER
+        return Verdict.NO_ANSWER
     return Verdict.CORRECT if answer == trace(chain) else Verdict.WRONG

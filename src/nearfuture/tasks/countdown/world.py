@@ -84,10 +84,10 @@ def verify(completion: str, row: Mapping[str, Any]) -> Verdict:
     """Judge one answer: it is an expression, uses every number of the prompt exactly once, and hits the target."""
     puzzle = parse(row.get("prompt"))
     if puzzle is None:
-        return Verdict.UNPARSABLE_GOLD
+        return Verdict.INVALID_GOLD
     expression = read(completion)
     if expression is None:
-        return Verdict.UNPARSABLE_ANSWER
+        return Verdict.NO_ANSWER
     uses_all = sorted(expression.numbers) == sorted(puzzle.numbers)
     return Verdict.CORRECT if uses_all and value(expression) == puzzle.target else Verdict.WRONG
 

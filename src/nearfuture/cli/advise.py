@@ -1,0 +1,82 @@
+"""`nearfuture explain` and `nearfuture advise`: what a run decided, what a log would have had decided."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from nearfuture.algo.trigger_config import TriggerConfig
+from nearfuture.cli.base import app, told_to_user
+
+TRIGGER = TriggerConfig()
+
+
+@app.command()
+def explain(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    output: Annotated[Path | None, typer.Option(help="The page; default: report/explain.html in RUN.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the same facts to this file.")] = None,
+) -> None:
+    """Tell what the run decided, on what numbers, what it cost and what came of it: in words, and as a page."""
+    with told_to_user():
+        from nearfuture.run.explain import explain as story
+        from nearfuture.run.explain import facts
+        from nearfuture.run.ledger import write_whole
+        from nearfuture.run.report.explanation import write_explanation
+
+        Console().print(story(run))
+        if json_file is not None:
+            write_whole(json_file, json.dumps(facts(run), indent=1, allow_nan=False) + "\n")
+        print(f"page: {write_explanation(run, output)}")
+
+
+@app.command()
+def advise(
+    log: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LOG",
+            help="Our or TRL's run folder, trainer_state.json, verl's or EasyR1's JSONL, CSV, TensorBoard files.",
+        ),
+    ],
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write everything that was found here.")] = None,
+    reward: Annotated[str | None, typer.Option(help="Column of the reward or pass rate; default: known names.")] = None,
+    entropy: Annotated[str | None, typer.Option(help="Column of the entropy; default: known names.")] = None,
+    step: Annotated[str | None, typer.Option(help="Column of the step; default: known names.")] = None,
+    window: Annotated[int, typer.Option(help="Steps that are compared.")] = TRIGGER.window,
+    max_reward_t: Annotated[
+        float, typer.Option(help="Largest rise, in standard errors, that is none.")
+    ] = TRIGGER.max_reward_t,
+    max_entropy_t: Annotated[
+        float, typer.Option(help="Largest slope of a falling entropy, in standard errors.")
+    ] = TRIGGER.max_entropy_t,
+    min_entropy_drop: Annotated[
+        float, typer.Option(help="Share that the entropy must lose over the window.")
+    ] = TRIGGER.min_entropy_drop,
+    patience: Annotated[int, typer.Option(help="Steps both must hold.")] = TRIGGER.patience,
+    warmup: Annotated[int, typer.Option(help="No firing before this step.")] = TRIGGER.warmup,
+    cooldown: Annotated[int, typer.Option(help="Steps without firing after a firing.")] = TRIGGER.cooldown,
+) -> None:
+    """Say where AutoNPO would have stopped to think, from a log alone: no GPU, no model."""
+    with told_to_user():
+        from nearfuture.run.advise import advice_text
+        from nearfuture.run.advise import advise as replay
+        from nearfuture.run.logs import Columns, read_log
+
+        config = TriggerConfig(
+            window=window,
+            max_reward_t=max_reward_t,
+            max_entropy_t=max_entropy_t,
+            min_entropy_drop=min_entropy_drop,
+            patience=patience,
+            warmup=warmup,
+            cooldown=cooldown,
+        )
+        advice = replay(read_log(log, Columns(step=step, reward=reward, entropy=entropy)), config)
+        if json_file is not None:
+            json_file.write_text(json.dumps(advice, indent=1) + "\n")
+        print(advice_text(advice))

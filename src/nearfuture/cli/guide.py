@@ -1,0 +1,90 @@
+"""`nearfuture guide collect|show|verify|import|export`: guidance caches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nearfuture.cli.base import ConfigPath, Overrides, app, hush, print_summary, told_to_user
+from nearfuture.types import PolicyRef
+
+guide_app = typer.Typer(help="Guidance caches: collect, show, verify, import, export.", no_args_is_help=True)
+app.add_typer(guide_app, name="guide")
+
+
+@guide_app.command()
+def collect(
+    config: ConfigPath,
+    guide: Annotated[str, typer.Option(help="The guide: a model folder or checkpoint in the Hugging Face layout.")],
+    output: Annotated[Path, typer.Option(help="Folder of the cache.")],
+    overrides: Overrides = None,
+    num_kept: Annotated[int, typer.Option(help="Different trajectories a prompt keeps at most.", min=1)] = 1,
+) -> None:
+    """Collect verified guidance from a guide, for every training prompt of the configuration's task."""
+    with told_to_user():
+        from nearfuture.run.collect import collect_from
+        from nearfuture.run.config import load_configuration
+
+        configuration = load_configuration(config, [*(overrides or []), f"model={guide}"])
+        hush()
+        print_summary(collect_from(configuration, PolicyRef(0, 0, guide), output, num_kept=num_kept).summary())
+
+
+@guide_app.command()
+def show(cache: Annotated[Path, typer.Argument(help="Folder of the cache.")]) -> None:
+    """Show what a cache holds."""
+    with told_to_user():
+        from nearfuture.guidance import GuidanceCache
+
+        print_summary(GuidanceCache.open(cache).summary())
+
+
+@guide_app.command()
+def verify(
+    cache: Annotated[Path, typer.Argument(help="Folder of the cache.")],
+    config: Annotated[Path | None, typer.Option(help="Configuration with the task; default: the run's own.")] = None,
+) -> None:
+    """Verify a cache: its bytes, every entry's form, and every verdict again."""
+    with told_to_user():
+        from nearfuture.run.collect import verify_cache
+
+        for line in verify_cache(cache, config):
+            print(line)
+
+
+@guide_app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(metavar="PATH", help="File of rows: .jsonl, .json or .parquet.")],
+    row_format: Annotated[str, typer.Option("--format", help="easyvideor1, luffy, rlep or jsonl; docs/guidance.md.")],
+    output: Annotated[Path, typer.Option(help="Folder of the cache.")],
+    like: Annotated[Path | None, typer.Option(help="A cache that the new one is to fit.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Configuration with task and tokenizer.")] = None,
+) -> None:
+    """Read trajectories of another framework into a cache: tokenised, verified, and what is left out is named."""
+    with told_to_user():
+        from nearfuture.run.interop import import_file
+
+        hush()
+        cache, report = import_file(source, row_format, output, like=like, config=config)
+        for line in report.lines():
+            print(line)
+        print_summary(cache.summary())
+
+
+@guide_app.command()
+def export(
+    cache: Annotated[Path, typer.Argument(help="Folder of the cache.")],
+    row_format: Annotated[str, typer.Option("--format", help="easyvideor1, luffy, rlep or jsonl; docs/guidance.md.")],
+    output: Annotated[Path, typer.Option(help="New file of rows: .jsonl, .json or .parquet.")],
+    config: Annotated[Path | None, typer.Option(help="Configuration with the task; default: the run's own.")] = None,
+) -> None:
+    """Write a cache as the rows that another framework reads."""
+    with told_to_user():
+        from nearfuture.run.interop import export_file
+
+        hush()
+        for line in export_file(cache, row_format, output, config=config).lines():
+            print(line)
+        print(f"rows: {output}")

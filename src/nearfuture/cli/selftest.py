@@ -1,0 +1,31 @@
+"""`nearfuture selftest`: the proof of exactness, on the user's own machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nearfuture.cli.base import app, hush, told_to_user
+
+
+@app.command()
+def selftest(
+    steps: Annotated[int, typer.Option(help="Optimizer steps of each comparison.", min=2)] = 6,
+) -> None:
+    """Prove on this machine that GRPO, resume and rollback are exact, and print what was compared."""
+    with told_to_user():
+        from nearfuture.run.selftest import run_selftest
+
+        hush()
+        results = run_selftest(steps)
+        table = Table("law", "compared", "result")
+        for result in results:
+            table.add_row(
+                result.law, result.compared, "identical" if result.is_identical else f"DIFFERS: {result.first}"
+            )
+        Console().print(table)
+        if not all(result.is_identical for result in results):
+            raise typer.Exit(1)

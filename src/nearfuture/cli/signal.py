@@ -1,0 +1,57 @@
+"""`nearfuture signal`: what near-future guides would bring and cost on a finished run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from nearfuture.cli.base import Overrides, app, hush, told_to_user
+from nearfuture.types import UserError
+
+
+@app.command()
+def signal(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a TRL output folder with checkpoint-*.")],
+    overrides: Overrides = None,
+    anchor: Annotated[list[str] | None, typer.Option(help="Step(s) of the learner: 0,80 or repeated. 0: base.")] = None,
+    distances: Annotated[list[str] | None, typer.Option(help="Steps ahead of it: 10,20,40 or repeated.")] = None,
+    num_prompts: Annotated[int, typer.Option(help="Failed prompts wanted for each anchor.")] = 512,
+    num_samples: Annotated[int, typer.Option(help="Samples a prompt, to choose failed ones and to measure.")] = 16,
+    k: Annotated[int | None, typer.Option(help="Samples allowed for coverage. Default: guide_num_samples.")] = None,
+    num_resamples: Annotated[int, typer.Option(help="Bootstrap resamples of the prompts.")] = 1000,
+    num_gradients: Annotated[int, typer.Option(help="Gradients a distance to judge V by (small models); 0: off.")] = 64,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write everything measured to this file.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The page; default: report/signal.html in RUN.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Task, base model, sampling; default: the run's own.")] = None,
+    task: Annotated[str | None, typer.Option(help="The task, for a folder that TRL wrote.")] = None,
+) -> None:
+    """Measure what near-future guides bring and cost on a finished run: Q, V and S = Q / V over distance."""
+    with told_to_user():
+        at = (steps("--anchor", anchor), steps("--distances", distances))
+        from nearfuture.run.ledger import write_whole
+        from nearfuture.run.measurement import Question
+        from nearfuture.run.report.signal import signal_tables, write_signal_page
+        from nearfuture.run.signal import measure_signal
+        from nearfuture.train.processes import is_main
+
+        hush()
+        question = Question(*at, num_prompts, num_samples, k, num_resamples, num_gradients)
+        result = measure_signal(run, question, config=config, task=task, overrides=overrides or [])
+        if is_main():
+            for table in signal_tables(result):
+                Console().print(table)
+            if json_file is not None:
+                write_whole(json_file, json.dumps(result, indent=1))
+            print(f"page: {write_signal_page(result, output or run / 'report' / 'signal.html')}")
+
+
+def steps(option: str, values: list[str] | None) -> tuple[int, ...]:
+    """Read steps given as `0,80` or one by one."""
+    parts = [part.strip() for value in values or [] for part in value.split(",")]
+    if wrong := [part for part in parts if not part.isdecimal()]:
+        raise UserError(f"{option} {wrong[0]!r} is no step. Give whole numbers from 0 on, for example {option} 0,80.")
+    return tuple(map(int, parts))

@@ -1,0 +1,58 @@
+"""`nearfuture compare` and `nearfuture report`: many runs, and the page about them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from nearfuture.cli.base import INTERRUPTED, app, hush, told_to_user
+
+
+@app.command()
+def compare(
+    config: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="Methods and settings; see docs/compare.md.")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="key=value", help="Override keys of `base`.")] = None,
+    methods: Annotated[list[str] | None, typer.Option(help="Only these: a,b or repeated. Default: all.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Training seeds of each method. Default: num_seeds.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Runs at once. Default: one a GPU, or one a core.", min=1)] = None,
+) -> None:
+    """Train and compare methods over seeds: a grid of runs that can be interrupted, and the report on it."""
+    with told_to_user():
+        from nearfuture.run.study.config import load_study
+        from nearfuture.run.study.grid import GridRunner
+        from nearfuture.run.study.show import GridDisplay
+
+        chosen = [name.strip() for value in methods or [] for name in value.split(",")]
+        study = load_study(config, overrides or [], methods=chosen, num_seeds=seeds)
+        hush()
+        display = GridDisplay(GridRunner(study, jobs))
+        try:
+            has_failed = display.run()
+        except KeyboardInterrupt:
+            print("interrupted; every run has saved a checkpoint. The same command goes on.")
+            raise typer.Exit(INTERRUPTED) from None
+        show_report([study.run_dir], None)
+        if has_failed:
+            raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or the folder of a comparison.")],
+    output: Annotated[Path | None, typer.Option(help="The page; default: report/index.html in the first run.")] = None,
+) -> None:
+    """Write one self-contained page about runs, or about the folder of a comparison, and print the summary."""
+    with told_to_user():
+        show_report(runs, output)
+
+
+def show_report(runs: list[Path], output: Path | None) -> None:
+    """Write the page about runs or a study, and print its summary."""
+    from nearfuture.run.report import report_text, write_report
+
+    page = write_report(runs, output or runs[0] / "report" / "index.html")
+    Console().print(report_text(runs))
+    print(f"report: {page}")

@@ -1,0 +1,41 @@
+"""`nearfuture train`: a run, its dry run, its resume."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nearfuture.cli.base import INTERRUPTED, ConfigPath, Overrides, app, hush, told_to_user
+
+
+@app.command()
+def train(
+    config: ConfigPath,
+    overrides: Overrides = None,
+    dry_run: Annotated[bool, typer.Option(help="Print what would happen, and stop.")] = False,
+    resume: Annotated[bool, typer.Option(help="Go on where the run in run_dir stopped.")] = False,
+    clean: Annotated[bool, typer.Option(help="Delete the run in run_dir first.")] = False,
+    quiet: Annotated[bool, typer.Option(help="Print errors and the result only.")] = False,
+) -> None:
+    """Train: GRPO, with the interventions the configuration asks for."""
+    with told_to_user():
+        from nearfuture.run.config import load_configuration
+
+        configuration = load_configuration(config, overrides or [])
+        hush()
+        if dry_run:
+            from nearfuture.run.dry import dry_run_report
+
+            print(dry_run_report(configuration))
+            return
+        from nearfuture.run.start import train as run
+        from nearfuture.train.processes import is_main
+
+        outcome = run(configuration, resume=resume, clean=clean, quiet=quiet)
+        if outcome == "interrupted":
+            print(f"interrupted; a checkpoint is saved. Go on with: nearfuture train {config} ... --resume")
+            raise typer.Exit(INTERRUPTED)
+        if is_main():
+            print(f"final policy: {configuration.run.run_dir / 'final'}")
+            print(f"report:       nearfuture report {configuration.run.run_dir}")
