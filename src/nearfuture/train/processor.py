@@ -1,0 +1,68 @@
+"""The processing class of a model: its own; where torchvision is absent, Qwen3-VL's without videos.
+
+The stock `Qwen3VLProcessor` wants a video processor, which wants torchvision. Images alone need neither: the same
+templates, token ids and patches come from the stock image processor in its PIL form.
+
+Not here: what is made of it (`nearfuture.train.factory`, `codec`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, AutoProcessor, AutoTokenizer, ProcessorMixin
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers.models.qwen3_vl import processing_qwen3_vl as stock
+from transformers.utils import cached_file, is_torchvision_available
+
+QWEN3_VL = ("qwen3_vl", "qwen3_vl_moe")
+VIDEO_SETTINGS = "video_preprocessor_config.json"
+
+
+class Qwen3VLProcessor(stock.Qwen3VLProcessor):
+    """Text and images, no videos. It bears the stock name, so that what it saves is opened by the stock class."""
+
+    def __init__(
+        self, image_processor: Any = None, tokenizer: Any = None, chat_template: str | None = None, **_: Any
+    ) -> None:
+        token_id = tokenizer.convert_tokens_to_ids
+        self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
+        self.vision_start_token, self.vision_end_token = "<|vision_start|>", "<|vision_end|>"
+        self.image_token_id, self.video_token_id = token_id(self.image_token), token_id(self.video_token)
+        self.vision_start_token_id = token_id(self.vision_start_token)
+        self.vision_end_token_id = token_id(self.vision_end_token)
+        self.video_settings: str | None = None
+        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
+
+    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> Any:
+        """Save, and hand on what was there for videos."""
+        saved = super().save_pretrained(save_directory, *args, **kwargs)
+        if self.video_settings is not None:
+            (Path(save_directory) / VIDEO_SETTINGS).write_text(self.video_settings)
+        return saved
+
+
+def load_processing_class(model: str, **settings: Any) -> Any:
+    """Load the processor (or tokenizer) of a model.
+
+    Args:
+        model: folder or name on the Hub.
+        settings: of `from_pretrained` (`revision`, `trust_remote_code`, `padding_side`).
+
+    Raises:
+        OSError, ValueError: as transformers raises them, where there is none.
+    """
+    if is_torchvision_available() or AutoConfig.from_pretrained(model, **_where(settings)).model_type not in QWEN3_VL:
+        return AutoProcessor.from_pretrained(model, **settings)
+    images = Qwen2VLImageProcessorPil.from_pretrained(model, **_where(settings))
+    tokenizer = AutoTokenizer.from_pretrained(model, **settings)
+    processor = Qwen3VLProcessor(images, tokenizer, chat_template=tokenizer.chat_template)
+    path = cached_file(model, VIDEO_SETTINGS, _raise_exceptions_for_missing_entries=False, **_where(settings))
+    processor.video_settings = None if path is None else Path(path).read_text()
+    return processor
+
+
+def _where(settings: dict[str, Any]) -> dict[str, Any]:
+    """Those settings that say which files, not how they are used."""
+    return {name: settings[name] for name in ("revision", "trust_remote_code") if name in settings}
