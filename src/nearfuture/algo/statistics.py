@@ -31,7 +31,7 @@ class Estimate:
         value: the estimate.
         low: lower bound.
         high: upper bound.
-        num: seeds it comes from.
+        num: independent draws it comes from: seeds, or clusters of questions.
         p_value: two-sided, of the value being 0; NaN where it was not asked or not known.
     """
 
