@@ -93,7 +93,7 @@ class Response:
 class Policy(Protocol):
     """A model that answers."""
 
-    def sample(self, rows: Sequence[Row], seeds: Sequence[int]) -> list[Response]:
+    def sample(self, rows: Sequence[Row], seeds: Sequence[int], decoding: Decoding) -> list[Response]:
         """Sample a response to each row with its seed; what a row gets does not depend on the rows beside it."""
         ...
 

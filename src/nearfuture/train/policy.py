@@ -38,15 +38,13 @@ class TransformersPolicy:
 
     Args:
         model: folder (of a model or of an adapter) or name on the Hub.
-        decoding: how it samples.
         settings: what it runs with.
 
     Raises:
         UserError: it cannot be loaded.
     """
 
-    def __init__(self, model: str, decoding: Decoding, settings: EngineSettings) -> None:
-        self.decoding = decoding
+    def __init__(self, model: str, settings: EngineSettings) -> None:
         self.device = PartialState().device
         placed = None if self.device.type == "cpu" else {"": self.device}
         options = {"dtype": settings.dtype, "device_map": placed, "trust_remote_code": settings.trust_remote_code}
@@ -64,30 +62,29 @@ class TransformersPolicy:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         self.stops = stop_tokens(self.model.generation_config, self.tokenizer)
 
-    def sample(self, rows: Sequence[Row], seeds: Sequence[int]) -> list[Response]:
+    def sample(self, rows: Sequence[Row], seeds: Sequence[int], decoding: Decoding) -> list[Response]:
         """Sample a response to each row; called by all processes with the same rows, which all get all responses."""
         state = PartialState()
         share = -(-len(rows) // state.num_processes)
         mine = [min(i, len(rows) - 1) for i in range(state.process_index * share, (state.process_index + 1) * share)]
-        responses = self._sample([rows[i] for i in mine], [seeds[i] for i in mine])
+        responses = self._sample([rows[i] for i in mine], [seeds[i] for i in mine], decoding)
         return gather_object(responses)[: len(rows)]
 
     @torch.no_grad()
-    def _sample(self, rows: Sequence[Row], seeds: Sequence[int]) -> list[Response]:
+    def _sample(self, rows: Sequence[Row], seeds: Sequence[int], decoding: Decoding) -> list[Response]:
         inputs = encode(self.processing_class, rows).to(self.device)
         length = inputs["input_ids"].shape[1]
-        penalty = self.decoding.presence_penalty
+        penalty = decoding.presence_penalty
         ids = self.model.generate(
             **inputs,
-            generation_config=self._generation_config(),
+            generation_config=self._generation_config(decoding),
             logits_processor=[PresencePenalty(penalty, length)] if penalty else None,
-            custom_generate=functools.partial(sample_by_row, seeds=seeds) if self.decoding.temperature else None,
+            custom_generate=functools.partial(sample_by_row, seeds=seeds) if decoding.temperature else None,
         )
         return [self._response(row) for row in ids[:, length:].tolist()]
 
-    def _generation_config(self) -> GenerationConfig:
-        decoding = self.decoding
-        drawn = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None, "min_p": None}
+    def _generation_config(self, decoding: Decoding) -> GenerationConfig:
+        drawn: Row = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None, "min_p": None}
         if decoding.temperature:
             drawn = {"do_sample": True, "temperature": decoding.temperature, "top_p": decoding.top_p}
             drawn |= {"top_k": decoding.top_k, "min_p": decoding.min_p or None}
@@ -114,7 +111,7 @@ class TransformersPolicy:
             torch.cuda.empty_cache()
 
 
-def load_policy(model: str, decoding: Decoding, settings: EngineSettings) -> Policy:
+def load_policy(model: str, settings: EngineSettings) -> Policy:
     """Load a model with the engine that the settings ask for.
 
     Raises:
@@ -123,8 +120,8 @@ def load_policy(model: str, decoding: Decoding, settings: EngineSettings) -> Pol
     if settings.use_vllm:
         from nearfuture.train.vllm_policy import VLLMPolicy
 
-        return VLLMPolicy(model, decoding, settings)
-    return TransformersPolicy(model, decoding, settings)
+        return VLLMPolicy(model, settings)
+    return TransformersPolicy(model, settings)
 
 
 def base_of(model: str) -> str:

@@ -13,13 +13,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from transformers import GenerationConfig
 
 from nearfuture.train import scoring
 from nearfuture.train.decoding import Decoding, EngineSettings, Response, Row
 from nearfuture.train.policy import as_blocks, base_of, cannot_load, load_processing, stop_tokens
 from nearfuture.types import UserError
-
-MASK_63 = 2**63 - 1
 
 
 class VLLMPolicy:
@@ -27,14 +26,13 @@ class VLLMPolicy:
 
     Args:
         model: folder (of a model or of an adapter) or name on the Hub.
-        decoding: how it samples.
         settings: what it runs with.
 
     Raises:
         UserError: vLLM is not installed, or the model cannot be loaded.
     """
 
-    def __init__(self, model: str, decoding: Decoding, settings: EngineSettings) -> None:
+    def __init__(self, model: str, settings: EngineSettings) -> None:
         try:
             import vllm
             from vllm.lora.request import LoRARequest
@@ -44,7 +42,6 @@ class VLLMPolicy:
                 "use_vllm out to sample with transformers."
             ) from None
         base = base_of(model)
-        self.decoding = decoding
         self.adapter = None if base == model else LoRARequest("policy", 1, model)
         try:
             self.processing_class = load_processing(model, base, settings)
@@ -63,10 +60,10 @@ class VLLMPolicy:
         self._sampling_params = vllm.SamplingParams
         self.stops = self._stops(base, settings)
 
-    def sample(self, rows: Sequence[Row], seeds: Sequence[int]) -> list[Response]:
+    def sample(self, rows: Sequence[Row], seeds: Sequence[int], decoding: Decoding) -> list[Response]:
         """Sample a response to each row; vLLM schedules the requests."""
         requests = [self._request(prompt) for prompt in scoring.prompts(rows)]
-        params = [self._params(seed) for seed in seeds]
+        params = [self._params(seed, decoding) for seed in seeds]
         outputs = self.llm.generate(requests, params, lora_request=self.adapter, use_tqdm=False)
         written = [output.outputs[0] for output in outputs]
         return [Response(one.text, len(one.token_ids), one.finish_reason == "length") for one in written]
@@ -88,8 +85,7 @@ class VLLMPolicy:
         )
         return {"prompt": text, **({"multi_modal_data": {"image": images}} if images else {})}
 
-    def _params(self, seed: int) -> Any:
-        decoding = self.decoding
+    def _params(self, seed: int, decoding: Decoding) -> Any:
         return self._sampling_params(
             temperature=decoding.temperature,
             top_p=decoding.top_p,
@@ -99,12 +95,10 @@ class VLLMPolicy:
             presence_penalty=decoding.presence_penalty,
             max_tokens=decoding.max_completion_length,
             stop_token_ids=self.stops,
-            seed=seed & MASK_63,
+            seed=seed,
         )
 
     def _stops(self, base: str, settings: EngineSettings) -> list[int]:
-        from transformers import GenerationConfig
-
         tokenizer = getattr(self.processing_class, "tokenizer", self.processing_class)
         try:
             declared = GenerationConfig.from_pretrained(base, trust_remote_code=settings.trust_remote_code)
