@@ -90,7 +90,7 @@ def _quiet(trainer: Trainer) -> Trainer:
 
 def gold_ids(trainer: GRPOTrainer, row: Row) -> tuple[int, ...]:
     """The token ids of the right answer, with the stop token."""
-    tokenizer = trainer.processing_class
+    tokenizer = trainer._tokenizer
     return (*tokenizer(row["answer"], add_special_tokens=False)["input_ids"], tokenizer.eos_token_id)
 
 

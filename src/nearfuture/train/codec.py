@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import AutoConfig, AutoProcessor, GenerationConfig
+from transformers import AutoConfig, GenerationConfig
 
 from nearfuture.guidance.interop import Codec
+from nearfuture.train.processor import load_processing_class
 from nearfuture.train.tokenizer import tokenizer_hash
 from nearfuture.types import UserError
 
@@ -25,7 +26,7 @@ def load_codec(model: str, **settings: Any) -> Codec:
         UserError: there is none.
     """
     try:
-        processing_class = AutoProcessor.from_pretrained(model, **settings)
+        processing_class = load_processing_class(model, **settings)
         generation = _generation_config(model, settings)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]

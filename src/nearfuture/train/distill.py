@@ -12,17 +12,33 @@ Not here: the advantage itself (`nearfuture.algo.weighting`), which policy guide
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.utils import is_peft_model
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import (
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    PreTrainedModel,
+)
 from trl import GRPOTrainer
 from trl.trainer.utils import add_fused_lm_head
 
+from nearfuture.train import scoring
 from nearfuture.types import UserError
+
+
+def _auto_class(folder: Path) -> Any:
+    """The class that reads a checkpoint: with a vision tower, or a language model; adapters ask their base model."""
+    adapter = folder / "adapter_config.json"
+    base = json.loads(adapter.read_text())["base_model_name_or_path"] if adapter.exists() else folder
+    is_vlm = type(AutoConfig.from_pretrained(base)) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+    return AutoModelForImageTextToText if is_vlm else AutoModelForCausalLM
 
 
 class Distiller:
@@ -42,7 +58,7 @@ class Distiller:
     @classmethod
     def load(cls, folder: Path, start_step: int = 0, end_step: int | None = None) -> Distiller:
         """Load a guide from a checkpoint in the Hugging Face layout; adapters come with their base model."""
-        return cls(AutoModelForCausalLM.from_pretrained(folder), start_step, end_step)
+        return cls(_auto_class(folder).from_pretrained(folder), start_step, end_step)
 
     def _prepare(self, trainer: GRPOTrainer) -> None:
         """Put the guide where the policy is, with the head that TRL scores with."""
@@ -75,7 +91,12 @@ class Distiller:
             self._prepare(trainer)
             with torch.no_grad():
                 logps = trainer._get_per_token_logps_and_entropies(
-                    self.model, input_ids, mask, completion_ids.size(1), trainer.args.per_device_train_batch_size
+                    self.model,
+                    input_ids,
+                    mask,
+                    completion_ids.size(1),
+                    trainer.args.per_device_train_batch_size,
+                    **scoring.vision_fields(output, chosen_B),
                 )[0]
             guide_logps[chosen_B] = logps.float()
         output["is_distilled"], output["guide_logps"] = chosen_B, guide_logps

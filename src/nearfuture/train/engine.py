@@ -23,6 +23,8 @@ from nearfuture.train.tokenizer import tokenizer_hash
 from nearfuture.train.trainer import NPOTrainer
 
 Row = dict[str, Any]
+NUM_AT_ONCE = 256
+"""Prompts tokenized together."""
 
 
 @contextlib.contextmanager
@@ -58,8 +60,9 @@ class TRLEngine:
         return broadcast_object_list([value])[0]
 
     def prompt_lengths(self, rows: Sequence[Row]) -> list[int]:
-        """Lengths of the tokenized prompts."""
-        return [len(ids) for ids in scoring.prompt_ids(self.trainer, rows)]
+        """Lengths of the tokenized prompts; every token of an image counts. Patches are not held longer than needed."""
+        parts = (rows[start : start + NUM_AT_ONCE] for start in range(0, len(rows), NUM_AT_ONCE))
+        return [len(ids) for part in parts for ids in scoring.tokenize(self.trainer, part).ids]
 
     def decode(self, rows: Sequence[Row], completion_ids: Sequence[Sequence[int]]) -> list[str]:
         """Text of completions, as TRL shows it to a reward function."""

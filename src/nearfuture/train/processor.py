@@ -63,6 +63,20 @@ def load_processing_class(model: str, **settings: Any) -> Any:
     return processor
 
 
+def is_needed(model: Any) -> bool:
+    """True where TRL, left alone, would fail to load the processing class of a model (a name, or the model itself)."""
+    if is_torchvision_available():
+        return False
+    config = AutoConfig.from_pretrained(model) if isinstance(model, str) else model.config
+    return config.model_type in QWEN3_VL
+
+
+def load_for_training(model: Any) -> Any:
+    """Load the processing class of a model (a name, or the model itself) with the sides TRL pads and truncates on."""
+    name = model if isinstance(model, str) else model.config._name_or_path
+    return load_processing_class(name, padding_side="left", truncation_side="left")
+
+
 def _where(settings: dict[str, Any]) -> dict[str, Any]:
     """Those settings that say which files, not how they are used."""
     return {name: settings[name] for name in ("revision", "trust_remote_code") if name in settings}

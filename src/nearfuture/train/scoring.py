@@ -8,42 +8,93 @@ Not here: sampling, and what the scores are for (`nearfuture.train.engine`, `rep
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate.utils import gather_object
 from torch import Tensor
 from trl import GRPOTrainer
 from trl.data_utils import prepare_multimodal_messages
-from trl.trainer.utils import pad
+from trl.trainer.utils import pad, split_pixel_values_by_grid
 
 from nearfuture.types import UserError
 
 Row = dict[str, Any]
 
 
+def images_of(row: Row) -> list[Any] | None:
+    """The images of a row (`images`, or the one in `image`); None where it has none."""
+    return row.get("images") or ([row["image"]] if row.get("image") is not None else None)
+
+
 def prompts(rows: Sequence[Row]) -> list[Any]:
     """Prompts as TRL hands them to `_generate`: images move into the messages."""
-    images = [row.get("images") or ([row["image"]] if row.get("image") is not None else None) for row in rows]
+    images = [images_of(row) for row in rows]
     return [
         row["prompt"] if image is None else prepare_multimodal_messages(row["prompt"], images=image)
         for row, image in zip(rows, images, strict=True)
     ]
 
 
-def prompt_ids(trainer: GRPOTrainer, rows: Sequence[Row]) -> list[list[int]]:
-    """Token ids of the prompts.
+@dataclass(frozen=True)
+class Prompts:
+    """Tokenized prompts, and what a vision-language model reads beside their ids.
 
-    Raises:
-        UserError: a prompt has images.
+    `fields` are the processor's: tensors over all patches or images of the batch, or lists over the tokens of a prompt.
     """
-    if any(row.get("images") or row.get("image") is not None for row in rows):
+
+    ids: list[list[int]]
+    images: list[list[Any] | None] | None
+    fields: dict[str, Any]
+
+    def forward_kwargs(self, num_completion_tokens: int, device: torch.device) -> dict[str, Any]:
+        """Arguments of the training forward for these prompts, each followed by so many completion tokens.
+
+        Fields over tokens are padded on the left, as the ids are, and are 0 over the completion.
+        """
+        if self.images is None:
+            return {}
+        found: dict[str, Any] = {"num_images": [len(images or ()) for images in self.images]}
+        for name, value in self.fields.items():
+            if isinstance(value, list) and value and isinstance(value[0], list):
+                tensor = pad([torch.tensor(row) for row in value], 0, "left")
+                tensor = torch.cat([tensor, tensor.new_zeros(len(tensor), num_completion_tokens)], 1)
+            else:
+                tensor = value if isinstance(value, Tensor) else torch.tensor(np.array(value))
+            found[name] = tensor.to(device)
+        return found
+
+
+def tokenize(trainer: GRPOTrainer, rows: Sequence[Row]) -> Prompts:
+    """Tokenize prompts as TRL does when it generates; images become patches."""
+    return Prompts(*trainer._tokenize_prompts(prompts(rows)))
+
+
+VISION_FIELDS = ("pixel_values", "image_grid_thw", "num_images", "mm_token_type_ids", "token_type_ids")
+
+
+def vision_fields(output: dict[str, Any], chosen_B: Tensor) -> dict[str, Any]:
+    """What the training forward reads beside token ids, for some rows of a batch that TRL made."""
+    batch = {name: output[name] for name in VISION_FIELDS if name in output}
+    if "num_images" not in batch:
+        return {}
+    unsupported = sorted(set(output) & {"pixel_attention_mask", "spatial_shapes", "image_sizes", "image_position_ids"})
+    if unsupported:
         raise UserError(
-            "a prompt with images cannot be scored yet, so its guidance would have no behaviour log-probs. "
-            "Collect guidance on text prompts only."
+            f"this model's images come with {', '.join(unsupported)}, which cannot be taken apart by rows yet. "
+            "Distil with a Qwen model, or set distill_coef=0."
         )
-    ids: list[list[int]] = trainer._tokenize_prompts(prompts(rows))[0]
-    return ids
+    rows = chosen_B.nonzero().flatten().tolist()
+    split = split_pixel_values_by_grid(batch)
+    found = {name: [value[i] for i in rows] for name, value in split.items()}
+    return {name: value if name == "num_images" else _joined(name, value) for name, value in found.items()}
+
+
+def _joined(name: str, values: list[Tensor]) -> Tensor:
+    """Fields over tokens are stacked; patches and grids of all rows stand one after another."""
+    return torch.stack(values) if name.endswith("token_type_ids") else torch.cat(values)
 
 
 def per_token(
@@ -54,18 +105,21 @@ def per_token(
     Beyond the end of a completion the values mean nothing.
     """
     device, pad_id = trainer.accelerator.device, trainer._tokenizer.pad_token_id
-    prompted = [torch.tensor(ids) for ids in prompt_ids(trainer, rows)]
+    asked = tokenize(trainer, rows)
+    prompted = [torch.tensor(ids) for ids in asked.ids]
     completed = [torch.tensor(list(ids)) for ids in completion_ids]
     input_ids = torch.cat([pad(prompted, pad_id, "left"), pad(completed, pad_id, "right")], 1).to(device)
     ones = [[torch.ones_like(ids) for ids in side] for side in (prompted, completed)]
     mask = torch.cat([pad(ones[0], 0, "left"), pad(ones[1], 0, "right")], 1).to(device)
+    num_tokens = max(map(len, completed))
     output = trainer._get_per_token_logps_and_entropies(
         trainer.model,
         input_ids,
         mask,
-        max(map(len, completed)),
+        num_tokens,
         trainer.args.per_device_train_batch_size,
         compute_entropy=entropy,
+        **asked.forward_kwargs(num_tokens, device),
     )
     return output[0], output[1]
 

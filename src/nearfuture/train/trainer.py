@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
+from datasets import Dataset
 from torch import Tensor
 
 from nearfuture.algo.gate import pass_rate, select_guided
@@ -28,10 +29,11 @@ from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.experience import ExperienceReplay
 from nearfuture.guidance.sources import LayeredCaches, Source, UniformReplay, WindowedCache
 from nearfuture.tasks.identity import with_prompt_ids
-from nearfuture.train import generation, groups, scoring, seams
+from nearfuture.train import generation, groups, processor, scoring, seams
 from nearfuture.train.config import Weighting
 from nearfuture.train.distill import Distiller
 from nearfuture.train.exact import ExactResume
+from nearfuture.train.images import check_images
 from nearfuture.train.onpolicy import OnPolicyMetrics
 from nearfuture.train.replay import Replayer
 from nearfuture.types import Guidance, UserError
@@ -68,7 +70,12 @@ class NPOTrainer(ExactResume):
         on_pass_rates: Callable[[list[str], list[float]], None] | None = None,
         **kwargs: Any,
     ) -> None:
+        model = args[0] if args else kwargs["model"]
+        if kwargs.get("processing_class") is None and processor.is_needed(model):
+            kwargs["processing_class"] = processor.load_for_training(model)
         super().__init__(*args, **kwargs)
+        if isinstance(self.train_dataset, Dataset):
+            check_images(self.train_dataset, self.processing_class)
         self.on_group = on_group
         self.on_pass_rates = on_pass_rates
         self.onpolicy = OnPolicyMetrics(self)

@@ -1,0 +1,149 @@
+"""Checks the images of a data set before step 1, and names the row that would stop the run at step 700.
+
+    every row      as many placeholders as images; no image token written out in the text; each image opens (its header
+                   is read, not its pixels) and has a shape the model's processor takes
+    a few rows     through the whole processor: as many image tokens as the vision tower will give features
+
+The tokens of an image are made from its patches, so that the two differ only where a template drops or doubles an
+image or a text holds the token itself; a template treats all rows alike, hence the few rows.
+
+Not here: pixels, prompts that are too long and everything else that `nearfuture data check` looks at.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from datasets import Image as ImageFeature
+from datasets import List as ListFeature
+from PIL import Image, UnidentifiedImageError
+from transformers import ProcessorMixin
+from trl.data_utils import is_conversational, prepare_multimodal_messages
+
+from nearfuture.types import UserError
+
+COLUMNS = ("images", "image")
+NUM_PROBED = 16
+MAX_ASPECT_RATIO = 200  # the processors of Qwen refuse more
+
+Row = dict[str, Any]
+_checked: set[tuple[str, str]] = set()
+"""Data sets that passed, so that the next trainer of a run does not read them again."""
+
+
+def check_images(rows: Dataset, processor: Any) -> None:
+    """Check a data set against the processor of the model that is to read it; rows without images pass.
+
+    Args:
+        rows: with `prompt`, and `images` or `image`.
+        processor: of the model; a tokenizer is one that reads no images.
+
+    Raises:
+        UserError: the first row that cannot be trained on, by number and id.
+    """
+    columns = [name for name in COLUMNS if name in rows.column_names]
+    passed = (rows._fingerprint, type(processor).__name__)
+    if not columns or passed in _checked:
+        return
+    with_images: list[int] = []
+    for index, row in enumerate(_undecoded(rows, columns)):
+        images = _images(row)
+        if not images:
+            continue
+        if not isinstance(processor, ProcessorMixin):
+            raise _refused(row, index, "it has images, and the model has a tokenizer, no processor that reads them")
+        _check_row(row, index, images, processor)
+        with_images.append(index)
+    for index in with_images[:: max(1, len(with_images) // NUM_PROBED)][:NUM_PROBED]:
+        _check_tokens(rows[index], index, processor)
+    _checked.add(passed)
+
+
+def _undecoded(rows: Dataset, columns: Sequence[str]) -> Iterator[Row]:
+    """Rows whose images are bytes and paths, where the data set holds such; nothing is decoded."""
+    wanted = [name for name in ("prompt", "prompt_id", "uid", *columns) if name in rows.column_names]
+    rows = rows.select_columns(wanted)
+    for name in columns:
+        if isinstance(rows.features[name], ImageFeature):
+            rows = rows.cast_column(name, ImageFeature(decode=False))
+        elif isinstance(getattr(rows.features[name], "feature", None), ImageFeature):
+            rows = rows.cast_column(name, ListFeature(ImageFeature(decode=False)))
+    yield from rows
+
+
+def _images(row: Row) -> list[Any]:
+    return list(row.get("images") or ([row["image"]] if row.get("image") is not None else []))
+
+
+def _check_row(row: Row, index: int, images: list[Any], processor: Any) -> None:
+    prompt = row["prompt"]
+    if not is_conversational({"prompt": prompt}):
+        raise _refused(row, index, "it has images and its prompt is a string: images need messages with a role")
+    try:
+        prepare_multimodal_messages(prompt, images=images)
+    except ValueError as error:
+        raise _refused(row, index, str(error).rstrip(".")) from None
+    token = getattr(processor, "image_token", None)
+    if token and any(token in text for text in _texts(prompt)):
+        raise _refused(row, index, f"its text holds the image token {token!r}, which would be taken for an image")
+    for number, image in enumerate(images):
+        if problem := _problem(image):
+            raise _refused(row, index, f"image {number}: {problem}")
+
+
+def _texts(prompt: list[Row]) -> Iterator[str]:
+    for message in prompt:
+        content = message.get("content") or ""
+        if isinstance(content, str):
+            yield content
+        else:
+            yield from (part.get("text") or "" for part in content)
+
+
+def _problem(image: Any) -> str | None:
+    """What is wrong with an image, told from its header."""
+    try:
+        width, height = _size(image)
+    except (OSError, UnidentifiedImageError, ValueError) as error:
+        return f"it does not open ({error})"
+    if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+        return f"its sides are {width} x {height}, more than 1 : {MAX_ASPECT_RATIO}"
+    return None
+
+
+def _size(image: Any) -> tuple[int, int]:
+    if not isinstance(image, dict):
+        return image.size
+    source = io.BytesIO(image["bytes"]) if image.get("bytes") is not None else image["path"]
+    with Image.open(source) as opened:
+        return opened.size
+
+
+def _check_tokens(row: Row, index: int, processor: Any) -> None:
+    """Count image tokens and features of one row."""
+    messages = prepare_multimodal_messages(row["prompt"], images=_images(row))
+    try:
+        found = processor.apply_chat_template(
+            [messages], add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+        )
+    except (ValueError, OSError, IndexError) as error:
+        raise _refused(row, index, f"the processor refuses it ({error})") from None
+    grid, token_id = found.get("image_grid_thw"), getattr(processor, "image_token_id", None)
+    if grid is None or token_id is None:
+        return  # not a Qwen: its features are not counted in patches
+    num_tokens = int((np.asarray(found["input_ids"]) == token_id).sum())
+    num_features = int(np.asarray(grid).prod(-1).sum()) // processor.image_processor.merge_size**2
+    if num_tokens != num_features:
+        raise _refused(row, index, f"its prompt has {num_tokens} image tokens for {num_features} image features")
+
+
+def _refused(row: Row, index: int, problem: str) -> UserError:
+    name = row.get("prompt_id") or row.get("uid")
+    return UserError(
+        f"training row {index}{f' ({name})' if name else ''} cannot be trained on: {problem}. "
+        "Correct the row or leave it out; `nearfuture data check` finds all such rows."
+    )
