@@ -1,0 +1,273 @@
+"""Decide whether two answers are the same, given a judge for single values.
+
+    group of several   as many on both sides; a bare list or a set in any order, a tuple or a list in its own
+    hedge              "3 or 4" is two answers, so it is not 4
+    named              x = 5 is 5, and 5 is x = 5, but x = 5 is not y = 5
+    equation           the same up to a factor: x + y = 2 is 2x + 2y = 4
+    set of reals       the same intervals, ends included or not
+
+Not here: single values by rule (`values`) and with sympy (`symbolic`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from nearfuture.tasks.verify.answer import (
+    Chain,
+    Equation,
+    Group,
+    Inequality,
+    Matrix,
+    Named,
+    Node,
+    Ratio,
+    RealSet,
+    Scalar,
+    Span,
+    Words,
+)
+from nearfuture.tasks.verify.numbers import read_number
+from nearfuture.tasks.verify.pieces import has_variables
+
+
+class Judge(Protocol):
+    """Judges single values; a judge that works by rule raises `Undecided` where it cannot."""
+
+    def equal(self, gold: str, answer: str) -> bool:
+        """Say whether two values are equal."""
+
+    def factor(self, gold: str, answer: str) -> float | None:
+        """Give the constant c with gold = c answer for all values of their variables; None where there is none."""
+
+
+def same(gold: Node, answer: Node, judge: Judge) -> bool:
+    """Say whether an answer is the gold answer."""
+    if isinstance(answer, Chain):
+        return all(same(gold, item, judge) for item in answer.items)
+    if isinstance(gold, Chain):
+        return same(gold.items[-1], answer, judge)
+    if isinstance(gold, Named) or isinstance(answer, Named):
+        return _same_named(gold, answer, judge)
+    for kinds, compare in _TABLE:
+        if isinstance(gold, kinds[0]) and isinstance(answer, kinds[1]):
+            return compare(gold, answer, judge)
+    return False
+
+
+def _same_named(gold: Node, answer: Node, judge: Judge) -> bool:
+    if isinstance(gold, Named) and isinstance(answer, Named):
+        if gold.name == answer.name:
+            return same(gold.value, answer.value, judge)
+        equations = _as_equation(gold), _as_equation(answer)
+        return None not in equations and _same_equations(*equations, judge)  # type: ignore[arg-type]
+    if isinstance(gold, Equation) or isinstance(answer, Equation):
+        equations = _as_equation(gold), _as_equation(answer)
+        return None not in equations and _same_equations(*equations, judge)  # type: ignore[arg-type]
+    if isinstance(gold, Named):
+        return same(gold.value, answer, judge)
+    return isinstance(answer, Named) and same(gold, answer.value, judge)
+
+
+def _as_equation(node: Node) -> Equation | None:
+    """Write y = 2x as an equation; a name that is a word, or a value without variables, is no equation."""
+    if isinstance(node, Equation):
+        return node
+    if isinstance(node, Named) and isinstance(node.value, Scalar) and len(node.name) == 1:
+        return Equation(node.name, node.value.text) if has_variables(node.value.text) else None
+    return None
+
+
+def _same_scalars(gold: Scalar, answer: Scalar, judge: Judge) -> bool:
+    units = gold.unit, answer.unit
+    if gold.unit is None or answer.unit is None:
+        if (gold.unit or answer.unit) is not None and _in_radians(
+            *((gold, answer) if gold.unit is None else (answer, gold))
+        ):
+            with_degrees = [
+                f"({side.text})\\cdot\\frac{{\\pi}}{{180}}" if side.unit is not None else side.text
+                for side in (gold, answer)
+            ]
+            return judge.equal(*with_degrees)
+        return judge.equal(gold.text, answer.text)
+    if gold.unit.dimension != answer.unit.dimension:
+        return False
+    if gold.unit.factor == answer.unit.factor:
+        return judge.equal(gold.text, answer.text)
+    return judge.equal(
+        *(_scaled(side.text, unit.factor) for side, unit in zip((gold, answer), units, strict=True) if unit)
+    )
+
+
+def _in_radians(bare: Scalar, with_unit: Scalar) -> bool:
+    is_degrees = with_unit.unit is not None and with_unit.unit.dimension == (("deg", 1),)
+    return is_degrees and r"\pi" in bare.text
+
+
+def _scaled(text: str, factor: object) -> str:
+    number = read_number(text)
+    if number is not None:
+        value = number.value * factor  # type: ignore[operator]
+        return f"{value.numerator}/{value.denominator}"
+    return f"({text})\\cdot({factor})"
+
+
+def _same_words(gold: Words, answer: Words, judge: Judge) -> bool:
+    return gold.text == answer.text
+
+
+def _same_groups(gold: Group, answer: Group, judge: Judge) -> bool:
+    if len(gold.items) != len(answer.items) or {gold.bracket, answer.bracket} in _NEVER_SAME:
+        return False
+    free = {"", "{}"}
+    is_free = gold.bracket in free and answer.bracket in free and not _is_named(gold) ^ _is_named(answer)
+    return (_same_in_any_order if is_free else _same_in_order)(gold.items, answer.items, lambda g, a: same(g, a, judge))
+
+
+_NEVER_SAME: tuple[set[str], ...] = ({"()", "[]"}, {"{}", "()"}, {"{}", "[]"})
+
+
+def _is_named(group: Group) -> bool:
+    return any(isinstance(item, Named) for item in group.items)
+
+
+def _same_in_order(gold: Sequence[Node], answer: Sequence[Node], is_same: Callable[[Node, Node], bool]) -> bool:
+    return all(is_same(g, a) for g, a in zip(gold, answer, strict=True))
+
+
+def _same_in_any_order(gold: Sequence[Node], answer: Sequence[Node], is_same: Callable[[Node, Node], bool]) -> bool:
+    """Pair every gold item with an item of its own; equality is transitive, so the first that fits will do."""
+    left = list(answer)
+    for item in gold:
+        found = next((index for index, other in enumerate(left) if is_same(item, other)), None)
+        if found is None:
+            return False
+        del left[found]
+    return True
+
+
+def _single(gold: Node, answer: Node, judge: Judge) -> bool:
+    """Compare {5} with 5, and a group with what it may stand for."""
+    group, other = (gold, answer) if isinstance(gold, Group) else (answer, gold)
+    if not isinstance(group, Group) or len(group.items) != 1:
+        return False
+    return same(group.items[0], other, judge)
+
+
+def _group_and_reals(gold: Node, answer: Node, judge: Judge) -> bool:
+    group, reals = (gold, answer) if isinstance(gold, Group) else (answer, gold)
+    assert isinstance(group, Group) and isinstance(reals, RealSet)
+    if group.bracket not in ("()", "[]") or len(group.items) != 2:
+        return False
+    low, high = group.items
+    if not isinstance(low, Scalar) or not isinstance(high, Scalar):
+        return False
+    closed = group.bracket == "[]"
+    as_reals = RealSet((Span(low.text, high.text, closed, closed),))
+    return _same_reals(*((as_reals, reals) if group is gold else (reals, as_reals)), judge)
+
+
+def _same_reals(gold: RealSet, answer: RealSet, judge: Judge) -> bool:
+    if gold.name == answer.name or None in (gold.name, answer.name):
+        if gold.spans and _same_spans(gold.spans, answer.spans, judge):
+            return True
+        if gold.name is not None and not _needs_source(gold, answer):
+            return False
+    if gold.source is None or answer.source is None:
+        return False
+    return _same_inequalities(gold.source, answer.source, judge)
+
+
+def _needs_source(gold: RealSet, answer: RealSet) -> bool:
+    """True where an end holds a variable (x > y), or a side could not be solved for a name (2x > 4)."""
+    ends = [end for reals in (gold, answer) for span in reals.spans for end in (span.low, span.high)]
+    return not gold.spans or not answer.spans or any(map(has_variables, ends))
+
+
+def _same_spans(gold: tuple[Span, ...], answer: tuple[Span, ...], judge: Judge) -> bool:
+    if len(gold) != len(answer):
+        return False
+    left = list(answer)
+    for span in gold:
+        found = next((index for index, other in enumerate(left) if _same_span(span, other, judge)), None)
+        if found is None:
+            return False
+        del left[found]
+    return True
+
+
+def _same_span(gold: Span, answer: Span, judge: Judge) -> bool:
+    if (gold.has_low, gold.has_high) != (answer.has_low, answer.has_high):
+        return False
+    return judge.equal(gold.low, answer.low) and judge.equal(gold.high, answer.high)
+
+
+def _same_equations(gold: Equation, answer: Equation, judge: Judge) -> bool:
+    sides = [f"({one.left})-({one.right})" for one in (gold, answer)]
+    return judge.factor(*sides) is not None
+
+
+def _same_inequalities(gold: Inequality, answer: Inequality, judge: Judge) -> bool:
+    if gold.is_strict != answer.is_strict:
+        return False
+    factor = judge.factor(*(f"({one.left})-({one.right})" for one in (gold, answer)))
+    return factor is not None and factor > 0
+
+
+def _same_matrices(gold: Matrix, answer: Matrix, judge: Judge) -> bool:
+    if [len(row) for row in gold.rows] != [len(row) for row in answer.rows]:
+        return False
+    pairs = zip([x for row in gold.rows for x in row], [x for row in answer.rows for x in row], strict=True)
+    return all(judge.equal(g, a) for g, a in pairs)
+
+
+def _matrix_and_group(gold: Node, answer: Node, judge: Judge) -> bool:
+    """Compare a vector written as a column with one written as a tuple."""
+    matrix, group = (gold, answer) if isinstance(gold, Matrix) else (answer, gold)
+    assert isinstance(matrix, Matrix) and isinstance(group, Group)
+    if group.bracket != "()" or any(len(row) != 1 for row in matrix.rows) or len(matrix.rows) != len(group.items):
+        return False
+    column = tuple(Scalar(row[0]) for row in matrix.rows)
+    items = (column, group.items) if matrix is gold else (group.items, column)
+    return _same_in_order(*items, lambda g, a: same(g, a, judge))
+
+
+def _same_ratios(gold: Ratio, answer: Ratio, judge: Judge) -> bool:
+    if len(gold.items) != len(answer.items):
+        return False
+    if gold.items == answer.items:
+        return True
+    firsts = gold.items[0], answer.items[0]
+    return all(
+        judge.equal(f"\\frac{{{g}}}{{{firsts[0]}}}", f"\\frac{{{a}}}{{{firsts[1]}}}")
+        for g, a in zip(gold.items[1:], answer.items[1:], strict=True)
+    )
+
+
+def _ratio_and_scalar(gold: Node, answer: Node, judge: Judge) -> bool:
+    texts = [
+        f"\\frac{{{side.items[0]}}}{{{side.items[1]}}}" if isinstance(side, Ratio) and len(side.items) == 2 else side
+        for side in (gold, answer)
+    ]
+    texts = [text.text if isinstance(text, Scalar) and text.unit is None else text for text in texts]
+    return isinstance(texts[0], str) and isinstance(texts[1], str) and judge.equal(texts[0], texts[1])
+
+
+_TABLE: tuple[tuple[tuple[type, type], Callable[..., bool]], ...] = (
+    ((Scalar, Scalar), _same_scalars),
+    ((Words, Words), _same_words),
+    ((Group, Group), _same_groups),
+    ((RealSet, RealSet), _same_reals),
+    ((Group, RealSet), _group_and_reals),
+    ((RealSet, Group), _group_and_reals),
+    ((Equation, Equation), _same_equations),
+    ((Matrix, Matrix), _same_matrices),
+    ((Matrix, Group), _matrix_and_group),
+    ((Group, Matrix), _matrix_and_group),
+    ((Ratio, Ratio), _same_ratios),
+    ((Ratio, Scalar), _ratio_and_scalar),
+    ((Scalar, Ratio), _ratio_and_scalar),
+    ((Group, object), _single),
+    ((object, Group), _single),
+)

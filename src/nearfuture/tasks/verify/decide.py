@@ -1,0 +1,195 @@
+"""Decide what a response is worth: extract, read, compare by kind. The order of the rules is the order of this file.
+
+`decide` works by rule and returns None where sympy must be asked; `decide_with_sympy` is the same with sympy, for a
+worker. Both are pure: no process, no clock.
+
+Not here: time limits and the cache (`verifier`), how values are compared (`compare`, `values`, `symbolic`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from nearfuture.tasks.verify.answer import Chain, Group, Named, Node, Scalar, Words
+from nearfuture.tasks.verify.choices import Options, chosen_letters
+from nearfuture.tasks.verify.compare import Judge, same
+from nearfuture.tasks.verify.extract import extract
+from nearfuture.tasks.verify.guards import is_balanced
+from nearfuture.tasks.verify.latex import plain
+from nearfuture.tasks.verify.numbers import Tolerance, read_number, same_number
+from nearfuture.tasks.verify.reading import read_answer
+from nearfuture.tasks.verify.values import RuleJudge, Undecided
+from nearfuture.tasks.verify.words import read_bool, read_list, same_text
+from nearfuture.types import UserError, Verdict
+
+KINDS = ("math", "numeric", "mcq", "bool", "text", "list")
+NOTHING_SAID = frozenset(("", "none", "null", "nan", "n/a", "na", "nil", "undefined answer"))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What decides a verdict: the gold answer, the answer, the kind, the options and the tolerance."""
+
+    gold: str
+    answers: tuple[str, ...]
+    kind: str
+    options: Options | None = None
+    tolerance: Tolerance | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict, the rule that gave it, and the answer it was given for."""
+
+    verdict: Verdict
+    rule: str
+    answer: str | None = None
+
+
+def ask(
+    response: str, gold: str, kind: str, options: Options | None, tolerance: Tolerance | None, strict: bool
+) -> Question | Decision:
+    """Make a question of a response; a decision where no answer or no usable gold is there."""
+    reason = gold_fault(gold, kind, options)
+    if reason is not None:
+        return Decision(Verdict.INVALID_GOLD, "gold")
+    found = extract(response, kind=kind, strict=strict)
+    if found is None:
+        return Decision(Verdict.NO_ANSWER, "no_answer")
+    return Question(gold, found.parts or (found.text,), kind, options, tolerance)
+
+
+@lru_cache(maxsize=16384)
+def gold_fault(gold: str, kind: str, options: Options | None) -> str | None:
+    """Say what is wrong with a gold answer, as far as a rule can tell; None where nothing is.
+
+    Raises:
+        UserError: the kind is unknown.
+    """
+    if kind not in KINDS:
+        raise UserError(f"kind={kind!r} is no kind of answer. Use one of {', '.join(KINDS)}.")
+    text = clean_gold(gold)
+    if kind == "mcq":
+        return None if chosen_letters(text, options) else "it names no option"
+    if plain(text) in NOTHING_SAID:
+        return "it is empty"
+    if kind == "bool":
+        return "it is neither yes nor no" if read_bool(text) is None else None
+    if kind == "list":
+        return "it has no items" if read_list(text) is None else None
+    if kind == "text":
+        return None
+    if not is_balanced(text):
+        return "its braces do not match"
+    if kind == "numeric" and not _may_be_number(read_answer(text)):
+        return "it is no number"
+    return None
+
+
+@lru_cache(maxsize=16384)
+def clean_gold(gold: str) -> str:
+    """Take a gold answer out of a box or a tag, if it stands in one."""
+    text = gold.strip()
+    if text.startswith(("\\boxed", "\\fbox", "$\\boxed", "<answer>", "$$\\boxed")):
+        found = extract(text, strict=True)
+        return found.text if found is not None else ""
+    return text
+
+
+def _may_be_number(node: Node) -> bool:
+    if isinstance(node, Named):
+        return _may_be_number(node.value)
+    if isinstance(node, Chain):
+        return all(map(_may_be_number, node.items))
+    return isinstance(node, Scalar) or read_number(getattr(node, "text", "")) is not None
+
+
+def decide(question: Question, judge: RuleJudge | None = None) -> Decision | None:
+    """Decide by rule; None where sympy must be asked."""
+    judge = judge or RuleJudge(question.tolerance)
+    try:
+        return decide_with(question, judge)
+    except Undecided:
+        return None
+
+
+def decide_with(question: Question, judge: RuleJudge) -> Decision:
+    """Decide with a judge; of several answers given at once, all must be right, alone or as a list."""
+    compare = _COMPARE[question.kind]
+    gold = clean_gold(question.gold)
+    shown = ", ".join(question.answers)
+    is_right = compare(gold, shown, question, judge)
+    if not is_right and len(question.answers) > 1:
+        is_right = all(compare(gold, answer, question, judge) for answer in question.answers)
+    return Decision(Verdict.CORRECT if is_right else Verdict.WRONG, judge.rule, shown)
+
+
+def _same_maths(gold: str, answer: str, question: Question, judge: RuleJudge) -> bool:
+    judge.rule = "structure"
+    if gold == answer:
+        judge.rule = "identical"
+        return True
+    numbers = read_number(gold), read_number(answer)
+    if numbers[0] is not None and numbers[1] is not None:
+        judge.rule = "number"
+        return same_number(numbers[0], numbers[1], question.tolerance)
+    return same(read_answer(gold), read_answer(answer), judge)
+
+
+def _same_choice(gold: str, answer: str, question: Question, judge: RuleJudge) -> bool:
+    judge.rule = "letter"
+    right = chosen_letters(gold, question.options)
+    chosen = chosen_letters(answer, question.options)
+    if chosen or question.options is None:
+        return chosen == right
+    judge.rule = "option"
+    said = read_answer(answer)
+    if isinstance(said, Words) or (isinstance(said, Group) and not said.items):
+        return False
+    matching = {letter for letter, text in question.options if same(read_answer(text), said, judge)}
+    judge.rule = "option"
+    return matching == right
+
+
+def _same_bool(gold: str, answer: str, question: Question, judge: RuleJudge) -> bool:
+    judge.rule = "bool"
+    return read_bool(gold) == read_bool(answer)
+
+
+def _same_text(gold: str, answer: str, question: Question, judge: RuleJudge) -> bool:
+    judge.rule = "text"
+    if same_text(gold, answer):
+        return True
+    numbers = read_number(gold.strip()), read_number(answer.strip())
+    return numbers[0] is not None and numbers[1] is not None and same_number(numbers[0], numbers[1], question.tolerance)
+
+
+def _same_list(gold: str, answer: str, question: Question, judge: RuleJudge) -> bool:
+    items = read_list(gold), read_list(answer)
+    judge.rule = "list"
+    if items[0] is None or items[1] is None or len(items[0]) != len(items[1]):
+        return False
+    return all(_same_item(g, a, question, judge) for g, a in zip(items[0], items[1], strict=True))
+
+
+def _same_item(gold: str, answer: str, question: Question, judge: RuleJudge) -> bool:
+    if same_text(gold, answer):
+        return True
+    nodes = read_answer(gold), read_answer(answer)
+    is_same = same(nodes[0], nodes[1], judge)
+    judge.rule = "list"
+    return is_same
+
+
+_COMPARE: dict[str, Callable[[str, str, Question, RuleJudge], bool]] = {
+    "math": _same_maths,
+    "numeric": _same_maths,
+    "mcq": _same_choice,
+    "bool": _same_bool,
+    "text": _same_text,
+    "list": _same_list,
+}
+
+__all__ = ["KINDS", "Decision", "Judge", "Question", "ask", "clean_gold", "decide", "decide_with", "gold_fault"]

@@ -1,0 +1,214 @@
+"""Exact numbers: read one without sympy, and say when two are the same.
+
+Two numbers are the same when they are equal as fractions. Only where one of them is a decimal that cannot be exact
+(1/3 written 0.333333) may they differ: by less than its last digit, with six decimals at least, and by one part in a
+million at most. So 3.14 is not pi, and 1000000 is not 1000001.
+
+Not here: units (`units`), and values that need sympy (`symbolic`).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, localcontext
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+from nearfuture.types import UserError
+
+MAX_EXPONENT = 400
+MIN_DECIMALS = 6
+MAX_RELATIVE_ERROR = Fraction(1, 10**6)
+NOISE_DIGITS, NOISE = 15, Fraction(1, 10**12)
+"""A decimal of 15 digits and more is a float in disguise: 0.30000000000000004 is 0.3."""
+
+_PLAIN = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)(?:\.\d*)?|\.\d+"
+_DECIMAL = rf"[+-]?\s?(?:{_PLAIN})"
+_POWER = r"10\s?\^\s?(?:\{\s?(?P<exp>[+-]?\d+)\s?\}|(?P<digit>\d))"
+_NUMBER = re.compile(rf"(?P<mantissa>{_DECIMAL})(?:\s?(?:\\times|\\cdot)\s?{_POWER})?")
+_POWER_ALONE = re.compile(rf"(?P<sign>[+-]?)\s?{_POWER}")
+_FRACTION = re.compile(
+    rf"(?P<sign>[+-]?)\s?\\frac\s?\{{\s?(?P<top>{_DECIMAL})\s?\}}\s?\{{\s?(?P<bottom>{_DECIMAL})\s?\}}"
+)
+_SLASH = re.compile(rf"(?P<sign>[+-]?)\s?\(?(?P<top>{_PLAIN})\)?\s?/\s?\(?(?P<bottom>{_PLAIN})\)?")
+_MIXED = re.compile(
+    r"(?P<sign>[+-]?)\s?(?P<whole>\d+)(?:\s?\\frac\s?\{\s?(?P<top>\d+)\s?\}\s?\{\s?(?P<bottom>\d+)\s?\}"
+    r"|(?:\s|\s?(?:and)\s)(?P<top2>\d+)\s?/\s?(?P<bottom2>\d+))"
+)
+_WORDS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty"
+).split()
+WORDS = {word: Fraction(value) for value, word in enumerate(_WORDS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number as it was written: its value, and the decimals shown (None where no decimal point was)."""
+
+    value: Fraction
+    decimals: int | None = None
+    digits: int = 0
+    is_percent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far a number may be off: `abs`olutely, `rel`ative to the gold answer, or after rounding to `decimals`."""
+
+    abs: Fraction | None = None
+    rel: Fraction | None = None
+    decimals: int | None = None
+
+    def allows(self, gold: Fraction, answer: Fraction) -> bool:
+        """True where one of the bounds holds."""
+        error = abs(gold - answer)
+        if self.abs is not None and error <= self.abs:
+            return True
+        if self.rel is not None and error <= self.rel * abs(gold):
+            return True
+        return self.decimals is not None and _rounds_alike(gold, answer, self.decimals)
+
+
+def read_tolerance(tolerance: Mapping[str, Any] | None) -> Tolerance | None:
+    """Check a row's tolerance; None where it sets nothing.
+
+    Raises:
+        UserError: an unknown key, or a bound that is negative or no number.
+    """
+    given = {key: value for key, value in (tolerance or {}).items() if value is not None}
+    for key, value in given.items():
+        if key not in ("abs", "rel", "decimals"):
+            raise UserError(f"tolerance has the key {key!r}. It may have abs, rel and decimals.")
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not is_number or value < 0 or (key == "decimals" and (int(value) != value or value > 30)):
+            raise UserError(f"tolerance[{key!r}]={value!r} is no bound. Give a number of at least 0.")
+    if not given:
+        return None
+    bounds = {key: Fraction(str(given[key])) for key in ("abs", "rel") if key in given}
+    return Tolerance(**bounds, decimals=int(given["decimals"]) if "decimals" in given else None)
+
+
+@lru_cache(maxsize=4096)
+def read_number(text: str) -> Number | None:
+    """Read a normalised text as a number; None where it is anything else.
+
+    Example:
+        >>> read_number("1,234.50").value, read_number("-\\\\frac{1}{2}").value, read_number("3 1/2").value
+        (Fraction(2469, 2), Fraction(-1, 2), Fraction(7, 2))
+    """
+    text = text.strip()
+    if text.endswith("%"):
+        number = read_number(text[:-1])
+        return None if number is None else Number(number.value / 100, number.decimals, number.digits, is_percent=True)
+    if len(text) > 600 or not text:
+        return None
+    if not any(char.isdigit() for char in text):
+        value = WORDS.get(text.lower())
+        return None if value is None else Number(value)
+    if text[0] in "+-" and text[1:].lstrip().startswith("("):
+        inner = read_number(text[1:].strip()[1:-1]) if text.endswith(")") else None
+        return (
+            None if inner is None else Number(inner.value * (-1 if text[0] == "-" else 1), inner.decimals, inner.digits)
+        )
+    if not text.isascii():
+        return None
+    return _read_decimal(text) or _read_ratio(text)
+
+
+def _read_decimal(text: str) -> Number | None:
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        match = _POWER_ALONE.fullmatch(text)
+        if match is None:
+            return None
+        mantissa = f"{match['sign']}1"
+    else:
+        mantissa = re.sub(r"[,\s]", "", match["mantissa"])
+    exponent = int(match["exp"] or match["digit"] or 0) if len(match["exp"] or "") < 8 else MAX_EXPONENT + 1
+    if abs(exponent) > MAX_EXPONENT:
+        return None
+    has_point = "." in mantissa
+    decimals = len(mantissa.rpartition(".")[2]) - exponent if has_point else None
+    digits = len(mantissa.lstrip("+-0.").replace(".", ""))
+    return Number(Fraction(mantissa) * Fraction(10) ** exponent, decimals, digits)
+
+
+def _read_ratio(text: str) -> Number | None:
+    match = _FRACTION.fullmatch(text) or _SLASH.fullmatch(text)
+    if match is not None:
+        top, bottom = (Fraction(re.sub(r"[,\s]", "", match[name])) for name in ("top", "bottom"))
+        whole = Fraction(0)
+    elif (match := _MIXED.fullmatch(text)) is not None:
+        top, bottom = Fraction(match["top"] or match["top2"]), Fraction(match["bottom"] or match["bottom2"])
+        whole = Fraction(match["whole"])
+        if not 0 < top < bottom:
+            return None
+    else:
+        return None
+    if bottom == 0:
+        return None
+    return Number((whole + top / bottom) * (-1 if match["sign"] == "-" else 1))
+
+
+def same_number(gold: Number, answer: Number, tolerance: Tolerance | None = None) -> bool:
+    """Say whether two numbers are the same; a percent sign may stand for 1/100, or be left out.
+
+    It may not be left out below one: a bare 0.5 is read as a share, so 0.5 % is not it.
+
+    Example:
+        >>> same_number(read_number("1/3"), read_number("0.333333")), same_number(read_number("50"), read_number("50%"))
+        (True, True)
+        >>> same_number(read_number("0.5"), read_number("50")), same_number(read_number("0.5"), read_number("0.5%"))
+        (False, False)
+    """
+    if close(gold, answer, tolerance):
+        return True
+    if gold.is_percent == answer.is_percent:
+        return False
+    gold, answer = (_without_percent(number) for number in (gold, answer))
+    return abs(gold.value) >= 1 and close(gold, answer, tolerance)
+
+
+def close(gold: Number, answer: Number, tolerance: Tolerance | None = None) -> bool:
+    """Say whether two values are equal, or as near as the digits shown allow (see the head of this file)."""
+    if gold.value == answer.value:
+        return True
+    if tolerance is not None and tolerance.allows(gold.value, answer.value):
+        return True
+    error, size = abs(gold.value - answer.value), max(abs(gold.value), abs(answer.value))
+    if max(gold.digits, answer.digits) >= NOISE_DIGITS and None not in (gold.decimals, answer.decimals):
+        return error <= NOISE * size
+    shown = [number.decimals for number in (gold, answer) if number.decimals is not None]
+    if not shown or min(shown) < MIN_DECIMALS or all(map(_is_terminating_ratio, (gold, answer))):
+        return False
+    return error < Fraction(1, 10 ** min(shown)) and error <= MAX_RELATIVE_ERROR * size
+
+
+def _is_terminating_ratio(number: Number) -> bool:
+    """True for an exact number that a decimal could show in full: it needs no rounding."""
+    bottom = number.value.denominator
+    for factor in (2, 5):
+        while bottom % factor == 0:
+            bottom //= factor
+    return bottom == 1 and number.decimals is None
+
+
+def _without_percent(number: Number) -> Number:
+    return Number(number.value * 100, number.decimals, number.digits) if number.is_percent else number
+
+
+def _rounds_alike(gold: Fraction, answer: Fraction, decimals: int) -> bool:
+    """Compare two numbers rounded to `decimals`, halves up or to even: both are in use."""
+    unit = Decimal(1).scaleb(-decimals)
+    with localcontext() as context:
+        context.prec = 2 * MAX_EXPONENT + 100
+        as_decimal = [Decimal(x.numerator) / Decimal(x.denominator) for x in (gold, answer)]
+        return any(
+            as_decimal[0].quantize(unit, rounding) == as_decimal[1].quantize(unit, rounding)
+            for rounding in (ROUND_HALF_UP, ROUND_HALF_EVEN)
+        )

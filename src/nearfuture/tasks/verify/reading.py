@@ -1,0 +1,194 @@
+"""Read a normalised answer into what it is made of.
+
+`read_answer` never fails: what it does not understand is a Scalar (sympy may) or Words (compared as text).
+
+Not here: the kinds of answers (`answer`), sets of reals (`reals`), and when two answers are equal (`compare`).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from nearfuture.tasks.verify.answer import (
+    EVERYTHING,
+    NOTHING,
+    Chain,
+    Equation,
+    Group,
+    Matrix,
+    Named,
+    Node,
+    Ratio,
+    Scalar,
+    Words,
+)
+from nearfuture.tasks.verify.latex import normalise, plain
+from nearfuture.tasks.verify.numbers import read_number
+from nearfuture.tasks.verify.pieces import (
+    BRACKETS,
+    CLOSERS,
+    clean_name,
+    first_close,
+    has_variables,
+    is_name,
+    is_wordy,
+    split_top,
+    strip_parentheses,
+)
+from nearfuture.tasks.verify.reals import read_reals
+from nearfuture.tasks.verify.units import split_unit
+
+MAX_RAW_CHARS, MAX_CHARS, MAX_DEPTH, MAX_ITEMS = 4000, 600, 8, 64
+"""Beyond these an answer is compared as text."""
+
+_PHRASES: dict[str, Node] = {
+    phrase: node
+    for node, phrases in {
+        NOTHING: ("no solution", "no solutions", "no real solution", "no real solutions", "empty set", "\\emptyset"),
+        EVERYTHING: ("all real numbers", "all reals", "\\r", "(-\\infty, \\infty)", "any real number", "all real x"),
+        Words("undefined"): ("dne", "does not exist", "undefined", "not defined"),
+    }.items()
+    for phrase in phrases
+}
+_WORD_SEPARATOR = re.compile(r"\s+(?:or|and)\s+|\s*;\s*|,\s*(?:or|and)\s+")
+_MATRIX = re.compile(r"\\begin\{([pbB]?matrix|array)\}(?:\{[clr| ]*\})?(.*)\\end\{\1\}", re.DOTALL)
+
+
+@lru_cache(maxsize=4096)
+def read_answer(text: str) -> Node:
+    """Read an answer, in any spelling.
+
+    Example:
+        >>> read_answer("x = 5")
+        Named(name='x', value=Scalar(text='5', unit=None))
+        >>> read_answer("\\\\{1, 2\\\\}").bracket, read_answer("[0, 1)").spans[0].has_high
+        ('{}', False)
+    """
+    if len(text) > MAX_RAW_CHARS:
+        return Words(plain(text))
+    text = strip_parentheses(normalise(text))
+    return Words(plain(text)) if len(text) > MAX_CHARS else _read(text, depth=0)
+
+
+def _read(text: str, depth: int) -> Node:
+    text = strip_parentheses(text.strip())
+    phrase = _PHRASES.get(text.lower())
+    if phrase is not None:
+        return phrase
+    if depth > MAX_DEPTH:
+        return Words(plain(text))
+    if read_number(text) is not None:
+        return Scalar(text)
+    return (
+        _read_matrix(text)
+        or read_reals(text)
+        or _read_separated(text, depth)
+        or _read_bracketed(text, depth)
+        or _read_equality(text, depth)
+        or _read_value(text)
+    )
+
+
+def _read_matrix(text: str) -> Node | None:
+    match = _MATRIX.fullmatch(text.strip("[] ") if text.startswith("[") else text)
+    if match is None:
+        return None
+    rows = [row for row in re.split(r"\\\\", match[2]) if row.strip()]
+    return Matrix(tuple(tuple(cell.strip() for cell in row.split("&")) for row in rows))
+
+
+def _read_separated(text: str, depth: int) -> Node | None:
+    """Read "1, 2", "x = 1 or x = 2", "1; 2": a list without brackets."""
+    items = [item for part in _split_words(text) for item in _split_commas(part)]
+    if len(items) < 2 or len(items) > MAX_ITEMS or not all(items):
+        return None
+    nodes = tuple(_read(item, depth + 1) for item in items)
+    if any(isinstance(node, Words) for node in nodes):
+        return None
+    nodes = tuple(inner for node in nodes for inner in _flat(node))
+    names = {node.name if isinstance(node, Named) else None for node in nodes}
+    if len(names) == 1 and None not in names:
+        return Named(names.pop() or "", Group("", tuple(node.value for node in nodes if isinstance(node, Named))))
+    return Group("", nodes)
+
+
+def _flat(node: Node) -> tuple[Node, ...]:
+    return node.items if isinstance(node, Group) and node.bracket == "" else (node,)
+
+
+def _split_words(text: str) -> list[str]:
+    if not _WORD_SEPARATOR.search(text) or _depth_varies(text):
+        return [text]
+    return [part.strip() for part in _WORD_SEPARATOR.split(text)]
+
+
+def _depth_varies(text: str) -> bool:
+    """True where a separating word stands inside brackets."""
+    for mark in _WORD_SEPARATOR.finditer(text):
+        before = text[: mark.start()]
+        if sum(before.count(char) for char in BRACKETS) != sum(before.count(char) for char in CLOSERS):
+            return True
+    return False
+
+
+def _split_commas(text: str) -> list[str]:
+    """Split at commas, but leave 1,234 whole; where some commas have a space behind, those separate."""
+    if read_number(split_unit(text)[0]) is not None:
+        return [text]
+    parts = split_top(text.replace(", ", "\x1f"), "\x1f") if ", " in text else split_top(text, ",")
+    parts = [part.replace("\x1f", ", ") for part in parts]
+    return parts if len(parts) < 2 or ", " not in text else [item for part in parts for item in _split_commas(part)]
+
+
+def _read_bracketed(text: str, depth: int) -> Node | None:
+    text = text.replace(r"\{", "{").replace(r"\}", "}") if text.startswith(r"\{") and text.endswith(r"\}") else text
+    if text.startswith(r"\langle") and text.endswith(r"\rangle"):
+        text = f"({text[7:-7]})"
+    if len(text) < 2 or text[0] not in "([{" or text[-1] != BRACKETS[text[0]] or first_close(text) != len(text) - 1:
+        return None
+    inner = text[1:-1].strip()
+    parts = split_top(inner.replace(", ", "\x1f"), "\x1f") if ", " in inner else split_top(inner, ",")
+    if len(parts) < 2:
+        parts = split_top(inner, ";")
+    items = [part.replace("\x1f", ", ") for part in parts]
+    if (len(items) < 2 and text[0] == "(") or len(items) > MAX_ITEMS or not all(items):
+        return None
+    return Group(text[0] + text[-1], tuple(_read(item, depth + 1) for item in items))
+
+
+def _read_equality(text: str, depth: int) -> Node | None:
+    sides = [side for side in split_top(text.replace("==", "="), "=") if side]
+    if len(sides) < 2:
+        return None
+    names = 0
+    while names < len(sides) - 1 and is_name(sides[names]):
+        names += 1
+    if names:
+        name = "=".join(map(clean_name, sides[:names]))
+        values = tuple(_read(side, depth + 1) for side in sides[names:])
+        return Named(name, values[0] if len(values) == 1 else Chain(values))
+    if len(sides) == 2 and is_name(sides[1]) and not has_variables(sides[0]):
+        return Named(clean_name(sides[1]), _read(sides[0], depth + 1))
+    if len(sides) == 2 and any(map(has_variables, sides)):
+        return Equation(*sides)
+    return Chain(tuple(_read(side, depth + 1) for side in sides))
+
+
+def _read_value(text: str) -> Node:
+    value, unit = split_unit(text)
+    value = strip_parentheses(value)
+    if unit is None and is_wordy(value):
+        return Words(plain(text))
+    if r"\pm" in value or r"\mp" in value:
+        return Group("", tuple(Scalar(signed, unit) for signed in _both_signs(value)))
+    ratio = split_top(value, ":")
+    if 1 < len(ratio) <= 6 and all(ratio):
+        return Ratio(tuple(ratio))
+    return Scalar(value, unit)
+
+
+def _both_signs(text: str) -> tuple[str, str]:
+    upper = re.sub(r"\\pm\s?", "+", re.sub(r"\\mp\s?", "-", text)).removeprefix("+").strip()
+    lower = re.sub(r"\\pm\s?", "-", re.sub(r"\\mp\s?", "+", text)).removeprefix("+").strip()
+    return upper, lower

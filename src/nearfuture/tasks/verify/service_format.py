@@ -1,0 +1,46 @@
+"""A question as JSON, for the way to a worker.
+
+Not here: the question (`decide`), the worker's side (`service`).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from nearfuture.tasks.verify.decide import Question
+from nearfuture.tasks.verify.numbers import Tolerance
+
+
+def pack(question: Question) -> dict[str, Any]:
+    """Write a question as JSON can."""
+    tolerance = question.tolerance
+    bounds = None
+    if tolerance is not None:
+        bounds = [None if x is None else str(x) for x in (tolerance.abs, tolerance.rel, tolerance.decimals)]
+    return {
+        "gold": question.gold,
+        "answers": list(question.answers),
+        "kind": question.kind,
+        "options": question.options,
+        "tolerance": bounds,
+    }
+
+
+def unpack(payload: dict[str, Any]) -> Question:
+    """Read what `pack` wrote."""
+    tolerance = None
+    if payload["tolerance"] is not None:
+        bounds = payload["tolerance"]
+        tolerance = Tolerance(
+            *(None if x is None else Fraction(x) for x in bounds[:2]),
+            decimals=None if bounds[2] is None else int(bounds[2]),
+        )
+    options = payload["options"]
+    return Question(
+        payload["gold"],
+        tuple(payload["answers"]),
+        payload["kind"],
+        None if options is None else tuple((letter, text) for letter, text in options),
+        tolerance,
+    )

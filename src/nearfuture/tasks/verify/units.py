@@ -1,0 +1,178 @@
+"""Units behind a value: `12\\,\\mathrm{cm}^2`, `30^\\circ`, `$18.90`, `3 apples`.
+
+A unit may be left out, on either side. Where both sides have one, they must measure the same thing: 5 cm is 50 mm,
+5 cm is not 5 m, and 12 m^2 is neither 12 m nor 144.
+
+Not here: the value (`numbers`), percent (a number, not a unit).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+Dimension = tuple[tuple[str, int], ...]
+
+_TABLE = """
+m: m meter meters metre metres = 1; mm millimeter millimeters millimetre millimetres = 1/1000
+m: cm centimeter centimeters centimetre centimetres = 1/100; dm decimeter decimeters = 1/10
+m: km kilometer kilometers kilometre kilometres = 1000; mile miles mi = 1609.344; um micrometers = 1/1000000
+m: nm nanometers = 1/1000000000; ft foot feet = 0.3048; inch inches in = 0.0254; yd yard yards = 0.9144
+g: g gram grams = 1; kg kilogram kilograms = 1000; mg milligram milligrams = 1/1000; ton tons tonnes = 1000000
+g: lb lbs pound pounds = 453.59237; oz ounce ounces = 28.349523125
+s: s sec secs second seconds = 1; min mins minute minutes = 60; h hr hrs hour hours = 3600; ms milliseconds = 1/1000
+s: day days = 86400; week weeks = 604800
+month: month months = 1; year years yr yrs = 12
+deg: degree degrees deg = 1
+rad: rad radian radians = 1
+L: L l liter liters litre litres = 1; mL ml milliliter milliliters = 1/1000
+$: $ dollar dollars usd = 1; cent cents = 1/100
+eur: euro euros eur = 1
+N: N newton newtons = 1; kN = 1000
+J: J joule joules = 1; kJ = 1000
+W: W watt watts = 1; kW = 1000
+V: V volt volts = 1; mV = 1/1000; kV = 1000
+A: A amp amps ampere amperes = 1; mA = 1/1000
+ohm: ohm ohms = 1
+Pa: Pa pascal pascals = 1; kPa = 1000; atm = 101325
+Hz: Hz hertz = 1; kHz = 1000; MHz = 1000000
+K: K kelvin = 1
+C: celsius = 1
+F: fahrenheit = 1
+mol: mol mols mole moles = 1
+"""
+_NOT_NOUNS = frozenset(
+    "or and not is are be was no nor but to the a an of approximately about around approx roughly nearly almost plus "
+    "minus times over divided if when where for with pi sin cos tan log ln exp sqrt maybe either neither otherwise "
+    "than less more greater none all any true false yes wrong incorrect right correct each".split()
+)
+_FILLERS = frozenset("unit units square cubic sq cu".split())
+_TAIL = re.compile(
+    r"(?P<core>.*?(?:[\d})|.!%]|\\(?:pi|infty)|[\s}][a-z]))\s?"
+    r"(?P<unit>(?:\\(?:degree|unit\{[A-Za-z]\}|cdot|Omega|mu)|[A-Za-z$/ ]|\^\s?\{?-?\d\}?)*)"
+)
+_TRIGONOMETRIC = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)")
+_TOKEN = re.compile(r"\\degree|\\unit\{([A-Za-z])\}|\\Omega|\\cdot|[A-Za-z]+|\$|/|\^\s?\{?(-?\d)\}?")
+_MONEY = re.compile(r"([+-]?)\s?(\$|€|£|¥|USD|EUR)\s?(?=[\d.\\(])")
+_SINGLE = frozenset("mgshLlNJWVAK")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What a unit measures, and its size in the base unit."""
+
+    dimension: Dimension
+    factor: Fraction
+
+
+def _read_table() -> dict[str, tuple[str, Fraction]]:
+    names: dict[str, tuple[str, Fraction]] = {}
+    for line in _TABLE.strip().splitlines():
+        base, _, entries = line.partition(": ")
+        for entry in entries.split(";"):
+            words, _, factor = entry.partition("=")
+            names |= {word: (base, Fraction(factor.strip())) for word in words.split()}
+    return names
+
+
+_NAMES = _read_table()
+_LOWER = {name.lower(): value for name, value in _NAMES.items() if len(name) > 2}
+
+
+@lru_cache(maxsize=4096)
+def split_unit(text: str) -> tuple[str, Unit | None]:
+    """Split a normalised answer into its value and its unit (None where there is none).
+
+    Example:
+        >>> split_unit("12 cm ^{2}")
+        ('12', Unit(dimension=(('m', 2),), factor=Fraction(1, 10000)))
+        >>> split_unit("2x"), split_unit("5 or so")
+        (('2x', None), ('5 or so', None))
+    """
+    money = _MONEY.match(text)
+    if money is not None:
+        base = {"$": "$", "USD": "$", "EUR": "eur", "€": "eur"}.get(money[2], money[2])
+        rest = text[money.end() :].strip()
+        inner, unit = split_unit(rest)
+        own = Unit(((base, 1),), Fraction(1))
+        return f"{money[1]}{inner if unit == own else rest}", own
+    match = _TAIL.fullmatch(text)
+    if match is None or not match["unit"].strip() or len(match["unit"]) > 60:
+        return text, None
+    tail = match["unit"].strip()
+    if not _stands_apart(match["core"], text, tail):
+        return text, None
+    is_unit, unit = _read(tail)
+    return (match["core"].strip(), unit) if is_unit else (text, None)
+
+
+def _stands_apart(core: str, text: str, tail: str) -> bool:
+    """True where the tail is set off from the value, so that `5m` stays a product and `5 m` and `5cm` are lengths."""
+    has_space = text[len(core) : len(core) + 1] == " "
+    first = _TOKEN.match(tail)
+    word = first.group() if first else ""
+    if word == "\\degree" and _TRIGONOMETRIC.search(core):
+        return False
+    if word.startswith("\\") or word in ("$", "/"):
+        return word not in ("/", "\\cdot", "\\Omega") or has_space
+    return has_space or (core[-1:].isdigit() and len(word) >= 2 and word in _NAMES)
+
+
+def _read(tail: str) -> tuple[bool, Unit | None]:
+    """Read a unit: products, quotients and powers of names. False where it is none; None where it says nothing."""
+    powers: dict[str, int] = {}
+    factor, sign, pending, last, num_words = Fraction(1), 1, 1, "", 0
+    size = Fraction(1)
+    position = 0
+    for token in _TOKEN.finditer(tail.replace("\\mu ", "u")):
+        if token.string[position : token.start()].strip():
+            return False, None
+        position = token.end()
+        word = token[1] or token.group().lstrip("\\")
+        if word in ("/", "per"):
+            sign = -1
+        elif word in ("square", "sq", "cubic", "cu"):
+            pending = 2 if word[0] == "s" else 3
+        elif word in ("squared", "cubed") or token[2] is not None:
+            power = int(token[2]) if token[2] is not None else {"squared": 2, "cubed": 3}[word]
+            if not last:
+                if num_words:
+                    continue
+                return False, None
+            powers[last] += sign * (power - 1)
+            factor *= size ** (sign * (power - 1))
+        elif word == "cdot":
+            continue
+        else:
+            num_words += 1
+            known = _lookup(word, is_marked=token[1] is not None)
+            if known is None:
+                if word in _FILLERS:
+                    last = ""
+                    continue
+                return False, None
+            last, size = known
+            powers[last] = powers.get(last, 0) + sign * pending
+            factor *= size ** (sign * pending)
+            pending = 1
+    if position < len(tail.rstrip()) and tail[position:].strip():
+        return False, None
+    if num_words > 4:
+        return False, None
+    dimension = tuple(sorted((base, power) for base, power in powers.items() if power))
+    return True, Unit(dimension, factor) if dimension else None
+
+
+def _lookup(word: str, *, is_marked: bool) -> tuple[str, Fraction] | None:
+    """Look a name up; a word of four letters that is none of the phrase's small words is a unit of its own."""
+    if len(word) == 1 and not is_marked and word not in _SINGLE and word != "$":
+        return None
+    known = _NAMES.get(word) or _LOWER.get(word.lower())
+    if known is not None:
+        return known
+    lower = word.lower()
+    if lower in _NOT_NOUNS or lower in _FILLERS or len(word) < 4:
+        return None
+    return lower.rstrip("s"), Fraction(1)

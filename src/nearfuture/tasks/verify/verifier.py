@@ -1,0 +1,165 @@
+"""`verify`: judge a response against a gold answer, safely, from any thread of any process.
+
+What rules can decide is decided here, at the cost of a comparison; the rest goes to a pool of workers with a time
+limit. Verdicts are cached by what decides them.
+
+Not here: the rules (`decide`), the workers (`pool`), rewards (`reward`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nearfuture.tasks.verify.choices import read_options
+from nearfuture.tasks.verify.decide import Decision, Question, ask, decide
+from nearfuture.tasks.verify.numbers import read_tolerance
+from nearfuture.tasks.verify.pool import TimedOut, WorkerPool
+from nearfuture.tasks.verify.service_format import pack
+from nearfuture.types import Verdict
+
+TIME_LIMIT = 2.0
+"""Seconds one question may hold a worker."""
+CACHE_SIZE = 65536
+VERIFIER_VERSION = "1"
+"""Changes whenever a verdict may change, so that guidance judged by an older one is verified again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One response to judge, with its gold answer."""
+
+    response: str
+    gold: str
+    kind: str
+    options: Sequence[str] | Mapping[str, str] | None = None
+    tolerance: Mapping[str, Any] | None = None
+
+
+class Verifier:
+    """The built-in verifier with its cache and its workers.
+
+    Args:
+        strict: accept an answer in a tag or a box only.
+        time_limit: seconds a question may hold a worker.
+        size: most workers.
+    """
+
+    def __init__(self, *, strict: bool = False, time_limit: float = TIME_LIMIT, size: int | None = None) -> None:
+        self.strict, self.time_limit = strict, time_limit
+        self.pool = WorkerPool("nearfuture.tasks.verify.service:make_service", size=size)
+        self._cache: OrderedDict[Question, Decision] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def decide(self, item: Item) -> Decision:
+        """Judge one response."""
+        return self.decide_many([item])[0]
+
+    def decide_many(self, items: Sequence[Item]) -> list[Decision]:
+        """Judge responses, those that need sympy on several workers at once; equal questions are asked once."""
+        asked = [self._ask(item) for item in items]
+        open_questions = list(dict.fromkeys(one for one in asked if isinstance(one, Question)))
+        if not open_questions:
+            return [one for one in asked if isinstance(one, Decision)]
+        decisions = dict(zip(open_questions, self._with_workers(open_questions), strict=True))
+        return [decisions[one] if isinstance(one, Question) else one for one in asked]
+
+    def _ask(self, item: Item) -> Question | Decision:
+        """Extract and decide by rule or from the cache; a question where sympy must be asked."""
+        gold = "" if item.gold is None else str(item.gold)
+        response = item.response if isinstance(item.response, str) else ""
+        options, tolerance = read_options(item.options), read_tolerance(item.tolerance)
+        question = ask(response, gold, item.kind, options, tolerance, self.strict)
+        if isinstance(question, Decision):
+            return question
+        known = self._look_up(question)
+        if known is not None:
+            return known
+        decision = decide(question)
+        if decision is None:
+            return question
+        self._remember(question, decision)
+        return decision
+
+    def _with_workers(self, questions: list[Question]) -> list[Decision]:
+        decisions = []
+        for question, reply in zip(
+            questions, self.pool.ask_many([pack(q) for q in questions], limit=self.time_limit), strict=True
+        ):
+            shown = ", ".join(question.answers)
+            if isinstance(reply, Exception):
+                verdict = Verdict.TIMEOUT if isinstance(reply, TimedOut) else Verdict.CRASH
+                decision = Decision(verdict, verdict.value, shown)
+            else:
+                decision = Decision(Verdict(reply[0]), reply[1], shown)
+            self._remember(question, decision)
+            decisions.append(decision)
+        return decisions
+
+    def _look_up(self, question: Question) -> Decision | None:
+        with self._lock:
+            decision = self._cache.get(question)
+            if decision is not None:
+                self._cache.move_to_end(question)
+            return decision
+
+    def _remember(self, question: Question, decision: Decision) -> None:
+        with self._lock:
+            self._cache[question] = replace(decision)
+            if len(self._cache) > CACHE_SIZE:
+                self._cache.popitem(last=False)
+
+
+_shared = Verifier()
+
+
+def verify(
+    response: str,
+    gold: str,
+    *,
+    kind: str,
+    options: Sequence[str] | Mapping[str, str] | None = None,
+    tolerance: Mapping[str, Any] | None = None,
+) -> Verdict:
+    """Judge a response against a gold answer.
+
+    Safe from any thread and process, whatever the response holds; a question that takes longer than `TIME_LIMIT`
+    gives `Verdict.TIMEOUT`.
+
+    Args:
+        response: what the model wrote, thoughts included.
+        gold: the gold answer, with or without `$` or `\\boxed{}`.
+        kind: `math`, `numeric`, `mcq`, `bool`, `text` or `list`.
+        options: texts of the options in order, or a mapping of letters to texts (`mcq`).
+        tolerance: how far a number may be off: `{"abs": ..., "rel": ..., "decimals": ...}`, any of them.
+
+    Raises:
+        UserError: an unknown kind or a tolerance that is none.
+
+    Example:
+        >>> verify("So it is \\\\boxed{0.5}.", "\\\\frac{1}{2}", kind="math")
+        <Verdict.CORRECT: 'correct'>
+        >>> verify("<answer>A or B</answer>", "A", kind="mcq", options=["red", "blue"])
+        <Verdict.WRONG: 'wrong'>
+    """
+    return _shared.decide(Item(response, gold, kind, options, tolerance)).verdict
+
+
+def verify_many(items: Sequence[Item]) -> list[Verdict]:
+    """Judge many responses, on several workers at once."""
+    return [decision.verdict for decision in _shared.decide_many(items)]
+
+
+def explain(
+    response: str,
+    gold: str,
+    *,
+    kind: str,
+    options: Sequence[str] | Mapping[str, str] | None = None,
+    tolerance: Mapping[str, Any] | None = None,
+) -> Decision:
+    """Judge a response and say which answer was found and which rule decided."""
+    return _shared.decide(Item(response, gold, kind, options, tolerance))
