@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from nearfuture.algo.resampling import draw_resamples, interval
+from nearfuture.algo.resampling import interval
 from nearfuture.algo.statistics import Estimate
 
 Floats = NDArray[np.float64]
@@ -60,7 +60,8 @@ class Units:
 
     def terms(self) -> Floats:
         """Contributions of the clusters, [C]: they sum to the metric."""
-        return np.bincount(self.cluster_U, self.per_unit() * self.values_U, self.num_clusters)
+        terms_C: Floats = np.bincount(self.cluster_U, self.per_unit() * self.values_U, self.num_clusters)
+        return terms_C
 
 
 def weighted_means(units: Units, weights_R_C: Floats) -> Floats:
@@ -205,8 +206,3 @@ def detectable_difference(error: float, level: float = 0.95, power: float = 0.8)
         1.37
     """
     return float(ndtri((1 + level) / 2) + ndtri(power)) * error
-
-
-def resample_clusters(units: Units, num_resamples: int, seed: int) -> Floats:
-    """Draw resamples of the clusters, [1 + num_resamples, C]; equal seeds pair the resamples of two models."""
-    return draw_resamples(units.num_clusters, num_resamples, np.random.default_rng(seed))

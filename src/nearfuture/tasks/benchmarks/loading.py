@@ -93,7 +93,7 @@ def load_part(part: Part, folder: Path | None) -> Any:
     bars = datasets.is_progress_bar_enabled()
     datasets.disable_progress_bars()
     try:
-        found = datasets.load_dataset(path, part.config, split=part.split)
+        return undecoded(datasets.load_dataset(path, part.config, split=part.split))
     except (OSError, ValueError) as error:  # no such data set, config or split; not in the cache; no network
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
@@ -103,7 +103,6 @@ def load_part(part: Part, folder: Path | None) -> Any:
     finally:
         if bars:
             datasets.enable_progress_bars()
-    return undecoded(found)
 
 
 def undecoded(found: Any) -> Any:
@@ -128,7 +127,7 @@ def as_rgb(image: Any) -> Any:
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(image, dict):
-        source = io.BytesIO(image["bytes"]) if image.get("bytes") is not None else image.get("path")
+        source: Any = io.BytesIO(image["bytes"]) if image.get("bytes") is not None else image.get("path")
         try:
             image = Image.open(source)
             image.load()

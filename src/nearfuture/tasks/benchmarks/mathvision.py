@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from nearfuture.tasks.benchmarks.asking import images_of
+from nearfuture.tasks.benchmarks.asking import LETTERS, images_of
 from nearfuture.tasks.benchmarks.benchmark import Benchmark, Part, Row, make_row
 from nearfuture.tasks.benchmarks.metrics import accuracy, share_of
 
@@ -28,6 +28,7 @@ def row(doc: Mapping[str, Any], instruction: str | None = None) -> Row:
         gold=doc["answer"],
         kind="mcq" if options else "math",
         options=options or None,
+        is_listed=options == list(LETTERS[: len(options)]),
         instruction=instruction,
         family=doc["subject"],
         difficulty=float(doc["level"]),

@@ -18,7 +18,7 @@ HINTS = {"integer": "The answer is an integer.", "list": "The answer is a list o
 
 
 def row(doc: Mapping[str, Any], instruction: str | None = None) -> Row:
-    """Choices: the letter of the option that `answer` spells. Free answers: by `answer_type`, to `precision` decimals."""
+    """Choices: the letter of the option that `answer` spells; else by `answer_type`, to `precision` decimals."""
     is_choice = doc["question_type"] == "multi_choice"
     options = [str(choice) for choice in doc["choices"] or []] if is_choice else None
     unit = f" (Unit: {doc['unit']})" if doc["unit"] else ""

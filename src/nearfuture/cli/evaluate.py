@@ -1,0 +1,70 @@
+"""`nearfuture evaluate`: policies on benchmarks, on a task's test prompts, on rows of one's own."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from nearfuture.cli.base import INTERRUPTED, app, hush, told_to_user
+
+
+@app.command()
+def evaluate(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN_OR_MODEL [OTHER] [key=value ...]",
+            help="A run, RUN@STEP, a model's folder or name on the Hub; a second one to compare with. Sampling and "
+            "engine settings by TRL's names: temperature=0.7 max_completion_length=4096 use_vllm=true.",
+        ),
+    ],
+    suite: Annotated[
+        list[str], typer.Option(help="paper, task, benchmarks or files: a,b or repeated; see docs/evaluation.md.")
+    ],
+    output: Annotated[Path | None, typer.Option(help="Folder. Default: RUN/evaluation, or evaluations/MODEL.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder that mirrors the Hub's data sets. Default: cache.")] = None,
+    task: Annotated[str | None, typer.Option(help="The task of --suite task. Default: the run's own.")] = None,
+    lineage: Annotated[bool, typer.Option("--lineage", help="Every checkpoint on the run's path.")] = False,
+    num_samples: Annotated[int, typer.Option(help="Responses a question.")] = 2,
+    seed: Annotated[int, typer.Option(help="Of the sampling; each response's own follows from it.")] = 0,
+    limit: Annotated[int | None, typer.Option(help="Ask so many questions a suite, clusters whole.", min=1)] = None,
+    instruction: Annotated[str | None, typer.Option(help="Replaces the last sentence of benchmark prompts.")] = None,
+    clean: Annotated[bool, typer.Option("--clean", help="Sample anew what is asked for.")] = False,
+) -> None:
+    """Evaluate a policy, or compare two on the same questions; killed, the same command goes on."""
+    with told_to_user():
+        hush()
+        from nearfuture.run.benchmarks import request
+        from nearfuture.run.benchmarks.evaluation import Asked, evaluate
+        from nearfuture.run.benchmarks.suites import Sources
+        from nearfuture.run.benchmarks.text import summary
+        from nearfuture.run.benchmarks.writing import write_evaluation
+        from nearfuture.train.processes import is_main
+
+        names, decoding, engine = request.split_arguments(arguments)
+        own_task, as_trained = request.task_of(names, task)
+        folder = output or request.output_of(names[0])
+        asked = Asked(
+            suites=tuple(name.strip() for value in suite for name in value.split(",")),
+            output=folder,
+            sources=Sources(data, own_task, as_trained, instruction, limit),
+            num_samples=num_samples,
+            seed=seed,
+            decoding=decoding,
+            engine=engine,
+            is_clean=clean,
+        )
+        try:
+            result = evaluate(names, asked, lineage=lineage, say=print if is_main() else lambda _: None)
+        except KeyboardInterrupt:
+            print(f"interrupted; finished batches are in {folder}. The same command goes on.")
+            raise typer.Exit(INTERRUPTED) from None
+        if is_main():
+            page = write_evaluation(result, folder, shlex.join(["nearfuture", *sys.argv[1:]]))
+            Console().print(summary(result))
+            print(f"page: {page}")

@@ -1,0 +1,89 @@
+"""What the command line asks for, read into an evaluation: policies and `key=value` settings, suites, folders.
+
+    runs/npo runs/grpo temperature=1 use_vllm=true
+
+Not here: carrying it out (`evaluation`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from nearfuture.run import flat_yaml
+from nearfuture.run.benchmarks.subjects import configuration_of, is_run
+from nearfuture.run.benchmarks.suites import AS_TRAINED
+from nearfuture.train.decoding import Decoding, EngineSettings
+from nearfuture.types import UserError
+
+FOLDER = "evaluation"
+
+
+def split_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any], EngineSettings]:
+    """Tell policies from settings.
+
+    Args:
+        arguments: one or two policies, and `key=value` in any order.
+
+    Returns:
+        The policies, sampling settings, and what runs the models.
+
+    Raises:
+        UserError: no policy or too many, an unknown key, a value of the wrong type.
+    """
+    names = [argument for argument in arguments if "=" not in argument]
+    if not 1 <= len(names) <= 2:
+        raise UserError(f"{len(names)} policies were named. Name one to evaluate, or two to compare.")
+    hints = {kind: get_type_hints(kind) for kind in (Decoding, EngineSettings)}
+    parts: dict[type, dict[str, Any]] = {kind: {} for kind in hints}
+    for argument in arguments:
+        key, separator, text = argument.partition("=")
+        if separator:
+            kind = next((kind for kind, known in hints.items() if key in known), None)
+            if kind is None:
+                raise _unknown(key)
+            parts[kind][key] = _typed(key, flat_yaml.load(text), hints[kind][key])
+    Decoding(**parts[Decoding])  # says what is out of range before anything is loaded
+    return names, parts[Decoding], EngineSettings(**parts[EngineSettings])
+
+
+def _typed(key: str, value: Any, hint: Any) -> Any:
+    try:
+        return TypeAdapter(hint).validate_python(value)
+    except ValidationError as error:
+        raise UserError(f"{key}={value!r}: {error.errors()[0]['msg']}. Its type is {hint}.") from None
+
+
+def _unknown(key: str) -> UserError:
+    known = [field.name for kind in (Decoding, EngineSettings) for field in fields(kind)]
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return UserError(f"{key} is no setting of an evaluation.{hint} There are: {', '.join(known)}.")
+
+
+def run_of(name: str) -> Path | None:
+    """The run folder that a policy's name lies in, if it lies in one."""
+    stem, at, step = name.rpartition("@")
+    folder = Path(stem if at and step.isdecimal() and not Path(name).exists() else name)
+    return folder if is_run(folder) else None
+
+
+def task_of(names: Sequence[str], task: str | None) -> tuple[str | None, Decoding]:
+    """The task of `--suite task` and how its policy samples in training: the first run's, unless another is named."""
+    run = next((run for name in names if (run := run_of(name)) is not None), None)
+    if run is None:
+        return task, AS_TRAINED
+    config = configuration_of(run)
+    training = {name: value for name, value in config.training.items() if name in get_type_hints(Decoding)}
+    return task or config.run.task, replace(AS_TRAINED, **training)
+
+
+def output_of(name: str) -> Path:
+    """Where an evaluation goes if nothing is said: into the run, or into `evaluations/` here."""
+    run = run_of(name)
+    return run / FOLDER if run is not None else Path("evaluations") / Path(name).name

@@ -1,0 +1,240 @@
+"""What is asked: a benchmark, a task's own test prompts, or a file of rows in the project's schema.
+
+    --suite paper                      the eight benchmarks of the paper's table
+    --suite mathvista,mmstar           some of them
+    --suite task                       the task's test prompts, by family
+    --suite rows.jsonl                 rows of one's own (.jsonl or .parquet): prompt, gold, kind, ...
+
+Not here: the benchmarks (`nearfuture.tasks.benchmarks`), answering (`answering`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nearfuture.run.study.test_split import final_rows
+from nearfuture.tasks import Task, judge, load_task
+from nearfuture.tasks.benchmarks import BENCHMARKS, PAPER, Metric, Question
+from nearfuture.tasks.benchmarks.loading import Rows, load_benchmark
+from nearfuture.tasks.benchmarks.metrics import accuracy, share_of
+from nearfuture.tasks.identity import prompt_hash
+from nearfuture.tasks.verify import Item, explain, verify_many
+from nearfuture.tasks.verify.verifier import VERIFIER_VERSION
+from nearfuture.train.decoding import Decoding
+from nearfuture.types import UserError, Verdict
+
+Row = dict[str, Any]
+Judged = tuple[Verdict, str | None]
+Judge = Callable[[Sequence[str], Sequence[Row]], list[Judged]]
+SUFFIXES = (".jsonl", ".parquet")
+NEEDED = ("prompt", "gold", "kind")
+AS_TRAINED = Decoding(1.0, top_p=1.0, top_k=0, presence_penalty=0.0, max_completion_length=256)
+"""How TRL samples where a configuration says nothing else."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Questions that are scored together.
+
+    Attributes:
+        name: what the command line and the files call it.
+        title: heading of its column.
+        rows: the questions, images decoded when they are asked for.
+        questions: what metrics know of them, in the same order.
+        judge: (responses, rows) -> of each its verdict, and the answer that was found in it.
+        verifier_version: changes when verdicts may.
+        metric: the number of the table.
+        others: further numbers.
+        over: the fact over whose values pass@k is averaged, each alike; None: over questions.
+        decoding: how it is sampled where nothing else is asked for.
+        licence: of the data.
+        note: what to know when reading the number.
+    """
+
+    name: str
+    title: str
+    rows: Sequence[Row]
+    questions: Sequence[Question]
+    judge: Judge
+    verifier_version: str
+    metric: Metric
+    others: tuple[Metric, ...] = ()
+    over: str | None = None
+    decoding: Decoding = field(default_factory=Decoding)
+    licence: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where suites come from.
+
+    Attributes:
+        data: folder that mirrors the repositories of the Hub; None: its cache.
+        task: of `--suite task`.
+        task_decoding: how that task's policy samples in training.
+        instruction: replaces the sentence at the end of every benchmark prompt.
+        limit: ask no more questions than this, clusters whole; None: all.
+    """
+
+    data: Path | None = None
+    task: str | None = None
+    task_decoding: Decoding = AS_TRAINED
+    instruction: str | None = None
+    limit: int | None = None
+
+
+def load_suites(names: Sequence[str], sources: Sources) -> list[Suite]:
+    """Load what is asked.
+
+    Raises:
+        UserError: an unknown name, data that is not there, a file without the columns.
+    """
+    wanted = [name for given in names for name in ([b.name for b in PAPER] if given == "paper" else [given])]
+    suites = [_limited(_load(name, sources), sources.limit) for name in dict.fromkeys(wanted)]
+    if not suites:
+        raise UserError("no suite was named. Give --suite paper, task, a file, or benchmarks: " + ", ".join(BENCHMARKS))
+    titles = [suite.name for suite in suites]
+    if len(set(titles)) < len(titles):
+        raise UserError(f"two suites are called {titles[0]}. Rename one of the files.")
+    return suites
+
+
+def _load(name: str, sources: Sources) -> Suite:
+    if name == "task":
+        return _of_task(sources)
+    if name.endswith(SUFFIXES):
+        return _of_file(Path(name))
+    if name not in BENCHMARKS:
+        known = ["paper", "task", *BENCHMARKS]
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise UserError(f"--suite {name} is not known.{hint} One of {', '.join(known)}, or a .jsonl or .parquet file.")
+    benchmark = BENCHMARKS[name]
+    rows = load_benchmark(benchmark, sources.data, sources.instruction)
+    return Suite(
+        name=name,
+        title=benchmark.title,
+        rows=rows,
+        questions=rows.questions(),
+        judge=judge_answers,
+        verifier_version=VERIFIER_VERSION,
+        metric=benchmark.metric,
+        others=benchmark.others,
+        over="part" if len(benchmark.parts) > 1 else None,
+        licence=benchmark.licence,
+        note=benchmark.note,
+    )
+
+
+def judge_answers(responses: Sequence[str], rows: Sequence[Row]) -> list[Judged]:
+    """Judge responses by their rows' golds, and say which answer was found in each."""
+    items = [
+        Item(response, row["gold"], row["kind"], row.get("options"), row.get("tolerance"))
+        for response, row in zip(responses, rows, strict=True)
+    ]
+    verify_many(items)  # on several workers at once; what they decide is remembered
+    decisions = [
+        explain(one.response, one.gold, kind=one.kind, options=one.options, tolerance=one.tolerance) for one in items
+    ]
+    return [(decision.verdict, decision.answer) for decision in decisions]
+
+
+def _of_task(sources: Sources) -> Suite:
+    if sources.task is None:
+        raise UserError("--suite task needs a task. Name a run, or give --task NAME.")
+    task = load_task(sources.task)
+    split, rows = final_rows(task)
+    families = sorted({str(row["family"]) for row in rows if row.get("family") is not None})
+    over = "family" if families else None
+    return Suite(
+        name=task.name,
+        title=task.name,
+        rows=rows,
+        questions=[Question(r["prompt_id"], r["prompt_id"], split, {"family": r.get("family")}) for r in rows],
+        judge=partial(_judge_task, task),
+        verifier_version=task.verifier_version,
+        metric=accuracy(over=over),
+        others=tuple(share_of(family, partial(_is_family, family)) for family in families),
+        over=over,
+        decoding=sources.task_decoding,
+        note=f"{split} prompts" + (f", mean over {len(families)} families" if families else ""),
+    )
+
+
+def _judge_task(task: Task, responses: Sequence[str], rows: Sequence[Row]) -> list[Judged]:
+    return [(judge(task.verify, response, row), None) for response, row in zip(responses, rows, strict=True)]
+
+
+def _of_file(path: Path) -> Suite:
+    if not path.is_file():
+        raise UserError(f"--suite {path}: there is no such file. Give a .jsonl or .parquet file of rows.")
+    docs = _read(path)
+    rows = Rows([docs], [partial(_own_row, path)])
+    questions = rows.questions()
+    if len({question.uid for question in questions}) < len(questions):
+        raise UserError(
+            f"{path} holds the same uid twice. One uid must mean one question; drop the column to use hashes."
+        )
+    families = sorted({question.fact("family") for question in questions} - {"none"})
+    return Suite(
+        name=path.stem,
+        title=path.stem,
+        rows=rows,
+        questions=questions,
+        judge=judge_answers,
+        verifier_version=VERIFIER_VERSION,
+        metric=accuracy(),
+        others=tuple(share_of(family, partial(_is_family, family)) for family in families),
+        note=str(path),
+    )
+
+
+def _read(path: Path) -> Any:
+    if path.suffix == ".jsonl":
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.strip()]
+    import datasets
+
+    from nearfuture.tasks.benchmarks.loading import undecoded
+
+    return undecoded(datasets.Dataset.from_parquet(str(path)))
+
+
+def _own_row(path: Path, doc: Row) -> Row:
+    missing = [name for name in NEEDED if doc.get(name) is None]
+    if missing:
+        raise UserError(f"{path}: a row lacks {', '.join(missing)}. Rows need prompt, gold and kind; see docs/data.md.")
+    images = [
+        {"path": str(path.parent / image)} if isinstance(image, str) else image for image in doc.get("images") or []
+    ]
+    return {**doc, "images": images or None, "uid": doc.get("uid") or f"{path.stem}:{prompt_hash(doc)}"}
+
+
+def _is_family(family: str, question: Question) -> bool:
+    return question.fact("family") == family
+
+
+def _limited(suite: Suite, limit: int | None) -> Suite:
+    """The first questions, as many clusters as make up the limit, each with all its questions."""
+    if not len(suite.questions):
+        raise UserError(f"{suite.name} has no questions, so nothing can be scored. Look at the data it was read from.")
+    if limit is None or limit >= len(suite.questions):
+        return suite
+    sizes: dict[str, int] = {}
+    for question in suite.questions:
+        sizes[question.cluster] = sizes.get(question.cluster, 0) + 1
+    kept: set[str] = set()
+    for cluster in sizes:
+        if sum(sizes[one] for one in kept) >= limit:
+            break
+        kept.add(cluster)
+    indices = [i for i, question in enumerate(suite.questions) if question.cluster in kept]
+    rows = suite.rows.take(indices) if isinstance(suite.rows, Rows) else [suite.rows[i] for i in indices]
+    return Suite(**{**vars(suite), "rows": rows, "questions": [suite.questions[i] for i in indices]})

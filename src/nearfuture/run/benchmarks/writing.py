@@ -1,0 +1,31 @@
+"""Writes what an evaluation found: `evaluation.json`, `.csv`, `.txt`, and the page `index.html`.
+
+Not here: the responses, which lie beside them (`responses`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nearfuture.run.benchmarks.page import render
+from nearfuture.run.benchmarks.text import as_csv, full_text
+from nearfuture.run.ledger import write_whole
+
+
+def write_evaluation(result: Mapping[str, Any], output: Path, command: str) -> Path:
+    """Write everything and return the page.
+
+    Args:
+        result: what `evaluation.evaluate` returned, or its JSON read back.
+        output: folder.
+        command: what the user typed, for the footer.
+    """
+    write_whole(output / "evaluation.json", json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_whole(output / "evaluation.csv", as_csv(result))
+    write_whole(output / "evaluation.txt", full_text(result))
+    page = output / "index.html"
+    write_whole(page, render(result, command))
+    return page
