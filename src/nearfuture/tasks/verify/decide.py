@@ -8,6 +8,7 @@ Not here: time limits and the cache (`verifier`), how values are compared (`comp
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,8 +20,9 @@ from nearfuture.tasks.verify.extract import extract
 from nearfuture.tasks.verify.guards import is_balanced
 from nearfuture.tasks.verify.latex import plain
 from nearfuture.tasks.verify.numbers import Tolerance, read_number, same_number
+from nearfuture.tasks.verify.pieces import has_variables
 from nearfuture.tasks.verify.reading import read_answer
-from nearfuture.tasks.verify.values import RuleJudge, Undecided
+from nearfuture.tasks.verify.values import RuleJudge, Undecided, UnreadableGold
 from nearfuture.tasks.verify.words import read_bool, read_list, same_text
 from nearfuture.types import UserError, Verdict
 
@@ -103,7 +105,9 @@ def _may_be_number(node: Node) -> bool:
         return _may_be_number(node.value)
     if isinstance(node, Chain):
         return all(map(_may_be_number, node.items))
-    return isinstance(node, Scalar) or read_number(getattr(node, "text", "")) is not None
+    if isinstance(node, Scalar):
+        return not has_variables(re.sub(r"(?<![A-Za-z])e(?![A-Za-z])", "", node.text))
+    return False
 
 
 def decide(question: Question, judge: RuleJudge | None = None) -> Decision | None:
@@ -148,9 +152,16 @@ def _same_choice(gold: str, answer: str, question: Question, judge: RuleJudge) -
     said = read_answer(answer)
     if isinstance(said, Words) or (isinstance(said, Group) and not said.items):
         return False
-    matching = {letter for letter, text in question.options if same(read_answer(text), said, judge)}
+    matching = {letter for letter, text in question.options if _is_option(text, said, judge)}
     judge.rule = "option"
     return matching == right
+
+
+def _is_option(text: str, said: Node, judge: RuleJudge) -> bool:
+    try:
+        return same(read_answer(text), said, judge)
+    except UnreadableGold:
+        return False
 
 
 def _same_bool(gold: str, answer: str, question: Question, judge: RuleJudge) -> bool:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 
-MAX_CHARS, MAX_DEPTH = 600, 24
+MAX_CHARS, MAX_DEPTH, MAX_NESTED_EXPONENT = 600, 24, 1000
 _FORBIDDEN = re.compile(
     r"\\(?:sum|prod|int|iint|oint|lim|limsup|liminf|ldots|forall|exists|cdots|begin|underbrace|overbrace|to)(?![A-Za-z])"
-    r"|\d{3,}\s?\}?\)?\s?!|!\s?!|!\s?\}?\)?\s?\^|\)\s?\}?\s?\)\s?!"
+    r"|'|(?<![\d.}])0\s?\^\s?\{?0|\\prime|\d_|\d{3,}\s?\}?\)?\s?!|!\s?!|!\s?\}?\)?\s?\^|\)\s?\}?\s?\)\s?!"
 )
+_LARGE_GAMMA = re.compile(r"\\(?:Gamma|zeta|phi)\s?[({][^)}]*(?:\d{3,}|\^)")
 _LARGE_BINOMIAL = re.compile(r"\\[dt]?binom\s?\{[^{}]*\d{4,}|\\[dt]?binom\s?\{[^{}]*[!^]")
 _EXPONENT = re.compile(r"\^\s?(?:\{([^{}]*)\}|(\S))")
 _TOWER = re.compile(r"\^\s?\{[^{}]*\^")
+_REPEATED = re.compile(r"[\^!][^A-Za-z]{0,40}?[)}]\s?\^|\^\s?\d+\s?\^")
 _FACTORIAL_OF = re.compile(r"\(([^()]*)\)\s?!|\{([^{}]*)\}\s?!")
 
 
@@ -27,7 +29,13 @@ def is_blocked(text: str) -> bool:
         >>> [is_blocked(text) for text in ("9^{9^{9}}", "10000!", "2^{100}", "x^{n^{2}}")]
         [True, True, False, False]
     """
-    if len(text) > MAX_CHARS or _depth(text) > MAX_DEPTH or _FORBIDDEN.search(text) or _LARGE_BINOMIAL.search(text):
+    if (
+        len(text) > MAX_CHARS
+        or _depth(text) > MAX_DEPTH
+        or _FORBIDDEN.search(text)
+        or _LARGE_BINOMIAL.search(text)
+        or _LARGE_GAMMA.search(text)
+    ):
         return True
     for mark in _FACTORIAL_OF.finditer(text):
         if re.search(r"\d{3,}|[\^!]|\\cdot|\\times|\*", mark[1] or mark[2] or ""):
@@ -38,12 +46,17 @@ def is_blocked(text: str) -> bool:
 
 
 def _has_numeric_tower(text: str) -> bool:
-    """True for an exponent that has an exponent, both of numbers alone; with a name in it nothing is evaluated."""
+    """True for an exponent on or in an exponent, both of numbers alone; with a name in it nothing is evaluated."""
     for mark in _TOWER.finditer(text):
         inner = text[mark.start() + 1 : mark.start() + 80]
         if not re.match(r"\s?\{[^{}]*[A-Za-z][^{}]*\^", re.sub(r"\\[A-Za-z]+", "", inner)):
             return True
-    return re.search(r"\)\s?\^[^)]*\)\s?\^|\}\s?\^\s?\{?\d+\}?\s?\)\s?\^\s?\{?\d{2,}", text) is not None
+    if _REPEATED.search(text) is None:
+        return False
+    size = 1
+    for number in re.findall(r"\^\s?\{?\s?(\d+)", text):
+        size *= max(1, int(number))
+    return size > MAX_NESTED_EXPONENT
 
 
 def _depth(text: str) -> int:

@@ -47,8 +47,9 @@ _RELATIONS = [
 _INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\ud800-\udfff]")
 _FONT = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|normal|up)?|math(?:rm|bf|it|sf|tt|normal)|mbox|hbox|operatorname\*?|boldsymbol|bm|emph"
-    r"|underline|overline(?=\{[^{}]{0,3}[a-z ])|textcolor\{[a-z]{0,20}\})\s{0,4}\{([^{}]*)\}"
+    r"|underline|textcolor\{[a-z]{0,20}\})\s{0,4}\{([^{}]*)\}"
 )
+_FONT_LETTER = re.compile(r"\\(?:math(?:rm|bf|it|sf)|text(?:bf|it|rm)?|rm|bf|it)\s{1,4}(?=[A-Za-z](?![A-Za-z]))")
 _SIMPLE = [(re.compile(pattern), into) for pattern, into in [
     (r"(?<!\\)\\[()\[\]]", " "),
     (r"(?<!\\)\$", " "),
@@ -103,6 +104,7 @@ def normalise(text: str) -> str:
     text = text.replace(r"\$", "$")
     for _ in range(3):
         text = _FONT.sub(_without_font, text)
+    text = re.sub(r"(?<!\\)\{\s+|\s+(?=\})", lambda mark: mark.group().strip(), _FONT_LETTER.sub("", text))
     text = re.sub(r"\\degree\s*([CF])\b", lambda mark: " celsius" if mark[1] == "C" else " fahrenheit", text)
     text = re.sub(r"\b(sq|cu)\.(?=\s)", r"\1", text)
     text = _BARE_NAME.sub(r"\\\1", text)

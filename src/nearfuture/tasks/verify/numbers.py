@@ -39,6 +39,7 @@ _MIXED = re.compile(
     r"(?P<sign>[+-]?)\s?(?P<whole>\d+)(?:\s?\\frac\s?\{\s?(?P<top>\d+)\s?\}\s?\{\s?(?P<bottom>\d+)\s?\}"
     r"|(?:\s|\s?(?:and)\s)(?P<top2>\d+)\s?/\s?(?P<bottom2>\d+))"
 )
+_REPEATING = re.compile(r"(?P<sign>[+-]?)\s?(?P<head>\d+\.\d*)\s?(?:\\overline|\\dot)\s?\{?\s?(?P<tail>\d+)\s?\}?")
 _WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen twenty"
@@ -102,22 +103,26 @@ def read_number(text: str) -> Number | None:
         (Fraction(2469, 2), Fraction(-1, 2), Fraction(7, 2))
     """
     text = text.strip()
-    if text.endswith("%"):
-        number = read_number(text[:-1])
-        return None if number is None else Number(number.value / 100, number.decimals, number.digits, is_percent=True)
-    if len(text) > 600 or not text:
+    is_percent = text.endswith("%")
+    text = text.removesuffix("%").rstrip()
+    if not text or len(text) > 600 or not text.isascii():
         return None
-    if not any(char.isdigit() for char in text):
-        value = WORDS.get(text.lower())
-        return None if value is None else Number(value)
-    if text[0] in "+-" and text[1:].lstrip().startswith("("):
-        inner = read_number(text[1:].strip()[1:-1]) if text.endswith(")") else None
-        return (
-            None if inner is None else Number(inner.value * (-1 if text[0] == "-" else 1), inner.decimals, inner.digits)
-        )
-    if not text.isascii():
+    sign = 1
+    if text[0] in "+-" and text[1:].lstrip().startswith("(") and text.endswith(")"):
+        sign = -1 if text[0] == "-" else 1
+        text = text[1:].lstrip()[1:-1].strip()
+    number = _read_unsigned(text)
+    if number is None:
         return None
-    return _read_decimal(text) or _read_ratio(text)
+    value = number.value * sign
+    return Number(value / 100 if is_percent else value, number.decimals, number.digits, is_percent)
+
+
+def _read_unsigned(text: str) -> Number | None:
+    if any(char.isdigit() for char in text):
+        return _read_decimal(text) or _read_ratio(text) or _read_repeating(text)
+    value = WORDS.get(text.lower())
+    return None if value is None else Number(value)
 
 
 def _read_decimal(text: str) -> Number | None:
@@ -153,6 +158,16 @@ def _read_ratio(text: str) -> Number | None:
     if bottom == 0:
         return None
     return Number((whole + top / bottom) * (-1 if match["sign"] == "-" else 1))
+
+
+def _read_repeating(text: str) -> Number | None:
+    """Read 0.\\overline{3}: the tail repeats for ever."""
+    match = _REPEATING.fullmatch(text)
+    if match is None:
+        return None
+    shift = len(match["head"].partition(".")[2])
+    tail = Fraction(int(match["tail"]), 10**shift * (10 ** len(match["tail"]) - 1))
+    return Number((Fraction(match["head"].rstrip(".")) + tail) * (-1 if match["sign"] == "-" else 1))
 
 
 def same_number(gold: Number, answer: Number, tolerance: Tolerance | None = None) -> bool:

@@ -183,8 +183,8 @@ def _read_value(text: str) -> Node:
     if r"\pm" in value or r"\mp" in value:
         return Group("", tuple(Scalar(signed, unit) for signed in _both_signs(value)))
     ratio = split_top(value, ":")
-    if 1 < len(ratio) <= 6 and all(ratio):
-        return Ratio(tuple(ratio))
+    if len(ratio) > 1:
+        return Ratio(tuple(ratio)) if len(ratio) <= 6 and all(ratio) else Words(plain(text))
     return Scalar(value, unit)
 
 

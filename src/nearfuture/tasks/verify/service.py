@@ -10,7 +10,8 @@ from typing import Any
 
 from nearfuture.tasks.verify.decide import decide_with
 from nearfuture.tasks.verify.service_format import unpack
-from nearfuture.tasks.verify.symbolic import SymbolicJudge, UnreadableGold, read
+from nearfuture.tasks.verify.symbolic import SymbolicJudge, read
+from nearfuture.tasks.verify.values import UnreadableGold
 from nearfuture.types import Verdict
 
 

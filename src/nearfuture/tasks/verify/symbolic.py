@@ -21,24 +21,26 @@ from functools import lru_cache
 from typing import Any
 
 import sympy
+from latex2sympy2_extended import NormalizationConfig
 from math_verify import LatexExtractionConfig, parse
 from math_verify import verify as math_verify
 
 from nearfuture.tasks.verify.guards import is_balanced
-from nearfuture.tasks.verify.numbers import Number, close, read_number
-from nearfuture.tasks.verify.values import RuleJudge
+from nearfuture.tasks.verify.numbers import MAX_EXPONENT, Number, close, read_number
+from nearfuture.tasks.verify.values import RuleJudge, Undecided, UnreadableGold
 
 DIGITS = 50
 NUM_POINTS, MIN_POINTS = 10, 4
+_SMALL, _LARGE = sympy.Float(10) ** -MAX_EXPONENT, sympy.Float(10) ** MAX_EXPONENT
 _AGREE = sympy.Float(10) ** -35
+_CONFIG = LatexExtractionConfig(
+    normalization_config=NormalizationConfig(basic_latex=False, units=False, boxed="none"), boxed_match_priority=-1
+)
+_CAPITAL = re.compile(r"\\[A-Za-z]+|([A-Z])(?:_(\{[A-Za-z\d]*\}|\w))?")
 _TRIGONOMETRIC = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)")
 _MIXED = re.compile(r"(?<![\d.}\\])(\d+)\s?\\frac\s?\{(\d+)\}\s?\{(\d+)\}")
 
 logging.getLogger("math_verify").setLevel(logging.ERROR)
-
-
-class UnreadableGold(Exception):  # noqa: N818 (a verdict, no error)
-    """The gold answer is no expression that sympy can read."""
 
 
 class SymbolicJudge(RuleJudge):
@@ -70,8 +72,6 @@ class SymbolicJudge(RuleJudge):
         Raises:
             UnreadableGold: the gold expression cannot be read.
         """
-        from nearfuture.tasks.verify.values import Undecided
-
         try:
             return super().factor(gold, answer)
         except Undecided:
@@ -90,13 +90,18 @@ class SymbolicJudge(RuleJudge):
             return True
         if gold_number is None and answer_number is None and self.tolerance is None:
             return False
-        if not all(value.is_real for value in values):
+        if not all(value.is_real and _SMALL < abs(value) < _LARGE for value in values):
             return False
         numbers = [
-            shown if shown is not None else Number(Fraction(str(sympy.Rational(str(value)))))
+            shown if shown is not None else Number(_fraction(value))
             for shown, value in zip((gold_number, answer_number), values, strict=True)
         ]
         return close(numbers[0], numbers[1], self.tolerance)
+
+
+def _fraction(value: Any) -> Fraction:
+    exact = sympy.Rational(value)
+    return Fraction(int(exact.p), int(exact.q))
 
 
 @lru_cache(maxsize=256)
@@ -104,13 +109,9 @@ def read(text: str) -> Any | None:
     """Read LaTeX as a sympy expression with exact decimals; None where math-verify cannot."""
     if not is_balanced(text):
         return None
-    text = _MIXED.sub(_as_sum, text)
-    if _TRIGONOMETRIC.search(text):
-        text = re.sub(r"\\degree", r"\\cdot\\frac{\\pi}{180}", text)
-    text = re.sub(r"\\(?:degree|unit\{([A-Za-z])\})", r"\1", text).replace("%", r"\%")
     found = parse(
-        f"${text}$",
-        [LatexExtractionConfig()],
+        f"${_for_parser(text)}$",
+        [_CONFIG],
         fallback_mode="no_fallback",
         extraction_mode="first_match",
         parsing_timeout=None,
@@ -118,6 +119,24 @@ def read(text: str) -> Any | None:
     if not found or isinstance(found[0], str):
         return None
     return _exact(found[0])
+
+
+def _for_parser(text: str) -> str:
+    """Spell out what the parser would misread: mixed numbers, degrees, percent, capitals (it lowers them)."""
+    text = _MIXED.sub(_as_sum, text)
+    text = re.sub(r"\\degree", r"\\cdot\\frac{\\pi}{180}" if _TRIGONOMETRIC.search(text) else "", text)
+    text = re.sub(r"\\unit\{([A-Za-z])\}", r"\1", text)
+    text = re.sub(r"(\d+(?:\.\d+)?)\s?%", r"\\frac{\1}{100}", text)
+    text = re.sub(r"\\lg(?![A-Za-z])", r"\\log_{10}", text)
+    return _CAPITAL.sub(_lowered, text)
+
+
+def _lowered(mark: re.Match[str]) -> str:
+    """Write A as a_{90}, A_1 as a_{901}: a name of its own that is not a. (The parser knows no e_1.)"""
+    if mark[1] is None:
+        return mark.group()
+    letter = r"\epsilon" if mark[1] == "E" else mark[1].lower()
+    return f"{letter}_{{90{(mark[2] or '').strip('{}')}}}"
 
 
 def _read_gold(text: str) -> Any:
@@ -133,10 +152,11 @@ def _as_sum(mark: re.Match[str]) -> str:
 
 
 def _exact(expression: Any) -> Any:
-    """Replace floats by the fractions they were written as."""
+    """Replace floats by the fractions they were written as, and the name i by the imaginary unit."""
     try:
-        floats = expression.atoms(sympy.Float)
-        return expression.xreplace({number: sympy.Rational(str(number)) for number in floats})
+        exact = {number: sympy.Rational(str(number)) for number in expression.atoms(sympy.Float)}
+        units = {symbol: sympy.I for symbol in expression.free_symbols if symbol.name == "i"}
+        return expression.xreplace(exact | units)
     except (AttributeError, TypeError, ValueError):
         return expression
 
@@ -178,13 +198,14 @@ def _points(symbols: list[Any]) -> list[dict[Any, Any]]:
 def agree(gold: Any, answer: Any) -> bool | None:
     """Compare at random points; None where fewer than `MIN_POINTS` could be evaluated."""
     names, renamed = _by_name(gold, answer)
+    may_be_complex = all(one.has(sympy.I) for one in renamed)
     num_agreed = 0
     for point in _points(names):
         values = [evaluate(one, point) for one in renamed]
         are_real = [value is not None and bool(value.is_real) for value in values]
         if are_real[0] != are_real[1] and None not in values:
             return False
-        if not all(are_real):
+        if None in values or not (may_be_complex or all(are_real)):
             continue
         if not _near(*values):
             return False

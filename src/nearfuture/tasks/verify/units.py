@@ -24,6 +24,7 @@ g: g gram grams = 1; kg kilogram kilograms = 1000; mg milligram milligrams = 1/1
 g: lb lbs pound pounds = 453.59237; oz ounce ounces = 28.349523125
 s: s sec secs second seconds = 1; min mins minute minutes = 60; h hr hrs hour hours = 3600; ms milliseconds = 1/1000
 s: day days = 86400; week weeks = 604800
+m/s: mph = 0.44704; kmph kmh kph = 5/18
 month: month months = 1; year years yr yrs = 12
 deg: degree degrees deg = 1
 rad: rad radian radians = 1

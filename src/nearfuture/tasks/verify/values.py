@@ -18,6 +18,10 @@ class Undecided(Exception):  # noqa: N818 (no error: a question for sympy)
     """Two values that no rule can compare."""
 
 
+class UnreadableGold(Exception):  # noqa: N818 (a verdict, no error)
+    """A gold value that sympy cannot read."""
+
+
 class RuleJudge:
     """Judges by rule alone; `rule` names the one that decided last."""
 

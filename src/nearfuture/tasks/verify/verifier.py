@@ -8,6 +8,7 @@ Not here: the rules (`decide`), the workers (`pool`), rewards (`reward`).
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,9 @@ from nearfuture.tasks.verify.decide import Decision, Question, ask, decide
 from nearfuture.tasks.verify.numbers import read_tolerance
 from nearfuture.tasks.verify.pool import TimedOut, WorkerPool
 from nearfuture.tasks.verify.service_format import pack
-from nearfuture.types import Verdict
+from nearfuture.types import UserError, Verdict
+
+logger = logging.getLogger(__name__)
 
 TIME_LIMIT = 2.0
 """Seconds one question may hold a worker."""
@@ -72,16 +75,21 @@ class Verifier:
         gold = "" if item.gold is None else str(item.gold)
         response = item.response if isinstance(item.response, str) else ""
         options, tolerance = read_options(item.options), read_tolerance(item.tolerance)
-        question = ask(response, gold, item.kind, options, tolerance, self.strict)
-        if isinstance(question, Decision):
-            return question
-        known = self._look_up(question)
-        if known is not None:
-            return known
-        decision = decide(question)
+        try:
+            question = ask(response, gold, item.kind, options, tolerance, self.strict)
+            if isinstance(question, Decision):
+                return question
+            known = self._look_up(question)
+            decision = known or decide(question)
+        except UserError:
+            raise
+        except Exception:  # noqa: BLE001 (no response may end a run; the count of crashes may)
+            logger.exception("the verifier failed on a response of %d characters", len(response))
+            return Decision(Verdict.CRASH, Verdict.CRASH.value)
         if decision is None:
             return question
-        self._remember(question, decision)
+        if known is None:
+            self._remember(question, decision)
         return decision
 
     def _with_workers(self, questions: list[Question]) -> list[Decision]:
