@@ -278,6 +278,13 @@ def build_model(folder: Path) -> int:
     size = {"shortest_edge": 16 * 16, "longest_edge": 48 * 48}
     images = Qwen2VLImageProcessorPil(patch_size=8, temporal_patch_size=2, merge_size=2, size=size)
     Qwen3VLProcessor(images, fast, chat_template=TEMPLATE).save_pretrained(folder)
+    videos = {
+        "video_processor_type": "Qwen3VLVideoProcessor",
+        "patch_size": 8,
+        "temporal_patch_size": 2,
+        "merge_size": 2,
+    }
+    (folder / "video_preprocessor_config.json").write_text(json.dumps(videos))  # the stock processor wants one
     return int(model.num_parameters())
 
 

@@ -60,8 +60,8 @@ class Units:
 
     def terms(self) -> Floats:
         """Contributions of the clusters, [C]: they sum to the metric."""
-        terms_C: Floats = np.bincount(self.cluster_U, self.per_unit() * self.values_U, self.num_clusters)
-        return terms_C
+        terms_C = np.bincount(self.cluster_U, self.per_unit() * self.values_U, self.num_clusters)
+        return terms_C.astype(np.float64)
 
 
 def weighted_means(units: Units, weights_R_C: Floats) -> Floats:
