@@ -40,7 +40,7 @@ GREEDY = [
 def held(folder: Path, *settings: str) -> str:
     """Run a folder that holds a lineage already, and return the lineage that this process has at the end."""
     config = configuration(folder, *settings)
-    task = build.load_checked_task(config.run.task)
+    task = build.load_checked_task(config)
     plan = disk_plan(config, build.base_model(config, task), len(task.train))
     executor = Executor(config, task, Display(config, plan, quiet=True))
     assert executor.run() == "finished"

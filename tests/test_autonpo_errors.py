@@ -157,7 +157,7 @@ class Deletes(Display):
 def test_a_checkpoint_deleted_after_the_choice_leaves_a_run_that_can_choose_again(acted: Path, tmp_path: Path) -> None:
     folder = fired(acted, tmp_path / "run")
     config = configuration(folder)
-    task = build.load_checked_task(config.run.task)
+    task = build.load_checked_task(config)
     display = Deletes(config, disk_plan(config, build.base_model(config, task), len(task.train)), quiet=True)
     display.folder = folder / f"segments/000/checkpoint-{rollback(acted)['to_step']}"
     before = (folder / "lineage.json").read_text()

@@ -12,6 +12,7 @@ from trl import GRPOConfig
 
 from nearfuture.algo.trigger_config import TriggerConfig
 from nearfuture.run.config import AutoNPOConfig, RunConfig
+from nearfuture.tasks.data import DataConfig
 from nearfuture.train import NPOConfig
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -21,9 +22,8 @@ README = DOCS.parent / "README.md"
 def test_every_setting_is_documented() -> None:
     text = (DOCS / "configuration.md").read_text()
     ours = {f.name for f in dataclasses.fields(NPOConfig)} - {f.name for f in dataclasses.fields(GRPOConfig)}
-    ours |= {f.name for kind in (RunConfig, AutoNPOConfig, TriggerConfig) for f in dataclasses.fields(kind)} - {
-        "trigger"
-    }
+    kinds = (RunConfig, DataConfig, AutoNPOConfig, TriggerConfig)
+    ours |= {f.name for kind in kinds for f in dataclasses.fields(kind)} - {"trigger"}
     for name in ours:
         assert f"`{name}`" in text, name
 

@@ -12,19 +12,34 @@ from datasets import Dataset
 
 from nearfuture.run.config import Configuration
 from nearfuture.tasks import Task, check_gold, load_task
+from nearfuture.tasks.data import data_task
 from nearfuture.tasks.identity import with_prompt_ids
 from nearfuture.train import NPOTrainer, factory
+from nearfuture.train.lengths import within_length
 from nearfuture.types import UserError
 
 
-def load_checked_task(spec: str) -> Task:
-    """Load a task and check its gold answers against its own verifier.
+def load_run_task(config: Configuration) -> Task:
+    """Load the task of a configuration: the one it names, or the data set it names.
 
     Raises:
-        UserError: no such task, or golds that do not verify.
+        UserError: no such task or data, or a setting that does not fit.
         NoSignalError: no training rows.
     """
-    task = load_task(spec)
+    task = load_task(config.run.task) if config.run.task is not None else data_task(config.data)
+    if config.data.max_prompt_length is None:
+        return task
+    return within_length(task, base_model(config, task), config.data.max_prompt_length, config.data.max_image_pixels)
+
+
+def load_checked_task(config: Configuration) -> Task:
+    """Load the task of a configuration and check its gold answers against its own verifier.
+
+    Raises:
+        UserError: no such task or data, or golds that do not verify.
+        NoSignalError: no training rows.
+    """
+    task = load_run_task(config)
     check_gold(task)
     return task
 
@@ -56,7 +71,7 @@ def base_model(config: Configuration, task: Task) -> str:
     """
     model = config.run.model or task.model
     if model is None:
-        raise UserError(f"task {config.run.task!r} ships no model. Set model to a folder or a name on the Hub.")
+        raise UserError(f"task {task.name!r} ships no model. Set model to a folder or a name on the Hub.")
     return model
 
 
@@ -69,5 +84,6 @@ def build_trainer(config: Configuration, task: Task, train: Dataset, output_dir:
         output_dir,
         training=config.training,
         model_settings=config.model,
+        max_image_pixels=config.data.max_image_pixels,
         **kwargs,
     )

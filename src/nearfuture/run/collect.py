@@ -12,7 +12,7 @@ from nearfuture.guidance import GuidanceCache, collect_guidance
 from nearfuture.guidance.checks import check_entries
 from nearfuture.run import build
 from nearfuture.run.config import Configuration, load_configuration
-from nearfuture.tasks import judge, load_task
+from nearfuture.tasks import judge
 from nearfuture.tasks.identity import prompt_hash, with_prompt_ids
 from nearfuture.train import TRLEngine
 from nearfuture.types import PolicyRef, UserError
@@ -22,7 +22,7 @@ def collect_from(config: Configuration, guide: PolicyRef, folder: Path, *, num_k
     """Collect guidance for every training prompt of a task; `config.run.model` is the guide."""
     if config.run.guide_select == "closest":
         raise UserError("guide_select=closest needs the policy that is guided, which only a run has. Use uniform here.")
-    task = build.load_checked_task(config.run.task)
+    task = build.load_checked_task(config)
     rows = build.training_rows(task)
     with tempfile.TemporaryDirectory() as scratch:
         trainer = build.build_trainer(config, task, rows, Path(scratch))
@@ -64,7 +64,7 @@ def verify_cache(folder: Path, config: Path | None) -> list[str]:
     path = config or config_of(folder)
     if path is None:
         return [*said, "verdicts: not judged again (the cache lies in no run; give --config CONFIG.yaml)"]
-    task = load_task(load_configuration(path).run.task)
+    task = build.load_run_task(load_configuration(path))
     rows = {row["prompt_id"]: dict(row) for row in with_prompt_ids(task.train)}
     known = {prompt_id for prompt_id in rows if prompt_id in cache}
     hashes = {g.prompt_id: g.prompt_hash for g in cache if g.prompt_id in known}

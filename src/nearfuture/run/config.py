@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from nearfuture.algo.trigger_config import TriggerConfig
 from nearfuture.run import flat_yaml
 from nearfuture.run.methods import with_method
+from nearfuture.tasks.data.config import DataConfig
 from nearfuture.train.config import ModelConfig, NPOConfig
 from nearfuture.types import UserError
 
@@ -43,8 +44,8 @@ class RunConfig:
     """What a run is, beside how it trains.
 
     Attributes:
-        task: name of a shipped task, or `path/to/file.py:function`.
         run_dir: folder of the run.
+        task: name of a shipped task, or `path/to/file.py:function`; None where `dataset_name` names the data.
         model: path or name of the base model; None takes the model that the task ships.
         method: a row of `nearfuture.run.methods`; it stands for settings that can each be overridden.
         source: where guidance comes from: a `guide` of this run, `traces` of an external teacher, or the policy's own
@@ -73,8 +74,8 @@ class RunConfig:
         no_signal_patience: stop (exit code 3) after so many steps in a row in which no group had a gradient; 0 is off.
     """
 
-    task: str
     run_dir: Path
+    task: str | None = None
     model: str | None = None
     method: str = "npo"
     source: Literal["guide", "traces", "experience"] = "guide"
@@ -145,12 +146,13 @@ class AutoNPOConfig:
 
 @dataclass(frozen=True)
 class Configuration:
-    """A checked configuration: the run, and what `NPOConfig` and `ModelConfig` are given."""
+    """A checked configuration: the run, its data, and what `NPOConfig` and `ModelConfig` are given."""
 
     run: RunConfig
     training: dict[str, Any]
     model: dict[str, Any] = field(default_factory=dict)
     autonpo: AutoNPOConfig = field(default_factory=AutoNPOConfig)
+    data: DataConfig = field(default_factory=DataConfig)
 
     @property
     def max_steps(self) -> int:
@@ -164,6 +166,8 @@ class Configuration:
         auto = {f"{AUTO}{name}": value for name, value in {**auto, **auto.pop("trigger")}.items() if name != "trigger"}
         auto = {} if self.autonpo.mode == "off" else auto
         run |= {name: str(value) for name, value in run.items() if isinstance(value, Path)}
+        unset = dataclasses.asdict(DataConfig())
+        run |= {name: value for name, value in dataclasses.asdict(self.data).items() if value != unset[name]}
         return {**run, **auto, **self.model, **self.training}
 
 
@@ -205,7 +209,7 @@ def check(values: dict[str, Any]) -> Configuration:
     values = with_method(values)
     autonpo = _check_autonpo({key: value for key, value in values.items() if key.startswith(AUTO)})
     values = {key: value for key, value in values.items() if not key.startswith(AUTO)}
-    hints = {source: get_type_hints(source) for source in (RunConfig, NPOConfig, ModelConfig)}
+    hints = {source: get_type_hints(source) for source in (RunConfig, DataConfig, NPOConfig, ModelConfig)}
     names = {source: {f.name for f in dataclasses.fields(source)} for source in hints}
     parts: dict[type, dict[str, Any]] = {source: {} for source in hints}
     for key, value in values.items():
@@ -213,9 +217,11 @@ def check(values: dict[str, Any]) -> Configuration:
         if source is None or key in MANAGED:
             raise _unknown(key, set().union(*names.values()) - set(MANAGED))
         parts[source][key] = _typed(key, value, hints[source][key])
-    missing = [name for name in ("task", "run_dir", "max_steps") if name not in values]
+    missing = [name for name in ("run_dir", "max_steps") if name not in values]
     if missing:
         raise UserError(f"{', '.join(missing)} is missing. A run needs a task, a run_dir and max_steps (its horizon).")
+    data = DataConfig(**parts[DataConfig])
+    _check_data(values.get("task"), data)
     run = RunConfig(**parts[RunConfig])
     training = {**TRAINING_DEFAULTS, **parts[NPOConfig]}
     if training["logging_steps"] != 1:
@@ -231,7 +237,26 @@ def check(values: dict[str, Any]) -> Configuration:
             "autonpo.ask=pool and guidance_lifetime=segment: guidance is dropped when the replay ends, so that most of "
             "the pool would be asked in vain. Set guidance_lifetime=while_gated, or autonpo.ask=slice."
         )
-    return Configuration(run, training, parts[ModelConfig], autonpo)
+    return Configuration(run, training, parts[ModelConfig], autonpo, data)
+
+
+def _check_data(task: str | None, data: DataConfig) -> None:
+    """A run has one source of prompts, and settings of a data set need one."""
+    if (task is None) == (data.dataset_name is None):
+        seen = f"task={task} and dataset_name={data.dataset_name}"
+        raise UserError(f"{seen}: exactly one of both says what is trained on. Set a task or a dataset_name.")
+    given = [name for name, value in dataclasses.asdict(data).items() if value != getattr(DataConfig(), name)]
+    alone = [name for name in given if name not in ("max_prompt_length", "max_image_pixels")]
+    if task is not None and alone:
+        raise UserError(f"{', '.join(alone)}: a task brings its own data and verifier. Remove it, or set dataset_name.")
+    if data.dataset_test_split is not None and data.dataset_num_held_out:
+        raise UserError(
+            f"dataset_test_split={data.dataset_test_split} and dataset_num_held_out={data.dataset_num_held_out} both "
+            "say what is evaluated. Set one."
+        )
+    for name in ("max_prompt_length", "max_image_pixels"):
+        if (value := getattr(data, name)) is not None and value < 1:
+            raise UserError(f"{name}={value} must be at least 1.")
 
 
 def _check_autonpo(values: dict[str, Any]) -> AutoNPOConfig:

@@ -18,7 +18,7 @@ def dry_run_report(config: Configuration) -> str:
     Raises:
         UserError: whatever would stop the run before its first step.
     """
-    task = build.load_checked_task(config.run.task)
+    task = build.load_checked_task(config)
     build.check_needs(config, task)
     model = build.base_model(config, task)
     args = factory.make_args(config.run.run_dir, config.training)
@@ -32,6 +32,7 @@ def dry_run_report(config: Configuration) -> str:
         f"model:  {model}",
         f"device: {args.device} (bf16={args.bf16}, gradient_checkpointing={args.gradient_checkpointing})",
         f"data:   {len(task.train)} training prompts, {len(task.evaluation)} held-out prompts",
+        *(f"data:   {note}" for note in task.notes),
         f"batch:  {factory.batch_arithmetic(args)}",
         *(f"plan:   {stage}" for stage in stages),
         f"steps:  {config.max_steps} on the path, {total} paid for",

@@ -20,7 +20,7 @@ from nearfuture.guidance.interop.rows import read_rows, write_rows
 from nearfuture.run import build
 from nearfuture.run.collect import config_of
 from nearfuture.run.config import Configuration, load_configuration
-from nearfuture.tasks import Task, judge, load_task
+from nearfuture.tasks import Task, judge
 from nearfuture.tasks.identity import prompt_hash
 from nearfuture.train import factory, groups
 from nearfuture.train.codec import load_codec
@@ -41,7 +41,7 @@ class Setting:
     def load(cls, path: Path) -> Setting:
         """Read a configuration and load its task."""
         config = load_configuration(path)
-        return cls(config, load_task(config.run.task))
+        return cls(config, build.load_run_task(config))
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """Training rows by prompt id."""

@@ -6,6 +6,7 @@ Not here: the report after it (`nearfuture.run.report`), the records (`nearfutur
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -52,6 +53,11 @@ class Display:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.progress.stop()
+
+    def notes(self, notes: Sequence[str]) -> None:
+        """Say what there is to know of the data."""
+        for note in notes:
+            self.console.print(f"data: {note}")
 
     def segment(self, lineage: Lineage, start: int, until: int, horizon: int) -> None:
         """A segment begins, or is taken up again."""

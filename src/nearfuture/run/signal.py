@@ -54,7 +54,7 @@ def measure_signal(
     checkpoints = find_checkpoints(run)
     pairs = choose_steps([0, *checkpoints], question, run)
     configuration = _configuration(run, config, task, list(overrides), max(checkpoints))
-    loaded_task = build.load_checked_task(configuration.run.task)
+    loaded_task = build.load_checked_task(configuration)
     rows = build.training_rows(loaded_task)
     with (
         tempfile.TemporaryDirectory() as scratch,

@@ -44,7 +44,7 @@ def train(config: Configuration, *, resume: bool = False, clean: bool = False, q
     """
     args = factory.make_args(config.run.run_dir, config.training)
     processes.join(args)
-    task = build.load_checked_task(config.run.task)
+    task = build.load_checked_task(config)
     build.check_needs(config, task)
     if processes.number() > 1:
         data = {"training prompts": _sampled(task.train), "held-out prompts": _sampled(task.evaluation)}
@@ -56,6 +56,7 @@ def train(config: Configuration, *, resume: bool = False, clean: bool = False, q
         _prepare(folder, config, plan, resume=resume, clean=clean)
     processes.wait_for_everyone()
     with Display(config, plan, quiet=quiet or not folder.is_main) as display:
+        display.notes(task.notes)
         return Executor(config, task, display).run()
 
 

@@ -33,6 +33,7 @@ Verify = Callable[[str, dict[str, Any]], Verdict | bool | None]
 SHIPPED: dict[str, str] = {
     "apprentice": "nearfuture.tasks.apprentice:apprentice_task",
     "countdown": "nearfuture.tasks.countdown:countdown_task",
+    "shapes": "nearfuture.tasks.shapes:shapes_task",
 }
 """The tasks that come with the package: name, and the function that makes it."""
 
@@ -58,6 +59,7 @@ class Task:
         groups: columns of the held-out rows that group the pass rate, where a row has them.
         test: held-out rows by `family`, looked at only by a final comparison: no setting, no checkpoint and no
             rollback is chosen by them. Empty where a task has none.
+        notes: what a user should know of the rows before step 1: how many were left out, and why.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Task:
     traces: str | None = None
     groups: tuple[str, ...] = ("family",)
     test: Dataset | list[dict[str, Any]] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
 
 
 def judge(task_verify: Verify, completion: str, row: Row) -> Verdict:

@@ -20,6 +20,7 @@ from trl import ModelConfig, get_peft_config
 from trl.trainer.utils import get_quantization_config
 
 from nearfuture.tasks import Task, VerdictReward
+from nearfuture.train import processor
 from nearfuture.train.config import NPOConfig
 from nearfuture.train.trainer import NPOTrainer
 from nearfuture.types import UserError
@@ -42,6 +43,7 @@ def make_trainer(
     training: dict[str, Any],
     model_settings: dict[str, Any],
     callbacks: Sequence[TrainerCallback] = (),
+    max_image_pixels: int | None = None,
     **kwargs: Any,
 ) -> NPOTrainer:
     """A fresh trainer with the base weights.
@@ -54,6 +56,7 @@ def make_trainer(
         training: fields of `NPOConfig`.
         model_settings: fields of TRL's `ModelConfig`.
         callbacks: of transformers.
+        max_image_pixels: larger images are scaled down; None: as the model has it.
         kwargs: `guidance` and `on_group` of `NPOTrainer`.
 
     Raises:
@@ -70,6 +73,7 @@ def make_trainer(
         args=args,
         train_dataset=train,
         callbacks=list(callbacks),
+        processing_class=None if max_image_pixels is None else processor.load_for_training(model, max_image_pixels),
         peft_config=get_peft_config(model_config),
         quantization_config=get_quantization_config(model_config),
         **kwargs,

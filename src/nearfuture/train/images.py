@@ -50,7 +50,7 @@ def check_images(rows: Dataset, processor: Any) -> None:
     if not columns or passed in _checked:
         return
     with_images: list[int] = []
-    for index, row in enumerate(_undecoded(rows, columns)):
+    for index, row in enumerate(undecoded(rows, columns)):
         images = _images(row)
         if not images:
             continue
@@ -63,7 +63,7 @@ def check_images(rows: Dataset, processor: Any) -> None:
     _checked.add(passed)
 
 
-def _undecoded(rows: Dataset, columns: Sequence[str]) -> Iterator[Row]:
+def undecoded(rows: Dataset, columns: Sequence[str]) -> Iterator[Row]:
     """Rows whose images are bytes and paths, where the data set holds such; nothing is decoded."""
     wanted = [name for name in ("prompt", "prompt_id", "uid", *columns) if name in rows.column_names]
     rows = rows.select_columns(wanted)
@@ -107,7 +107,7 @@ def _texts(prompt: list[Row]) -> Iterator[str]:
 def _problem(image: Any) -> str | None:
     """What is wrong with an image, told from its header."""
     try:
-        width, height = _size(image)
+        width, height = image_size(image)
     except (OSError, UnidentifiedImageError, ValueError) as error:
         return f"it does not open ({error})"
     if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
@@ -115,7 +115,12 @@ def _problem(image: Any) -> str | None:
     return None
 
 
-def _size(image: Any) -> tuple[int, int]:
+def image_size(image: Any) -> tuple[int, int]:
+    """Width and height in pixels, read from the header where the image is not decoded.
+
+    Raises:
+        OSError: it does not open.
+    """
     if not isinstance(image, dict):
         return image.size
     source = io.BytesIO(image["bytes"]) if image.get("bytes") is not None else image["path"]

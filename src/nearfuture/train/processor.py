@@ -16,6 +16,8 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from transformers.models.qwen3_vl import processing_qwen3_vl as stock
 from transformers.utils import cached_file, is_torchvision_available
 
+from nearfuture.types import UserError
+
 QWEN3_VL = ("qwen3_vl", "qwen3_vl_moe")
 VIDEO_SETTINGS = "video_preprocessor_config.json"
 
@@ -71,10 +73,27 @@ def is_needed(model: Any) -> bool:
     return config.model_type in QWEN3_VL
 
 
-def load_for_training(model: Any) -> Any:
-    """Load the processing class of a model (a name, or the model itself) with the sides TRL pads and truncates on."""
+def load_for_training(model: Any, max_image_pixels: int | None = None) -> Any:
+    """Load the processing class of a model with the sides TRL pads and truncates on.
+
+    Args:
+        model: a name, or the model itself.
+        max_image_pixels: larger images are scaled down, their shape kept; None: as the model has it.
+
+    Raises:
+        UserError: the model's processor has no such limit.
+    """
     name = model if isinstance(model, str) else model.config._name_or_path
-    return load_processing_class(name, padding_side="left", truncation_side="left")
+    found = load_processing_class(name, padding_side="left", truncation_side="left")
+    if max_image_pixels is not None:
+        size = getattr(getattr(found, "image_processor", None), "size", None)
+        if size is None or "longest_edge" not in size:
+            raise UserError(
+                f"max_image_pixels={max_image_pixels}: the processor of {name} has no limit on pixels (it is "
+                f"{type(found).__name__}). Scale the images yourself, and leave it unset."
+            )
+        found.image_processor.size = {**size, "longest_edge": max_image_pixels}  # Qwen's name for the most pixels
+    return found
 
 
 def _where(settings: dict[str, Any]) -> dict[str, Any]:

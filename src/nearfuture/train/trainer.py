@@ -34,6 +34,7 @@ from nearfuture.train.config import Weighting
 from nearfuture.train.distill import Distiller
 from nearfuture.train.exact import ExactResume
 from nearfuture.train.images import check_images
+from nearfuture.train.lengths import require_template
 from nearfuture.train.onpolicy import OnPolicyMetrics
 from nearfuture.train.replay import Replayer
 from nearfuture.types import Guidance, UserError
@@ -75,6 +76,7 @@ class NPOTrainer(ExactResume):
             kwargs["processing_class"] = processor.load_for_training(model)
         super().__init__(*args, **kwargs)
         if isinstance(self.train_dataset, Dataset):
+            require_template(self.processing_class, self.train_dataset)
             check_images(self.train_dataset, self.processing_class)
         self.on_group = on_group
         self.on_pass_rates = on_pass_rates

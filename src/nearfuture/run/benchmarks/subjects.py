@@ -16,7 +16,6 @@ from pathlib import Path
 from nearfuture.run import build
 from nearfuture.run.config import Configuration, load_configuration
 from nearfuture.run.policies import WEIGHTS, find_checkpoints
-from nearfuture.tasks import load_task
 from nearfuture.types import UserError
 
 SAMPLED_BYTES = 1 << 16
@@ -134,7 +133,7 @@ def configuration_of(run: Path) -> Configuration:
 def base_model_of(run: Path) -> str:
     """The model a run was begun with."""
     config = configuration_of(run)
-    return config.run.model or build.base_model(config, load_task(config.run.task))
+    return config.run.model or build.base_model(config, build.load_run_task(config))
 
 
 def _told_apart(subjects: list[Subject]) -> list[Subject]:

@@ -70,7 +70,7 @@ class GridRunner:
         """
         self.study, self.folder = study, StudyFolder(study.run_dir)
         configurations = check_runs(study)
-        self.split = final_rows(build.load_checked_task(configurations[BASE].run.task))[0]
+        self.split = final_rows(build.load_checked_task(configurations[BASE]))[0]
         names = visible_devices()
         self.num_jobs = num_jobs or len(names) or num_cores()
         self._devices: SimpleQueue[str | None] = SimpleQueue()

@@ -47,7 +47,7 @@ def evaluate_final(cell: Configuration, base: Configuration, num_samples: int, o
     Returns:
         What was written: the protocol, and for each prompt `family`, `num_correct`, `num_judged`.
     """
-    task = build.load_checked_task(base.run.task)
+    task = build.load_checked_task(base)
     split, rows = final_rows(task)
     sampled_as = _sampled_as(cell, base)
     is_base = cell.run.run_dir == base.run.run_dir

@@ -1,0 +1,12 @@
+"""Data sets as tasks: one schema, an adapter a data set, and what is dropped on the way, counted by reason.
+
+Not here: the worlds that ship (`apprentice`, `countdown`, `shapes`), benchmarks (`benchmarks`), tokens
+(`nearfuture.train`).
+"""
+
+from nearfuture.tasks.data.config import DataConfig
+from nearfuture.tasks.data.loading import Loaded, load_rows
+from nearfuture.tasks.data.registry import SOURCES, Source
+from nearfuture.tasks.data.task import data_task
+
+__all__ = ["SOURCES", "DataConfig", "Loaded", "Source", "data_task", "load_rows"]

@@ -1,0 +1,75 @@
+"""A data set as a task: its rows, judged by the built-in verifier or by one's own.
+
+Not here: reading rows (`loading`), judging them (`nearfuture.tasks.verify`), prompts that are too long (they need the
+model's tokenizer: `nearfuture.run.build`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from nearfuture.tasks.data.config import DataConfig
+from nearfuture.tasks.data.loading import Loaded, load_rows
+from nearfuture.tasks.task import Task
+from nearfuture.tasks.verify import verify
+from nearfuture.tasks.verify.verifier import VERIFIER_VERSION
+from nearfuture.types import NoSignalError, Verdict
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+def verify_row(completion: str, row: Mapping[str, Any]) -> Verdict:
+    """Judge a completion by the gold answer of its row."""
+    tolerance = {name: value for name, value in (row.get("tolerance") or {}).items() if value is not None}
+    return verify(completion, row["gold"], kind=row["kind"], options=row.get("options"), tolerance=tolerance or None)
+
+
+def data_task(config: DataConfig) -> Task:
+    """Load a data set as a task.
+
+    Raises:
+        UserError: it is not there, or its columns mean nothing known.
+        NoSignalError: no row is left.
+    """
+    loaded = load_rows(config)
+    if not len(loaded.rows):
+        raise NoSignalError(
+            f"dataset_name={config.dataset_name}: of {loaded.counts.num_rows} rows none is left ({reasons(loaded)}). "
+            "Loosen the limits, or choose other data."
+        )
+    train, evaluation = _held_out(loaded.rows, config)
+    return Task(
+        name=loaded.source,
+        train=train,
+        evaluation=evaluation,
+        verify=verify_row,
+        verifier_version=VERIFIER_VERSION,
+        notes=(summary(loaded),),
+    )
+
+
+def summary(loaded: Loaded) -> str:
+    """What was read, kept and left out, in one line."""
+    counts = loaded.counts
+    dropped = f"; left out: {reasons(loaded)}" if counts.dropped else ""
+    return f"{loaded.source} ({loaded.form}): {counts.num_rows} rows read, {counts.num_kept} kept{dropped}"
+
+
+def reasons(loaded: Loaded) -> str:
+    """Reasons with their counts, the largest first."""
+    return ", ".join(f"{count} {reason}" for reason, count in loaded.counts.dropped.most_common()) or "nothing"
+
+
+def _held_out(rows: Dataset, config: DataConfig) -> tuple[Dataset, Any]:
+    """Rows to train on and to evaluate: another split, or those of a split whose hashes are the lowest."""
+    if config.dataset_test_split is not None:
+        return rows, load_rows(config, config.dataset_test_split).rows
+    if not config.dataset_num_held_out:
+        return rows, []
+    hashes = [hashlib.sha256(uid.encode()).digest() for uid in rows["uid"]]
+    order = sorted(range(len(rows)), key=hashes.__getitem__)
+    chosen = set(order[: config.dataset_num_held_out])
+    inside, outside = ([i for i in range(len(rows)) if (i in chosen) is is_held] for is_held in (True, False))
+    return rows.select(outside), rows.select(inside)

@@ -1,0 +1,96 @@
+"""Adapters of the text data sets: OpenR1-Math, DAPO-Math, DeepMath, GSM8K, MATH.
+
+Columns as published (2025 to 2026); each function says which it reads.
+
+Not here: where the data lie, licences and counts (`registry`), data sets with images (`image_sets`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from nearfuture.tasks.benchmarks.asking import kind_of, letter_of, lettered_options
+from nearfuture.tasks.data.schema import Draft, Dropped
+
+Doc = Mapping[str, Any]
+
+
+def openr1_math(doc: Doc) -> Draft | Dropped:
+    """Read `problem`, `answer`, `problem_type`, `question_type`, `uuid`; proofs have no answer to compare."""
+    if (doc.get("question_type") or "").lower() == "proof" or (doc.get("answer") or "").strip().lower() == "proof":
+        return Dropped("a proof, without an answer to compare")
+    is_choice = (doc.get("question_type") or "").upper() == "MCQ"
+    return _math(doc.get("problem"), doc.get("answer"), is_choice=is_choice, family=doc.get("problem_type"))
+
+
+def dapo_math(doc: Doc) -> Draft | Dropped:
+    """Read the raw form (`prompt` of messages, `reward_model`), whose rows come a hundred times, or the processed one
+    (`prompt` as text, `solution`)."""
+    prompt = doc.get("prompt")
+    if isinstance(prompt, str):
+        return _math(prompt, doc.get("solution"))
+    text = prompt[-1]["content"] if prompt else ""
+    # The raw prompts wrap the problem into a request for a line `Answer: ...`.
+    found = re.search(r"\n\n(.*)\n\nRemember to put your answer", text, re.DOTALL)
+    return _math(found[1] if found else text, (doc.get("reward_model") or {}).get("ground_truth"))
+
+
+def deepmath(doc: Doc) -> Draft | Dropped:
+    """Read `question`, `final_answer`, `difficulty`, `topic`."""
+    found = _math(
+        doc.get("question"), doc.get("final_answer"), family=(doc.get("topic") or "").split(" -> ")[0] or None
+    )
+    return _with_difficulty(found, doc.get("difficulty"))
+
+
+def gsm8k(doc: Doc) -> Draft | Dropped:
+    """Read `question`, and the number after `####` in `answer`."""
+    _, mark, gold = (doc.get("answer") or "").rpartition("####")
+    if not mark:
+        return Dropped("no line `####` in the answer")
+    return Draft(doc.get("question") or "", gold.strip().replace(",", ""), "numeric")
+
+
+def math(doc: Doc) -> Draft | Dropped:
+    """Read `problem`, `level`, `type` or `subject`, and `answer` or the last box of `solution`."""
+    gold = doc.get("answer") or last_box(doc.get("solution") or "")
+    if not gold:
+        return Dropped("no box in the solution")
+    found = _math(doc.get("problem"), gold, family=doc.get("type") or doc.get("subject"))
+    level = re.search(r"\d+", str(doc.get("level") or ""))
+    return _with_difficulty(found, float(level[0]) if level else None)
+
+
+def last_box(text: str) -> str:
+    """What stands in the last `\\boxed{}` whose braces close; empty where none does.
+
+    Example:
+        >>> last_box(r"so \\boxed{1}, that is \\boxed{\\frac{1}{2}}.")
+        '\\\\frac{1}{2}'
+    """
+    for found in reversed(list(re.finditer(r"\\boxed\s*\{", text))):
+        depth = 1
+        for end in range(found.end(), len(text)):
+            depth += {"{": 1, "}": -1}.get(text[end], 0)
+            if depth == 0:
+                return text[found.end() : end]
+    return ""
+
+
+def _math(question: Any, gold: Any, *, is_choice: bool = False, family: Any = None) -> Draft | Dropped:
+    question, gold = str(question or ""), str(gold if gold is not None else "").strip().strip("$").strip()
+    if not gold:
+        return Dropped("no gold answer")
+    options = lettered_options(question) if is_choice or re.fullmatch(r"\(?[A-J]\)?", gold) else []
+    if is_choice or options:
+        return Draft(question, letter_of(gold.strip("()"), options), "mcq", family=family)
+    return Draft(question, gold, kind_of(gold), family=family)
+
+
+def _with_difficulty(found: Draft | Dropped, difficulty: Any) -> Draft | Dropped:
+    if isinstance(found, Dropped) or difficulty is None:
+        return found
+    return replace(found, difficulty=float(difficulty))
