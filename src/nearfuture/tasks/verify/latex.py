@@ -44,7 +44,9 @@ _RELATIONS = [
     (r"\\(?:lor|vee)(?![A-Za-z])", " or "),
     (r"\\(?:land|wedge)(?![A-Za-z])", " and "),
 ]
-_INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\ud800-\udfff]")
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\ue000-\uf8ff\ud800-\udfff]"
+)
 _FONT = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|normal|up)?|math(?:rm|bf|it|sf|tt|normal)|mbox|hbox|operatorname\*?|boldsymbol|bm|emph"
     r"|underline|textcolor\{[a-z]{0,20}\})\s{0,4}\{([^{}]*)\}"
@@ -84,7 +86,9 @@ _SHORT_ROOT = re.compile(
     r"\\sqrt\s{0,4}(\[[^\[\]]{1,9}\])?\s{0,4}(\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z])|\\(?:pi)(?![A-Za-z]))"
 )
 _SPACES = re.compile(r"\s+")
-_EDGES = " \t\n.,;:。"
+_LEFT_EDGE, _RIGHT_EDGE = " \t\n,;:。*", " \t\n.,;:。*"
+ROW_BREAK = "\ue000"
+"""Stands for the two backslashes between the rows of a matrix; no answer holds it."""
 
 
 def normalise(text: str) -> str:
@@ -96,7 +100,7 @@ def normalise(text: str) -> str:
         >>> normalise("2√3"), normalise("x²"), normalise("1e-5")
         ('2\\\\sqrt{3}', 'x^{2}', '1\\\\times 10^{-5}')
     """
-    text = _to_latex(_INVISIBLE.sub("", text))
+    text = _with_row_breaks(_to_latex(_trimmed(_INVISIBLE.sub("", text))))
     for pattern, into in _SIMPLE:
         text = pattern.sub(into, text)
     for pattern, into in _RELATIONS:
@@ -112,7 +116,7 @@ def normalise(text: str) -> str:
     text = _SHORT_FRAC_TOP.sub(r"\\frac{\1}", text)
     text = _SHORT_FRAC.sub(lambda mark: f"\\frac{_braced(mark.group(1))}{{{mark.group(2)}}}", text)
     text = _SHORT_ROOT.sub(lambda mark: f"\\sqrt{mark.group(1) or ''}{{{mark.group(2)}}}", text)
-    return _SPACES.sub(" ", text).strip(_EDGES)
+    return _trimmed(_SPACES.sub(" ", text))
 
 
 def plain(text: str) -> str:
@@ -132,6 +136,18 @@ def plain(text: str) -> str:
     text = re.sub(r"[\"“”`]|(?<!\w)['‘’]|['‘’](?!\w)", "", text).replace("’", "'")
     text = _SPACES.sub(" ", text).strip(" .,;:!。").casefold()
     return re.sub(r"^(?:a|an|the)\s+(?=\w)", "", text)
+
+
+def _trimmed(text: str) -> str:
+    """Take off what surrounds an answer; a point in front belongs to it (.5)."""
+    return text.rstrip(_RIGHT_EDGE).lstrip(_LEFT_EDGE)
+
+
+def _with_row_breaks(text: str) -> str:
+    """Mark the rows of a matrix; elsewhere two backslashes before a word are one that was escaped."""
+    if r"\begin" in text:
+        return text.replace("\\\\", ROW_BREAK)
+    return re.sub(r"\\\\(?=[A-Za-z])", r"\\", text)
 
 
 def _to_latex(text: str) -> str:

@@ -23,7 +23,7 @@ from nearfuture.tasks.verify.answer import (
     Scalar,
     Words,
 )
-from nearfuture.tasks.verify.latex import normalise, plain
+from nearfuture.tasks.verify.latex import ROW_BREAK, normalise, plain
 from nearfuture.tasks.verify.numbers import read_number
 from nearfuture.tasks.verify.pieces import (
     BRACKETS,
@@ -94,7 +94,7 @@ def _read_matrix(text: str) -> Node | None:
     match = _MATRIX.fullmatch(text.strip("[] ") if text.startswith("[") else text)
     if match is None:
         return None
-    rows = [row for row in re.split(r"\\\\", match[2]) if row.strip()]
+    rows = [row for row in match[2].split(ROW_BREAK) if row.strip()]
     return Matrix(tuple(tuple(cell.strip() for cell in row.split("&")) for row in rows))
 
 

@@ -83,7 +83,7 @@ class Verifier:
             decision = known or decide(question)
         except UserError:
             raise
-        except Exception:  # noqa: BLE001 (no response may end a run; the count of crashes may)
+        except Exception:
             logger.exception("the verifier failed on a response of %d characters", len(response))
             return Decision(Verdict.CRASH, Verdict.CRASH.value)
         if decision is None:
