@@ -19,7 +19,14 @@ from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers import (
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    ProcessorMixin,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 
 SPECIAL = ("<pad>", "<eos>", "<unk>")
 
@@ -60,9 +67,9 @@ def seed_torch(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def build_tokenizer(symbols: str) -> PreTrainedTokenizerFast:
+def build_tokenizer(symbols: str, more_special: tuple[str, ...] = ()) -> PreTrainedTokenizerFast:
     """One token per character, no spaces on decoding, left padding."""
-    vocabulary = {symbol: i for i, symbol in enumerate([*SPECIAL, *symbols])}
+    vocabulary = {symbol: i for i, symbol in enumerate([*SPECIAL, *more_special, *symbols])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
@@ -71,6 +78,7 @@ def build_tokenizer(symbols: str) -> PreTrainedTokenizerFast:
         pad_token="<pad>",
         eos_token="<eos>",
         unk_token="<unk>",
+        **({"additional_special_tokens": list(more_special)} if more_special else {}),
         padding_side="left",
         model_max_length=64,
         clean_up_tokenization_spaces=False,
@@ -156,7 +164,7 @@ def pass_at(k: int, num_correct: int, num_samples: int) -> float:
     return 1 - math.comb(num_samples - num_correct, k) / math.comb(num_samples, k)
 
 
-def write_model(path: Path, model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
+def write_model(path: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast | ProcessorMixin) -> None:
     """Save both; the tokenizer under the class name every transformers release knows (release 5 writes a new one)."""
     model.save_pretrained(path)
     tokenizer.save_pretrained(path)

@@ -58,8 +58,11 @@ class Recorder:
         self.display.step(row)
 
     def evaluate(self, trainer: NPOTrainer, step: int) -> None:
-        """Evaluate the held-out prompts and write their row; its time is no step's time."""
-        run = self.config.run
+        """Evaluate the held-out prompts and write their row; its time is no step's time.
+
+        A step is evaluated before its row is written, so that the clock of the step must go on where it stood.
+        """
+        run, paused = self.config.run, time.perf_counter()
         metrics = evaluate(
             TRLEngine(trainer),
             self.eval_rows,
@@ -71,7 +74,7 @@ class Recorder:
         )
         self.folder.append("metrics", {**self.clock(step), **metrics})
         self.display.evaluated(step, metrics)
-        self.start()
+        self._began += time.perf_counter() - paused
 
     def sample(self, example: Example) -> None:
         """Keep the first few groups that guidance entered, for the report."""

@@ -1,0 +1,244 @@
+"""Build what the shapes world ships: a tiny Qwen3-VL with its processor, and the scenes.
+
+What it does: trains a Qwen3VLForConditionalGeneration of about a million parameters to write the calculation and its
+result, on scenes drawn on the fly and noisy demonstrations (a number read is off by one so often); draws training,
+evaluation and test scenes, none of which depends on the model; measures the base on the last two. Same seed, same
+machine, same torch: the same files, byte for byte. `--prompts-only` draws the scenes beside the model that is there.
+
+What it leaves out: reinforcement learning (benchmarks/shapes_dynamics.py), GPUs, videos.
+
+    OMP_NUM_THREADS=1 python scripts/build_shapes.py --out src/nearfuture/tasks/shapes
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import building
+import torch
+from building import IGNORED, Schedule
+from transformers import (
+    AutoModelForImageTextToText,
+    GenerationConfig,
+    PreTrainedTokenizerFast,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+)
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from nearfuture.tasks.shapes import families, world
+from nearfuture.tasks.shapes.shipped import with_image
+from nearfuture.train.processor import Qwen3VLProcessor, load_processing_class
+
+SEED = 0
+BATCH_SIZE = 64
+SCHEDULE = Schedule(num_steps=1600, peak_lr=2e-3)
+NOISE = 0.25
+"""Probability that a number read off is demonstrated as one too many or too few."""
+NUM_TRAIN_PER_FAMILY, NUM_EVALUATION_PER_FAMILY, NUM_TEST_PER_FAMILY = 410, 32, 32
+NUM_SAMPLES, MAX_TOKENS, PROMPTS_AT_ONCE = 32, 12, 32
+VISION = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+TEMPLATE = (
+    "{%- for message in messages %}{%- if message.content is string %}{{- message.content }}{%- else %}"
+    "{%- for part in message.content %}{%- if part.type == 'image' %}"
+    "{{- '<|vision_start|><|image_pad|><|vision_end|>' }}"
+    "{%- elif part.type == 'text' %}{{- part.text }}{%- endif %}{%- endfor %}{%- endif %}{%- endfor %}"
+)
+PATCH, MERGE = 8, 2
+
+Rows = list[dict[str, Any]]
+
+
+def build_processor() -> Qwen3VLProcessor:
+    """One token per character; patches of 8 pixels, four of which become a token."""
+    tokenizer = building.build_tokenizer(world.SYMBOLS, VISION)
+    size = {"shortest_edge": (PATCH * MERGE) ** 2, "longest_edge": 128 * 128}
+    images = Qwen2VLImageProcessorPil(patch_size=PATCH, merge_size=MERGE, temporal_patch_size=1, size=size)
+    return Qwen3VLProcessor(images, tokenizer, chat_template=TEMPLATE)
+
+
+def build_model(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLForConditionalGeneration:
+    """A tiny Qwen3-VL: three layers of text, three of vision, one of which also feeds the text (deepstack)."""
+    token_id = tokenizer.convert_tokens_to_ids
+    special = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id, "bos_token_id": None}
+    text = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 96,
+        "intermediate_size": 256,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "head_dim": 24,
+        "max_position_embeddings": 256,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 1e4,
+            "mrope_section": [4, 4, 4],
+            "mrope_interleaved": True,
+        },
+        "initializer_range": 0.08,
+        "tie_word_embeddings": True,
+        **special,
+    }
+    vision = {
+        "depth": 3,
+        "hidden_size": 96,
+        "intermediate_size": 192,
+        "num_heads": 4,
+        "patch_size": PATCH,
+        "spatial_merge_size": MERGE,
+        "temporal_patch_size": 1,
+        "out_hidden_size": 96,
+        "num_position_embeddings": 64,
+        "deepstack_visual_indexes": [1],
+        "initializer_range": 0.08,
+    }
+    config = Qwen3VLConfig(
+        text_config=text,
+        vision_config=vision,
+        image_token_id=token_id("<|image_pad|>"),
+        video_token_id=token_id("<|video_pad|>"),
+        vision_start_token_id=token_id("<|vision_start|>"),
+        vision_end_token_id=token_id("<|vision_end|>"),
+        tie_word_embeddings=True,
+        dtype="float32",
+        **special,
+    )
+    model = Qwen3VLForConditionalGeneration(config).float()
+    model.generation_config = GenerationConfig(do_sample=True, temperature=1.0, top_p=1.0, top_k=0, **special)
+    print(f"{sum(p.numel() for p in model.parameters()):,} parameters")
+    return model
+
+
+def demonstrate(answer: str, rng: random.Random) -> str:
+    """The calculation with numbers read wrongly now and then, and the right result of what was read."""
+
+    def misread(number: re.Match[str]) -> str:
+        off = rng.choice((-1, 1)) if rng.random() < NOISE else 0
+        return str(max(0, int(number[0]) + off))
+
+    written = re.sub(r"(?<![0-9*])[0-9]+", misread, answer.partition("=")[0])
+    return f"{written}={max(0, world.result(written))}"
+
+
+def encode(
+    processor: Any, rows: Rows, answers: list[str] | None = None
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """Inputs of the model and labels; prompts stand on the left, so that all answers begin at one place."""
+    messages = [
+        [
+            {
+                **row["prompt"][0],
+                "content": [{"type": "image", "image": row["images"][0]}, row["prompt"][0]["content"][1]],
+            }
+        ]
+        for row in rows
+    ]
+    inputs = dict(
+        processor.apply_chat_template(
+            messages, tokenize=True, return_dict=True, return_tensors="pt", processor_kwargs={"padding": True}
+        )
+    )
+    if answers is None:
+        return inputs, torch.empty(0)
+    tokenizer = processor.tokenizer
+    ended = [[*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for answer in answers]
+    longest = max(map(len, ended))
+    ids = torch.tensor([[*tokens, *[tokenizer.pad_token_id] * (longest - len(tokens))] for tokens in ended])
+    kept = torch.tensor([[1] * len(tokens) + [0] * (longest - len(tokens)) for tokens in ended])
+    prompt_ids = inputs["input_ids"]
+    inputs["input_ids"] = torch.cat([prompt_ids, ids], 1)
+    inputs["attention_mask"] = torch.cat([inputs["attention_mask"], kept], 1)
+    inputs["mm_token_type_ids"] = torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(ids)], 1)
+    labels = torch.cat([torch.full_like(prompt_ids, IGNORED), ids.masked_fill(kept == 0, IGNORED)], 1)
+    return inputs, labels
+
+
+def supervise(model: Qwen3VLForConditionalGeneration, processor: Any) -> None:
+    """Train on fresh scenes: cross-entropy on the answer tokens."""
+    rng = random.Random(SEED + 1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=SCHEDULE.peak_lr, betas=(0.9, 0.95), weight_decay=0.0)
+    model.train()
+    for step in range(SCHEDULE.num_steps):
+        for group in optimizer.param_groups:
+            group["lr"] = SCHEDULE.lr(step)
+        drawn = [families.TRAINED[i % len(families.TRAINED)] for i in range(BATCH_SIZE)]
+        rows = [with_image(families.draw(rng, family, "train")) for family in drawn]
+        inputs, labels = encode(processor, rows, [demonstrate(row["answer"], rng) for row in rows])
+        loss = model(**inputs, labels=labels).loss
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        if step % 100 == 0 or step == SCHEDULE.num_steps - 1:
+            print(f"step {step:5d}  loss {loss.item():.3f}", flush=True)
+
+
+def build_prompts() -> dict[str, Rows]:
+    """Draw the scenes of every split."""
+    rng = random.Random(SEED)
+    return {
+        "train": families.draw_rows(rng, families.TRAINED, NUM_TRAIN_PER_FAMILY, "train"),
+        "evaluation": families.draw_rows(rng, families.TRAINED, NUM_EVALUATION_PER_FAMILY, "evaluation"),
+        "test": families.draw_rows(rng, families.FAMILIES, NUM_TEST_PER_FAMILY, "test"),
+    }
+
+
+@torch.no_grad()
+def count_correct(model: Qwen3VLForConditionalGeneration, processor: Any, rows: Rows) -> list[int]:
+    """Sample the base on every scene and count."""
+    model.eval()
+    counts = []
+    for start in range(0, len(rows), PROMPTS_AT_ONCE):
+        part = [with_image(row) for row in rows[start : start + PROMPTS_AT_ONCE]]
+        repeated = [row for row in part for _ in range(NUM_SAMPLES)]
+        inputs, _ = encode(processor, repeated)
+        out = model.generate(**inputs, max_new_tokens=MAX_TOKENS)
+        texts = processor.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        right = [world.verify(text, row) == "correct" for text, row in zip(texts, repeated, strict=True)]
+        counts += [sum(right[i : i + NUM_SAMPLES]) for i in range(0, len(right), NUM_SAMPLES)]
+    return counts
+
+
+def report(model: Qwen3VLForConditionalGeneration, processor: Any, split: str, rows: Rows) -> None:
+    """Print the base's pass@1 and pass@8 by family."""
+    by_family = defaultdict(list)
+    for row, count in zip(rows, count_correct(model, processor, rows), strict=True):
+        by_family[row["family"]].append(count)
+    for family, counts in by_family.items():
+        one, eight = (sum(building.pass_at(k, c, NUM_SAMPLES) for c in counts) / len(counts) for k in (1, 8))
+        print(f"{split:10s}  {family:8s}  {len(counts)} prompts  pass@1 {one:.3f}  pass@8 {eight:.3f}", flush=True)
+
+
+def main() -> None:
+    """Build everything, or the scenes alone, and print the hashes of the files."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder that gets model/ and the three .jsonl files")
+    parser.add_argument("--prompts-only", action="store_true", help="only the .jsonl files, beside the model there")
+    options = parser.parse_args()
+    out = options.out
+    out.mkdir(parents=True, exist_ok=True)
+    building.seed_torch(SEED)
+    splits = build_prompts()
+    for split, rows in splits.items():
+        building.write_rows(out / f"{split}.jsonl", rows)
+    if not options.prompts_only:
+        processor = build_processor()
+        model = build_model(processor.tokenizer)
+        supervise(model, processor)
+        building.write_model(out / "model", model, processor)
+        torch.manual_seed(SEED)
+        model = AutoModelForImageTextToText.from_pretrained(out / "model", dtype=torch.float32)
+        processor = load_processing_class(str(out / "model"), padding_side="left")
+        for split in ("evaluation", "test"):
+            report(model, processor, split, splits[split])
+    building.print_hashes(out, [*(out / "model").iterdir(), *(out / f"{split}.jsonl" for split in splits)])
+
+
+if __name__ == "__main__":
+    main()
