@@ -156,7 +156,7 @@ def sign_flip_test(terms_C: Floats, max_flips: int = MAX_FLIPS, seed: int = 0) -
         seed: of the random flips.
 
     Returns:
-        The p-value; 1 where nothing differs.
+        The p-value; 1 where nothing differs, or one cluster alone.
 
     Example:
         >>> sign_flip_test(np.array([0.1, 0.1, 0.1, 0.0, 0.1]))  # 2 of 16 flips are as far out
@@ -165,7 +165,7 @@ def sign_flip_test(terms_C: Floats, max_flips: int = MAX_FLIPS, seed: int = 0) -
     from scipy.stats import permutation_test  # half a second, which a page without a comparison does not need
 
     apart = terms_C[np.abs(terms_C) > 1e-15]
-    if not len(apart):
+    if len(apart) < 2:  # one difference could as well have gone the other way
         return 1.0
     found = permutation_test(
         (apart,),
