@@ -56,29 +56,29 @@ def print_beliefs(title: str, answers: list[list[str]], rows: Rows) -> None:
 class Families(Table):
     """Held-out pass rate by family, training prompts that are never solved, and what is written for each operator."""
 
-    def __init__(self, task: Task, tokenizer: Any, reward: GroupedReward) -> None:
-        super().__init__(task, tokenizer, reward)
+    def __init__(self, task: Task, processor: Any, reward: GroupedReward) -> None:
+        super().__init__(task, processor, reward)
         # the file is sorted by length: a stride takes every length equally often
         self.probed = list(task.train)[:: max(1, len(task.train) // NUM_PROBED)][:NUM_PROBED]
         self.columns = [*self.families, "never solved"]
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         """Print what the base writes for each operator, then the head of the table."""
-        print_beliefs("base", sample(model, self.tokenizer, self.probed, MAX_TOKENS), self.probed)
+        print_beliefs("base", sample(model, self.processor, self.probed, MAX_TOKENS), self.probed)
         super().on_train_begin(args, state, control, model, **kwargs)
 
     def on_train_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         """Print what the trained policy writes for each operator."""
         title = f"step {state.global_step}"
-        print_beliefs(title, sample(model, self.tokenizer, self.probed, MAX_TOKENS), self.probed)
+        print_beliefs(title, sample(model, self.processor, self.probed, MAX_TOKENS), self.probed)
 
     def held_out(self, model: Any) -> list[float]:
         """Sample the held-out and the probed prompts."""
         rows = list(self.task.evaluation)
         by_family: dict[str, list[float]] = defaultdict(list)
-        for row, rate in zip(rows, pass_rates(sample(model, self.tokenizer, rows, MAX_TOKENS), rows), strict=True):
+        for row, rate in zip(rows, pass_rates(sample(model, self.processor, rows, MAX_TOKENS), rows), strict=True):
             by_family[row["family"]].append(rate)
-        probed = pass_rates(sample(model, self.tokenizer, self.probed, MAX_TOKENS), self.probed)
+        probed = pass_rates(sample(model, self.processor, self.probed, MAX_TOKENS), self.probed)
         never = sum(rate == 0 for rate in probed) / len(probed)
         return [*(sum(by_family[name]) / len(by_family[name]) for name in self.families), never]
 

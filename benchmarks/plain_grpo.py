@@ -3,7 +3,7 @@
 What it does: runs `trl.GRPOTrainer` with this project's usual settings and tells a callback what happens on-policy and
 what the policy answers to given prompts, without disturbing the run.
 
-What it leaves out: guidance of any kind, and what is printed (`apprentice_dynamics.py`, `countdown_dynamics.py`).
+What it leaves out: guidance of any kind, and what is printed (the scripts `*_dynamics.py`).
 
 Letters: `P` prompts, `G` generations per prompt.
 """
@@ -11,6 +11,7 @@ Letters: `P` prompts, `G` generations per prompt.
 from __future__ import annotations
 
 import argparse
+import functools
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -19,11 +20,14 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 from transformers.utils import logging
 from trl import GRPOConfig, GRPOTrainer
 
-from nearfuture.tasks import Task, VerdictReward, load_task
+from nearfuture.tasks import Task, VerdictReward, judge, load_task
+from nearfuture.train.policy import encode
+from nearfuture.train.processor import load_for_training
+from nearfuture.types import Verdict
 
 EVERY, NUM_GENERATIONS, NUM_SAMPLES = 25, 8, 8
 
@@ -31,14 +35,13 @@ Rows = list[dict[str, Any]]
 
 
 @torch.no_grad()
-def sample(model: Any, tokenizer: Any, rows: Rows, max_new_tokens: int) -> list[list[str]]:
+def sample(model: Any, processor: Any, rows: Rows, max_new_tokens: int) -> list[list[str]]:
     """Answer every row `NUM_SAMPLES` times at temperature 1, without disturbing the run's random numbers."""
-    batch = tokenizer([row["prompt"] for row in rows], padding=True, return_tensors="pt")
+    batch = encode(processor, rows)
     rng_state, was_training = torch.get_rng_state(), model.training
     model.eval()
     out = model.generate(
-        input_ids=batch["input_ids"],
-        attention_mask=batch["attention_mask"],
+        **batch,
         do_sample=True,
         temperature=1.0,
         top_k=0,
@@ -48,7 +51,7 @@ def sample(model: Any, tokenizer: Any, rows: Rows, max_new_tokens: int) -> list[
     )
     model.train(was_training)
     torch.set_rng_state(rng_state)
-    texts = tokenizer.batch_decode(out[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
+    texts = processor.batch_decode(out[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
     return [texts[i : i + NUM_SAMPLES] for i in range(0, len(texts), NUM_SAMPLES)]
 
 
@@ -76,8 +79,8 @@ class Table(TrainerCallback, ABC):
 
     columns: list[str]
 
-    def __init__(self, task: Task, tokenizer: Any, reward: GroupedReward) -> None:
-        self.task, self.tokenizer, self.reward = task, tokenizer, reward
+    def __init__(self, task: Task, processor: Any, reward: GroupedReward) -> None:
+        self.task, self.processor, self.reward = task, processor, reward
         self.families = sorted({row["family"] for row in task.evaluation})
         self.entropies: list[float] = []
         self.start = time.time()
@@ -109,6 +112,33 @@ class Table(TrainerCallback, ABC):
         self.start = time.time()
 
 
+class Levels(Table):
+    """pass@1 and pass@8 of the evaluation prompts, by family."""
+
+    def __init__(self, task: Task, processor: Any, reward: GroupedReward, *, max_tokens: int) -> None:
+        super().__init__(task, processor, reward)
+        self.max_tokens = max_tokens
+        self.columns = [f"{family} pass@{k}" for family in self.families for k in (1, 8)]
+
+    def held_out(self, model: Any) -> list[float]:
+        """Sample the evaluation prompts of every family."""
+        return [rate for family in self.families for rate in self.level(model, family)]
+
+    def level(self, model: Any, family: str) -> tuple[float, float]:
+        """Give pass@1 and pass@8 of one family."""
+        rows = [row for row in self.task.evaluation if row["family"] == family]
+        right = [
+            [judge(self.task.verify, text, row) is Verdict.CORRECT for text in texts]
+            for texts, row in zip(sample(model, self.processor, rows, self.max_tokens), rows, strict=True)
+        ]
+        return sum(sum(group) / len(group) for group in right) / len(rows), sum(map(any, right)) / len(rows)
+
+
+def levels(max_tokens: int) -> Callable[[Task, Any, GroupedReward], Table]:
+    """A table of levels for completions of so many tokens at most."""
+    return functools.partial(Levels, max_tokens=max_tokens)
+
+
 def main(
     name: str,
     description: str | None,
@@ -124,7 +154,7 @@ def main(
     Args:
         name: of the task.
         description: of the command.
-        table: builds the callback from task, tokenizer and reward.
+        table: builds the callback from task, processor (or tokenizer) and reward.
         num_prompts: a step.
         max_tokens: of a completion.
         num_steps: default of `--steps`.
@@ -139,11 +169,12 @@ def main(
     logging.disable_progress_bar()
     task = load_task(name)
     assert task.model is not None
-    tokenizer = AutoTokenizer.from_pretrained(task.model)
+    processor = load_for_training(task.model)
     reward = GroupedReward(task)
     with tempfile.TemporaryDirectory() as folder:
         config = GRPOConfig(
             output_dir=folder,
+            model_init_kwargs={"dtype": "float32"},
             seed=options.seed,
             max_steps=options.steps,
             learning_rate=options.learning_rate,
@@ -166,12 +197,12 @@ def main(
             disable_tqdm=True,
         )
         trainer = GRPOTrainer(
-            model=AutoModelForCausalLM.from_pretrained(task.model, dtype=torch.float32),
+            model=task.model,
             args=config,
             reward_funcs=reward,
             train_dataset=Dataset.from_list(list(task.train)),
-            processing_class=tokenizer,
-            callbacks=[table(task, tokenizer, reward)],
+            processing_class=processor,
+            callbacks=[table(task, processor, reward)],
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
