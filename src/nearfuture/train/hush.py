@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 
+import datasets
 from transformers.utils import logging
 
 
@@ -14,4 +15,5 @@ def hush_libraries() -> None:
     """Silence the libraries' progress bars, reminders of deprecations inside TRL, and their informative logs."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    datasets.disable_progress_bars()
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|trl")

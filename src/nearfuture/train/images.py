@@ -51,13 +51,10 @@ def check_images(rows: Dataset, processor: Any) -> None:
         return
     with_images: list[int] = []
     for index, row in enumerate(undecoded(rows, columns)):
-        images = _images(row)
-        if not images:
-            continue
-        if not isinstance(processor, ProcessorMixin):
-            raise _refused(row, index, "it has images, and the model has a tokenizer, no processor that reads them")
-        _check_row(row, index, images, processor)
-        with_images.append(index)
+        if problem := problem_of(row, processor):
+            raise _refused(row, index, problem)
+        if _images(row):
+            with_images.append(index)
     for index in with_images[:: max(1, len(with_images) // NUM_PROBED)][:NUM_PROBED]:
         _check_tokens(rows[index], index, processor)
     _checked.add(passed)
@@ -79,20 +76,29 @@ def _images(row: Row) -> list[Any]:
     return list(row.get("images") or ([row["image"]] if row.get("image") is not None else []))
 
 
-def _check_row(row: Row, index: int, images: list[Any], processor: Any) -> None:
-    prompt = row["prompt"]
+def problem_of(row: Row, processor: Any) -> str | None:
+    """What is wrong with the images of a row; None for nothing. Headers are read, no pixels.
+
+    Args:
+        row: its images decoded or not.
+        processor: of the model; a tokenizer is one that reads no images.
+    """
+    images, prompt = _images(row), row["prompt"]
+    if not images:
+        return None
+    if not isinstance(processor, ProcessorMixin):
+        return "it has images, and the model has a tokenizer, no processor that reads them"
     if not is_conversational({"prompt": prompt}):
-        raise _refused(row, index, "it has images and its prompt is a string: images need messages with a role")
+        return "it has images and its prompt is a string: images need messages with a role"
     try:
         prepare_multimodal_messages(prompt, images=images)
     except ValueError as error:
-        raise _refused(row, index, str(error).rstrip(".")) from None
+        return str(error).rstrip(".")
     token = getattr(processor, "image_token", None)
     if token and any(token in text for text in _texts(prompt)):
-        raise _refused(row, index, f"its text holds the image token {token!r}, which would be taken for an image")
-    for number, image in enumerate(images):
-        if problem := _problem(image):
-            raise _refused(row, index, f"image {number}: {problem}")
+        return f"its text holds the image token {token!r}, which would be taken for an image"
+    problems = (f"image {number}: {found}" for number, image in enumerate(images) if (found := _problem(image)))
+    return next(problems, None)
 
 
 def _texts(prompt: list[Row]) -> Iterator[str]:

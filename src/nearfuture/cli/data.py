@@ -1,0 +1,81 @@
+"""`nearfuture data check|difficulty`: what is in a data set, and how hard it is for a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nearfuture.cli.base import ConfigPath, Overrides, app, hush, told_to_user
+
+if TYPE_CHECKING:
+    from nearfuture.run.data_check import DataReport
+
+data_app = typer.Typer(help="Data sets: what is in them, and how hard they are for a model.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+
+@data_app.command()
+def check(
+    config: ConfigPath,
+    overrides: Overrides = None,
+    benchmarks: Annotated[
+        Path | None, typer.Option(help="Folder that mirrors the benchmarks' repository ids; compared with the rows.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write everything that was found here.")] = None,
+) -> None:
+    """Count rows read, kept and left out; find what is repeated, contradictory, unverifiable, too long or leaked."""
+    with told_to_user():
+        from nearfuture.run.config import load_configuration
+        from nearfuture.run.data_check import check_data, require_rows
+        from nearfuture.run.ledger import write_whole
+
+        configuration = load_configuration(config, overrides or [])
+        hush()
+        report = check_data(configuration, benchmarks)
+        show(report, has_model=configuration.run.model is not None)
+        if json_file is not None:
+            write_whole(json_file, json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n")
+        require_rows(report)
+
+
+def show(report: DataReport, *, has_model: bool) -> None:
+    """Print what was found, with examples."""
+    counts, findings = report.loaded.counts, report.findings
+    table = Table("rows", "what", "for example", title=f"{report.loaded.source} ({report.loaded.form})", expand=False)
+    table.add_row(str(counts.num_rows), "read", "")
+    for reason, count in counts.dropped.most_common():
+        table.add_row(str(count), f"left out: {reason}", f"rows {', '.join(map(str, counts.examples[reason]))}")
+    table.add_row(str(counts.num_kept), "kept", "")
+    for kind, count in findings.counts.most_common():
+        table.add_row(str(count), f"found: {kind}", "\n".join(findings.examples[kind]))
+    table.add_row(str(report.num_usable), "can be trained on", "")
+    Console(highlight=False).print(table)
+    if report.lengths:
+        print(f"prompts: {max(report.lengths)} tokens at most, images counted")
+    if not has_model:
+        print("images and lengths: not checked (no model is named, which says what an image and a token is)")
+    compared = ", ".join(f"{name} ({count})" for name, count in report.num_compared.items())
+    print(f"benchmarks: {f'compared with {compared}' if compared else 'not compared (give --benchmarks DIR)'}")
+
+
+@data_app.command()
+def difficulty(
+    config: ConfigPath,
+    output: Annotated[Path, typer.Option(help="New file of the rows with their pass rates (.parquet).")],
+    overrides: Overrides = None,
+    num_samples: Annotated[int, typer.Option(help="Samples a row.", min=1)] = 4,
+) -> None:
+    """Sample the configuration's model on every row, and write its pass rate as the column `difficulty`."""
+    with told_to_user():
+        from nearfuture.run.config import load_configuration
+        from nearfuture.run.difficulty import measure_difficulty
+
+        configuration = load_configuration(config, overrides or [])
+        hush()
+        for line in measure_difficulty(configuration, output, num_samples=num_samples, say=print):
+            print(line)

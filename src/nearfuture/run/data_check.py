@@ -1,0 +1,135 @@
+"""`nearfuture data check`: everything that can be known of a data set before a model is paid for.
+
+Not here: the findings themselves (`nearfuture.tasks.data.findings`), what training refuses (`nearfuture.train.images`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nearfuture.run.config import Configuration
+from nearfuture.tasks.benchmarks import BENCHMARKS
+from nearfuture.tasks.benchmarks.loading import load_benchmark, undecoded
+from nearfuture.tasks.data import load_rows
+from nearfuture.tasks.data.findings import Findings, find_overlap, find_repeated, find_unverifiable
+from nearfuture.tasks.data.loading import Loaded
+from nearfuture.train.images import problem_of
+from nearfuture.train.lengths import prompt_lengths
+from nearfuture.train.processor import load_for_training
+from nearfuture.types import UserError
+
+UNUSABLE = ("unverifiable gold", "image", "too long")
+"""Findings that make a row useless; the others are for a person to judge."""
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What was found.
+
+    Attributes:
+        loaded: the rows, and what was left out when they were read.
+        findings: among the rows that were kept.
+        num_compared: benchmark questions compared, by benchmark; empty where no folder was given.
+        lengths: tokens of each prompt; None without a model.
+        num_usable: rows that no finding makes useless.
+    """
+
+    loaded: Loaded
+    findings: Findings
+    num_compared: dict[str, int]
+    lengths: list[int] | None
+    num_usable: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, as JSON."""
+        counts = self.loaded.counts
+        return {
+            "source": self.loaded.source,
+            "form": self.loaded.form,
+            "num_rows": counts.num_rows,
+            "num_kept": counts.num_kept,
+            "left_out": [
+                {"reason": reason, "count": count, "rows": counts.examples[reason]}
+                for reason, count in counts.dropped.most_common()
+            ],
+            "findings": [
+                {"finding": kind, "count": count, "examples": self.findings.examples[kind]}
+                for kind, count in self.findings.counts.most_common()
+            ],
+            "benchmark_questions_compared": self.num_compared,
+            "longest_prompt": max(self.lengths) if self.lengths else None,
+            "num_usable": self.num_usable,
+        }
+
+
+def check_data(config: Configuration, benchmarks: Path | None = None) -> DataReport:
+    """Check the data set of a configuration.
+
+    Args:
+        config: names a data set; with a `model`, images and lengths are checked against its processor.
+        benchmarks: a folder that mirrors the repository ids of the benchmarks; those in it are compared.
+
+    Raises:
+        UserError: the configuration names a task, or there is nothing to read.
+    """
+    if config.data.dataset_name is None:
+        raise UserError(
+            f"task={config.run.task} brings its own checked rows; `data check` reads a dataset_name. Set that."
+        )
+    loaded = load_rows(config.data)
+    findings, lengths = Findings(), None
+    rows = [dict(row) for row in undecoded(loaded.rows)] if len(loaded.rows) else []
+    find_repeated(rows, findings)
+    find_unverifiable(rows, findings)
+    if config.run.model is not None:
+        processor = load_for_training(config.run.model, config.data.max_image_pixels)
+        lengths = _check_with(processor, rows, config.data.max_prompt_length, findings)
+    num_compared = find_overlap(rows, _benchmark_rows(benchmarks), findings)
+    unusable = set().union(*(findings.rows[kind] for kind in UNUSABLE))
+    return DataReport(loaded, findings, num_compared, lengths, len(rows) - len(unusable))
+
+
+def require_rows(report: DataReport) -> None:
+    """Refuse a data set of which nothing is left.
+
+    Raises:
+        UserError: no usable row is left.
+    """
+    if not report.num_usable:
+        raise UserError(f"{report.loaded.source}: of {report.loaded.counts.num_rows} rows none can be trained on.")
+
+
+def _check_with(processor: Any, rows: list[dict[str, Any]], longest: int | None, findings: Findings) -> list[int]:
+    lengths = []
+    for index, row in enumerate(rows):
+        problem = problem_of(row, processor)
+        if problem is not None:
+            findings.add("image", index, f"{row['uid']}: {problem}")
+            lengths.append(0)
+            continue
+        lengths.append(prompt_lengths(processor, [row])[0])
+        if longest is not None and lengths[-1] > longest:
+            findings.add("too long", index, f"{row['uid']}: {lengths[-1]} tokens")
+    return lengths
+
+
+def _benchmark_rows(folder: Path | None) -> Mapping[str, Iterable[Any]]:
+    """Rows of those benchmarks that lie in the folder.
+
+    Raises:
+        UserError: none of them does.
+    """
+    if folder is None:
+        return {}
+    there = {
+        name: benchmark
+        for name, benchmark in BENCHMARKS.items()
+        if all((folder / part.repo).is_dir() for part in benchmark.parts)
+    }
+    if not there:
+        repos = ", ".join(part.repo for benchmark in BENCHMARKS.values() for part in benchmark.parts[:1])
+        raise UserError(f"--benchmarks {folder} holds none of {repos}. Download one of them into it, each by its id.")
+    return {name: load_benchmark(benchmark, folder).facts() for name, benchmark in there.items()}

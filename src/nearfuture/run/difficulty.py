@@ -1,0 +1,137 @@
+"""`nearfuture data difficulty`: the pass rate of a model on every row of a data set, so that anybody can train on what
+their own base fails, as the paper does (4 of 4 samples wrong).
+
+    difficulty = correct samples / judged samples, as in the published sets: the lower, the harder
+
+Rows are sampled in parts; a part that is finished lies in `<output>.partial` and is not sampled again, so that a killed
+measurement goes on and ends with the same file.
+
+Not here: sampling (`nearfuture.train.engine`), filtering by it (`dataset_max_difficulty`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from nearfuture.guidance.header import digest
+from nearfuture.run import build
+from nearfuture.run.config import Configuration
+from nearfuture.run.evaluate import answer
+from nearfuture.tasks import Task, judge
+from nearfuture.train import TRLEngine
+from nearfuture.types import UserError
+
+PART = 64
+"""Rows sampled before they are written down."""
+
+
+def measure_difficulty(
+    config: Configuration, output: Path, *, num_samples: int, say: Callable[[str], None] = print
+) -> Iterator[str]:
+    """Measure and write; yields what is to be told at the end.
+
+    Args:
+        config: names a data set and a model.
+        output: the new file, .parquet.
+        num_samples: a row.
+        say: told about the progress.
+
+    Raises:
+        UserError: the file exists or is no .parquet, the configuration names a task, or the partial file is another's.
+    """
+    if output.suffix != ".parquet":
+        raise UserError(f"--output {output}: the rows keep their images, which parquet holds. Name a .parquet file.")
+    if output.exists():
+        raise UserError(f"--output {output} exists. Remove it, or choose another name.")
+    if config.data.dataset_name is None:
+        raise UserError(f"task={config.run.task} is no data set. Set dataset_name.")
+    task = build.load_run_task(config)
+    rows = build.training_rows(task)
+    described = {"data": config.as_dict(), "num_samples": num_samples, "uids": digest(list(rows["uid"]))}
+    journal = output.with_name(output.name + ".partial")
+    done = _read_journal(journal, digest(described))
+    if done:
+        say(f"going on after {len(done)} of {len(rows)} rows")
+    if len(done) < len(rows):
+        _sample(config, task, rows, num_samples, journal, done, say)
+    counts = [done[uid] for uid in rows["uid"]]
+    rates = [correct / judged if judged else None for correct, judged in counts]
+    kept = [name for name in rows.column_names if name not in ("difficulty", "prompt_id")]
+    draft = output.with_name(output.name + ".tmp")
+    rows.select_columns(kept).add_column("difficulty", rates).to_parquet(str(draft))
+    draft.rename(output)
+    journal.unlink()
+    yield from _told(rates, num_samples, output)
+
+
+def _told(rates: list[float | None], num_samples: int, output: Path) -> Iterator[str]:
+    known = [rate for rate in rates if rate is not None]
+    never = sum(rate == 0 for rate in known)
+    always = sum(rate == 1 for rate in known)
+    mean = sum(known) / len(known) if known else float("nan")
+    yield f"{len(rates)} rows x {num_samples} samples: mean pass rate {mean:.3f}"
+    yield f"{never} never solved, {always} always, {len(rates) - len(known)} could not be judged"
+    yield f"the paper's filter: dataset_name={output} dataset_max_difficulty=0"
+
+
+def _read_journal(path: Path, fingerprint: str) -> dict[str, tuple[int, int]]:
+    """Counts by uid of the parts that are finished; a line that a kill cut short is taken away."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _append(path, {"fingerprint": fingerprint})
+        return {}
+    text = path.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole)
+    lines = [json.loads(line) for line in whole.splitlines()]
+    if not lines or lines[0].get("fingerprint") != fingerprint:
+        raise UserError(
+            f"{path} belongs to another measurement (other rows, model, sampling or number of samples). Remove it, or "
+            "choose another --output."
+        )
+    return {uid: (correct, judged) for line in lines[1:] for uid, correct, judged in line["rows"]}
+
+
+def _append(path: Path, value: Any) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(value) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sample(
+    config: Configuration,
+    task: Task,
+    rows: Any,
+    num_samples: int,
+    journal: Path,
+    done: dict[str, tuple[int, int]],
+    say: Callable[[str], None],
+) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = build.build_trainer(config, task, rows, Path(scratch))
+        trainer.model.to(trainer.args.device)
+        engine = TRLEngine(trainer)
+        for start in range(0, len(rows), PART):
+            part = [dict(row) for row in rows.select(range(start, min(start + PART, len(rows))))]
+            if part[-1]["uid"] in done:
+                continue
+            answers = answer(
+                engine,
+                part,
+                lambda text, row: judge(task.verify, text, row),
+                num_samples=num_samples,
+                batch_size=config.run.guide_batch_size,
+                seed=trainer.args.seed + start,
+            )
+            counted = list(zip((row["uid"] for row in part), answers.num_correct, answers.num_judged, strict=True))
+            if engine.is_main:
+                _append(journal, {"rows": counted})
+            done |= {uid: (correct, judged) for uid, correct, judged in counted}
+            say(f"{min(start + PART, len(rows))} of {len(rows)} rows")
