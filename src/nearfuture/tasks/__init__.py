@@ -3,6 +3,9 @@
 Not here: models and training (`nearfuture.train`), and the gate that reads the verdicts (`nearfuture.algo`).
 """
 
-from nearfuture.tasks.task import Task, VerdictReward, check_gold, judge, load_task
+from nearfuture.tasks.gold import check_gold
+from nearfuture.tasks.judging import judge
+from nearfuture.tasks.reward import VerdictReward
+from nearfuture.tasks.task import Task, load_task
 
 __all__ = ["Task", "VerdictReward", "check_gold", "judge", "load_task"]

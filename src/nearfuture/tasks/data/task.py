@@ -7,23 +7,16 @@ model's tokenizer: `nearfuture.run.build`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nearfuture.tasks.data.config import DataConfig
 from nearfuture.tasks.data.loading import Loaded, load_rows
 from nearfuture.tasks.task import Task
-from nearfuture.tasks.verify import verify
-from nearfuture.tasks.verify.verifier import VERIFIER_VERSION
-from nearfuture.types import NoSignalError, Verdict
+from nearfuture.tasks.verify import load_verifier
+from nearfuture.types import NoSignalError
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-def verify_row(completion: str, row: Mapping[str, Any]) -> Verdict:
-    """Judge a completion by the gold answer of its row."""
-    tolerance = {name: value for name, value in (row.get("tolerance") or {}).items() if value is not None}
-    return verify(completion, row["gold"], kind=row["kind"], options=row.get("options"), tolerance=tolerance or None)
 
 
 def data_task(config: DataConfig) -> Task:
@@ -39,13 +32,14 @@ def data_task(config: DataConfig) -> Task:
             f"dataset_name={config.dataset_name}: of {loaded.counts.num_rows} rows none is left ({reasons(loaded)}). "
             "Loosen the limits, or choose other data."
         )
+    verifier = load_verifier(config.verifier)
     train, evaluation = _held_out(loaded.rows, config)
     return Task(
         name=loaded.source,
         train=train,
         evaluation=evaluation,
-        verify=verify_row,
-        verifier_version=VERIFIER_VERSION,
+        verify=verifier,
+        verifier_version=verifier.version,
         notes=(summary(loaded),),
     )
 

@@ -1,9 +1,30 @@
 """Verifiers: extract the answer of a response and judge it by kind. `verify` is all most callers need.
 
-Not here: tasks, rewards and checks of a whole data set (`nearfuture.tasks.task`).
+    verify, verify_many, explain    one response, many, and why
+    RowVerifier                     a task's `verify`, for rows with `gold` and `kind`
+    load_verifier                   one's own, in verl's or EasyR1's form
+    MathReward                      a reward function for plain TRL
+
+Not here: tasks, their reward and the check of gold answers (`nearfuture.tasks`).
 """
 
 from nearfuture.tasks.verify.decide import KINDS, Decision
-from nearfuture.tasks.verify.verifier import Item, Verifier, explain, verify, verify_many
+from nearfuture.tasks.verify.external import ExternalVerifier, load_verifier
+from nearfuture.tasks.verify.rows import RowVerifier
+from nearfuture.tasks.verify.trl_reward import MathReward
+from nearfuture.tasks.verify.verifier import VERIFIER_VERSION, Item, Verifier, explain, verify, verify_many
 
-__all__ = ["KINDS", "Decision", "Item", "Verifier", "explain", "verify", "verify_many"]
+__all__ = [
+    "KINDS",
+    "VERIFIER_VERSION",
+    "Decision",
+    "ExternalVerifier",
+    "Item",
+    "MathReward",
+    "RowVerifier",
+    "Verifier",
+    "explain",
+    "load_verifier",
+    "verify",
+    "verify_many",
+]

@@ -229,8 +229,8 @@ def _matrix_and_group(gold: Node, answer: Node, judge: Judge) -> bool:
     if group.bracket != "()" or any(len(row) != 1 for row in matrix.rows) or len(matrix.rows) != len(group.items):
         return False
     column = tuple(Scalar(row[0]) for row in matrix.rows)
-    items = (column, group.items) if matrix is gold else (group.items, column)
-    return _same_in_order(*items, lambda g, a: same(g, a, judge))
+    gold_items, answer_items = (column, group.items) if matrix is gold else (group.items, column)
+    return _same_in_order(gold_items, answer_items, lambda g, a: same(g, a, judge))
 
 
 def _same_ratios(gold: Ratio, answer: Ratio, judge: Judge) -> bool:

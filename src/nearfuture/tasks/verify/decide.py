@@ -27,6 +27,12 @@ from nearfuture.tasks.verify.words import read_bool, read_list, same_text
 from nearfuture.types import UserError, Verdict
 
 KINDS = ("math", "numeric", "mcq", "bool", "text", "list")
+RULES = (
+    *("identical", "number", "structure", "symbolic", "unreadable", "guard"),
+    *("letter", "option", "bool", "text", "list", "no_answer", "gold"),
+)
+"""What may have decided; `unreadable` is an answer that sympy cannot read, `guard` one it must not."""
+
 NOTHING_SAID = frozenset(("", "none", "null", "nan", "n/a", "na", "nil", "undefined answer"))
 
 

@@ -103,8 +103,8 @@ def normalise(text: str) -> str:
     text = _with_row_breaks(_to_latex(_trimmed(_INVISIBLE.sub("", text))))
     for pattern, into in _SIMPLE:
         text = pattern.sub(into, text)
-    for pattern, into in _RELATIONS:
-        text = re.sub(pattern, into, text)
+    for relation, sign in _RELATIONS:
+        text = re.sub(relation, sign, text)
     text = text.replace(r"\$", "$")
     for _ in range(3):
         text = _FONT.sub(_without_font, text)

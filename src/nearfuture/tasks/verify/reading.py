@@ -8,6 +8,7 @@ Not here: the kinds of answers (`answer`), sets of reals (`reals`), and when two
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from nearfuture.tasks.verify.answer import (
@@ -20,9 +21,11 @@ from nearfuture.tasks.verify.answer import (
     Named,
     Node,
     Ratio,
+    RealSet,
     Scalar,
     Words,
 )
+from nearfuture.tasks.verify.guards import is_blocked
 from nearfuture.tasks.verify.latex import ROW_BREAK, normalise, plain
 from nearfuture.tasks.verify.numbers import read_number
 from nearfuture.tasks.verify.pieces import (
@@ -36,21 +39,20 @@ from nearfuture.tasks.verify.pieces import (
     split_top,
     strip_parentheses,
 )
-from nearfuture.tasks.verify.reals import read_reals
+from nearfuture.tasks.verify.reals import INFINITY, read_reals
 from nearfuture.tasks.verify.units import split_unit
 
 MAX_RAW_CHARS, MAX_CHARS, MAX_DEPTH, MAX_ITEMS = 4000, 600, 8, 64
 """Beyond these an answer is compared as text."""
 
-_PHRASES: dict[str, Node] = {
-    phrase: node
-    for node, phrases in {
-        NOTHING: ("no solution", "no solutions", "no real solution", "no real solutions", "empty set", "\\emptyset"),
-        EVERYTHING: ("all real numbers", "all reals", "\\r", "(-\\infty, \\infty)", "any real number", "all real x"),
-        Words("undefined"): ("dne", "does not exist", "undefined", "not defined"),
-    }.items()
-    for phrase in phrases
-}
+_UNDEFINED = Words("undefined")
+_PHRASES: Mapping[str, Node] = (
+    dict.fromkeys(("no solution", "no solutions", "no real solution", "no real solutions"), NOTHING)
+    | dict.fromkeys(("empty set", "the empty set", "\\emptyset"), NOTHING)
+    | dict.fromkeys(("all real numbers", "all reals", "any real number", "all real x", "\\r"), EVERYTHING)
+    | dict.fromkeys(("(-\\infty, \\infty)", "(-\\infty,\\infty)"), EVERYTHING)
+    | dict.fromkeys(("dne", "does not exist", "undefined", "not defined"), _UNDEFINED)
+)
 _WORD_SEPARATOR = re.compile(r"\s+(?:or|and)\s+|\s*;\s*|,\s*(?:or|and)\s+")
 _MATRIX = re.compile(r"\\begin\{([pbB]?matrix|array)\}(?:\{[clr| ]*\})?(.*)\\end\{\1\}", re.DOTALL)
 
@@ -192,3 +194,33 @@ def _both_signs(text: str) -> tuple[str, str]:
     upper = re.sub(r"\\pm\s?", "+", re.sub(r"\\mp\s?", "-", text)).removeprefix("+").strip()
     lower = re.sub(r"\\pm\s?", "-", re.sub(r"\\mp\s?", "+", text)).removeprefix("+").strip()
     return upper, lower
+
+
+def unread_values(text: str) -> list[str]:
+    """List the values in an answer that no rule can read, so that sympy must.
+
+    Example:
+        >>> unread_values("(1, \\\\sqrt{2})"), unread_values("x = 5"), unread_values("no solution")
+        (['\\\\sqrt{2}'], [], [])
+    """
+    return [value for value in _values(read_answer(text)) if read_number(value) is None and not is_blocked(value)]
+
+
+def _values(node: Node) -> Iterator[str]:
+    match node:
+        case Scalar():
+            yield node.text
+        case Group() | Chain():
+            for item in node.items:
+                yield from _values(item)
+        case Named():
+            yield from _values(node.value)
+        case Equation():
+            yield from (node.left, node.right)
+        case Matrix():
+            yield from (cell for row in node.rows for cell in row)
+        case Ratio():
+            yield from node.items
+        case RealSet():
+            ends = [end for span in node.spans for end in (span.low, span.high)]
+            yield from (end for end in ends if end.lstrip("-") != INFINITY)

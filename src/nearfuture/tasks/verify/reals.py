@@ -69,11 +69,10 @@ def _without_points(text: str) -> RealSet | None:
 def _excluding(points: list[str], name: str | None = None) -> RealSet | None:
     """Give the reals without some points; several must be plain numbers, so that they can be put in order."""
     if len(points) > 1:
-        numbers = [read_number(point) for point in points]
-        if any(number is None for number in numbers):
+        numbers = {point: number.value for point in points if (number := read_number(point)) is not None}
+        if len(numbers) < len(points):
             return None
-        order = sorted(range(len(points)), key=lambda index: numbers[index].value if numbers[index] else 0)
-        points = [points[index] for index in order]
+        points = sorted(points, key=numbers.__getitem__)
     ends = [MINUS_INFINITY, *points, INFINITY]
     return RealSet(tuple(Span(low, high, False, False) for low, high in pairwise(ends)), name)
 

@@ -14,12 +14,16 @@ from nearfuture.tasks.verify.symbolic import SymbolicJudge, read
 from nearfuture.tasks.verify.values import UnreadableGold
 from nearfuture.types import Verdict
 
+READABLE, UNREADABLE = "readable", "unreadable"
+
 
 def make_service(_argument: str) -> Callable[[Any], list[str]]:
     """Build the service; reads one expression, so that the first question finds everything loaded."""
     read(r"\frac{1}{2}+x")
 
     def serve(payload: dict[str, Any]) -> list[str]:
+        if "read" in payload:
+            return [READABLE if read(payload["read"]) is not None else UNREADABLE]
         question = unpack(payload)
         judge = SymbolicJudge(question.tolerance)
         try:

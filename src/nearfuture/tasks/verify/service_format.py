@@ -31,11 +31,8 @@ def unpack(payload: dict[str, Any]) -> Question:
     """Read what `pack` wrote."""
     tolerance = None
     if payload["tolerance"] is not None:
-        bounds = payload["tolerance"]
-        tolerance = Tolerance(
-            *(None if x is None else Fraction(x) for x in bounds[:2]),
-            decimals=None if bounds[2] is None else int(bounds[2]),
-        )
+        absolute, relative, decimals = (None if x is None else Fraction(x) for x in payload["tolerance"])
+        tolerance = Tolerance(absolute, relative, None if decimals is None else int(decimals))
     options = payload["options"]
     return Question(
         payload["gold"],

@@ -56,15 +56,14 @@ class SymbolicJudge(RuleJudge):
         if verdict is not None:
             return verdict
         self.rule = "symbolic"
-        expressions = _read_gold(gold), read(answer)
-        if expressions[1] is None:
+        expected, said = _read_gold(gold), read(answer)
+        if said is None:
             self.rule = "unreadable"
             return False
-        decimals = read_number(gold), read_number(answer)
-        if not any(one.free_symbols for one in expressions if hasattr(one, "free_symbols")):
-            return self._same_constants(*expressions, *decimals)
-        agreement = agree(*expressions)
-        return _by_math_verify(*expressions) if agreement is None else agreement
+        if not getattr(expected, "free_symbols", None) and not getattr(said, "free_symbols", None):
+            return self._same_constants(expected, said, read_number(gold), read_number(answer))
+        agreement = agree(expected, said)
+        return _by_math_verify(expected, said) if agreement is None else agreement
 
     def factor(self, gold: str, answer: str) -> float | None:
         """Give the constant factor between two expressions, None where it is not constant.
@@ -76,11 +75,11 @@ class SymbolicJudge(RuleJudge):
             return super().factor(gold, answer)
         except Undecided:
             self.rule = "symbolic"
-        expressions = _read_gold(gold), read(answer)
-        if expressions[1] is None or not expressions[0].free_symbols:
-            self.rule = "unreadable" if expressions[1] is None else "symbolic"
+        expected, said = _read_gold(gold), read(answer)
+        if said is None:
+            self.rule = "unreadable"
             return None
-        return _constant_factor(*expressions)
+        return _constant_factor(expected, said) if expected.free_symbols else None
 
     def _same_constants(self, gold: Any, answer: Any, gold_number: Number | None, answer_number: Number | None) -> bool:
         values = evaluate(gold, {}), evaluate(answer, {})
@@ -105,7 +104,7 @@ def _fraction(value: Any) -> Fraction:
 
 
 @lru_cache(maxsize=256)
-def read(text: str) -> Any | None:
+def read(text: str) -> Any:
     """Read LaTeX as a sympy expression with exact decimals; None where math-verify cannot."""
     if not is_balanced(text):
         return None
@@ -161,7 +160,7 @@ def _exact(expression: Any) -> Any:
         return expression
 
 
-def evaluate(expression: Any, point: dict[Any, Any]) -> Any | None:
+def evaluate(expression: Any, point: dict[Any, Any]) -> Any:
     """Evaluate to a number of `DIGITS` digits; None where that gives none."""
     try:
         value = (

@@ -107,6 +107,17 @@ class Verifier:
             decisions.append(decision)
         return decisions
 
+    def unreadable(self, values: Sequence[str]) -> dict[str, str]:
+        """Find the values that sympy cannot read, and say why."""
+        replies = self.pool.ask_many([{"read": value} for value in values], limit=self.time_limit)
+        faults = {}
+        for value, reply in zip(values, replies, strict=True):
+            if isinstance(reply, TimedOut):
+                faults[value] = f"reading it takes longer than {self.time_limit:g} s"
+            elif isinstance(reply, Exception) or reply != ["readable"]:
+                faults[value] = f"{value[:40]!r} is no expression that can be read"
+        return faults
+
     def _look_up(self, question: Question) -> Decision | None:
         with self._lock:
             decision = self._cache.get(question)

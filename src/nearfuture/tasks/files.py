@@ -1,0 +1,59 @@
+"""Functions of the user's own, named `path/to/file.py:function`.
+
+Not here: what they are for (`task`, `verify.external`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nearfuture.types import UserError
+
+
+def split_spec(spec: str, *, key: str, otherwise: str) -> tuple[Path, str]:
+    """Split `path/to/file.py:function` into an existing file and a name.
+
+    Args:
+        spec: what the user wrote.
+        key: the setting it was written for.
+        otherwise: what to say where it has not this form.
+
+    Raises:
+        UserError: another form, or no such file.
+    """
+    file, colon, attribute = spec.rpartition(":")
+    if not colon or not attribute:
+        raise UserError(otherwise)
+    path = Path(file).expanduser().resolve()
+    if not path.is_file():
+        raise UserError(
+            f"{key}={spec!r}: there is no file {path}. Give the path from {Path.cwd()}, or an absolute one."
+        )
+    return path, attribute
+
+
+def function_of(path: Path, attribute: str, *, key: str, spec: str) -> Callable[..., Any]:
+    """Import a file and return one of its functions.
+
+    Raises:
+        UserError: no Python file, or no such function.
+    """
+    name = f"nearfuture_{key}_{path.stem}"
+    found = importlib.util.spec_from_file_location(name, path)
+    if found is None or found.loader is None:
+        raise UserError(f"{key}={spec!r}: {path.name} is not a Python file. Its name must end in .py.")
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module
+    found.loader.exec_module(module)
+    function: Callable[..., Any] | None = getattr(module, attribute, None)
+    if function is None or not callable(function):
+        names = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        near = difflib.get_close_matches(attribute, names, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else f" It has: {', '.join(names) or 'no function'}."
+        raise UserError(f"{key}={spec!r}: {path.name} has no function {attribute!r}.{hint}")
+    return function

@@ -1,0 +1,85 @@
+"""Judging completions with a task's verifier: one, or a batch at once where the verifier can.
+
+    verify(completion, row)             a verdict, True, False, or None: it cannot be judged
+    verify.many(completions, rows)      optional: a `Decision` each, several at a time (`nearfuture.tasks.verify`)
+
+A function of one's own runs in this process, without a time limit: name it as `verifier: path.py:function` to have it
+run in processes that can be killed (`nearfuture.tasks.verify.external`).
+
+Not here: what a verdict earns (`reward`), and the verifiers (`verify`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from nearfuture.tasks.verify.decide import Decision
+from nearfuture.types import Verdict
+
+logger = logging.getLogger(__name__)
+
+Row = Mapping[str, Any]
+Verify = Callable[[str, dict[str, Any]], Verdict | bool | None]
+
+OWN_RULE = "own"
+"""The rule of a decision by a verifier that names none."""
+
+_logged_crashes: set[tuple[str, str, type[Exception]]] = set()
+
+
+def judge(task_verify: Verify, completion: str, row: Row) -> Verdict:
+    """Judge one completion; a verifier that fails gives a verdict too, never an exception.
+
+    Raises:
+        TypeError: the verifier returned something else than a Verdict, a bool or None.
+    """
+    try:
+        answer = task_verify(completion, dict(row))
+    except TimeoutError:
+        return Verdict.TIMEOUT
+    except Exception as error:  # noqa: BLE001 (whatever a verifier raises, it says nothing about the completion)
+        _log_crash(task_verify, error)
+        return Verdict.CRASH
+    if isinstance(answer, Verdict):
+        return answer
+    if isinstance(answer, bool):
+        return Verdict.CORRECT if answer else Verdict.WRONG
+    if answer is None:
+        return Verdict.INVALID_GOLD
+    raise TypeError(
+        f"the verifier {_name(task_verify)} returned {answer!r} of type {type(answer).__name__}. "
+        "It must return a Verdict, a bool or None; a score needs a threshold, e.g. `return score == 1.0`."
+    )
+
+
+def judge_many(task_verify: Verify, completions: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[Decision]:
+    """Judge completions, each with its row; at once where the verifier has `many`."""
+    many = getattr(task_verify, "many", None)
+    if many is not None:
+        return list(many(completions, rows))
+    pairs = zip(completions, rows, strict=True)
+    return [Decision(judge(task_verify, text, row), OWN_RULE) for text, row in pairs]
+
+
+def completion_text(completion: Any) -> str:
+    """Take the text of a completion: itself, or the content of its last message (text parts joined)."""
+    if isinstance(completion, str):
+        return completion
+    content = completion[-1]["content"] if completion else ""
+    if isinstance(content, list):
+        return "".join(part.get("text") or "" for part in content)
+    return content or ""
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__qualname__", type(function).__qualname__)
+
+
+def _log_crash(task_verify: Verify, error: Exception) -> None:
+    """Log the first crash of a kind with its traceback; the count of the others is in the metrics."""
+    kind = (getattr(task_verify, "__module__", ""), _name(task_verify), type(error))
+    if kind not in _logged_crashes:
+        _logged_crashes.add(kind)
+        logger.error("the verifier %s crashed; further %s are only counted", kind[1], kind[2].__name__, exc_info=error)
