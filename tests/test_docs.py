@@ -12,7 +12,7 @@ from trl import GRPOConfig
 
 from nearfuture.algo.trigger_config import TriggerConfig
 from nearfuture.run.config import AutoNPOConfig, RunConfig
-from nearfuture.tasks.data import DataConfig
+from nearfuture.tasks.data import SOURCES, DataConfig
 from nearfuture.train import NPOConfig
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -26,6 +26,13 @@ def test_every_setting_is_documented() -> None:
     ours |= {f.name for kind in kinds for f in dataclasses.fields(kind)} - {"trigger"}
     for name in ours:
         assert f"`{name}`" in text, name
+
+
+def test_every_data_set_is_documented() -> None:
+    text = (DOCS / "data.md").read_text()
+    for name, source in SOURCES.items():
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
+        assert source.repo in row and f"{source.num_rows:,}" in row
 
 
 def test_every_metric_we_log_is_documented(tmp_path: Path) -> None:
