@@ -402,6 +402,10 @@ def test_training_on_a_file_says_what_it_left_out(tmp_path: Path) -> None:
     assert code == 0, output
     assert "14 rows read, 13 kept; left out: 1 no gold answer" in output
     assert "1 of 13 prompts have more than max_prompt_length=40 tokens (the longest 60)" in output
+    code, output = invoke("train", config, "--clean", "dataset_num_held_out=4", "eval_every=1")
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert code == 0 and [row["step"] for row in rows if "eval/pass_rate" in row] == [0, 1, 2]
+    assert all(row["seconds"] > 1e-3 for row in rows if "loss" in row)  # an evaluation takes no time off its step
     code, output = invoke("train", config, "--dry-run")
     assert code == 0 and "12 training prompts" in output
     code, output = invoke("train", config, "--clean", "dataset_template=none")
