@@ -26,6 +26,8 @@ from nearfuture.train.policy import load_policy
 from nearfuture.types import UserError
 
 VERSION = 1
+LINES = 10
+"""Lines of progress a suite."""
 Load = Callable[[str, EngineSettings], Policy]
 Say = Callable[[str], None]
 
@@ -126,12 +128,7 @@ def _answered_suite(
     subject: Subject, suite: Suite, decoding: Decoding, asked: Asked, get: Callable[[], Policy], say: Say
 ) -> Score:
     file = open_responses(subject, suite, decoding, asked)
-    began, before = time.monotonic(), len(file.answers)
-
-    def progress(done: int, wanted: int) -> None:
-        pace = (len(file.answers) - before) / max(time.monotonic() - began, 1e-9)
-        say(f"{subject.label} {suite.name}: {done} of {wanted} responses, {pace:.3g} a second")
-
+    told = Progress(f"{subject.label} {suite.name}", len(file.answers), say)
     answers = answer_suite(
         get,
         suite,
@@ -140,9 +137,32 @@ def _answered_suite(
         num_samples=asked.num_samples,
         batch_size=asked.engine.num_at_once,
         seed=asked.seed,
-        progress=progress,
+        progress=told,
     )
     return score(suite, answers)
+
+
+class Progress:
+    """Says now and then how far a suite is.
+
+    Args:
+        name: of policy and suite.
+        num_before: responses that were there already.
+        say: told.
+    """
+
+    def __init__(self, name: str, num_before: int, say: Say) -> None:
+        self.name, self.num_before, self.say = name, num_before, say
+        self.began = time.monotonic()
+        self.num_lines = 0
+
+    def __call__(self, done: int, wanted: int) -> None:
+        """So many of so many responses are there."""
+        lines = LINES * done // wanted
+        if lines > self.num_lines:
+            self.num_lines = lines
+            pace = max(done - self.num_before, 0) / max(time.monotonic() - self.began, 1e-9)
+            self.say(f"{self.name}: {done} of {wanted} responses, {pace:.3g} a second")
 
 
 def open_responses(subject: Subject, suite: Suite, decoding: Decoding, asked: Asked) -> ResponseFile:

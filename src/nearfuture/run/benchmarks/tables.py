@@ -86,7 +86,7 @@ def differences_table(result: Result, comparison: Mapping[str, Any]) -> Table:
     rows = [_difference(titles[name], found) for name, found in comparison["suites"].items()]
     if len(rows) > 1:
         rows.append(_difference("mean of the suites", comparison["mean"]))
-    return Table(["", "difference", "95 % interval", "p", "p (Holm)", "detectable", "clusters"], rows)
+    return Table(["", "difference", "interval", "p", "p (Holm)", "detectable", "clusters"], rows)
 
 
 def _difference(title: str, found: Mapping[str, Any]) -> list[str]:
