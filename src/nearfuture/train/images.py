@@ -53,7 +53,7 @@ def check_images(rows: Dataset, processor: Any) -> None:
     for index, row in enumerate(undecoded(rows, columns)):
         if problem := problem_of(row, processor):
             raise _refused(row, index, problem)
-        if _images(row):
+        if images_of(row):
             with_images.append(index)
     for index in with_images[:: max(1, len(with_images) // NUM_PROBED)][:NUM_PROBED]:
         _check_tokens(rows[index], index, processor)
@@ -72,7 +72,8 @@ def undecoded(rows: Dataset, columns: Sequence[str]) -> Iterator[Row]:
     yield from rows
 
 
-def _images(row: Row) -> list[Any]:
+def images_of(row: Row) -> list[Any]:
+    """The images of a row: of `images`, or the one in `image`; empty where it has none."""
     return list(row.get("images") or ([row["image"]] if row.get("image") is not None else []))
 
 
@@ -83,7 +84,7 @@ def problem_of(row: Row, processor: Any) -> str | None:
         row: its images decoded or not.
         processor: of the model; a tokenizer is one that reads no images.
     """
-    images, prompt = _images(row), row["prompt"]
+    images, prompt = images_of(row), row["prompt"]
     if not images:
         return None
     if not isinstance(processor, ProcessorMixin):
@@ -136,7 +137,7 @@ def image_size(image: Any) -> tuple[int, int]:
 
 def _check_tokens(row: Row, index: int, processor: Any) -> None:
     """Count image tokens and features of one row."""
-    messages = prepare_multimodal_messages(row["prompt"], images=_images(row))
+    messages = prepare_multimodal_messages(row["prompt"], images=images_of(row))
     try:
         found = processor.apply_chat_template(
             [messages], add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"

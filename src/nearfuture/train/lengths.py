@@ -17,7 +17,7 @@ from transformers import ProcessorMixin
 from trl.data_utils import is_conversational, prepare_multimodal_messages
 
 from nearfuture.tasks import Task
-from nearfuture.train.images import COLUMNS, image_size, undecoded
+from nearfuture.train.images import COLUMNS, image_size, images_of, undecoded
 from nearfuture.train.processor import load_for_training
 from nearfuture.types import NoSignalError, UserError
 
@@ -53,18 +53,14 @@ def _rendered(processor: Any, row: Row) -> str:
     if not is_conversational({"prompt": prompt}):
         return str(prompt)
     if isinstance(processor, ProcessorMixin):
-        prompt = prepare_multimodal_messages(prompt, images=["" for _ in _images(row)])
+        prompt = prepare_multimodal_messages(prompt, images=["" for _ in images_of(row)])
     text: str = processor.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
     return text
 
 
-def _images(row: Row) -> list[Any]:
-    return list(row.get("images") or ([row["image"]] if row.get("image") is not None else []))
-
-
 def _more_tokens(processor: Any, row: Row) -> int:
     """Tokens of the images, but for the one that the template has for each."""
-    images = _images(row)
+    images = images_of(row)
     if not images:
         return 0
     sizes = [image_size(image) for image in images]

@@ -19,22 +19,17 @@ from trl import GRPOTrainer
 from trl.data_utils import prepare_multimodal_messages
 from trl.trainer.utils import pad, split_pixel_values_by_grid
 
+from nearfuture.train.images import images_of
 from nearfuture.types import UserError
 
 Row = dict[str, Any]
 
 
-def images_of(row: Row) -> list[Any] | None:
-    """The images of a row (`images`, or the one in `image`); None where it has none."""
-    return row.get("images") or ([row["image"]] if row.get("image") is not None else None)
-
-
 def prompts(rows: Sequence[Row]) -> list[Any]:
     """Prompts as TRL hands them to `_generate`: images move into the messages."""
-    images = [images_of(row) for row in rows]
     return [
-        row["prompt"] if image is None else prepare_multimodal_messages(row["prompt"], images=image)
-        for row, image in zip(rows, images, strict=True)
+        prepare_multimodal_messages(row["prompt"], images=images) if (images := images_of(row)) else row["prompt"]
+        for row in rows
     ]
 
 

@@ -29,7 +29,7 @@ from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.experience import ExperienceReplay
 from nearfuture.guidance.sources import LayeredCaches, Source, UniformReplay, WindowedCache
 from nearfuture.tasks.identity import with_prompt_ids
-from nearfuture.train import generation, groups, processor, scoring, seams
+from nearfuture.train import generation, groups, mixed, processor, scoring, seams
 from nearfuture.train.config import Weighting
 from nearfuture.train.distill import Distiller
 from nearfuture.train.exact import ExactResume
@@ -126,6 +126,7 @@ class NPOTrainer(ExactResume):
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         if self.replayer is not None and self.model.training:
             inputs = self.replayer.mix(inputs)
+        inputs = mixed.with_image_lists(inputs)
         self._inputs, self._guidance_B = inputs, []
         output = super()._generate_and_score_completions(inputs)
         self._inputs = []
@@ -140,6 +141,7 @@ class NPOTrainer(ExactResume):
     def _generate(self, prompts: list[Any]) -> tuple[Any, ...]:
         """Generate on-policy, judge, gate, and put guidance into the last slot of the selected groups."""
         batch = seams.Generated(*super()._generate(prompts))
+        batch.images = mixed.without_none(batch.images)
         if not self._inputs or not self.model.training:
             return tuple(batch)
 
@@ -223,8 +225,9 @@ class NPOTrainer(ExactResume):
         finally:
             self._loss_inputs = self._forward = None
 
-    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        output = super()._get_per_token_logps_and_entropies(*args, **kwargs)
+    def _get_per_token_logps_and_entropies(self, model: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        model = mixed.for_mixed_rows(model, kwargs.get("num_images"))
+        output = super()._get_per_token_logps_and_entropies(model, *args, **kwargs)
         inputs = self._loss_inputs
         if inputs is not None:
             self._forward = logps_B_T, _ = output[0].detach(), output[1].detach()

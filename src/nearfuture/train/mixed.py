@@ -1,0 +1,48 @@
+"""Prompts with and without images in one batch, which TRL's own path cannot take.
+
+TRL hands the images of a batch to the processor as they come, and `None` among them stops it; and a micro-batch
+without any image still arrives at the vision tower, with no patches. Here a row without images has an empty list, and
+a forward pass without images has none of the arguments that go with them. Where every row has an image nothing changes.
+
+Not here: whether the images of a row can be trained on (`nearfuture.train.images`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nearfuture.train.images import images_of
+
+Row = dict[str, Any]
+Model = Callable[..., Any]
+OF_IMAGES = ("pixel_values", "image_grid_thw")
+
+
+def with_image_lists(rows: list[Row]) -> list[Row]:
+    """Rows of a batch of which some have no image, each with a list in `images`; other batches come back as they are."""
+    has_image = [bool(images_of(row)) for row in rows]
+    if all(has_image) or not any(name in rows[0] for name in ("images", "image")):
+        return rows
+    return [{**row, "images": images_of(row)} for row in rows]
+
+
+def without_none(images: Sequence[list[Any] | None] | None) -> list[list[Any]] | None:
+    """The images of a batch's prompts as the processor takes them; None where no prompt has any."""
+    return None if images is None else [image_list or [] for image_list in images]
+
+
+def for_mixed_rows(model: Model, num_images: Sequence[int] | None) -> Model:
+    """The model as the scoring forward calls it; where rows without images are in a batch, a call of such rows alone
+    leaves out the patches, of which there are none.
+    """
+    if num_images is None or all(num_images):
+        return model
+
+    def call(**inputs: Any) -> Any:
+        pixels = inputs.get("pixel_values")
+        if pixels is not None and not len(pixels):
+            inputs = {name: value for name, value in inputs.items() if name not in OF_IMAGES}
+        return model(**inputs)
+
+    return call
