@@ -396,11 +396,12 @@ def apprentice_rows(num_rows: int) -> list[dict[str, Any]]:
 
 def test_training_on_a_file_says_what_it_left_out(tmp_path: Path) -> None:
     rows = [*apprentice_rows(12), {"question": "?", "answer": ""}, {"question": "1" * 60, "answer": "1"}]
+    rows += [{"question": "1", "answer": "\\frac{1}{"}]
     path = jsonl(tmp_path / "rows.jsonl", rows)
     config = write_config(tmp_path, dataset_name=str(path), model=str(APPRENTICE), max_prompt_length=40, **TRAINING)
     code, output = invoke("train", config)
     assert code == 0, output
-    assert "14 rows read, 13 kept; left out: 1 no gold answer" in output
+    assert "15 rows read, 13 kept; left out: 1 no gold answer, 1 gold answer that cannot be verified" in output
     assert "1 of 13 prompts have more than max_prompt_length=40 tokens (the longest 60)" in output
     code, output = invoke("train", config, "--clean", "dataset_num_held_out=4", "eval_every=1")
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]

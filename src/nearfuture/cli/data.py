@@ -38,6 +38,8 @@ def check(
         hush()
         report = check_data(configuration, benchmarks)
         show(report, has_model=configuration.run.model is not None)
+        if configuration.data.verifier is not None:
+            print(f"gold answers: not checked (only {configuration.data.verifier} knows how)")
         if json_file is not None:
             write_whole(json_file, json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n")
         require_rows(report)

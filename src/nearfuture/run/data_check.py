@@ -83,7 +83,8 @@ def check_data(config: Configuration, benchmarks: Path | None = None) -> DataRep
     findings, lengths = Findings(), None
     rows = [dict(row) for row in undecoded(loaded.rows)] if len(loaded.rows) else []
     find_repeated(rows, findings)
-    find_unverifiable(rows, findings)
+    if config.data.verifier is None:
+        find_unverifiable(rows, findings)
     if config.run.model is not None:
         processor = load_for_training(config.run.model, config.data.max_image_pixels)
         lengths = _check_with(processor, rows, config.data.max_prompt_length, findings)

@@ -59,12 +59,14 @@ class Loaded:
         counts: what was read and left out.
         form: how the rows were read: a registered name, or the form of their columns.
         source: of the data set, as `uid` and `source` say it.
+        numbers: of each row, where it stood in what was read.
     """
 
     rows: Dataset
     counts: Counts
     form: str
     source: str
+    numbers: list[int]
 
 
 def load_rows(config: DataConfig, split: str | None = None) -> Loaded:
@@ -150,11 +152,11 @@ def _adapt(
         rows.append(row)
         kept.append(index)
     if not rows:
-        return Loaded(datasets.Dataset.from_list([]), counts, form, source)
+        return Loaded(datasets.Dataset.from_list([]), counts, form, source, [])
     found = datasets.Dataset.from_list(rows)
     if image_column is not None:
         found = datasets.concatenate_datasets([found, _images(raw.select(kept), image_column, config)], axis=1)
-    return Loaded(found, counts, form, source)
+    return Loaded(found, counts, form, source, kept)
 
 
 def _reader(

@@ -7,16 +7,19 @@ model's tokenizer: `nearfuture.run.build`).
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nearfuture.tasks.data.config import DataConfig
 from nearfuture.tasks.data.loading import Loaded, load_rows
 from nearfuture.tasks.task import Task
-from nearfuture.tasks.verify import load_verifier
+from nearfuture.tasks.verify import RowVerifier, load_verifier
 from nearfuture.types import NoSignalError
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+UNREADABLE = "gold answer that cannot be verified against itself"
 
 
 def data_task(config: DataConfig) -> Task:
@@ -26,14 +29,14 @@ def data_task(config: DataConfig) -> Task:
         UserError: it is not there, or its columns mean nothing known.
         NoSignalError: no row is left.
     """
-    loaded = load_rows(config)
+    verifier = load_verifier(config.verifier)
+    loaded = with_readable_gold(load_rows(config), verifier)
     if not len(loaded.rows):
         raise NoSignalError(
             f"dataset_name={config.dataset_name}: of {loaded.counts.num_rows} rows none is left ({reasons(loaded)}). "
             "Loosen the limits, or choose other data."
         )
-    verifier = load_verifier(config.verifier)
-    train, evaluation = _held_out(loaded.rows, config)
+    train, evaluation = _held_out(loaded.rows, config, verifier)
     return Task(
         name=loaded.source,
         train=train,
@@ -44,10 +47,24 @@ def data_task(config: DataConfig) -> Task:
     )
 
 
+def with_readable_gold(loaded: Loaded, verifier: Any) -> Loaded:
+    """Leave out rows whose gold answer the built-in verifier cannot verify against itself; they are counted."""
+    if not isinstance(verifier, RowVerifier) or not len(loaded.rows):
+        return loaded
+    faults = verifier.gold_faults(list(loaded.rows.select_columns(["gold", "kind", "options", "tolerance"])))
+    if not faults:
+        return loaded
+    for index in faults:
+        loaded.counts.drop(loaded.numbers[index], UNREADABLE)
+    kept = [index for index in range(len(loaded.rows)) if index not in faults]
+    numbers = [loaded.numbers[index] for index in kept]
+    return replace(loaded, rows=loaded.rows.select(kept), numbers=numbers)
+
+
 def summary(loaded: Loaded) -> str:
     """What was read, kept and left out, in one line."""
     counts = loaded.counts
-    dropped = f"; left out: {reasons(loaded)}" if counts.dropped else ""
+    dropped = f"; left out: {reasons(loaded)} (`nearfuture data check` names rows)" if counts.dropped else ""
     return f"{loaded.source} ({loaded.form}): {counts.num_rows} rows read, {counts.num_kept} kept{dropped}"
 
 
@@ -56,10 +73,10 @@ def reasons(loaded: Loaded) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in loaded.counts.dropped.most_common()) or "nothing"
 
 
-def _held_out(rows: Dataset, config: DataConfig) -> tuple[Dataset, Any]:
+def _held_out(rows: Dataset, config: DataConfig, verifier: Any) -> tuple[Dataset, Any]:
     """Rows to train on and to evaluate: another split, or those of a split whose hashes are the lowest."""
     if config.dataset_test_split is not None:
-        return rows, load_rows(config, config.dataset_test_split).rows
+        return rows, with_readable_gold(load_rows(config, config.dataset_test_split), verifier).rows
     if not config.dataset_num_held_out:
         return rows, []
     hashes = [hashlib.sha256(uid.encode()).digest() for uid in rows["uid"]]
