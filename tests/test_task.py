@@ -210,6 +210,31 @@ def test_images_are_part_of_the_prompt() -> None:
     assert prompt_hash({"prompt": "?", "image": black.copy()}) == prompt_hash({"prompt": "?", "image": black})
 
 
+def test_an_image_is_its_pixels_however_it_is_held(tmp_path: Path) -> None:
+    image, datasets = pytest.importorskip("PIL.Image"), pytest.importorskip("datasets")
+    picture = image.new("RGB", (5, 3), (1, 2, 3))
+    picture.putpixel((2, 1), (200, 30, 9))
+    picture.save(tmp_path / "a.png")
+    png = (tmp_path / "a.png").read_bytes()
+    column = datasets.Dataset.from_list([{"prompt": "?", "images": [picture]}])
+    undecoded = column.cast_column("images", datasets.List(datasets.Image(decode=False)))
+    held = [
+        [picture],
+        [picture.quantize()],
+        [png],
+        [{"bytes": png, "path": None}],
+        [{"bytes": None, "path": str(tmp_path / "a.png")}],
+        column[0]["images"],
+        undecoded[0]["images"],
+    ]
+    assert len({prompt_hash({"prompt": "?", "images": images}) for images in held}) == 1
+    other = picture.quantize()
+    other.putpalette([255 - value for value in other.getpalette()])  # other colours, the same indices
+    assert prompt_hash({"prompt": "?", "images": [other]}) != prompt_hash({"prompt": "?", "images": [picture]})
+    broken = [{"prompt": "?", "images": [{"bytes": b"no image", "path": None}]}]  # named when images are checked
+    assert with_prompt_ids(broken)[0]["prompt_id"] == prompt_hash(broken[0])
+
+
 def test_given_ids_are_kept_and_missing_ones_are_hashed() -> None:
     rows = [
         {"prompt": "a", "prompt_id": "p", "id": "x"},

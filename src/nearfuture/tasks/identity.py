@@ -1,17 +1,23 @@
 """Which prompt is this? A stable id for every row, the same on every process, machine and run.
 
 Guidance and mistakes are stored per prompt, so two prompts must never share an id. Works for `list[dict]` and
-`datasets.Dataset`, in which unused keys of nested messages come back as `None`: these are dropped before hashing.
+`datasets.Dataset`, in which unused keys of nested messages come back as `None`: these are dropped before hashing. An
+image is its pixels, however it is held: open, or as the bytes or the path of a file. Pixels are read only where a hash
+is needed: rows that bring ids of their own, each once, are not looked at.
 
-Not here: what a row means (`task`); images are recognised by their `tobytes`, so that PIL is not imported.
+Not here: what a row means (`task`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, overload
+
+from PIL import Image, ImageOps
 
 from nearfuture.types import UserError
 
@@ -20,11 +26,17 @@ if TYPE_CHECKING:
 
 ID_COLUMNS = ("prompt_id", "id", "uid")
 PROMPT_COLUMNS = ("prompt", "image", "images")
-READ_COLUMNS = (*ID_COLUMNS, *PROMPT_COLUMNS)
+
+
+EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
 
 def _canonical(value: Any) -> Any:
     """Reduce a value to JSON: keys without a value vanish, images and bytes become their digest."""
+    if isinstance(value, bytes) or (isinstance(value, Mapping) and value.keys() == {"bytes", "path"}):
+        image = _opened(value)
+        if image is not None:
+            return _canonical(image)
     if isinstance(value, Mapping):
         return {str(key): _canonical(item) for key, item in value.items() if item is not None}
     if isinstance(value, list | tuple):
@@ -32,9 +44,24 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, bytes):
         return {"sha256": hashlib.sha256(value).hexdigest()}
     if hasattr(value, "tobytes"):
+        if isinstance(value, Image.Image) and value.mode in EIGHT_BIT_MODES:
+            value = value.convert("RGBA")  # a palette is no part of the pixels
         layout = [str(getattr(value, name, "")) for name in ("mode", "size")]
         return {"image": [*layout, hashlib.sha256(value.tobytes()).hexdigest()]}
     return value
+
+
+def _opened(value: bytes | Mapping[str, Any]) -> Image.Image | None:
+    """The image of a file, turned as `datasets` turns it; None where it does not open."""
+    held = value if isinstance(value, bytes) else value["bytes"]
+    source = io.BytesIO(held) if held is not None else value["path"]
+    if source is None:
+        return None
+    try:
+        with Image.open(source) as image:
+            return ImageOps.exif_transpose(image)
+    except OSError:
+        return None
 
 
 def prompt_hash(row: Mapping[str, Any]) -> str:
@@ -60,12 +87,17 @@ def _given_id(row: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _unique_ids(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+def _unique_ids(given: list[str | None], rows: Any) -> list[str]:
+    """An id for each of `rows`: the given one, or its hash. Rows are read where there is none, or one comes again."""
+    counts = Counter(given)
     ids: list[str] = []
     first: dict[str, tuple[int, str]] = {}
-    for index, row in enumerate(rows):
-        digest = prompt_hash(row)
-        prompt_id = _given_id(row) or digest
+    for index, prompt_id in enumerate(given):
+        if prompt_id is not None and counts[prompt_id] == 1:
+            ids.append(prompt_id)
+            continue
+        digest = prompt_hash(rows[index])
+        prompt_id = prompt_id or digest
         earlier, earlier_digest = first.setdefault(prompt_id, (index, digest))
         if digest != earlier_digest:
             raise UserError(
@@ -87,8 +119,11 @@ def with_prompt_ids(rows: Any) -> Any:
         UserError: one id belongs to two different prompts.
     """
     if isinstance(rows, list):
-        return [{**row, "prompt_id": prompt_id} for row, prompt_id in zip(rows, _unique_ids(rows), strict=True)]
-    ids = _unique_ids(rows.select_columns([name for name in rows.column_names if name in READ_COLUMNS]))
+        ids = _unique_ids([_given_id(row) for row in rows], rows)
+        return [{**row, "prompt_id": prompt_id} for row, prompt_id in zip(rows, ids, strict=True)]
+    brings = [name for name in rows.column_names if name in ID_COLUMNS]
+    given = [_given_id(row) for row in rows.select_columns(brings)] if brings else [None] * len(rows)
+    ids = _unique_ids(given, rows.select_columns([name for name in rows.column_names if name in PROMPT_COLUMNS]))
     if "prompt_id" in rows.column_names:
         rows = rows.remove_columns("prompt_id")
     return rows.add_column("prompt_id", ids)
