@@ -22,11 +22,11 @@ from nearfuture.run import flat_yaml
 from nearfuture.run.benchmarks.answering import seed_of
 from nearfuture.run.benchmarks.evaluation import Asked, evaluate
 from nearfuture.run.benchmarks.reported import COLUMNS, REPORTED
-from nearfuture.run.benchmarks.request import output_of, split_arguments, task_of
+from nearfuture.run.benchmarks.request import output_of, read_arguments, task_of
 from nearfuture.run.benchmarks.subjects import find_subjects
 from nearfuture.run.benchmarks.suites import Sources, load_suites
 from nearfuture.run.benchmarks.writing import write_evaluation
-from nearfuture.run.config import load_configuration
+from nearfuture.run.config import Configuration, load_configuration
 from nearfuture.tasks.benchmarks import PAPER
 from nearfuture.train import checkpoint
 from nearfuture.train.decoding import Decoding, EngineSettings
@@ -169,8 +169,11 @@ def test_other_settings_are_refused_and_other_verifiers_judge_again(tmp_path: Pa
 
 
 def test_unjudged_responses_are_neither_right_nor_wrong(tmp_path: Path) -> None:
-    rows = [{"prompt": f"{n}?", "gold": "1", "kind": "numeric", "uid": str(n)} for n in range(3)]
-    rows.append({"prompt": "4?", "gold": "", "kind": "numeric", "uid": "bad"})
+    rows = [{"question": f"{n}?", "gold": "1", "kind": "numeric", "uid": str(n)} for n in range(3)]
+    rows += [
+        {"question": "4?", "gold": "many", "kind": "numeric", "uid": "bad"},
+        {**rows[0], "gold": "", "uid": "none"},
+    ]
     path = tmp_path / "own.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     result = ask(tmp_path, Scripted(lambda row, seed: "\\boxed{1}" if row["uid"] != "0" else "\\boxed{2}"), str(path))
@@ -178,15 +181,15 @@ def test_unjudged_responses_are_neither_right_nor_wrong(tmp_path: Path) -> None:
     assert score["value"] == pytest.approx(2 / 3)
     assert score["bounds"] == pytest.approx([2 / 4, 3 / 4])
     assert score["invalid_golds"] == ["bad"]
-    with pytest.raises(UserError, match=r"none of 2 responses could be judged \(2 invalid_gold\).*bad"):
-        path.write_text(json.dumps(rows[-1]) + "\n")
-        ask(tmp_path / "other", Scripted(right), str(path))
-    with pytest.raises(UserError, match="a row lacks gold, kind"):
-        path.write_text('{"prompt": "?"}\n')
-        ask(tmp_path / "other", Scripted(right), str(path))
-    with pytest.raises(UserError, match="no questions"):
-        path.write_text("")
-        ask(tmp_path / "other", Scripted(right), str(path))
+    assert "5 rows read, 4 kept; left out: 1 no gold answer" in result["suites"][0]["note"]
+    for text, message in (
+        (json.dumps(rows[3]), r"none of 2 responses could be judged \(2 invalid_gold\).*bad"),
+        (json.dumps(rows[4]), "no questions"),
+        ('{"prompt": "?"}', "say neither what is asked nor what is right"),
+    ):
+        path.write_text(f"{text}\n")
+        with pytest.raises(UserError, match=message):
+            ask(tmp_path / "other", Scripted(right), str(path))
 
 
 def two_models(tmp_path: Path) -> tuple[str, str]:
@@ -254,7 +257,8 @@ def test_runs_checkpoints_and_lineages_are_found(tmp_path: Path) -> None:
     assert find_subjects(["Qwen/Qwen3-VL-8B-Instruct"])[0].label == "Qwen3-VL-8B-Instruct"
     assert output_of(f"{run}@2") == run / "evaluation" and output_of("Qwen/X") == Path("evaluations/X")
     task, decoding = task_of([str(run)], None)
-    assert (task, decoding.temperature, decoding.max_completion_length) == ("apprentice", 1.0, 8)
+    assert isinstance(task, Configuration) and task.run.task == "apprentice"
+    assert (decoding.temperature, decoding.max_completion_length) == (1.0, 8)
     with pytest.raises(UserError, match=r"no checkpoint at step 3. There are: 0, 2, 4"):
         find_subjects([f"{run}@3"])
     with pytest.raises(UserError, match="named twice"):
@@ -267,17 +271,19 @@ def test_runs_checkpoints_and_lineages_are_found(tmp_path: Path) -> None:
 
 
 def test_settings_are_read_strictly() -> None:
-    names, decoding, engine = split_arguments(["a", "temperature=0", "b", "use_vllm=true", "top_k=5"])
-    assert (names, decoding, engine.use_vllm) == (["a", "b"], {"temperature": 0.0, "top_k": 5}, True)
+    found = read_arguments(["a", "temperature=0", "b", "use_vllm=true", "top_k=5", "dataset_template=text"])
+    assert (found.names, found.decoding) == (["a", "b"], {"temperature": 0.0, "top_k": 5})
+    assert found.engine.use_vllm and found.rows.dataset_template == "text"
     for arguments, message in (
         ([], "0 policies"),
         (["a", "b", "c"], "3 policies"),
         (["a", "temperatur=1"], "Did you mean temperature"),
+        (["a", "dataset_name=gsm8k"], "no setting of an evaluation"),
         (["a", "top_p=2"], "top_p=2.0 must be above 0"),
         (["a", "top_k=many"], "top_k='many'"),
     ):
         with pytest.raises(UserError, match=message):
-            split_arguments(arguments)
+            read_arguments(arguments)
 
 
 def test_suites_are_named_or_refused() -> None:
@@ -285,7 +291,7 @@ def test_suites_are_named_or_refused() -> None:
         load_suites(["mathvist"], Sources())
     with pytest.raises(UserError, match="needs a task"):
         load_suites(["task"], Sources())
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match="there is no such file"):
         load_suites(["rows.jsonl"], Sources())
     [suite] = load_suites(["task"], Sources(task="apprentice"))
     assert len(suite.questions) == len(TASK.test) and len(suite.others) == 8

@@ -46,21 +46,21 @@ def evaluate(
         from nearfuture.run.benchmarks.writing import write_evaluation
         from nearfuture.train.processes import is_main
 
-        names, decoding, engine = request.split_arguments(arguments)
-        own_task, as_trained = request.task_of(names, task)
-        folder = output or request.output_of(names[0])
+        given = request.read_arguments(arguments)
+        own_task, task_decoding = request.task_of(given.names, task)
+        folder = output or request.output_of(given.names[0])
         asked = Asked(
             suites=tuple(name.strip() for value in suite for name in value.split(",")),
             output=folder,
-            sources=Sources(data, own_task, as_trained, instruction, limit),
+            sources=Sources(data, own_task, task_decoding, given.rows, instruction, limit),
             num_samples=num_samples,
             seed=seed,
-            decoding=decoding,
-            engine=engine,
+            decoding=given.decoding,
+            engine=request.as_trained(given.engine, given.names),
             is_clean=clean,
         )
         try:
-            result = evaluate(names, asked, lineage=lineage, say=print if is_main() else lambda _: None)
+            result = evaluate(given.names, asked, lineage=lineage, say=print if is_main() else lambda _: None)
         except KeyboardInterrupt:
             print(f"interrupted; finished batches are in {folder}. The same command goes on.")
             raise typer.Exit(INTERRUPTED) from None

@@ -62,6 +62,7 @@ class EngineSettings:
         batch_size: responses sampled at once, and lost at most by a kill; None: 32, with vLLM 1024.
         dtype: of the weights; `auto` takes the checkpoint's.
         trust_remote_code: run code that comes with the model.
+        max_image_pixels: larger images are scaled down, their shape kept; None: as the model has it.
         vllm_tensor_parallel_size: GPUs a model is spread over.
         vllm_gpu_memory_utilization: share of a GPU's memory that vLLM may take.
         vllm_max_model_length: longest prompt and response together; None: the model's own.
@@ -71,6 +72,7 @@ class EngineSettings:
     batch_size: int | None = None
     dtype: str = "auto"
     trust_remote_code: bool = False
+    max_image_pixels: int | None = None
     vllm_tensor_parallel_size: int = 1
     vllm_gpu_memory_utilization: float = 0.9
     vllm_max_model_length: int | None = None

@@ -26,7 +26,7 @@ from trl.trainer.utils import create_model_from_path
 
 from nearfuture.train import scoring
 from nearfuture.train.decoding import Decoding, EngineSettings, Policy, Response, Row
-from nearfuture.train.processor import load_processing_class
+from nearfuture.train.processor import limit_pixels, load_processing_class
 from nearfuture.train.seeded import PresencePenalty, sample_by_row
 from nearfuture.types import UserError
 
@@ -136,7 +136,10 @@ def load_processing(model: str, base: str, settings: EngineSettings) -> Any:
     """The processor or tokenizer of a model: its own, or its base's where a checkpoint holds none."""
     options = {"padding_side": "left", "trust_remote_code": settings.trust_remote_code}
     has_own = not Path(model).is_dir() or any(Path(model).glob("tokenizer*"))
-    return load_processing_class(model if has_own and base == model else base, **options)
+    found = load_processing_class(model if has_own and base == model else base, **options)
+    if settings.max_image_pixels is not None:
+        limit_pixels(found, model, settings.max_image_pixels)
+    return found
 
 
 def stop_tokens(generation_config: Any, tokenizer: Any) -> list[int]:

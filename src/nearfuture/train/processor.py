@@ -86,14 +86,28 @@ def load_for_training(model: Any, max_image_pixels: int | None = None) -> Any:
     name = model if isinstance(model, str) else model.config._name_or_path
     found = load_processing_class(name, padding_side="left", truncation_side="left")
     if max_image_pixels is not None:
-        size = getattr(getattr(found, "image_processor", None), "size", None)
-        if size is None or "longest_edge" not in size:
-            raise UserError(
-                f"max_image_pixels={max_image_pixels}: the processor of {name} has no limit on pixels (it is "
-                f"{type(found).__name__}). Scale the images yourself, and leave it unset."
-            )
-        found.image_processor.size = {**size, "longest_edge": max_image_pixels}  # Qwen's name for the most pixels
+        limit_pixels(found, name, max_image_pixels)
     return found
+
+
+def limit_pixels(processing_class: Any, name: str, max_image_pixels: int) -> None:
+    """Have a processor scale down images of more pixels, their shape kept.
+
+    Args:
+        processing_class: of the model.
+        name: of the model, for the error.
+        max_image_pixels: the most pixels.
+
+    Raises:
+        UserError: the model's processor has no such limit.
+    """
+    size = getattr(getattr(processing_class, "image_processor", None), "size", None)
+    if size is None or "longest_edge" not in size:
+        raise UserError(
+            f"max_image_pixels={max_image_pixels}: the processor of {name} has no limit on pixels (it is "
+            f"{type(processing_class).__name__}). Scale the images yourself, and leave it unset."
+        )
+    processing_class.image_processor.size = {**size, "longest_edge": max_image_pixels}  # Qwen's name for it
 
 
 def _where(settings: dict[str, Any]) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class VLLMPolicy:
                 gpu_memory_utilization=settings.vllm_gpu_memory_utilization,
                 max_model_len=settings.vllm_max_model_length,
                 enable_lora=self.adapter is not None,
+                mm_processor_kwargs={"max_pixels": pixels} if (pixels := settings.max_image_pixels) else None,
             )
         except (OSError, ValueError, RuntimeError) as error:
             raise cannot_load(model, error) from None

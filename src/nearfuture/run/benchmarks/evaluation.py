@@ -179,6 +179,7 @@ def open_responses(subject: Subject, suite: Suite, decoding: Decoding, asked: As
         "instruction": asked.sources.instruction,
         "use_vllm": asked.engine.use_vllm,
         "dtype": asked.engine.dtype,
+        "max_image_pixels": asked.engine.max_image_pixels,
         "verifier_version": suite.verifier_version,
     }
     if asked.is_clean:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -18,20 +18,38 @@ from pydantic import TypeAdapter, ValidationError
 from nearfuture.run import flat_yaml
 from nearfuture.run.benchmarks.subjects import configuration_of, is_run
 from nearfuture.run.benchmarks.suites import AS_TRAINED
+from nearfuture.run.config import Configuration
+from nearfuture.tasks.data.config import DataConfig
 from nearfuture.train.decoding import Decoding, EngineSettings
 from nearfuture.types import UserError
 
 FOLDER = "evaluation"
+ELSEWHERE = ("dataset_name", "dataset_config", "dataset_test_split", "dataset_num_held_out", "max_prompt_length")
+"""Settings of training data that mean nothing for a file that is evaluated."""
 
 
-def split_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any], EngineSettings]:
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What the arguments of the command line say.
+
+    Attributes:
+        names: the policies.
+        decoding: sampling settings that were given.
+        engine: what runs the models.
+        rows: how files of rows are read.
+    """
+
+    names: list[str]
+    decoding: dict[str, Any]
+    engine: EngineSettings
+    rows: DataConfig
+
+
+def read_arguments(arguments: Sequence[str]) -> Arguments:
     """Tell policies from settings.
 
     Args:
         arguments: one or two policies, and `key=value` in any order.
-
-    Returns:
-        The policies, sampling settings, and what runs the models.
 
     Raises:
         UserError: no policy or too many, an unknown key, a value of the wrong type.
@@ -39,17 +57,17 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]
     names = [argument for argument in arguments if "=" not in argument]
     if not 1 <= len(names) <= 2:
         raise UserError(f"{len(names)} policies were named. Name one to evaluate, or two to compare.")
-    hints = {kind: get_type_hints(kind) for kind in (Decoding, EngineSettings)}
+    hints = {kind: get_type_hints(kind) for kind in (Decoding, EngineSettings, DataConfig)}
     parts: dict[type, dict[str, Any]] = {kind: {} for kind in hints}
     for argument in arguments:
         key, separator, text = argument.partition("=")
         if separator:
-            kind = next((kind for kind, known in hints.items() if key in known), None)
+            kind = next((kind for kind, known in hints.items() if key in known and key not in ELSEWHERE), None)
             if kind is None:
                 raise _unknown(key)
             parts[kind][key] = _typed(key, flat_yaml.load(text), hints[kind][key])
     Decoding(**parts[Decoding])  # says what is out of range before anything is loaded
-    return names, parts[Decoding], EngineSettings(**parts[EngineSettings])
+    return Arguments(names, parts[Decoding], EngineSettings(**parts[EngineSettings]), DataConfig(**parts[DataConfig]))
 
 
 def _typed(key: str, value: Any, hint: Any) -> Any:
@@ -60,7 +78,8 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
 
 
 def _unknown(key: str) -> UserError:
-    known = [field.name for kind in (Decoding, EngineSettings) for field in fields(kind)]
+    known = [field.name for kind in (Decoding, EngineSettings, DataConfig) for field in fields(kind)]
+    known = [name for name in dict.fromkeys(known) if name not in ELSEWHERE]
     near = difflib.get_close_matches(key, known, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     return UserError(f"{key} is no setting of an evaluation.{hint} There are: {', '.join(known)}.")
@@ -73,14 +92,22 @@ def run_of(name: str) -> Path | None:
     return folder if is_run(folder) else None
 
 
-def task_of(names: Sequence[str], task: str | None) -> tuple[str | None, Decoding]:
+def task_of(names: Sequence[str], task: str | None) -> tuple[str | Configuration | None, Decoding]:
     """The task of `--suite task` and how its policy samples in training: the first run's, unless another is named."""
     run = next((run for name in names if (run := run_of(name)) is not None), None)
     if run is None:
         return task, AS_TRAINED
     config = configuration_of(run)
     training = {name: value for name, value in config.training.items() if name in get_type_hints(Decoding)}
-    return task or config.run.task, replace(AS_TRAINED, **training)
+    return task or config, replace(AS_TRAINED, **training)
+
+
+def as_trained(engine: EngineSettings, names: Sequence[str]) -> EngineSettings:
+    """The limit on images that the first run was trained with, where no other is asked for."""
+    run = next((run for name in names if (run := run_of(name)) is not None), None)
+    if run is None or engine.max_image_pixels is not None:
+        return engine
+    return replace(engine, max_image_pixels=configuration_of(run).data.max_image_pixels)
 
 
 def output_of(name: str) -> Path:

@@ -3,7 +3,7 @@
     --suite paper                      the eight benchmarks of the paper's table
     --suite mathvista,mmstar           some of them
     --suite task                       the task's test prompts, by family
-    --suite rows.jsonl                 rows of one's own (.jsonl or .parquet): prompt, gold, kind, ...
+    --suite rows.jsonl                 rows of one's own, in a form that training data may have (docs/data.md)
 
 Not here: the benchmarks (`nearfuture.tasks.benchmarks`), answering (`answering`).
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,12 +19,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nearfuture.run import build
+from nearfuture.run.config import Configuration
 from nearfuture.run.study.test_split import final_rows
 from nearfuture.tasks import Task, judge, load_task
 from nearfuture.tasks.benchmarks import BENCHMARKS, PAPER, Metric, Question
 from nearfuture.tasks.benchmarks.loading import Rows, load_benchmark
 from nearfuture.tasks.benchmarks.metrics import accuracy, share_of
-from nearfuture.tasks.identity import prompt_hash
+from nearfuture.tasks.data.config import DataConfig
+from nearfuture.tasks.data.loading import FILES, load_rows
+from nearfuture.tasks.data.task import summary
 from nearfuture.tasks.verify import Item, explain, verify_many
 from nearfuture.tasks.verify.verifier import VERIFIER_VERSION
 from nearfuture.train.decoding import Decoding
@@ -34,8 +37,6 @@ from nearfuture.types import UserError, Verdict
 Row = dict[str, Any]
 Judged = tuple[Verdict, str | None]
 Judge = Callable[[Sequence[str], Sequence[Row]], list[Judged]]
-SUFFIXES = (".jsonl", ".parquet")
-NEEDED = ("prompt", "gold", "kind")
 AS_TRAINED = Decoding(1.0, top_p=1.0, top_k=0, presence_penalty=0.0, max_completion_length=256)
 """How TRL samples where a configuration says nothing else."""
 
@@ -79,15 +80,17 @@ class Sources:
 
     Attributes:
         data: folder that mirrors the repositories of the Hub; None: its cache.
-        task: of `--suite task`.
+        task: of `--suite task`: its name, or the configuration of the run that was trained on it.
         task_decoding: how that task's policy samples in training.
+        rows: how files of rows are read.
         instruction: replaces the sentence at the end of every benchmark prompt.
         limit: ask no more questions than this, clusters whole; None: all.
     """
 
     data: Path | None = None
-    task: str | None = None
+    task: str | Configuration | None = None
     task_decoding: Decoding = AS_TRAINED
+    rows: DataConfig = field(default_factory=DataConfig)
     instruction: str | None = None
     limit: int | None = None
 
@@ -111,13 +114,13 @@ def load_suites(names: Sequence[str], sources: Sources) -> list[Suite]:
 def _load(name: str, sources: Sources) -> Suite:
     if name == "task":
         return _of_task(sources)
-    if name.endswith(SUFFIXES):
-        return _of_file(Path(name))
+    if Path(name).suffix in FILES:
+        return _of_file(Path(name), sources.rows)
     if name not in BENCHMARKS:
         known = ["paper", "task", *BENCHMARKS]
         near = difflib.get_close_matches(name, known, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
-        raise UserError(f"--suite {name} is not known.{hint} One of {', '.join(known)}, or a .jsonl or .parquet file.")
+        raise UserError(f"--suite {name} is not known.{hint} One of {', '.join(known)}, or a file of rows.")
     benchmark = BENCHMARKS[name]
     rows = load_benchmark(benchmark, sources.data, sources.instruction)
     return Suite(
@@ -151,7 +154,7 @@ def judge_answers(responses: Sequence[str], rows: Sequence[Row]) -> list[Judged]
 def _of_task(sources: Sources) -> Suite:
     if sources.task is None:
         raise UserError("--suite task needs a task. Name a run, or give --task NAME.")
-    task = load_task(sources.task)
+    task = load_task(sources.task) if isinstance(sources.task, str) else build.load_run_task(sources.task)
     split, rows = final_rows(task)
     families = sorted({str(row["family"]) for row in rows if row.get("family") is not None})
     over = "family" if families else None
@@ -174,16 +177,12 @@ def _judge_task(task: Task, responses: Sequence[str], rows: Sequence[Row]) -> li
     return [(judge(task.verify, response, row), None) for response, row in zip(responses, rows, strict=True)]
 
 
-def _of_file(path: Path) -> Suite:
-    if not path.is_file():
-        raise UserError(f"--suite {path}: there is no such file. Give a .jsonl or .parquet file of rows.")
-    docs = _read(path)
-    rows = Rows([docs], [partial(_own_row, path)])
+def _of_file(path: Path, settings: DataConfig) -> Suite:
+    loaded = load_rows(replace(settings, dataset_name=str(path)))
+    rows = Rows([loaded.rows if len(loaded.rows) else []], [_with_list_of_images])
     questions = rows.questions()
     if len({question.uid for question in questions}) < len(questions):
-        raise UserError(
-            f"{path} holds the same uid twice. One uid must mean one question; drop the column to use hashes."
-        )
+        raise UserError(f"{path} holds one uid twice. One uid must mean one question; drop the column to use hashes.")
     families = sorted({question.fact("family") for question in questions} - {"none"})
     return Suite(
         name=path.stem,
@@ -194,29 +193,14 @@ def _of_file(path: Path) -> Suite:
         verifier_version=VERIFIER_VERSION,
         metric=accuracy(),
         others=tuple(share_of(family, partial(_is_family, family)) for family in families),
-        note=str(path),
+        note=summary(loaded),
     )
 
 
-def _read(path: Path) -> Any:
-    if path.suffix == ".jsonl":
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines if line.strip()]
-    import datasets
-
-    from nearfuture.tasks.benchmarks.loading import undecoded
-
-    return undecoded(datasets.Dataset.from_parquet(str(path)))
-
-
-def _own_row(path: Path, doc: Row) -> Row:
-    missing = [name for name in NEEDED if doc.get(name) is None]
-    if missing:
-        raise UserError(f"{path}: a row lacks {', '.join(missing)}. Rows need prompt, gold and kind; see docs/data.md.")
-    images = [
-        {"path": str(path.parent / image)} if isinstance(image, str) else image for image in doc.get("images") or []
-    ]
-    return {**doc, "images": images or None, "uid": doc.get("uid") or f"{path.stem}:{prompt_hash(doc)}"}
+def _with_list_of_images(row: Row) -> Row:
+    """One image under TRL's other name becomes a list of one."""
+    images = row.get("images") or [image for image in [row.get("image")] if image is not None]
+    return {**row, "images": images or None}
 
 
 def _is_family(family: str, question: Question) -> bool:
