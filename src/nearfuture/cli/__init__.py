@@ -5,6 +5,7 @@
     nearfuture compare STUDY.yaml [key=value ...]
     nearfuture signal RUN [--anchor T --json FILE]  nearfuture advise LOG [--json FILE]
     nearfuture evaluate RUN_OR_MODEL [OTHER] --suite ...
+    nearfuture plan CONFIG.yaml [key=value ...]     memory, disk, tokens and hours, on paper
     nearfuture data check|difficulty CONFIG.yaml
 
 Exit codes: 0 done, 1 a run of a comparison failed, 2 bad configuration or data, 3 no learning signal, 4 disk,
@@ -13,10 +14,10 @@ Exit codes: 0 done, 1 a run of a comparison failed, 2 bad configuration or data,
 Not here: anything that a Python user could not call; heavy imports happen inside the commands.
 """
 
-from nearfuture.cli import advise, data, evaluate, guide, selftest, signal, study, train
+from nearfuture.cli import advise, data, evaluate, guide, plan, selftest, signal, study, train
 from nearfuture.cli.base import app
 
-__all__ = ["advise", "app", "data", "evaluate", "guide", "main", "selftest", "signal", "study", "train"]
+__all__ = ["advise", "app", "data", "evaluate", "guide", "main", "plan", "selftest", "signal", "study", "train"]
 
 
 def main() -> None:

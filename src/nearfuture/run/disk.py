@@ -3,7 +3,8 @@
     checkpoint = weights + Adam's two moments in float32 for every trained parameter
     peak       = checkpoints that exist at once + guidance + the final policy
 
-Parameters are counted from the safetensors headers, without loading a weight. With LoRA this is an upper bound.
+Parameters are counted from the safetensors headers, without loading a weight. With LoRA this is an upper bound, except
+where the caller has counted the adapters.
 
 Not here: which checkpoints are kept (`nearfuture.train.checkpoint.rotate`), what a run trains (`nearfuture.run.plan`).
 """
@@ -86,10 +87,20 @@ def num_parameters(model: str) -> int:
     return total
 
 
-def disk_plan(config: Configuration, model: str, num_prompts: int) -> DiskPlan:
-    """Plan the peak of a run over a data set of `num_prompts` prompts."""
-    parameters = num_parameters(model)
-    weights = parameters * BYTES_PER_DTYPE.get(str(config.model.get("dtype", "float32")), 4)
+def disk_plan(
+    config: Configuration, model: str, num_prompts: int, parameters: tuple[int, int] | None = None
+) -> DiskPlan:
+    """Plan the peak of a run over a data set of `num_prompts` prompts.
+
+    Args:
+        config: the run.
+        model: its base model.
+        num_prompts: of the training data.
+        parameters: all, and those that are trained, where they are known without the model's files.
+    """
+    total, trained = (num_parameters(model),) * 2 if parameters is None else parameters
+    weights = total * BYTES_PER_DTYPE.get(str(config.model.get("dtype", "float32")), 4)
+    saved = weights if trained == total else trained * BYTES_PER_DTYPE["float32"]
     checkpoints = sum(len(_kept(config, start, end)) for start, end in segments_ahead(config))
     num_caches = len(segments_ahead(config)) - 1
     auto = config.autonpo
@@ -100,7 +111,7 @@ def disk_plan(config: Configuration, model: str, num_prompts: int) -> DiskPlan:
     longest = int(config.training.get("max_completion_length", 256))
     return DiskPlan(
         num_checkpoints=checkpoints,
-        checkpoint_bytes=weights + 8 * parameters + CHECKPOINT_OVERHEAD,
+        checkpoint_bytes=saved + 8 * trained + CHECKPOINT_OVERHEAD,
         guidance_bytes=num_caches * num_prompts * longest * GUIDANCE_BYTES_PER_TOKEN,
         final_bytes=weights + CHECKPOINT_OVERHEAD,
     )

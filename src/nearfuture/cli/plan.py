@@ -1,0 +1,77 @@
+"""`nearfuture plan`: what a run needs, on paper, before anybody pays for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from nearfuture.cli.base import ConfigPath, Overrides, app, hush, told_to_user
+
+
+@app.command()
+def plan(
+    config: ConfigPath,
+    overrides: Overrides = None,
+    gpus: Annotated[int, typer.Option(help="Devices of a node.")] = 1,
+    nodes: Annotated[int, typer.Option(help="Nodes.")] = 1,
+    gpu_memory: Annotated[float, typer.Option(help="GB of one device.")] = 80.0,
+    sharding: Annotated[str, typer.Option(help="ddp, or fsdp2: everything trained is divided by the devices.")] = "ddp",
+    tokens_per_second: Annotated[float, typer.Option(help="Tokens one device generates a second.")] = 2000.0,
+    train_tokens_per_second: Annotated[
+        float | None, typer.Option(help="Tokens one device trains on a second; default: from --teraflops.")
+    ] = None,
+    teraflops: Annotated[float, typer.Option(help="10^12 operations a second that a device sustains.")] = 250.0,
+    prompt_tokens: Annotated[int | None, typer.Option(help="Mean tokens of a prompt, images included.")] = None,
+    completion_tokens: Annotated[int | None, typer.Option(help="Mean tokens of a completion.")] = None,
+    images: Annotated[int, typer.Option(help="Images a prompt, for a model that sees.", min=0)] = 1,
+    cpu: Annotated[bool, typer.Option("--cpu", help="Plan for a CPU instead of accelerators.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write everything to this file.")] = None,
+) -> None:
+    """Work out memory, disk, tokens and hours of a run, without a weight and without a row."""
+    with told_to_user():
+        kind = _sharding(sharding)
+        from nearfuture.run.config import load_configuration
+        from nearfuture.run.ledger import write_whole
+        from nearfuture.run.resources import Wanted, make_plan
+        from nearfuture.run.resources.show import as_json, heading_lines, memory_table, stage_table
+
+        wanted = Wanted(
+            gpus=gpus,
+            nodes=nodes,
+            gpu_memory=gpu_memory,
+            sharding=kind,
+            tokens_per_second=tokens_per_second,
+            train_tokens_per_second=train_tokens_per_second,
+            teraflops=teraflops,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=completion_tokens,
+            images=images,
+            is_cpu=cpu,
+        )
+        configuration = load_configuration(config, overrides or [])
+        hush()
+        made = make_plan(configuration, wanted)
+        print("\n".join(heading_lines(made)))
+        console = Console()
+        console.print(memory_table(made))
+        console.print(stage_table(made))
+        print(f"{made.hours * made.num_devices:,.0f} device hours. Assumed:")
+        print("\n".join(f"  {line}" for line in made.assumptions))
+        for warning in made.warnings:
+            print(f"WARNING: {warning}")
+        if json_file is not None:
+            write_whole(json_file, json.dumps(as_json(made), indent=1))
+
+
+def _sharding(name: str) -> Literal["ddp", "fsdp2"]:
+    from nearfuture.types import UserError
+
+    if name == "ddp":
+        return "ddp"
+    if name == "fsdp2":
+        return "fsdp2"
+    raise UserError(f"--sharding {name!r} is not known. One of: ddp, fsdp2.")
