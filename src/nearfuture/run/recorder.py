@@ -13,6 +13,7 @@ from nearfuture.run.config import Configuration
 from nearfuture.run.evaluate import evaluate
 from nearfuture.run.folder import RunFolder
 from nearfuture.run.show import Display
+from nearfuture.run.thumbnails import thumbnails
 from nearfuture.tasks import Task, judge
 from nearfuture.train import NPOTrainer, TRLEngine
 from nearfuture.train.groups import Example
@@ -88,4 +89,6 @@ class Recorder:
         }
         rollouts = [{"text": text, "verdict": VERDICTS.get(v, "not judged")} for text, v in example.rollouts]
         facts = {"prompt_id": example.prompt_id, "prompt": example.prompt, "pass_rate": example.pass_rate}
+        if example.images:
+            facts |= {"images": thumbnails(example.images), "num_images": len(example.images)}
         self.folder.append("samples", {**self.clock(example.step), **facts, "rollouts": rollouts, "guidance": guidance})

@@ -25,6 +25,7 @@ from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.checks import check_verdicts, verdict_by_prompt
 from nearfuture.tasks.identity import prompt_hash
 from nearfuture.train.config import NPOConfig, Weighting
+from nearfuture.train.images import images_of
 from nearfuture.train.tokenizer import tokenizer_hash
 from nearfuture.types import Guidance, Sampling, UserError, Verdict
 
@@ -42,6 +43,7 @@ class Example:
     step: int
     prompt_id: str
     prompt: Any
+    images: list[Any]
     pass_rate: float
     rollouts: list[tuple[str, float]]
     guidance_text: str
@@ -206,6 +208,7 @@ def show_examples(
                 step=trainer.state.global_step + 1,
                 prompt_id=guidance.prompt_id,
                 prompt=trainer._inputs[i]["prompt"],
+                images=images_of(trainer._inputs[i]),
                 pass_rate=float(pass_rate_P[p]),
                 rollouts=list(zip(texts, verdicts_P_G[p].tolist(), strict=True)),
                 guidance_text=decode(trainer, [list(guidance.completion_ids)])[0],

@@ -20,7 +20,7 @@ OF_IMAGES = ("pixel_values", "image_grid_thw")
 
 
 def with_image_lists(rows: list[Row]) -> list[Row]:
-    """Rows of a batch of which some have no image, each with a list in `images`; other batches come back as they are."""
+    """Rows of a batch in which some have no image, each with a list in `images`; other batches as they are."""
     has_image = [bool(images_of(row)) for row in rows]
     if all(has_image) or not any(name in rows[0] for name in ("images", "image")):
         return rows

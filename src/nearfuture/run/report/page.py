@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from nearfuture.run.ledger import build_ledger, write_whole
 from nearfuture.run.records import RunRecords
-from nearfuture.run.report import svg, tables, words
+from nearfuture.run.report import samples, svg, tables, words
 from nearfuture.run.report.comparison import at_equal_clocks, last_measured
 from nearfuture.run.report.figures import METRICS, Metric, StyledRun, abandoned_key, draw_panel, guidance_key, run_key
 from nearfuture.run.report.lineage_drawing import draw_lineage
@@ -131,6 +131,6 @@ def _of_run(run: StyledRun, ledger: dict[str, Any]) -> dict[str, Any]:
         "has_guide": any(segment.intervention for segment in run.records.segments),
         "lineage": Markup(draw_lineage(run.records, run.style)),
         "ledger": tables.ledger_table(run.records, ledger),
-        "samples": tables.shown_samples(run.records),
+        "samples": samples.shown_samples(run.records),
         "notes": words.notes(run.records, ledger),
     }

@@ -1,6 +1,6 @@
-"""The tables of a report as plain rows of text, and the rollouts shown beside their guidance.
+"""The tables of a report as plain rows of text.
 
-Not here: their looks (`page.html.j2`, `style.css`).
+Not here: their looks (`page.html.j2`, `style.css`), rollouts (`samples`).
 """
 
 from __future__ import annotations
@@ -9,17 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nearfuture.run.records import RunRecords, is_number
+from nearfuture.run.records import RunRecords
 from nearfuture.run.report.comparison import AtEqualClock, first_measured, last_measured
 from nearfuture.run.report.formats import MISSING, count, duration, percent, rate, signed
 from nearfuture.run.report.lineage_drawing import describe
 from nearfuture.run.report.words import CLOCK_NAMES
-
-LONGEST_PROMPT = 700
-LONGEST_ROLLOUT = 1400
-NUM_SAMPLES = 3
-NUM_ROLLOUTS = 2
-MARKS = {"correct": "✓", "wrong": "✗", "no_answer": "✗"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +27,6 @@ class Table:
     rows: Sequence[Sequence[str]]
     foot: Sequence[str] = ()
     groups: Sequence[tuple[str, int]] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ShownText:
-    """A trajectory with the verifier's mark; `verdict` is empty where none was written."""
-
-    who: str
-    text: str
-    mark: str
-    verdict: str
-
-
-@dataclass(frozen=True, slots=True)
-class ShownSample:
-    """One prompt, some of its rollouts, and the guide's trajectory."""
-
-    where: str
-    prompt: str
-    rollouts: Sequence[ShownText]
-    guidance: ShownText | None
 
 
 def overview_row(run: RunRecords, ledger: dict[str, Any]) -> list[str]:
@@ -137,48 +111,6 @@ def families_table(runs: Sequence[RunRecords]) -> Table | None:
         rows.append(row)
     columns = ["family", *[what for _ in runs for what in ("first", "last", "change")]]
     return Table(columns, rows, groups=[("", 1), *[(run.name, 3) for run in runs]])
-
-
-def shown_samples(run: RunRecords) -> list[ShownSample]:
-    """Choose the latest prompts that got guidance (else the latest prompts), one of each, a few in all."""
-    guided = [sample for sample in run.samples if sample.get("guidance")]
-    chosen: dict[str, dict[str, Any]] = {}
-    for sample in reversed(guided or run.samples):
-        if len(chosen) < NUM_SAMPLES:
-            chosen.setdefault(str(sample["prompt_id"]), sample)
-    return [_shown(sample) for sample in chosen.values()]
-
-
-def _shown(sample: dict[str, Any]) -> ShownSample:
-    rollouts = sorted(sample.get("rollouts") or [], key=lambda rollout: rollout.get("verdict") == "correct")
-    picked = rollouts if len(rollouts) <= NUM_ROLLOUTS else [rollouts[0], *rollouts[-(NUM_ROLLOUTS - 1) :]]
-    guidance = sample.get("guidance")
-    pass_rate = sample.get("pass_rate")
-    where = f"prompt {sample['prompt_id']}, segment {sample.get('segment')}, step {sample.get('step')}"
-    if is_number(pass_rate):
-        where += f": pass rate {percent(pass_rate)} on-policy"
-    return ShownSample(
-        where=where,
-        prompt=_cut(str(sample.get("prompt", "")), LONGEST_PROMPT),
-        rollouts=[_trajectory("rollout", rollout) for rollout in picked],
-        guidance=_guidance(guidance) if guidance else None,
-    )
-
-
-def _trajectory(who: str, rollout: dict[str, Any]) -> ShownText:
-    verdict = str(rollout.get("verdict", ""))
-    return ShownText(
-        who, _cut(str(rollout.get("text", "")), LONGEST_ROLLOUT), MARKS.get(verdict, "?"), verdict.replace("_", " ")
-    )
-
-
-def _guidance(guidance: dict[str, Any]) -> ShownText:
-    who = f"guidance from step {guidance.get('guide_step')} of segment {guidance.get('guide_segment')}"
-    return ShownText(who, _cut(str(guidance.get("text", "")), LONGEST_ROLLOUT), "✓", "verified")
-
-
-def _cut(words: str, most: int) -> str:
-    return words if len(words) <= most else f"{words[:most]} … ({count(len(words) - most)} more characters)"
 
 
 def _paid(entry: dict[str, Any]) -> list[str]:
