@@ -139,6 +139,53 @@ def levels(max_tokens: int) -> Callable[[Task, Any, GroupedReward], Table]:
     return functools.partial(Levels, max_tokens=max_tokens)
 
 
+def build_trainer(
+    task: Task,
+    reward: GroupedReward,
+    folder: str,
+    *,
+    seed: int,
+    num_prompts: int,
+    max_tokens: int,
+    num_steps: int,
+    learning_rate: float,
+) -> GRPOTrainer:
+    """TRL's trainer of a shipped task, with this project's usual settings."""
+    config = GRPOConfig(
+        output_dir=folder,
+        model_init_kwargs={"dtype": "float32"},
+        seed=seed,
+        max_steps=num_steps,
+        learning_rate=learning_rate,
+        lr_scheduler_type="constant",
+        adam_beta1=0.9,
+        adam_beta2=0.95,
+        weight_decay=0.0,
+        per_device_train_batch_size=num_prompts * NUM_GENERATIONS,
+        num_generations=NUM_GENERATIONS,
+        max_completion_length=max_tokens,
+        temperature=1.0,
+        loss_type="dapo",
+        beta=0.0,
+        use_cpu=True,
+        bf16=False,
+        gradient_checkpointing=False,
+        logging_steps=1,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
+    trainer = GRPOTrainer(
+        model=task.model,
+        args=config,
+        reward_funcs=reward,
+        train_dataset=Dataset.from_list(list(task.train)),
+        processing_class=load_for_training(task.model),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
 def main(
     name: str,
     description: str | None,
@@ -168,41 +215,17 @@ def main(
     torch.set_num_threads(1)
     logging.disable_progress_bar()
     task = load_task(name)
-    assert task.model is not None
-    processor = load_for_training(task.model)
     reward = GroupedReward(task)
     with tempfile.TemporaryDirectory() as folder:
-        config = GRPOConfig(
-            output_dir=folder,
-            model_init_kwargs={"dtype": "float32"},
+        trainer = build_trainer(
+            task,
+            reward,
+            folder,
             seed=options.seed,
-            max_steps=options.steps,
+            num_prompts=num_prompts,
+            max_tokens=max_tokens,
+            num_steps=options.steps,
             learning_rate=options.learning_rate,
-            lr_scheduler_type="constant",
-            adam_beta1=0.9,
-            adam_beta2=0.95,
-            weight_decay=0.0,
-            per_device_train_batch_size=num_prompts * NUM_GENERATIONS,
-            num_generations=NUM_GENERATIONS,
-            max_completion_length=max_tokens,
-            temperature=1.0,
-            loss_type="dapo",
-            beta=0.0,
-            use_cpu=True,
-            bf16=False,
-            gradient_checkpointing=False,
-            logging_steps=1,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
         )
-        trainer = GRPOTrainer(
-            model=task.model,
-            args=config,
-            reward_funcs=reward,
-            train_dataset=Dataset.from_list(list(task.train)),
-            processing_class=processor,
-            callbacks=[table(task, processor, reward)],
-        )
-        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(table(task, trainer.processing_class, reward))
         trainer.train()

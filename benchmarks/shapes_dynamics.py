@@ -14,14 +14,7 @@ from __future__ import annotations
 from plain_grpo import levels, main
 
 MAX_TOKENS = 12
+SETTINGS = {"num_prompts": 32, "max_tokens": MAX_TOKENS, "num_steps": 200, "learning_rate": 3e-4}
 
 if __name__ == "__main__":
-    main(
-        "shapes",
-        __doc__,
-        levels(MAX_TOKENS),
-        num_prompts=32,
-        max_tokens=MAX_TOKENS,
-        num_steps=200,
-        learning_rate=3e-4,
-    )
+    main("shapes", __doc__, levels(MAX_TOKENS), **SETTINGS)
