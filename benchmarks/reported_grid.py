@@ -54,9 +54,8 @@ def main() -> None:
         print(f"{name:14s} {100 * 1.96 * math.sqrt(variance):.2f}")
     error = math.sqrt(sum(variances)) / len(variances)
     small = sum(v for v, name in zip(variances, COLUMNS, strict=True) if name in ("zerobench_sub", "wemath"))
-    print(
-        f"average        {100 * 1.96 * error:.2f}; zerobench_sub and wemath are {small / sum(variances):.0%} of its variance"
-    )
+    share = small / sum(variances)
+    print(f"average        {100 * 1.96 * error:.2f}; zerobench_sub and wemath are {share:.0%} of its variance")
     paired = error * math.sqrt(2 * (1 - CORRELATION))
     print(f"\ndifference of two averages, answers correlated at {CORRELATION}: standard error {100 * paired:.2f},")
     print(f"found four times in five from {100 * detectable_difference(paired):.2f} points on")
