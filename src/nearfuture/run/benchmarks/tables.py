@@ -76,7 +76,7 @@ def quality_table(result: Result) -> Table:
                     count(score["tokens"]),
                 ]
             )
-    columns = ["", "responses", "truncated", "no answer", "time-out", "crash", "invalid gold", "bounds"]
+    columns = ["", "n", "cut off", "no answer", "time out", "crash", "invalid gold", "bounds"]
     return Table([*columns, "mean length", "tokens"], rows)
 
 
