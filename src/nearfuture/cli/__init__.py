@@ -1,12 +1,11 @@
 """The command line: parsing and printing only.
 
-    nearfuture train CONFIG.yaml [key=value ...]    nearfuture guide collect|show|verify|import|export
-    nearfuture report RUN...                        nearfuture selftest
-    nearfuture compare STUDY.yaml [key=value ...]
-    nearfuture signal RUN [--anchor T --json FILE]  nearfuture advise LOG [--json FILE]
-    nearfuture evaluate RUN_OR_MODEL [OTHER] --suite ...
-    nearfuture plan CONFIG.yaml [key=value ...]     memory, disk, tokens and hours, on paper
-    nearfuture data check|difficulty CONFIG.yaml
+    nearfuture train CONFIG.yaml [key=value ...]    nearfuture report RUN...
+    nearfuture compare STUDY.yaml [key=value ...]   nearfuture evaluate RUN_OR_MODEL [OTHER] --suite ...
+    nearfuture plan CONFIG.yaml [key=value ...]     nearfuture data check|difficulty CONFIG.yaml
+    nearfuture guide collect|show|verify|import|export
+    nearfuture signal RUN [--anchor T]              nearfuture explain RUN
+    nearfuture advise LOG                           nearfuture selftest
 
 Exit codes: 0 done, 1 a run of a comparison failed, 2 bad configuration or data, 3 no learning signal, 4 disk,
 130 interrupted with a checkpoint saved.
@@ -14,8 +13,11 @@ Exit codes: 0 done, 1 a run of a comparison failed, 2 bad configuration or data,
 Not here: anything that a Python user could not call; heavy imports happen inside the commands.
 """
 
-from nearfuture.cli import advise, data, evaluate, guide, plan, selftest, signal, study, train
 from nearfuture.cli.base import app
+
+# isort: off (this is the order in which --help lists them)
+from nearfuture.cli import train, study, evaluate, plan, data, guide, signal, advise, selftest
+# isort: on
 
 __all__ = ["advise", "app", "data", "evaluate", "guide", "main", "plan", "selftest", "signal", "study", "train"]
 
