@@ -13,9 +13,9 @@ Exit codes: 0 done, 1 a run of a comparison failed, 2 bad configuration or data,
 Not here: anything that a Python user could not call; heavy imports happen inside the commands.
 """
 
+# In the order in which --help lists the commands.
+# isort: off
 from nearfuture.cli.base import app
-
-# isort: off (this is the order in which --help lists them)
 from nearfuture.cli import train, study, evaluate, plan, data, guide, signal, advise, selftest
 # isort: on
 
