@@ -14,6 +14,7 @@ import commands
 import pytest
 import torch
 from benchmark_data import Scripted, fixtures, loads, right, rows_of, sometimes
+from datasets import Dataset
 from pages import Page
 from tiny import TASK
 
@@ -24,13 +25,16 @@ from nearfuture.run.benchmarks.evaluation import Asked, evaluate
 from nearfuture.run.benchmarks.reported import COLUMNS, REPORTED
 from nearfuture.run.benchmarks.request import output_of, read_arguments, task_of
 from nearfuture.run.benchmarks.subjects import find_subjects
-from nearfuture.run.benchmarks.suites import Sources, load_suites
+from nearfuture.run.benchmarks.suites import Sources, judge_answers, load_suites
 from nearfuture.run.benchmarks.writing import write_evaluation
 from nearfuture.run.config import Configuration, load_configuration
+from nearfuture.run.evaluate import evaluate as evaluate_on_the_way
+from nearfuture.tasks import Task, VerdictReward
 from nearfuture.tasks.benchmarks import PAPER
-from nearfuture.train import checkpoint
+from nearfuture.train import NPOConfig, NPOTrainer, TRLEngine, checkpoint
 from nearfuture.train.decoding import Decoding, EngineSettings
 from nearfuture.train.policy import TransformersPolicy
+from nearfuture.train.processor import load_processing_class
 from nearfuture.types import UserError, Verdict
 
 EIGHT = tuple(benchmark.name for benchmark in PAPER)
@@ -361,3 +365,22 @@ def test_what_is_missing_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     ):
         code, said = commands.invoke("evaluate", *arguments, "--output", tmp_path / "out")
         assert code == 2 and message in said, said
+
+
+def test_training_evaluates_the_same_rows_on_its_way(tmp_path: Path) -> None:
+    """`eval_every` asks through the trainer; benchmark rows with two images each go that way as well."""
+    rows = [rows_of("mmmu_pro")[i] for i in range(4)]
+    model = str(fixtures() / "model")
+
+    def judge_row(text: str, row: dict[str, Any]) -> Verdict:
+        return judge_answers([text], [row])[0][0]
+
+    trainer = NPOTrainer(
+        model,
+        reward_funcs=VerdictReward(Task("mmmu_pro", rows, rows, judge_row)),
+        args=NPOConfig(str(tmp_path), max_completion_length=4, num_generations=2, per_device_train_batch_size=2),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=load_processing_class(model, padding_side="left"),
+    )
+    found = evaluate_on_the_way(TRLEngine(trainer), rows, judge_row, num_samples=2, batch_size=4, seed=0)
+    assert (found["eval/num_prompts"], found["eval/tokens"]) == (4, 4 * 2 * 4)
