@@ -107,7 +107,7 @@ def limit_pixels(processing_class: Any, name: str, max_image_pixels: int) -> Non
             f"max_image_pixels={max_image_pixels}: the processor of {name} has no limit on pixels (it is "
             f"{type(processing_class).__name__}). Scale the images yourself, and leave it unset."
         )
-    processing_class.image_processor.size = {**size, "longest_edge": max_image_pixels}  # Qwen's name for it
+    processing_class.image_processor.size = {**dict(size), "longest_edge": max_image_pixels}  # Qwen's name for it
 
 
 def _where(settings: dict[str, Any]) -> dict[str, Any]:
