@@ -74,6 +74,7 @@ def test_all_eight_are_scored(tmp_path: Path) -> None:
     assert [score["value"] for score in scores.values()] == [1.0] * 8
     assert {suite["num_questions"] for suite in result["suites"]} == {20, 21, 22, 40}
     assert scores["wemath"]["metrics"]["score (loose)"]["value"] == 1.0
+    assert "6 composite problems" in result["suites"][4]["note"]
     assert scores["mmbench"]["metrics"]["circular"]["value"] == 1.0
     assert result["policies"][0]["mean"]["value"] == 1.0
 
@@ -170,6 +171,12 @@ def test_other_settings_are_refused_and_other_verifiers_judge_again(tmp_path: Pa
     anew = Scripted(right)
     ask(tmp_path, anew, "mmstar", seed=1, is_clean=True)
     assert len(anew.sampled) == 40
+    own = tmp_path / "own.jsonl"
+    own.write_text('{"question": "1 + 1?", "gold": "2", "uid": "a"}\n')
+    ask(tmp_path, Scripted(right), str(own))
+    own.write_text('{"question": "1 + 2?", "gold": "3", "uid": "a"}\n')
+    with pytest.raises(UserError, match="sampled otherwise \\(data: "):
+        ask(tmp_path, Scripted(right), str(own))
 
 
 def test_unjudged_responses_are_neither_right_nor_wrong(tmp_path: Path) -> None:

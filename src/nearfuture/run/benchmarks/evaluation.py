@@ -174,6 +174,7 @@ def open_responses(subject: Subject, suite: Suite, decoding: Decoding, asked: As
     folder = responses_folder(asked.output, subject.label)
     protocol = {
         "weights": subject.fingerprint,
+        "data": suite.fingerprint,
         "seed": asked.seed,
         "decoding": asdict(decoding),
         "instruction": asked.sources.instruction,
@@ -197,7 +198,7 @@ def _suite(suite: Suite, decoding: Decoding) -> dict[str, Any]:
         "verifier_version": suite.verifier_version,
         "decoding": asdict(decoding),
         "licence": suite.licence,
-        "note": suite.note,
+        "note": ", ".join(filter(None, [suite.note, suite.remark(suite.questions)])),
     }
 
 

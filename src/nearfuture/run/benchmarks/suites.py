@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -58,6 +59,8 @@ class Suite:
         decoding: how it is sampled where nothing else is asked for.
         licence: of the data.
         note: what to know when reading the number.
+        remark: what to know of the questions that are there.
+        fingerprint: of what is asked and what is right, images aside: responses to other data are no responses.
     """
 
     name: str
@@ -72,6 +75,8 @@ class Suite:
     decoding: Decoding = field(default_factory=Decoding)
     licence: str = ""
     note: str = ""
+    remark: Callable[[Sequence[Question]], str] = lambda questions: ""
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +110,9 @@ def load_suites(names: Sequence[str], sources: Sources) -> list[Suite]:
     suites = [_limited(_load(name, sources), sources.limit) for name in dict.fromkeys(wanted)]
     if not suites:
         raise UserError("no suite was named. Give --suite paper, task, a file, or benchmarks: " + ", ".join(BENCHMARKS))
-    titles = [suite.name for suite in suites]
-    if len(set(titles)) < len(titles):
-        raise UserError(f"two suites are called {titles[0]}. Rename one of the files.")
+    twice = [name for name, number in Counter(suite.name for suite in suites).items() if number > 1]
+    if twice:
+        raise UserError(f"two suites are called {twice[0]}. Rename one of the files.")
     return suites
 
 
@@ -123,11 +128,12 @@ def _load(name: str, sources: Sources) -> Suite:
         raise UserError(f"--suite {name} is not known.{hint} One of {', '.join(known)}, or a file of rows.")
     benchmark = BENCHMARKS[name]
     rows = load_benchmark(benchmark, sources.data, sources.instruction)
+    questions, fingerprint = survey(rows)
     return Suite(
         name=name,
         title=benchmark.title,
         rows=rows,
-        questions=rows.questions(),
+        questions=questions,
         judge=judge_answers,
         verifier_version=VERIFIER_VERSION,
         metric=benchmark.metric,
@@ -135,7 +141,25 @@ def _load(name: str, sources: Sources) -> Suite:
         over="part" if len(benchmark.parts) > 1 else None,
         licence=benchmark.licence,
         note=benchmark.note,
+        remark=benchmark.remark,
+        fingerprint=fingerprint,
     )
+
+
+def survey(rows: Rows) -> tuple[list[Question], str]:
+    """What metrics know of every row, and a hash of what is asked and what is right."""
+    digest = hashlib.sha256()
+    questions = []
+    for row in rows.texts():
+        questions.append(Question.of(row))
+        digest.update(_canonical(row))
+    return questions, digest.hexdigest()[:16]
+
+
+def _canonical(row: Row) -> bytes:
+    """A row without its images, as the same bytes on every machine."""
+    kept = {name: value for name, value in row.items() if name not in ("images", "image")}
+    return json.dumps(kept, sort_keys=True, default=str).encode()
 
 
 def judge_answers(responses: Sequence[str], rows: Sequence[Row]) -> list[Judged]:
@@ -170,6 +194,7 @@ def _of_task(sources: Sources) -> Suite:
         over=over,
         decoding=sources.task_decoding,
         note=f"{split} prompts" + (f", mean over {len(families)} families" if families else ""),
+        fingerprint=hashlib.sha256(b"".join(map(_canonical, rows))).hexdigest()[:16],
     )
 
 
@@ -180,7 +205,7 @@ def _judge_task(task: Task, responses: Sequence[str], rows: Sequence[Row]) -> li
 def _of_file(path: Path, settings: DataConfig) -> Suite:
     loaded = load_rows(replace(settings, dataset_name=str(path)))
     rows = Rows([loaded.rows if len(loaded.rows) else []], [_with_list_of_images])
-    questions = rows.questions()
+    questions, fingerprint = survey(rows)
     if len({question.uid for question in questions}) < len(questions):
         raise UserError(f"{path} holds one uid twice. One uid must mean one question; drop the column to use hashes.")
     families = sorted({question.fact("family") for question in questions} - {"none"})
@@ -194,6 +219,7 @@ def _of_file(path: Path, settings: DataConfig) -> Suite:
         metric=accuracy(),
         others=tuple(share_of(family, partial(_is_family, family)) for family in families),
         note=summary(loaded),
+        fingerprint=fingerprint,
     )
 
 

@@ -91,6 +91,7 @@ class Benchmark:
         others: further numbers.
         licence: of the data, as its card states it.
         note: what to know when reading the number.
+        remark: what to know of the questions that are there.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Benchmark:
     others: tuple[Metric, ...] = ()
     licence: str = ""
     note: str = ""
+    remark: Callable[[Sequence[Question]], str] = lambda questions: ""
 
 
 def make_row(

@@ -55,9 +55,15 @@ class Rows(Sequence[Row]):
         for part, i in self._index:
             yield self._to_row[part](self._docs[part][i])
 
+    def texts(self) -> Iterator[Row]:
+        """Go through the rows without their images, so that gigabytes are not read to learn what is asked."""
+        bare = [without_images(docs) for docs in self._docs]
+        for part, i in self._index:
+            yield self._to_row[part](bare[part][i])
+
     def questions(self) -> list[Question]:
         """What metrics know of every row."""
-        return [Question.of(row) for row in self.facts()]
+        return [Question.of(row) for row in self.texts()]
 
 
 def load_benchmark(benchmark: Benchmark, folder: Path | None = None, instruction: str | None = None) -> Rows:
@@ -103,6 +109,21 @@ def load_part(part: Part, folder: Path | None) -> Any:
     finally:
         if bars:
             datasets.enable_progress_bars()
+
+
+def without_images(found: Any) -> Any:
+    """The same data set without columns of images; what is no data set stays as it is."""
+    import datasets
+
+    if not isinstance(found, datasets.Dataset):
+        return found
+    return found.remove_columns(
+        [
+            name
+            for name, feature in found.features.items()
+            if isinstance(feature, datasets.Image) or isinstance(getattr(feature, "feature", None), datasets.Image)
+        ]
+    )
 
 
 def undecoded(found: Any) -> Any:

@@ -92,6 +92,12 @@ def _value(found: Mapping[str, Sequence[bool | None]], values: Mapping[str, floa
     return mean_of(worth)
 
 
+def remark(questions: Sequence[Question]) -> str:
+    """How many composite problems the score is over, and how many lack a question and are left out."""
+    complete, lacking = num_composites(questions)
+    return f"{complete} composite problems" + (f"; {lacking} lack a question and are left out" if lacking else "")
+
+
 def num_composites(questions: Sequence[Question]) -> tuple[int, int]:
     """How many composite problems are complete, and how many lack a question."""
     keys: dict[str, set[str]] = {}
@@ -124,4 +130,5 @@ BENCHMARK = Benchmark(
     ),
     licence="cc-by-nc-4.0 (non-commercial)",
     note="score over complete composite problems, clustered by problem",
+    remark=remark,
 )
