@@ -74,7 +74,10 @@ class ExternalVerifier:
         try:
             self.is_batch = self.pool.ask(None, limit=time_limit) == "batch"
         except (Crashed, TimedOut) as error:
-            raise UserError(f"verifier={spec!r} cannot be used: {_last_line(error)}") from None
+            said = _last_line(error)
+            raise UserError(
+                said if said.startswith("verifier=") else f"verifier={spec!r} cannot be used: {said}"
+            ) from None
 
     def __call__(self, completion: str, row: Mapping[str, Any]) -> Verdict:
         """Judge one completion."""

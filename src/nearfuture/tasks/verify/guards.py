@@ -12,7 +12,7 @@ import re
 MAX_CHARS, MAX_DEPTH, MAX_NESTED_EXPONENT = 600, 24, 1000
 _FORBIDDEN = re.compile(
     r"\\(?:sum|prod|int|iint|oint|lim|limsup|liminf|ldots|forall|exists|cdots|begin|underbrace|overbrace|to)(?![A-Za-z])"
-    r"|'|(?<![\d.}])0\s?\^\s?\{?0|\\prime|\d_|\d{3,}\s?\}?\)?\s?!|!\s?!|!\s?\}?\)?\s?\^|\)\s?\}?\s?\)\s?!"
+    r"|[+-](?:\s?[+-]){3}|(?<![_\d.])\d+(?:\.\d+)?\s+\d|'|(?<![\d.}])0\s?\^\s?\{?0|\\prime|\d_|\d{3,}\s?\}?\)?\s?!|!\s?!|!\s?\}?\)?\s?\^|\)\s?\}?\s?\)\s?!"
 )
 _LARGE_GAMMA = re.compile(r"\\(?:Gamma|zeta|phi)\s?[({][^)}]*(?:\d{3,}|\^)")
 _LARGE_BINOMIAL = re.compile(r"\\[dt]?binom\s?\{[^{}]*\d{4,}|\\[dt]?binom\s?\{[^{}]*[!^]")

@@ -29,7 +29,7 @@ _SYMBOLS = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "÷": "/", "⁄": "/", "∕": "/", "·": r"\cdot ",
     "⋅": r"\cdot ", "∙": r"\cdot ", "∗": "*", "∞": r"\infty ", "±": r"\pm ", "∓": r"\mp ", "°": r"\degree ",
     "∅": r"\emptyset ", "ℝ": r"\R ", "′": "'", "’": "'", "‘": "'", "“": '"', "”": '"', "∶": ":", "，": ",", "、": ",",
-    "⟨": r"\langle ", "⟩": r"\rangle ", "∠": r"\angle ", "△": r"\triangle ", "≈": r"\approx ", "…": r"\ldots ",
+    "⟨": "(", "⟩": ")", "∠": r"\angle ", "△": r"\triangle ", "≈": r"\approx ", "…": r"\ldots ",
     "ϕ": r"\phi ", "µ": r"\mu ", "∖": r"\setminus ",
 }  # fmt: skip
 _RELATIONS = [
@@ -49,7 +49,7 @@ _INVISIBLE = re.compile(
 )
 _FONT = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|normal|up)?|math(?:rm|bf|it|sf|tt|normal)|mbox|hbox|operatorname\*?|boldsymbol|bm|emph"
-    r"|underline|textcolor\{[a-z]{0,20}\})\s{0,4}\{([^{}]*)\}"
+    r"|underline|textcolor\{[a-z]{0,20}\})\s{0,4}\{((?:[^{}]|\{[^{}]*\})*)\}"
 )
 _FONT_LETTER = re.compile(r"\\(?:math(?:rm|bf|it|sf)|text(?:bf|it|rm)?|rm|bf|it)\s{1,4}(?=[A-Za-z](?![A-Za-z]))")
 _SIMPLE = [(re.compile(pattern), into) for pattern, into in [
@@ -60,6 +60,8 @@ _SIMPLE = [(re.compile(pattern), into) for pattern, into in [
     (r"\\(?:[,;:!> ]|q?quad(?![A-Za-z])|hspace\{[^{}]*\}|hfill)|~|\\\n", " "),
     (r"\\(?:left|right)\s{0,4}\.", " "),
     (r"\\(?:left|right|middle|[bB]igg?[lrm]?|displaystyle|textstyle|limits|nolimits|mathstrut)(?![A-Za-z])", ""),
+    (r"\\langle(?![A-Za-z])", "("),
+    (r"\\rangle(?![A-Za-z])", ")"),
     (r"\\(?:lbrace|lbrack)(?![A-Za-z])", r"\{"),
     (r"\\(?:rbrace|rbrack)(?![A-Za-z])", r"\}"),
     (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
@@ -86,7 +88,7 @@ _SHORT_ROOT = re.compile(
     r"\\sqrt\s{0,4}(\[[^\[\]]{1,9}\])?\s{0,4}(\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z])|\\(?:pi)(?![A-Za-z]))"
 )
 _SPACES = re.compile(r"\s+")
-_LEFT_EDGE, _RIGHT_EDGE = " \t\n,;:。*", " \t\n.,;:。*"
+_LEFT_EDGE, _RIGHT_EDGE = ' \t\n,;:。*"`', ' \t\n.,;:。*"`'
 ROW_BREAK = "\ue000"
 """Stands for the two backslashes between the rows of a matrix; no answer holds it."""
 

@@ -194,6 +194,8 @@ class _Worker:
                 raise TimedOut(f"no answer within {limit:g} s")
             reply = json.loads(self.connection.recv_bytes())
         except (EOFError, OSError):
+            if time.monotonic() >= deadline:
+                raise TimedOut(f"no answer within {limit:g} s") from None
             raise Crashed(f"the worker died (exit code {self._exit_code()})") from None
         if "error" in reply:
             raise _Raised(reply["error"])

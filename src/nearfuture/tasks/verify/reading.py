@@ -109,6 +109,9 @@ def _read_separated(text: str, depth: int) -> Node | None:
     if any(isinstance(node, Words) for node in nodes):
         return None
     nodes = tuple(inner for node in nodes for inner in _flat(node))
+    first = nodes[0]
+    if isinstance(first, Named) and all(isinstance(node, Scalar) for node in nodes[1:]):
+        return Named(first.name, Group("", (first.value, *nodes[1:])))
     names = {node.name if isinstance(node, Named) else None for node in nodes}
     if len(names) == 1 and None not in names:
         return Named(names.pop() or "", Group("", tuple(node.value for node in nodes if isinstance(node, Named))))
@@ -145,8 +148,6 @@ def _split_commas(text: str) -> list[str]:
 
 def _read_bracketed(text: str, depth: int) -> Node | None:
     text = text.replace(r"\{", "{").replace(r"\}", "}") if text.startswith(r"\{") and text.endswith(r"\}") else text
-    if text.startswith(r"\langle") and text.endswith(r"\rangle"):
-        text = f"({text[7:-7]})"
     if len(text) < 2 or text[0] not in "([{" or text[-1] != BRACKETS[text[0]] or first_close(text) != len(text) - 1:
         return None
     inner = text[1:-1].strip()

@@ -100,6 +100,9 @@ def _is_unbounded(span: Span) -> bool:
 
 def _read_relations(text: str) -> RealSet | None:
     """Read one relation, or several joined by or (a union) or by and (an interval)."""
+    left, _, points = text.partition("≠")
+    if "," in points and is_name(left.strip()) and not _RELATION.search(points):
+        return _excluding(split_top(points, ","), clean_name(left))
     parts, words = [], []
     position = 0
     for mark in _CONNECTIVE.finditer(text):

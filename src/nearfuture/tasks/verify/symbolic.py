@@ -5,8 +5,8 @@
     3  math-verify  only where nothing could be evaluated (undefined functions, sets)
 
 Evaluation comes first because it is the safer judge: math-verify rounds to six decimals and drops what is small, so
-that 1/2^99 and 1/2^98 are equal to it. Points at which only one side is real count as a difference; points where
-neither is are skipped, so that sqrt(1/n) and 1/sqrt(n) agree, and |x| and x do not.
+that 1/2^99 and 1/2^98 are equal to it. Points at which only one side is real count as a difference (full turns of a
+logarithm left out); points where neither is are skipped. So sqrt(1/n) and 1/sqrt(n) agree, and |x| and x do not.
 
 Not here: the rules that come before (`values`), the process around it (`worker`).
 """
@@ -147,7 +147,7 @@ def _read_gold(text: str) -> Any:
 
 def _as_sum(mark: re.Match[str]) -> str:
     whole, top, bottom = mark.groups()
-    return f"({whole}+\\frac{{{top}}}{{{bottom}}})" if int(top) < int(bottom) else mark.group()
+    return f"({whole}+\\frac{{{top}}}{{{bottom}}})" if 0 < int(top) < int(bottom) else mark.group()
 
 
 def _exact(expression: Any) -> Any:
@@ -202,7 +202,7 @@ def agree(gold: Any, answer: Any) -> bool | None:
     for point in _points(names):
         values = [evaluate(one, point) for one in renamed]
         are_real = [value is not None and bool(value.is_real) for value in values]
-        if are_real[0] != are_real[1] and None not in values:
+        if are_real[0] != are_real[1] and None not in values and not _differ_by_a_branch(*values):
             return False
         if None in values or not (may_be_complex or all(are_real)):
             continue
@@ -212,6 +212,13 @@ def agree(gold: Any, answer: Any) -> bool | None:
     if num_agreed >= MIN_POINTS:
         return True
     return None
+
+
+def _differ_by_a_branch(a: Any, b: Any) -> bool:
+    """True where two logarithms differ by full turns alone: ln(xy) and ln x + ln y, both negative."""
+    real, imaginary = (a - b).as_real_imag()
+    turns = imaginary / (2 * sympy.pi.evalf(DIGITS))
+    return bool(abs(real) <= _AGREE * max(1, abs(a)) and abs(turns - round(turns)) <= _AGREE * max(1, abs(a)))
 
 
 def _by_name(*expressions: Any) -> tuple[list[Any], list[Any]]:

@@ -51,7 +51,7 @@ _NOT_NOUNS = frozenset(
 )
 _FILLERS = frozenset("unit units square cubic sq cu".split())
 _TAIL = re.compile(
-    r"(?P<core>.*?(?:[\d})|.!%]|\\(?:pi|infty)|[\s}][a-z]))\s?"
+    r"(?P<core>.*?(?:[\d})|.!%]|\\(?:pi|infty)|[\s}][a-z]))\s?(?!\^)"
     r"(?P<unit>(?:\\(?:degree|unit\{[A-Za-z]\}|cdot|Omega|mu)|[A-Za-z$/ ]|\^\s?\{?-?\d\}?)*)"
 )
 _TRIGONOMETRIC = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)")

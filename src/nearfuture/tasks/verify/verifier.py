@@ -99,6 +99,7 @@ class Verifier:
         ):
             shown = ", ".join(question.answers)
             if isinstance(reply, Exception):
+                _log_once(reply)
                 verdict = Verdict.TIMEOUT if isinstance(reply, TimedOut) else Verdict.CRASH
                 decision = Decision(verdict, verdict.value, shown)
             else:
@@ -130,6 +131,17 @@ class Verifier:
             self._cache[question] = replace(decision)
             if len(self._cache) > CACHE_SIZE:
                 self._cache.popitem(last=False)
+
+
+_logged: set[str] = set()
+
+
+def _log_once(error: Exception) -> None:
+    """Log the first crash of a kind; the others are counted."""
+    kind = str(error).strip().rpartition("\n")[2]
+    if not isinstance(error, TimedOut) and kind not in _logged:
+        _logged.add(kind)
+        logger.error("a verifier worker crashed; further ones of this kind are only counted:\n%s", error)
 
 
 _shared = Verifier()

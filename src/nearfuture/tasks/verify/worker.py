@@ -23,7 +23,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-PATIENCE = 3.0
+PATIENCE = 1.0
 """Seconds beyond a request's limit after which the kernel ends a worker that nobody killed."""
 
 

@@ -1,0 +1,197 @@
+"""The verifier against cases written by hand, and the laws every verdict keeps.
+
+Not here: pairs from a generator (`test_verify_pairs.py`), workers (`test_verify_pool.py`), verifiers of one's own
+(`test_verify_external.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nearfuture.tasks.verify import KINDS, Item, Verifier, explain, verify, verify_many
+from nearfuture.types import UserError, Verdict
+
+DATA = Path(__file__).parent / "data"
+VERDICTS = {True: {Verdict.CORRECT}, False: {Verdict.WRONG, Verdict.NO_ANSWER}, None: {Verdict.INVALID_GOLD}}
+GIVEN_CASES = json.loads((DATA / "verifier_cases.json").read_text())
+OWN_CASES = [json.loads(line) for line in (DATA / "verifier_own_cases.jsonl").read_text().splitlines()]
+
+
+def failures(cases: list[dict[str, Any]]) -> list[str]:
+    """Cases in which the verdict is not the expected one; `dos` is the given file's word for hostile maths."""
+    items = [
+        Item(
+            c["response"], c["gold"], "math" if c["kind"] == "dos" else c["kind"], c.get("options"), c.get("tolerance")
+        )
+        for c in cases
+    ]
+    pairs = zip(cases, verify_many(items), strict=True)
+    return [
+        f"{case['gold'][:40]!r} {case['response'][-60:]!r}: {verdict}"
+        for case, verdict in pairs
+        if verdict not in VERDICTS[case["expected"]]
+    ]
+
+
+def test_the_given_cases() -> None:
+    assert len(GIVEN_CASES) == 102
+    assert failures(GIVEN_CASES) == []
+
+
+def test_cases_of_our_own() -> None:
+    assert len(OWN_CASES) > 600
+    assert failures(OWN_CASES) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("gold", ["", "  \n", "None", "nan", "null"])
+def test_a_gold_that_says_nothing_is_invalid_whatever_was_answered(kind: str, gold: str) -> None:
+    for response in ("\\boxed{1}", "", "\\boxed{None}"):
+        assert verify(response, gold, kind=kind) is Verdict.INVALID_GOLD
+
+
+@pytest.mark.parametrize(
+    ("kind", "gold"), [("numeric", "east"), ("bool", "perhaps"), ("mcq", "Z"), ("math", "\\frac{1}{"), ("list", "[]")]
+)
+def test_a_gold_that_its_kind_cannot_read_is_invalid(kind: str, gold: str) -> None:
+    assert verify("\\boxed{1}", gold, kind=kind, options=["p", "q"]) is Verdict.INVALID_GOLD
+
+
+def test_of_a_gold_that_sympy_cannot_read_only_the_same_text_is_judged() -> None:
+    assert verify("\\boxed{10 \\bmod 3}", "10 \\bmod 3", kind="math") is Verdict.CORRECT
+    assert verify("\\boxed{1+x}", "10 \\bmod 3", kind="math") is Verdict.INVALID_GOLD
+
+
+@pytest.mark.parametrize(
+    "response", ["", " ", "<think>\\boxed{5}", "\\boxed{5", "<answer>5", "<think>5</think>", "\\boxed{}", "\\boxed{ }"]
+)
+def test_what_is_cut_off_or_empty_is_no_answer(response: str) -> None:
+    assert verify(response, "5", kind="math") is Verdict.NO_ANSWER
+
+
+def test_strict_reads_tags_and_boxes_alone() -> None:
+    strict = Verifier(strict=True)
+    for response in ("The answer is 5.", "5", "#### 5", "**5**"):
+        assert strict.decide(Item(response, "5", "math")).verdict is Verdict.NO_ANSWER
+    for response in ("\\boxed{5}", "<answer>5</answer>", "<think>4?</think><answer>\\boxed{5}</answer>"):
+        assert strict.decide(Item(response, "5", "math")).verdict is Verdict.CORRECT
+
+
+def test_a_decision_names_the_answer_and_the_rule() -> None:
+    decision = explain("so \\boxed{0.5}", "1/2", kind="math")
+    assert (decision.verdict, decision.rule, decision.answer) == (Verdict.CORRECT, "number", "0.5")
+    assert explain("\\boxed{\\sqrt{12}}", "2\\sqrt{3}", kind="math").rule == "symbolic"
+    assert explain("\\boxed{9^{9^{9}}}", "2\\sqrt{3}", kind="math").rule == "guard"
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "message"),
+    [
+        ({"absolute": 1}, "'absolute'"),
+        ({"abs": -1}, "no bound"),
+        ({"rel": "x"}, "no bound"),
+        ({"decimals": 1.5}, "no bound"),
+    ],
+)
+def test_a_tolerance_that_is_none_is_refused(tolerance: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        verify("\\boxed{1}", "1", kind="numeric", tolerance=tolerance)
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(UserError, match=r"kind='maths'.*math, numeric"):
+        verify("\\boxed{1}", "1", kind="maths")
+
+
+HOSTILE = {
+    "power tower": "9^{9^{9^{9}}}",
+    "tower of braces": "{{9999^{9999}}^{9999}}^{9999}",
+    "python's tower": "9**9**9**9",
+    "factorial": "100000000!",
+    "factorial of a factorial": "((9!)!)!",
+    "power of factorials": "9!^{9!^{9!}}",
+    "binomial": "\\binom{1000000000}{500000000}",
+    "sum": "\\sum_{n=1}^{10^{9}} n^n",
+    "huge exponent": "1e999999999",
+    "open parentheses": "(" * 5000,
+    "parentheses": "(" * 5000 + "2" + ")" * 5000,
+    "braces": "{" * 3000 + "2" + "}" * 3000,
+    "roots": "\\sqrt{" * 200 + "2" + "}" * 200,
+    "fractions": "\\frac{1}{1+" * 200 + "2" + "}" * 200,
+    "100,000 digits": "9" * 100_000,
+    "100,000 characters": "x+" * 50_000,
+    "commas": "1," * 50_000,
+    "percents": "%" * 600,
+    "signs": "-" * 599 + "1",
+    "carets": "^(" * 300,
+    "spaces": "1 " * 300,
+    "words": " or ".join(["1"] * 100),
+    "colons": ":".join("1" * 300),
+    "backslashes": "\\" * 3001,
+    "texts": "\\text{" * 500,
+    "null bytes": "\x00" * 50 + "7",
+    "lone surrogates": "\ud800" * 20,
+    "combining marks": "5" + "\u0301" * 500,
+    "code": "__import__('os').abort()",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_answers_are_wrong_within_a_second(name: str) -> None:
+    verify("\\boxed{x+1}", "y", kind="math")  # the worker runs
+    begin = time.monotonic()
+    for response in (f"\\boxed{{{HOSTILE[name]}}}", f"<answer>{HOSTILE[name]}</answer>", HOSTILE[name]):
+        for gold in ("1", "x^2+\\sqrt{2}"):
+            assert verify(response, gold, kind="math") in (Verdict.WRONG, Verdict.NO_ANSWER)
+    assert time.monotonic() - begin < 3.0
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        *(
+            "\\boxed{" * 20_000,
+            "$" * 50_000,
+            "\\( " * 20_000,
+            "answer is " * 20_000,
+            "1 1 " * 30_000,
+            "<answer>" * 20_000,
+        ),
+        *("<think>" * 20_000, "\\boxed{1}" * 10_000, "**A** " * 20_000, "{" * 100_000, "\\text{" * 20_000),
+    ],
+)
+def test_hostile_responses_are_read_in_linear_time(response: str) -> None:
+    begin = time.monotonic()
+    for kind in KINDS:
+        gold = {"mcq": "A", "bool": "yes"}.get(kind, "7")
+        assert verify(response, gold, kind=kind) is not Verdict.CRASH
+    assert time.monotonic() - begin < 3.0
+
+
+def test_what_no_guard_knows_is_ended_by_the_time_limit() -> None:
+    verifier = Verifier(time_limit=0.5, size=1)
+    item = Item("\\boxed{\\exp(\\exp(\\exp(100)))}", "2\\sqrt{3}", "math")
+    verifier.decide(Item("\\boxed{x+1}", "y", "math"))
+    begin = time.monotonic()
+    decision = verifier.decide(item)
+    assert decision.verdict is Verdict.TIMEOUT
+    assert time.monotonic() - begin < 1.5
+    assert verifier.decide(Item("\\boxed{\\sqrt{12}}", "2\\sqrt{3}", "math")).verdict is Verdict.CORRECT
+    begin = time.monotonic()
+    assert verifier.decide(item) == decision
+    assert time.monotonic() - begin < 0.1, "a time-out is not waited for twice"
+
+
+def test_easy_verdicts_cost_a_comparison() -> None:
+    verifier = Verifier()
+    items = [Item(f"So it is \\boxed{{{i % 100}}}.", str(i % 7), "numeric") for i in range(2000)]
+    verifier.decide_many(items[:200])
+    begin = time.process_time()
+    verdicts = [decision.verdict for decision in verifier.decide_many(items)]
+    assert time.process_time() - begin < 0.5, "a tenth of the speed that benchmarks/verifiers.py measures alone"
+    assert verdicts.count(Verdict.CORRECT) == sum(i % 100 == i % 7 for i in range(2000))
