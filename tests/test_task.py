@@ -231,6 +231,7 @@ def test_an_image_is_its_pixels_however_it_is_held(tmp_path: Path) -> None:
     other = picture.quantize()
     other.putpalette([255 - value for value in other.getpalette()])  # other colours, the same indices
     assert prompt_hash({"prompt": "?", "images": [other]}) != prompt_hash({"prompt": "?", "images": [picture]})
+    assert prompt_hash({"prompt": "?", "images": []}) == prompt_hash({"prompt": "?", "images": None})
     broken = [{"prompt": "?", "images": [{"bytes": b"no image", "path": None}]}]  # named when images are checked
     assert with_prompt_ids(broken)[0]["prompt_id"] == prompt_hash(broken[0])
 

@@ -56,5 +56,5 @@ def digest_prompts(prompts: Sequence[Prompt]) -> str:
 
 def _others(row: Row) -> str:
     """Return the columns beside the prompt as text (the gold answer): a corrected answer is another task."""
-    others = {name: value for name, value in row.items() if name not in ("prompt", "image", "images")}
+    others = {name: row[name] for name in row if name not in ("prompt", "image", "images")}  # no image is decoded
     return json.dumps(others, sort_keys=True, default=lambda value: type(value).__name__)

@@ -12,8 +12,9 @@ from nearfuture.guidance import GuidanceCache, collect_guidance
 from nearfuture.guidance.checks import check_entries
 from nearfuture.run import build
 from nearfuture.run.config import Configuration, load_configuration
+from nearfuture.run.rows import plain_rows, rows_by_id
 from nearfuture.tasks import judge
-from nearfuture.tasks.identity import prompt_hash, with_prompt_ids
+from nearfuture.tasks.identity import prompt_hash
 from nearfuture.train import TRLEngine
 from nearfuture.types import PolicyRef, UserError
 
@@ -29,7 +30,7 @@ def collect_from(config: Configuration, guide: PolicyRef, folder: Path, *, num_k
         trainer.model.to(trainer.args.device)
         return collect_guidance(
             TRLEngine(trainer),
-            list(rows),
+            plain_rows(rows),
             lambda text, row: judge(task.verify, text, row),
             folder,
             guide=guide,
@@ -65,7 +66,7 @@ def verify_cache(folder: Path, config: Path | None) -> list[str]:
     if path is None:
         return [*said, "verdicts: not judged again (the cache lies in no run; give --config CONFIG.yaml)"]
     task = build.load_run_task(load_configuration(path))
-    rows = {row["prompt_id"]: dict(row) for row in with_prompt_ids(task.train)}
+    rows = rows_by_id(build.training_rows(task))
     known = {prompt_id for prompt_id in rows if prompt_id in cache}
     hashes = {g.prompt_id: g.prompt_hash for g in cache if g.prompt_id in known}
     changed = [prompt_id for prompt_id, hashed in hashes.items() if hashed != prompt_hash(rows[prompt_id])]

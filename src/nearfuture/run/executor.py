@@ -42,6 +42,7 @@ from nearfuture.run.plan import (
 from nearfuture.run.policies import Policies, find_checkpoints
 from nearfuture.run.recorder import Recorder
 from nearfuture.run.records import RunRecords
+from nearfuture.run.rows import plain_rows, rows_by_id
 from nearfuture.run.show import Display
 from nearfuture.tasks import Task
 from nearfuture.train import NPOTrainer, TRLEngine, callbacks, checkpoint, processes
@@ -223,7 +224,7 @@ class Executor:
     def _confirm(self, step: int) -> None:
         """The trigger has fired: probe, weigh, and go back or go on."""
         config, auto, head = self.config, self.config.autonpo, self.lineage.head
-        rows = {row["prompt_id"]: dict(row) for row in self.train_rows}
+        rows = rows_by_id(self.train_rows)
         checkpoints = find_checkpoints(self.folder.path)
         if step not in checkpoints:
             checkpoint.read_state(self.folder.path / head.checkpoint(step))
@@ -271,7 +272,7 @@ class Executor:
         trainer = self.guides.policy(policy, self.folder.path / self.lineage.head.folder)
         answers = answer(
             TRLEngine(trainer),
-            [dict(row) for row in self.task.evaluation],
+            plain_rows(self.task.evaluation),
             self.guides.verify,
             num_samples=self.config.autonpo.accept_num_samples,
             batch_size=self.config.run.guide_batch_size,

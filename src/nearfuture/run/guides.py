@@ -27,6 +27,7 @@ from nearfuture.run import build
 from nearfuture.run.config import Configuration
 from nearfuture.run.folder import RunFolder
 from nearfuture.run.interop import Setting, import_for
+from nearfuture.run.rows import plain_rows
 from nearfuture.run.show import Display
 from nearfuture.tasks import Task, judge
 from nearfuture.train import NPOTrainer, TRLEngine, checkpoint, processes
@@ -151,7 +152,7 @@ class Guides:
         if rows is None:
             ahead = max(guide.step, intervention.start_step + max(run.replay_steps or 0, run.resample_steps))
             window = trainer.prompts_between(intervention.start_step, ahead)
-            rows = [self.train_rows[i] for i in window]
+            rows = plain_rows(self.train_rows, window)
         start = lineage.ref(intervention.start_step)
         learner = self.policy(start, segment_dir) if run.guide_select == "closest" else None
         facts = {"kind": intervention.kind, "segment": guide.segment, "step": guide.step}

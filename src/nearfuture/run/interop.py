@@ -20,6 +20,7 @@ from nearfuture.guidance.interop.rows import read_rows, write_rows
 from nearfuture.run import build
 from nearfuture.run.collect import config_of
 from nearfuture.run.config import Configuration, load_configuration
+from nearfuture.run.rows import rows_by_id
 from nearfuture.tasks import Task, judge
 from nearfuture.tasks.identity import prompt_hash
 from nearfuture.train import factory, groups
@@ -45,7 +46,7 @@ class Setting:
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """Training rows by prompt id."""
-        return {row["prompt_id"]: dict(row) for row in build.training_rows(self.task)}
+        return rows_by_id(build.training_rows(self.task))
 
     def codec(self) -> Codec:
         """The tokenizer of the base model."""

@@ -12,6 +12,7 @@ from nearfuture.algo.lineage import Lineage
 from nearfuture.run.config import Configuration
 from nearfuture.run.evaluate import evaluate
 from nearfuture.run.folder import RunFolder
+from nearfuture.run.rows import plain_rows
 from nearfuture.run.show import Display
 from nearfuture.run.thumbnails import thumbnails
 from nearfuture.tasks import Task, judge
@@ -29,7 +30,7 @@ class Recorder:
         self, config: Configuration, task: Task, folder: RunFolder, display: Display, lineage: Lineage
     ) -> None:
         self.config, self.task, self.folder, self.display, self.lineage = config, task, folder, display, lineage
-        self.eval_rows = [dict(row) for row in task.evaluation]
+        self.eval_rows = plain_rows(task.evaluation)
         self._num_samples = 0
         self._began = time.perf_counter()
 

@@ -19,6 +19,7 @@ from nearfuture.run import build
 from nearfuture.run.config import Configuration, load_configuration
 from nearfuture.run.measurement import MIN_FAILED, Measurement, Question, Say
 from nearfuture.run.policies import Policies, find_checkpoints
+from nearfuture.run.rows import plain_rows
 from nearfuture.run.signal_rows import CLIP, DEFAULT_COST, DEFAULT_QUALITY
 from nearfuture.types import UserError
 
@@ -60,7 +61,7 @@ def measure_signal(
         tempfile.TemporaryDirectory() as scratch,
         Policies(configuration, loaded_task, rows, checkpoints, Path(scratch)) as policies,
     ):
-        measurement = Measurement(configuration, loaded_task, list(rows), policies, question, say)
+        measurement = Measurement(configuration, loaded_task, plain_rows(rows), policies, question, say)
         anchors = [measurement.anchor(anchor, distances) for anchor, distances in pairs]
     return {
         "run": str(run),

@@ -71,9 +71,14 @@ def prompt_hash(row: Mapping[str, Any]) -> str:
         >>> prompt_hash({"prompt": "1+1=", "answer": "2"}) == prompt_hash({"answer": "3", "prompt": "1+1="})
         True
     """
-    content = {name: row.get(name) for name in PROMPT_COLUMNS}
+    content = {name: value for name in PROMPT_COLUMNS if not _is_empty(value := row.get(name))}
     text = json.dumps(_canonical(content), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _is_empty(value: Any) -> bool:
+    """True for an empty list: no images, as some rows of a data set with images have them."""
+    return isinstance(value, list) and not value
 
 
 def _given_id(row: Mapping[str, Any]) -> str | None:

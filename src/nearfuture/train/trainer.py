@@ -126,9 +126,8 @@ class NPOTrainer(ExactResume):
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         if self.replayer is not None and self.model.training:
             inputs = self.replayer.mix(inputs)
-        inputs = mixed.with_image_lists(inputs)
         self._inputs, self._guidance_B = inputs, []
-        output = super()._generate_and_score_completions(inputs)
+        output = super()._generate_and_score_completions(mixed.with_image_lists(inputs))
         self._inputs = []
         if self._guidance_B:
             groups.attach(output, self._guidance_B, importance=self.args.weighting == Weighting.IMPORTANCE)

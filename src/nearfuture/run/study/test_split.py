@@ -24,6 +24,7 @@ from nearfuture.run.config import Configuration, load_configuration
 from nearfuture.run.evaluate import answer
 from nearfuture.run.ledger import write_whole
 from nearfuture.run.policies import Policies
+from nearfuture.run.rows import plain_rows
 from nearfuture.run.study.folder import LENGTH
 from nearfuture.tasks import Task, judge
 from nearfuture.tasks.identity import with_prompt_ids
@@ -108,7 +109,7 @@ def final_rows(task: Task) -> tuple[str, list[dict[str, Any]]]:
         raise UserError(
             f"task {task.name!r} has neither test nor evaluation rows, so no method can be judged. Add some."
         )
-    return split, [dict(row) for row in with_prompt_ids(rows)]
+    return split, plain_rows(with_prompt_ids(rows))
 
 
 def main() -> None:
