@@ -125,10 +125,16 @@ def test_the_tower_learns_unless_it_is_frozen_and_adapters_learn_alone(model: Pa
     assert all("lora_" in name for name in tiny.weights(adapted))
     assert adapted.state.log_history[0]["grad_norm"] > 0
 
-    frozen = guided(tmp_path / "frozen", model, max_pass_rate=1.0, learning_rate=0.0)
-    frozen.model.model.visual.requires_grad_(False)
-    frozen.train()
-    assert not any(".visual." in name for name in tiny.weights(frozen))
+    every_layer = LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
+    for name, peft_config in {"frozen": None, "adapted": every_layer}.items():
+        settings = {"freeze_vision_tower": True, "peft_config": peft_config, "max_steps": 1}
+        frozen = guided(tmp_path / name, model, max_pass_rate=1.0, **settings)
+        before = {name: value.clone() for name, value in frozen.model.named_parameters()}
+        frozen.train()
+        moved = {name for name, value in frozen.model.named_parameters() if not torch.equal(value, before[name])}
+        assert moved and not any(".visual." in name for name in moved)
+    with pytest.raises(UserError, match="Qwen3ForCausalLM has no vision tower"):
+        tiny.npo(tmp_path / "text", freeze_vision_tower=True)
 
 
 @pytest.mark.parametrize("select", ["uniform", "closest"])

@@ -1,4 +1,4 @@
-"""`NPOConfig`: TRL's `GRPOConfig`, the five settings of Near-Future Policy Optimization, and a faster loop.
+"""`NPOConfig`: TRL's `GRPOConfig`, the settings of Near-Future Policy Optimization, and a faster loop.
 
 Deviation from TRL's defaults: `bf16` and `gradient_checkpointing` are decided by the device (TRL switches both on
 everywhere; on a CPU both only cost time). Set them and they stay as you set them.
@@ -51,6 +51,7 @@ class NPOConfig(GRPOConfig):
             (on-policy distillation from the near-future self); 0 is off.
         verdict_reward: name of the reward function that carries the verdict; default: the first one.
         correct_threshold: a rollout is correct where that function's reward is at least this; None (NaN) is not judged.
+        freeze_vision_tower: nothing in the vision tower learns, adapters included; it trains by default (the paper).
         verify_guidance: verify every trajectory again with that function before step 1.
         fast_generation: read each prompt once instead of `num_generations` times, and go on with the rows that still
             write. The same random numbers are drawn; on a CPU no token was ever seen to differ from TRL's, but rounding
@@ -93,6 +94,9 @@ class NPOConfig(GRPOConfig):
     )
     correct_threshold: float = field(
         default=1.0, metadata={"help": "A rollout is correct where the verdict reward is at least this."}
+    )
+    freeze_vision_tower: bool = field(
+        default=False, metadata={"help": "Keep the vision tower of a vision-language model as it is."}
     )
     verify_guidance: bool = field(
         default=True, metadata={"help": "Verify every guidance trajectory again before step 1."}

@@ -37,6 +37,7 @@ from nearfuture.train.images import check_images
 from nearfuture.train.lengths import require_template
 from nearfuture.train.onpolicy import OnPolicyMetrics
 from nearfuture.train.replay import Replayer
+from nearfuture.train.tower import freeze_vision_tower
 from nearfuture.types import Guidance, UserError
 
 seams.check()
@@ -75,6 +76,8 @@ class NPOTrainer(ExactResume):
         if kwargs.get("processing_class") is None and processor.is_needed(model):
             kwargs["processing_class"] = processor.load_for_training(model)
         super().__init__(*args, **kwargs)
+        if self.args.freeze_vision_tower:
+            freeze_vision_tower(self.model)
         if isinstance(self.train_dataset, Dataset):
             require_template(self.processing_class, self.train_dataset)
             check_images(self.train_dataset, self.processing_class)
