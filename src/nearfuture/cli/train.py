@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nearfuture.cli.base import INTERRUPTED, ConfigPath, Overrides, app, hush, told_to_user
+from nearfuture.types import UserError
 
 
 @app.command()
@@ -14,6 +15,7 @@ def train(
     config: ConfigPath,
     overrides: Overrides = None,
     dry_run: Annotated[bool, typer.Option(help="Print what would happen, and stop.")] = False,
+    processes: Annotated[int | None, typer.Option(help="Processes a dry run is worked out for.", min=1)] = None,
     resume: Annotated[bool, typer.Option(help="Go on where the run in run_dir stopped.")] = False,
     clean: Annotated[bool, typer.Option(help="Delete the run in run_dir first.")] = False,
     quiet: Annotated[bool, typer.Option(help="Print errors and the result only.")] = False,
@@ -24,10 +26,12 @@ def train(
 
         configuration = load_configuration(config, overrides or [])
         hush()
+        if processes is not None and not dry_run:
+            raise UserError(f"--processes {processes} is for --dry-run. Start several with accelerate or torchrun.")
         if dry_run:
             from nearfuture.run.dry import dry_run_report
 
-            print(dry_run_report(configuration))
+            print(dry_run_report(configuration, processes))
             return
         from nearfuture.run.start import train as run
         from nearfuture.train.processes import is_main

@@ -65,7 +65,7 @@ def _more_tokens(processor: Any, row: Row) -> int:
         return 0
     sizes = [image_size(image) for image in images]
     counts = processor._get_num_multimodal_tokens(image_sizes=[(height, width) for width, height in sizes])
-    return sum(counts["num_image_tokens"]) - len(images)
+    return sum(counts["num_image_tokens"])
 
 
 def within_length(task: Task, model: str, max_length: int, max_image_pixels: int | None) -> Task:
@@ -81,7 +81,7 @@ def within_length(task: Task, model: str, max_length: int, max_image_pixels: int
     notes = list(task.notes)
     for split in ("train", "evaluation", "test"):
         rows = getattr(task, split)
-        lengths = prompt_lengths(processor, _light(rows))
+        lengths = prompt_lengths(processor, light(rows))
         short = [i for i, length in enumerate(lengths) if length <= max_length]
         if len(short) < len(rows):
             notes.append(
@@ -96,6 +96,6 @@ def within_length(task: Task, model: str, max_length: int, max_image_pixels: int
     return replace(task, notes=tuple(notes), **kept)
 
 
-def _light(rows: Any) -> Sequence[Row]:
+def light(rows: Any) -> Sequence[Row]:
     """Rows whose images are not decoded."""
     return list(undecoded(rows, [c for c in COLUMNS if c in rows.column_names])) if isinstance(rows, Dataset) else rows

@@ -133,9 +133,16 @@ def load_shape(model: str, settings: Mapping[str, Any] | None = None) -> ModelSh
 def _load(model: str, rank: int | None, targets: str | tuple[str, ...] | None) -> ModelShape:
     config, origin = _config(model)
     try:
-        built = _on_meta(config)
-    except (ValueError, AttributeError) as error:
-        raise UserError(f"model={model}: transformers cannot build a {config.model_type}: {error}") from None
+        return _described(model, origin, config, rank, targets)
+    except (ValueError, AttributeError, IndexError) as error:
+        raise UserError(
+            f"model={model}: a {config.model_type} is not built like the decoders whose sizes are known here: {error}"
+        ) from None
+
+
+def _described(
+    model: str, origin: str, config: PretrainedConfig, rank: int | None, targets: str | tuple[str, ...] | None
+) -> ModelShape:
     text = config.get_text_config()
     return ModelShape(
         name=model,
@@ -144,7 +151,7 @@ def _load(model: str, rank: int | None, targets: str | tuple[str, ...] | None) -
         is_measured=config.model_type in LIKE_QWEN3,
         text=_text_shape(text),
         vision=_vision_shape(config),
-        parameters=_count(built, rank, targets),
+        parameters=_count(_on_meta(config), rank, targets),
     )
 
 

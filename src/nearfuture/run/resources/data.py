@@ -1,19 +1,26 @@
-"""The rows of a run without reading the data set where it is not on this machine: a plan and a dry run download nothing.
+"""The rows of a run, and what is known of them where the data set is not on this machine: nothing is downloaded.
 
 Not here: reading and checking rows (`nearfuture.run.build`, `nearfuture data check`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import datasets
+from datasets import Dataset
+from huggingface_hub import constants
 
 from nearfuture.run import build
 from nearfuture.run.config import Configuration
 from nearfuture.tasks import Task
 from nearfuture.tasks.data import SOURCES, data_task
-from nearfuture.train import shapes
+from nearfuture.train import lengths, processor, shapes
 from nearfuture.types import UserError
+
+NUM_MEASURED = 1024
+"""Prompts that are measured, spread over the data."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,8 @@ class Rows:
         model: the base model's name.
         notes: what was not looked at, and why.
         task: None where the data set is not here.
+        measured: tokens of the longest prompt, and image tokens of the one with most, of prompts spread over the data;
+            None where they cannot be measured here.
     """
 
     num_train: int
@@ -33,6 +42,7 @@ class Rows:
     model: str
     notes: tuple[str, ...]
     task: Task | None = None
+    measured: tuple[int, int] | None = None
 
 
 def rows_of(config: Configuration) -> Rows:
@@ -49,7 +59,22 @@ def rows_of(config: Configuration) -> Rows:
         return _unmeasured(config)
     task = build.load_checked_task(config)
     build.check_needs(config, task)
-    return Rows(len(task.train), len(task.evaluation), build.base_model(config, task), task.notes, task)
+    model = build.base_model(config, task)
+    measured = _measured(task, model, config.data.max_image_pixels)
+    return Rows(len(task.train), len(task.evaluation), model, task.notes, task, measured)
+
+
+def _measured(task: Task, model: str, max_image_pixels: int | None) -> tuple[int, int] | None:
+    """Measure prompts; None where the model's tokenizer does not load."""
+    try:
+        found = processor.load_for_training(model, max_image_pixels)
+    except (OSError, ValueError):
+        return None
+    lengths.require_template(found, task.train)
+    spread = range(0, len(task.train), max(1, len(task.train) // NUM_MEASURED))
+    rows = task.train.select(spread) if isinstance(task.train, Dataset) else [task.train[i] for i in spread]
+    light = lengths.light(rows)
+    return max(lengths.prompt_lengths(found, light)), max(lengths.image_tokens(found, row) for row in light)
 
 
 def _stated(config: Configuration, name: str) -> Rows:
@@ -66,8 +91,8 @@ def _stated(config: Configuration, name: str) -> Rows:
     kept = f", of which rules can verify {source.num_verifiable:,}" if source.num_verifiable else ""
     held_out = config.data.dataset_num_held_out
     note = (
-        f"{name} is not on this machine: {source.num_rows:,} rows as its card states{kept}. Rows, golds and lengths are "
-        f"checked once it is: hf download {source.repo} --repo-type dataset"
+        f"{name} is not on this machine: {source.num_rows:,} rows as its card states{kept}. Rows, golds and lengths "
+        f"are checked once it is: hf download {source.repo} --repo-type dataset"
     )
     return Rows(num_rows - held_out, held_out, config.run.model, (note,))
 
@@ -81,8 +106,6 @@ def _unmeasured(config: Configuration) -> Rows:
 
 
 def _without_limit(config: Configuration) -> Configuration:
-    from dataclasses import replace
-
     return replace(config, data=replace(config.data, max_prompt_length=None))
 
 
@@ -92,9 +115,6 @@ def _model_is_here(config: Configuration) -> bool:
 
 def _is_here(name: str) -> bool:
     """True for files and folders, and for what the Hub's cache holds."""
-    import datasets
-    from huggingface_hub import constants
-
     repo = SOURCES[name].repo if name in SOURCES else name
     owner_and_name = repo.split("/")
     places = [

@@ -4,8 +4,8 @@
                  the output projection's, or one decoder layer's
     generation   weights + optimizer states + keys and values + the first pass over the prompts
 
-Gradients of earlier micro-batches are there when the last one begins its backward pass; with one micro-batch a step they
-come while activations go, so that the sum is then an upper bound. Under FSDP2 everything trained is divided by the
+Gradients of earlier micro-batches are there when the last one begins its backward pass; with one micro-batch a step
+they come while activations go, so that the sum is then an upper bound. Under FSDP2 everything trained is divided by the
 devices, and what is gathered for a moment is counted whole.
 
 The output projection never holds a row of logits for every token: TRL 1.16 multiplies 4096 tokens by 32768 words at a
@@ -175,8 +175,10 @@ def _working(load: Load, device: Device) -> float:
     layer = layer_working_bytes_per_token(shape.text, numerics) * load.tokens
     scored = load.batch.micro * (load.lengths.total if device.is_cpu else load.lengths.completion)
     rows = min(scored, TOKEN_TILE)
-    tile = rows * WORD_TILE * numerics.compute
-    if device.is_cpu:
-        tile += int(TILES_WITHOUT_TRITON * 4 * rows * min(shape.text.vocabulary, WORD_TILE))
+    words = min(shape.text.vocabulary, WORD_TILE)
+    if device.is_cpu:  # of a tile wider than the vocabulary, no page is touched beyond it
+        tile = rows * words * (numerics.compute + TILES_WITHOUT_TRITON * 4)
+    else:
+        tile = rows * WORD_TILE * numerics.compute
     gradient = 4 * scored * shape.text.hidden + (0 if load.rank else 4 * shape.parameters.head)
     return max(layer, tile + gradient)

@@ -122,7 +122,7 @@ def make_plan(config: Configuration, wanted: Wanted) -> ResourcePlan:
     rows = rows_of(config)
     shape = load_shape(rows.model, config.model)
     batch = batch_of(config, wanted.num_devices)
-    lengths = lengths_of(config, shape, wanted)
+    lengths = lengths_of(config, shape, rows, wanted)
     load = load_of(config, shape, batch, lengths, wanted)
     memory = plan_memory(load, device_of(config, wanted))
     rates = _rates(config, shape, lengths, wanted)
@@ -138,20 +138,22 @@ def make_plan(config: Configuration, wanted: Wanted) -> ResourcePlan:
         stages=tuple(stages_of(config, batch, rows.num_train, rows.num_held_out)),
         rates=rates,
         num_devices=wanted.num_devices,
-        assumptions=tuple(_assumptions(config, shape, lengths, rates, wanted)),
+        assumptions=tuple(_assumptions(config, rows, shape, lengths, rates, wanted)),
         warnings=tuple(_warnings(load, memory, wanted)),
     )
 
 
-def lengths_of(config: Configuration, shape: ModelShape, wanted: Wanted) -> Lengths:
-    """The longest rollout the configuration admits."""
+def lengths_of(config: Configuration, shape: ModelShape, rows: Rows, wanted: Wanted) -> Lengths:
+    """The longest rollout: what the configuration admits, or, where it has no limit, what the data have."""
     completion = int(config.training.get("max_completion_length") or DEFAULTS["max_completion_length"])
-    patches = 0
-    if shape.vision is not None and wanted.images:
-        pixels = config.data.max_image_pixels or DEFAULT_PIXELS
-        patches = wanted.images * (pixels // shape.vision.patch_size**2)
-    prompt = config.data.max_prompt_length or max(DEFAULT_PROMPT, wanted.prompt_tokens or 0)
-    return Lengths(prompt, completion, patches)
+    prompt = rows.measured[0] if rows.measured else max(DEFAULT_PROMPT, wanted.prompt_tokens or 0)
+    if shape.vision is None:
+        patches = 0
+    elif rows.measured:
+        patches = rows.measured[1] * shape.vision.merge**2
+    else:
+        patches = wanted.images * ((config.data.max_image_pixels or DEFAULT_PIXELS) // shape.vision.patch_size**2)
+    return Lengths(config.data.max_prompt_length or prompt, completion, patches)
 
 
 def device_of(config: Configuration, wanted: Wanted) -> Device:
@@ -194,7 +196,9 @@ def _rates(config: Configuration, shape: ModelShape, lengths: Lengths, wanted: W
     )
 
 
-def _assumptions(config: Configuration, shape: ModelShape, lengths: Lengths, rates: Rates, wanted: Wanted) -> list[str]:
+def _assumptions(
+    config: Configuration, rows: Rows, shape: ModelShape, lengths: Lengths, rates: Rates, wanted: Wanted
+) -> list[str]:
     found = [
         f"generation: {rates.generated_per_second:,.0f} tokens a second and device (--tokens-per-second)",
         f"training: {rates.trained_per_second:,.0f} tokens a second and device ("
@@ -209,8 +213,9 @@ def _assumptions(config: Configuration, shape: ModelShape, lengths: Lengths, rat
         + ("(--prompt-tokens)" if wanted.prompt_tokens else "(half of the longest; --prompt-tokens)"),
     ]
     if config.data.max_prompt_length is None:
-        found.append(f"longest prompt: {lengths.prompt} tokens, since max_prompt_length is not set")
-    if lengths.patches:
+        why = "the longest of those measured" if rows.measured else "not measurable here"
+        found.append(f"longest prompt: {lengths.prompt} tokens, {why}; max_prompt_length is not set")
+    if lengths.patches and not rows.measured:
         limit = "max_image_pixels" if config.data.max_image_pixels else "no max_image_pixels, so 1,048,576 pixels"
         found.append(f"images: {wanted.images} a prompt (--images), each of {limit}: {lengths.patches} patches")
     if not wanted.is_cpu:
@@ -229,21 +234,21 @@ def _warnings(load: Load, memory: Memory, wanted: Wanted) -> list[str]:
         if memory.device_bytes and needed > memory.device_bytes:
             largest = max((p for p in memory.parts if moment in p.moments), key=lambda part: part.num_bytes)
             found.append(
-                f"{moment} needs {needed / GB:,.1f} GB a device, which has {wanted.gpu_memory:g} GB; the largest part is "
-                f"{largest.name} ({largest.num_bytes / GB:,.1f} GB)"
+                f"{moment} needs {needed / GB:,.1f} GB a device, which has {wanted.gpu_memory:g} GB; the largest part "
+                f"is {largest.name} ({largest.num_bytes / GB:,.1f} GB)"
             )
     if load.generation.backend == "colocate":
         room = sequences_at_once(load.generation, load.shape, load.lengths, memory.device_bytes)
         if room < 1:
             found.append(
-                f"vLLM's share ({load.generation.share:g} of {wanted.gpu_memory:g} GB) does not hold its weights and one "
-                f"sequence of {load.lengths.total} tokens. Raise vllm_gpu_memory_utilization or "
+                f"vLLM's share ({load.generation.share:g} of {wanted.gpu_memory:g} GB) does not hold its weights and "
+                f"one sequence of {load.lengths.total} tokens. Raise vllm_gpu_memory_utilization or "
                 "vllm_tensor_parallel_size."
             )
     vision = load.shape.vision
     if vision is not None and load.lengths.patches // vision.merge**2 > load.lengths.prompt:
         found.append(
-            f"an image of {load.lengths.patches} patches is {load.lengths.patches // vision.merge**2} tokens, more than "
-            f"max_prompt_length={load.lengths.prompt}. Lower max_image_pixels or raise max_prompt_length."
+            f"an image of {load.lengths.patches} patches is {load.lengths.patches // vision.merge**2} tokens, more "
+            f"than max_prompt_length={load.lengths.prompt}. Lower max_image_pixels or raise max_prompt_length."
         )
     return found

@@ -29,14 +29,14 @@ def heading_lines(plan: ResourcePlan) -> list[str]:
         f"data:   {plan.rows.num_train:,} training prompts, {plan.rows.num_held_out:,} held-out prompts",
         *(f"data:   {note}" for note in plan.rows.notes),
         f"batch:  {plan.batch}",
-        f"length: {plan.lengths.prompt} prompt + {plan.lengths.completion} completion tokens; a token's keys and values "
-        f"are {format_bytes(cache_bytes_per_token(plan.shape, width))} in bfloat16 ({text.num_layers} layers)",
+        f"length: {plan.lengths.prompt} prompt + {plan.lengths.completion} completion tokens; a token's keys and "
+        f"values are {format_bytes(cache_bytes_per_token(plan.shape, width))} in bfloat16 ({text.num_layers} layers)",
     ]
     if plan.generation.backend == "colocate":
         room = sequences_at_once(plan.generation, plan.shape, plan.lengths, plan.memory.device_bytes)
         lines.append(
-            f"vLLM:   {plan.generation.share:.0%} of a device holds its weights and {max(room, 0):,.1f} sequences of full "
-            f"length, of {plan.batch.local * plan.generation.tensor_parallel} that are wanted at once"
+            f"vLLM:   {plan.generation.share:.0%} of a device holds its weights and {max(room, 0):,.1f} sequences of "
+            f"full length, of {plan.batch.local * plan.generation.tensor_parallel} that are wanted at once"
         )
     elif plan.generation.backend == "server":
         lines.append("vLLM:   a server on devices of its own, which are not in this plan")

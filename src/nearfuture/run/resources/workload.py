@@ -1,7 +1,7 @@
 """Tokens a run generates and trains on, stage by stage, and the hours they take at a stated throughput.
 
-    stages      every segment (scout, guide run, the path to the horizon), every collection of guidance, and what AutoNPO
-                may add at most: probes, collections, replays up to the greatest distance
+    stages      every segment (scout, guide run, the path to the horizon), every collection of guidance, and what
+                AutoNPO may add at most: probes, collections, replays up to the greatest distance
     generated   rollouts x mean length of a completion
     trained     rollouts x mean length of prompt and completion
 
