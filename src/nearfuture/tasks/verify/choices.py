@@ -27,7 +27,9 @@ _LETTER = re.compile(r"[(\[{]?\s?([A-Za-z])\s?[)\]}]?[.:,]?")
 _LETTER_AND_TEXT = re.compile(r"(?:[(\[]\s?([A-Za-z])\s?[)\]][.:]?|([A-Za-z])\s?[.:)])\s*(\S.*)", re.DOTALL)
 _SEVERAL = re.compile(r"[(\[]?[A-Z][)\]]?(?:\s?(?:,|;|and|&|\s)\s?(?:and )?[(\[]?[A-Z][)\]]?)+|[A-Z]{2,6}")
 _STANDALONE = re.compile(r"(?<![A-Za-z'])([B-HJ-Z])(?![A-Za-z'])")
-_MARKUP = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf|it)|mbox)\s?\{([^{}]*)\}|\*\*|\$|\\[()\[\]]|[`\"“”]")
+_MARKUP = re.compile(
+    r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf|it)|mbox)\s?\{([^{}]*)\}|\*\*|\$|\\[()\[\]]|\\q?quad(?![a-z])|\\[,;: ]|[`\"“”]"
+)
 
 
 def read_options(options: Sequence[str] | Mapping[str, str] | None) -> Options | None:
@@ -36,7 +38,14 @@ def read_options(options: Sequence[str] | Mapping[str, str] | None) -> Options |
         return None
     if isinstance(options, Mapping):
         return tuple((str(letter).strip().upper(), str(text)) for letter, text in options.items() if text is not None)
-    return tuple((ascii_uppercase[index], str(text)) for index, text in enumerate(options[:26]))
+    return tuple(
+        (letter, _without_letter(str(text), letter)) for letter, text in zip(ascii_uppercase, options, strict=False)
+    )
+
+
+def _without_letter(text: str, letter: str) -> str:
+    """Take the letter off an option that brings its own: "B. 12"."""
+    return re.sub(rf"^\s*(?:\({letter}\)|{letter}[.):])\s*(?=\S)", "", text)
 
 
 @lru_cache(maxsize=4096)
@@ -69,7 +78,9 @@ def _by_text(text: str, options: Options | None) -> frozenset[str]:
 def _letter_with_text(text: str, letters: set[str], options: Options | None) -> frozenset[str]:
     match = _LETTER_AND_TEXT.fullmatch(text)
     if match is None:
-        return frozenset()
+        letter, _, said = text.partition(" ")
+        is_own = letter in letters and said and plain(said) == plain(dict(options or ()).get(letter, ""))
+        return frozenset({letter}) if is_own else frozenset()
     letter, said = (match[1] or match[2]).upper(), match[3]
     other = _by_text(said, options)
     if letter not in letters or (other and other != {letter}):

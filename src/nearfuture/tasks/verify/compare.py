@@ -120,6 +120,8 @@ def _same_words(gold: Words, answer: Words, judge: Judge) -> bool:
 def _same_groups(gold: Group, answer: Group, judge: Judge) -> bool:
     if len(gold.items) != len(answer.items) or {gold.bracket, answer.bracket} in _NEVER_SAME:
         return False
+    if _is_named(gold) ^ _is_named(answer) and {gold.bracket, answer.bracket} & {"{}", "[]"}:
+        return False
     free = {"", "{}"}
     is_free = gold.bracket in free and answer.bracket in free and not _is_named(gold) ^ _is_named(answer)
     return (_same_in_any_order if is_free else _same_in_order)(gold.items, answer.items, lambda g, a: same(g, a, judge))
@@ -148,11 +150,13 @@ def _same_in_any_order(gold: Sequence[Node], answer: Sequence[Node], is_same: Ca
 
 
 def _single(gold: Node, answer: Node, judge: Judge) -> bool:
-    """Compare {5} with 5, and a group with what it may stand for."""
+    """Compare {5} with 5, and several answers of which each is the gold answer (1/2 or 0.5)."""
     group, other = (gold, answer) if isinstance(gold, Group) else (answer, gold)
-    if not isinstance(group, Group) or len(group.items) != 1:
+    if not isinstance(group, Group) or (len(group.items) != 1 and (group is gold or group.bracket)):
         return False
-    return same(group.items[0], other, judge)
+    return bool(group.items) and all(
+        same(*((item, other) if group is gold else (other, item)), judge) for item in group.items
+    )
 
 
 def _group_and_reals(gold: Node, answer: Node, judge: Judge) -> bool:

@@ -25,13 +25,19 @@ _THOUGHT = re.compile(r"<(/?)(?:think(?:ing)?|thoughts?|analysis|reasoning)>", r
 _TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
 _BRACE = re.compile(r"(\\{1,2}(?:boxed|fbox)\s{0,4}\{)|\\.|([{}])", re.DOTALL)
 _LINE = re.compile(
-    r"(?:\b(?:answer|(?:correct|right|best)\s(?:option|choice|letter))\b[*_]{0,3}\s{0,3}(?:\bis\b|\bare\b|:|=|：)"
+    r"(?:\b(?:answer|(?:correct|right|best)\s(?:option|choice|letter))\b[*_]{0,3}\s{0,3}(?:\b(?:is|are|(?:would|should|must|will)\sbe)\b|:|=|：)"
     r"|\bfinal\sanswer[*_: ]{0,6}\n|答案[是为：:]{0,2}|^####)[ \t:*_：]{0,8}",
     re.IGNORECASE | re.MULTILINE,
 )
 _MATHS = re.compile(r"(\$\$?)([^$]{1,400})\1|\\\(([^$]{1,400}?)\\\)|\\\[([^$]{1,400}?)\\\]")
 _SENTENCE_END = re.compile(r"[.!?。]\s+(?=[A-Z\\(])|[。]")
 _REASON = re.compile(r"[,;]?\s+(?:because|since)\b", re.IGNORECASE)
+_FILLER = re.compile(r"(?:therefore|thus|hence|then|simply|clearly|just)\b,?\s+", re.IGNORECASE)
+_STATED = re.compile(r"(?:[A-Za-z]+\s+){1,6}?(?:is|are|equals)\s+(?=[^A-Za-z]|\\)", re.IGNORECASE)
+_SPECIAL = re.compile(r"(?:<\|[^|<>]{1,30}\|>|</s>|<eos>)\s*")
+_CHOSEN = re.compile(
+    r"\b(?:option|choice)\s[*(]{0,3}([A-Z])[*)]{0,3}\sis\s(?:the\s)?(?:correct|right|best)", re.IGNORECASE
+)
 _BOLD = re.compile(r"\*\*\s?\(?([A-Z])\)?[.:]?\s?\*\*")
 _LATEX_WORD = re.compile(r"\\[A-Za-z]+")
 _TWO_WORDS = re.compile(r"[A-Za-z]{2,}\s+[A-Za-z]{2,}\s+[A-Za-z]{2,}")
@@ -69,7 +75,7 @@ def extract(response: str, *, kind: str = "math", strict: bool = False) -> Extra
         >>> extract("so \\\\boxed{\\\\sqrt{2}") is None
         True
     """
-    text = without_thoughts(response)
+    text = without_thoughts(_SPECIAL.sub("", response))
     if text is None:
         return None
     spans, is_cut = _tags(text)
@@ -162,14 +168,24 @@ def _is_joined(gap: str) -> bool:
 def _unmarked(text: str, kind: str) -> Extracted | None:
     line = _line(text)
     if line is not None:
-        return Extracted(line, "line")
-    if kind == "mcq" and len(letters := set(_BOLD.findall(text))) == 1:
-        return Extracted(letters.pop(), "bold")
+        return Extracted(_value_stated(line) if kind in ("math", "numeric") else line, "line")
+    if kind == "mcq":
+        for pattern in (_CHOSEN, _BOLD):
+            if len(letters := set(pattern.findall(text))) == 1:
+                return Extracted(letters.pop(), "bold")
     bare = text.strip()
-    if not bare or len(bare) > 200 or "\n" in bare or len(bare.split()) > 12:
+    if not bare or len(bare) > 200 or "\n" in bare or (len(bare.split()) > 12 and kind != "bool"):
         return None
     is_prose = kind in ("math", "numeric") and _TWO_WORDS.search(_LATEX_WORD.sub(" ", bare)) is not None
     return None if is_prose else Extracted(bare, "bare")
+
+
+def _value_stated(line: str) -> str:
+    """Take 12 of "the area is 12": what stands behind a short statement, if no word follows."""
+    stated = _STATED.match(line)
+    if stated is None or re.search(r"\b(?:not|if|unless|no)\b", stated.group(), re.IGNORECASE):
+        return line
+    return line[stated.end() :]
 
 
 def _line(text: str) -> str | None:
@@ -179,6 +195,8 @@ def _line(text: str) -> str | None:
         return None
     mark = marks[-1]
     rest = text[mark.end() : mark.end() + MAX_CHARS].strip()
+    filler = _FILLER.match(rest)
+    rest = rest[filler.end() :] if filler else rest
     maths = _MATHS.match(rest)
     if maths is not None and re.match(
         r"\s*(?:\*\*)?(?:[.,;!]?\s*\Z|[.;!]\s|[.,;!]?\n|,?\s+(?:because|since)\b)", rest[maths.end() :]

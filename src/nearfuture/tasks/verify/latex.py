@@ -29,7 +29,7 @@ _SYMBOLS = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "÷": "/", "⁄": "/", "∕": "/", "·": r"\cdot ",
     "⋅": r"\cdot ", "∙": r"\cdot ", "∗": "*", "∞": r"\infty ", "±": r"\pm ", "∓": r"\mp ", "°": r"\degree ",
     "∅": r"\emptyset ", "ℝ": r"\R ", "′": "'", "’": "'", "‘": "'", "“": '"', "”": '"', "∶": ":", "，": ",", "、": ",",
-    "⟨": "(", "⟩": ")", "∠": r"\angle ", "△": r"\triangle ", "≈": r"\approx ", "…": r"\ldots ",
+    "⟨": "(", "⟩": ")", "∠": r"\angle ", "△": r"\triangle ", "≈": "=", "…": r"\ldots ",
     "ϕ": r"\phi ", "µ": r"\mu ", "∖": r"\setminus ",
 }  # fmt: skip
 _RELATIONS = [
@@ -70,6 +70,7 @@ _SIMPLE = [(re.compile(pattern), into) for pattern, into in [
     (r"\\infin(?![A-Za-z])|\binf(?:inity)?\b(?!\s*[({])", r"\\infty "),
     (r"\\(?:dots|cdots|ldots|dotsc)(?![A-Za-z])|\.\.\.", r"\\ldots "),
     (r"\\(?:mid|vert|lvert|rvert)(?![A-Za-z])", "|"),
+    (r"\\(?:approx|simeq|doteq)(?![A-Za-z])", "="),
     (r"\\%", "%"),
     (r"\\&", " and "),
     (r"\^\s{0,4}(?:\{\s{0,4}\\circ\s{0,4}\}|\\circ(?![A-Za-z]))|\\circ\s*(?=[CF]\b)", r"\\degree "),
@@ -88,7 +89,7 @@ _SHORT_ROOT = re.compile(
     r"\\sqrt\s{0,4}(\[[^\[\]]{1,9}\])?\s{0,4}(\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z])|\\(?:pi)(?![A-Za-z]))"
 )
 _SPACES = re.compile(r"\s+")
-_LEFT_EDGE, _RIGHT_EDGE = ' \t\n,;:。*"`', ' \t\n.,;:。*"`'
+_LEFT_EDGE, _RIGHT_EDGE = ' \t\n,;:。*"`=', ' \t\n.,;:。*"`'
 ROW_BREAK = "\ue000"
 """Stands for the two backslashes between the rows of a matrix; no answer holds it."""
 
