@@ -60,6 +60,11 @@ def _rendered(processor: Any, row: Row) -> str:
 
 def _more_tokens(processor: Any, row: Row) -> int:
     """Tokens of the images, but for the one that the template has for each."""
+    return image_tokens(processor, row) - len(images_of(row))
+
+
+def image_tokens(processor: Any, row: Row) -> int:
+    """Tokens of all images of a row, from their sizes alone."""
     images = images_of(row)
     if not images:
         return 0

@@ -68,6 +68,7 @@ class Parameters:
         layer: of one decoder layer.
         vision: of the vision tower.
         vision_linears: of the linear layers of one of its blocks.
+        trained_vision: trained parameters of the vision tower, where it is not frozen.
         adapters_per_layer: trained parameters of the adapters in one decoder layer; 0 without LoRA.
         adapters_per_block: the same for a block of the vision tower.
     """
@@ -80,6 +81,7 @@ class Parameters:
     layer: int
     vision: int
     vision_linears: int
+    trained_vision: int
     adapters_per_layer: int
     adapters_per_block: int
 
@@ -232,6 +234,7 @@ def _count(model: Any, rank: int | None, targets: str | tuple[str, ...] | None) 
         prefix = "" if module is None else names[module] + "."
         return sum(size for name, size in adapted.items() if module is not None and name.startswith(prefix))
 
+    num_vision = 0 if vision is None else sum(p.numel() for p in vision.parameters())
     return Parameters(
         total=total,
         trained=sum(adapted.values()) if rank else total,
@@ -239,8 +242,9 @@ def _count(model: Any, rank: int | None, targets: str | tuple[str, ...] | None) 
         is_tied=head.weight is model.get_input_embeddings().weight,
         layer_linears=_linear_size(layers[0]),
         layer=sum(p.numel() for p in layers[0].parameters()),
-        vision=0 if vision is None else sum(p.numel() for p in vision.parameters()),
+        vision=num_vision,
         vision_linears=_linear_size(blocks[0]) if blocks else 0,
+        trained_vision=inside(vision) if rank else num_vision,
         adapters_per_layer=inside(layers[0]),
         adapters_per_block=inside(blocks[0]) if blocks else 0,
     )

@@ -80,6 +80,7 @@ class Load:
         is_checkpointed: activations are computed again instead of kept.
         rank: of LoRA; 0 trains every weight.
         states: numbers the optimizer keeps for each trained parameter.
+        is_tower_frozen: nothing in the vision tower learns, so that it keeps no activations.
     """
 
     shape: ModelShape
@@ -90,6 +91,13 @@ class Load:
     is_checkpointed: bool
     rank: int = 0
     states: float = 2.0
+    is_tower_frozen: bool = False
+
+    @property
+    def num_trained(self) -> int:
+        """Parameters that are trained."""
+        count = self.shape.parameters
+        return count.trained - (count.trained_vision if self.is_tower_frozen else 0)
 
     @property
     def tokens(self) -> int:
@@ -114,9 +122,9 @@ def plan_memory(load: Load, device: Device) -> Memory:
 def _states(load: Load, device: Device) -> list[Part]:
     count, numerics = load.shape.parameters, load.numerics
     shares = load.batch.num_processes if device.sharding == "fsdp2" else 1
-    frozen = count.total * numerics.weight if load.rank else 0
-    trained = count.trained * numerics.trained
-    note = f"{count.trained / 1e6:,.1f} M trained of {count.total / 1e6:,.1f} M"
+    frozen = (count.total - (0 if load.rank else load.num_trained)) * numerics.weight
+    trained = load.num_trained * numerics.trained
+    note = f"{load.num_trained / 1e6:,.1f} M trained of {count.total / 1e6:,.1f} M"
     parts = [
         Part("weights", (frozen + trained) / shares, BOTH, note),
         Part("gradients", trained / shares, TRAINING),
@@ -163,7 +171,7 @@ def _vision(load: Load) -> list[Part]:
     pixels = 4 * load.batch.local * load.lengths.patches * vision.values_per_patch
     note = f"{load.batch.local} rollouts x {load.lengths.patches} patches"
     return [
-        Part("vision activations", total, TRAINING, f"{patches} patches a forward pass"),
+        Part("vision activations", 0 if load.is_tower_frozen else total, TRAINING, f"{patches} patches a forward pass"),
         Part("pixels of the batch", pixels, BOTH, note + ", kept in float32 until they are trained on"),
         Part("pixels, second copy", pixels, GENERATION, "while TRL deals them out"),
     ]

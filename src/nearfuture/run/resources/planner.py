@@ -134,7 +134,7 @@ def make_plan(config: Configuration, wanted: Wanted) -> ResourcePlan:
         lengths=lengths,
         memory=memory,
         generation=load.generation,
-        disk=disk_plan(config, rows.model, rows.num_train, parameters=(count.total, count.trained)),
+        disk=disk_plan(config, rows.model, rows.num_train, parameters=(count.total, load.num_trained)),
         stages=tuple(stages_of(config, batch, rows.num_train, rows.num_held_out)),
         rates=rates,
         num_devices=wanted.num_devices,
@@ -179,6 +179,7 @@ def load_of(config: Configuration, shape: ModelShape, batch: Batch, lengths: Len
         generation=generation_of(training),
         is_checkpointed=not wanted.is_cpu if checkpointing is None else bool(checkpointing),
         rank=int(config.model.get("lora_r") or 16) if config.model.get("use_peft") else 0,
+        is_tower_frozen=bool(training.get("freeze_vision_tower")),
         states=STATES_PER_PARAMETER.get(str(training["optim"]), 2.0),
     )
 
