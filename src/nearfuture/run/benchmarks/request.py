@@ -24,7 +24,10 @@ from nearfuture.train.decoding import Decoding, EngineSettings
 from nearfuture.types import UserError
 
 FOLDER = "evaluation"
-ELSEWHERE = ("dataset_name", "dataset_config", "dataset_test_split", "dataset_num_held_out", "max_prompt_length")
+ELSEWHERE = (
+    *("dataset_name", "dataset_config", "dataset_train_split", "dataset_test_split", "dataset_num_held_out"),
+    *("max_prompt_length", "verifier"),
+)
 """Settings of training data that mean nothing for a file that is evaluated."""
 
 
