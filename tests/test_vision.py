@@ -75,6 +75,27 @@ def test_a_score_depends_on_the_image_and_not_on_the_company(model: Path, tmp_pa
     assert engine.prompt_lengths(data) == [9, 11, 9, 11, 9, 11]  # start, 4 or 6 patches of 16 x 16, end, `0?>`
 
 
+def test_rows_with_and_without_images_share_a_batch(model: Path, tmp_path: Path) -> None:
+    """Micro-batches of two rows: some have images, some none, and the vision tower is called for the former alone."""
+    data = [tiny_vl.without_image(row) if i % 2 else row for i, row in enumerate(tiny_vl.rows(16))]
+    settings = {**CYCLE, "per_device_train_batch_size": 2, "steps_per_generation": 8, "beta": 0.1, "max_steps": 4}
+    settings["top_k"] = 1  # a completion is a function of its prompt
+    trainer = guided(tmp_path, model, data=data, max_pass_rate=1.0, save_steps=100, **settings)
+    trainer.add_callback(StopAt(4, save_at={2}))
+    recorder, engine = tiny.record(trainer), TRLEngine(trainer)
+    ids = [tiny.gold_ids(trainer, row) for row in data]
+    alone = [engine.score([row], [tokens])[0] for row, tokens in zip(data, ids, strict=True)]
+    assert torch.allclose(torch.tensor(engine.score(data, ids)), torch.tensor(alone), atol=1e-5)
+    text = [row for row in data if not row["images"]]
+    assert engine.generate(text, seed=1) == [engine.generate([*text, data[0]], seed=1)[i] for i in range(len(text))]
+    trainer.train()
+    assert {sum(batch["num_images"]) for batch in recorder.generations[0]} == {0, 1, 2}
+    weights, metrics = tiny.weights(trainer), metrics_of(trainer)
+    assert metrics[0]["npo/guided_frac"] == 1
+    trainer.train(resume_from_checkpoint=str(tmp_path / "out" / "checkpoint-2"))
+    assert first_difference(metrics_of(trainer)[2:], tiny.weights(trainer), metrics[2:], weights) is None
+
+
 @pytest.mark.parametrize("weighting", ["on_policy", "importance", "shaped"])
 def test_a_row_keeps_its_own_image_through_shuffle_and_split(weighting: str, model: Path, tmp_path: Path) -> None:
     data = tiny_vl.rows(10)  # at most ten, so that the text of a prompt tells which it is

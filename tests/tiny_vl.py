@@ -23,8 +23,10 @@ from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3VLConfi
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from trl import GRPOConfig, GRPOTrainer
 
+from nearfuture.tasks import Task
 from nearfuture.train import NPOConfig, NPOTrainer
 from nearfuture.train.processor import Qwen3VLProcessor, load_for_training
+from nearfuture.types import Verdict
 
 VISION = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 SPECIAL = ("<pad>", "<eos>", "<unk>", *VISION)
@@ -129,9 +131,24 @@ def rows(num_prompts: int = 16, num_images: int = 1) -> list[dict[str, Any]]:
     return found
 
 
+def without_image(row: dict[str, Any]) -> dict[str, Any]:
+    """The same question as text alone, as a row of a data set in which other rows have images."""
+    text = [part for part in row["prompt"][0]["content"] if part["type"] == "text"]
+    return {**row, "prompt": [{"role": "user", "content": text}], "images": None}
+
+
 def odd_text(completions: list[Any], **_: Any) -> list[float]:
     """A verdict that half of all random completions earn: an odd number of letters."""
     return [float(len(completion[-1]["content"]) % 2) for completion in completions]
+
+
+def task() -> Task:
+    """The prompts as a task whose verifier judges as `odd_text` does."""
+
+    def verify(completion: str, row: Any) -> Verdict:
+        return Verdict.CORRECT if len(completion) % 2 else Verdict.WRONG
+
+    return Task(name="colours", train=rows(32), evaluation=rows(4), verify=verify)
 
 
 def npo(folder: Path, model: Path, *, data: list[dict[str, Any]] | None = None, **more: Any) -> NPOTrainer:
