@@ -100,7 +100,8 @@ def disk_plan(
     """
     total, trained = (num_parameters(model),) * 2 if parameters is None else parameters
     weights = total * BYTES_PER_DTYPE.get(str(config.model.get("dtype", "float32")), 4)
-    saved = weights if trained == total else trained * BYTES_PER_DTYPE["float32"]
+    is_adapter = parameters is not None and config.model.get("use_peft")
+    saved = trained * BYTES_PER_DTYPE["float32"] if is_adapter else weights
     checkpoints = sum(len(_kept(config, start, end)) for start, end in segments_ahead(config))
     num_caches = len(segments_ahead(config)) - 1
     auto = config.autonpo

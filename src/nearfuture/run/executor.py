@@ -54,6 +54,7 @@ from nearfuture.types import Intervention, NoSignalError, PolicyRef
 Outcome = Literal["finished", "interrupted"]
 NOT_IN_FINAL = (
     "optimizer*",
+    "pytorch_model_fsdp*",
     "scheduler*",
     "rng_state*",
     "trainer_state*",

@@ -91,10 +91,9 @@ class Display:
 
     def step(self, row: dict[str, Any]) -> None:
         """An optimizer step is done."""
-        text = (
-            f"reward {row['npo/reward']:.3f}  pass {row['npo/pass_rate']:.3f}  entropy {row['npo/entropy']:.3f}  "
-            f"guided {row['npo/guided_frac']:.0%}"
-        )
+        shown = {"reward": "npo/reward", "pass": "npo/pass_rate", "entropy": "npo/entropy"}
+        text = "  ".join(f"{word} {_number(row[name])}" for word, name in shown.items())
+        text += f"  guided {row['npo/guided_frac']:.0%}"
         held_out = "" if self.pass_rate != self.pass_rate else f"  held-out {self.pass_rate:.3f}"
         description = f"segment {row['segment']}  {text}{held_out}"
         self.progress.update(self.bar, completed=row["total_steps"], description=description)
@@ -107,3 +106,8 @@ class Display:
             return ""
         left = (time.perf_counter() - began) / (total_steps - at) * (self.all_steps - total_steps)
         return f"{left / 60:.0f} min left" if left >= 90 else f"{left:.0f} s left"
+
+
+def _number(value: float | None) -> str:
+    """Three decimals; a dash where no rollout of the step could be judged."""
+    return "-" if value is None else f"{value:.3f}"

@@ -4,8 +4,7 @@
     Qwen3-VL         the config.json of each repository (2025)
 
 Only what decides sizes is here. `nearfuture.train.shapes` builds the model on the `meta` device from these numbers, so
-that the number of parameters is counted, not stated; tests compare it with the number the repositories' safetensors
-headers give.
+that the number of parameters is counted, not stated.
 
 Not here: a model that lies on this machine (its own config.json is read instead: `shapes`).
 """

@@ -10,6 +10,7 @@ Not here: bytes (`nearfuture.run.resources`).
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -269,9 +270,10 @@ def _adapted(
             continue
         if targets == "all-linear":
             is_wanted = module is not head
+        elif isinstance(targets, str):  # to peft one string is a pattern of whole names
+            is_wanted = re.fullmatch(targets, name) is not None
         else:
-            endings = (targets,) if isinstance(targets, str) else targets or ()
-            is_wanted = any(name == ending or name.endswith(f".{ending}") for ending in endings)
+            is_wanted = any(name == ending or name.endswith(f".{ending}") for ending in targets or ())
         if is_wanted:
             yield name, module
 

@@ -19,7 +19,7 @@ from nearfuture.tasks.data import SOURCES, data_task
 from nearfuture.train import lengths, processor, shapes
 from nearfuture.types import UserError
 
-NUM_MEASURED = 1024
+NUM_MEASURED = 256
 """Prompts that are measured, spread over the data."""
 
 
