@@ -1,4 +1,4 @@
-"""A whole run on two real processes: both interventions, evaluation, collection, the final policy."""
+"""A whole run on two real processes: both interventions, evaluation, collection, the final policy; and under FSDP2."""
 
 from __future__ import annotations
 
@@ -8,22 +8,72 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import torch
+from accelerate import FullyShardedDataParallelPlugin
 from commands import CONFIGS, SMALL, environment
+from safetensors.torch import load_file
+
+from nearfuture.train.checkpoint import refuse_shards
+from nearfuture.types import UserError
+
+# 60 rollouts a process are seven and a half groups of 8.
+SETTINGS = [*SMALL, "per_device_train_batch_size=60", "guide_num_samples=32"]
+# What accelerate's launcher makes of recipes/accelerate_4x8.yaml.
+FSDP2 = {
+    "ACCELERATE_USE_FSDP": "true",
+    "FSDP_VERSION": "2",
+    "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
+    "FSDP_RESHARD_AFTER_FORWARD": "true",
+    "FSDP_CPU_RAM_EFFICIENT_LOADING": "true",
+    "FSDP_STATE_DICT_TYPE": "FULL_STATE_DICT",
+}
 
 
-def test_a_run_with_groups_split_over_two_processes(tmp_path: Path) -> None:
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-endpoint", "localhost:0"]
-    launch += ["--rdzv-backend", "c10d", "-m", "nearfuture", "train", str(CONFIGS / "tiny.yaml")]
-    # 60 rollouts a process are seven and a half groups of 8.
-    settings = [*SMALL, "per_device_train_batch_size=60", "guide_num_samples=32", f"run_dir={tmp_path / 'run'}"]
-    env = {**environment(), "ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run([*launch, *settings], env=env, capture_output=True, text=True, timeout=240, check=False)
+def launch(run_dir: Path, *program: str, **variables: str) -> str:
+    """Train in two processes; what was printed."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-endpoint", "localhost:0"]
+    command += ["--rdzv-backend", "c10d", *program, "train", str(CONFIGS / "tiny.yaml"), *SETTINGS]
+    env = {**environment(), "ACCELERATE_USE_CPU": "true", **variables}
+    command += [f"run_dir={run_dir}"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("final policy:") == 1
-    assert (tmp_path / "run" / "final" / "model.safetensors").exists()
-    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run under DDP."""
+    run_dir = tmp_path_factory.mktemp("runs") / "ddp"
+    assert launch(run_dir, "-m", "nearfuture").count("final policy:") == 1
+    return run_dir
+
+
+def test_a_run_with_groups_split_over_two_processes(whole: Path) -> None:
+    assert (whole / "final" / "model.safetensors").exists()
+    rows = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
     assert {row["mix_policy/online_groups_evaluated"] for row in rows if "loss" in row} == {15.0}
     assert max(row.get("npo/guided_frac", 0) for row in rows) > 0
-    state = tmp_path / "run" / "segments" / "001" / "checkpoint-8" / "nearfuture_state.json"
+    state = whole / "segments" / "001" / "checkpoint-8" / "nearfuture_state.json"
     assert json.loads(state.read_text())["num_processes"] == 2
     assert os.path.exists(state.with_name("rng_state_1.pth"))
+
+
+def test_under_fsdp2_the_same_run(whole: Path, tmp_path: Path) -> None:
+    # Three trainers in one process, two rollbacks: the scout, the guide, the path to the horizon.
+    launch(tmp_path / "run", str(Path(__file__).with_name("fsdp2_script.py")), **FSDP2)
+    for folder in ("final", "segments/000/checkpoint-2", "segments/001/checkpoint-8", "segments/002/checkpoint-10"):
+        expected = load_file(whole / folder / "model.safetensors")
+        found = load_file(tmp_path / "run" / folder / "model.safetensors")
+        for name, tensor in expected.items():
+            torch.testing.assert_close(found[name], tensor, atol=1e-6, rtol=0, msg=f"{folder}: {name}")
+    checkpoint = tmp_path / "run" / "segments" / "002" / "checkpoint-10"
+    assert (checkpoint / "pytorch_model_fsdp.bin").exists()  # it was FSDP
+    assert not list((tmp_path / "run" / "final").glob("pytorch_model_fsdp*"))
+
+
+def test_checkpoints_in_shards_are_refused() -> None:
+    plugin = FullyShardedDataParallelPlugin(fsdp_version=2, state_dict_type="SHARDED_STATE_DICT")
+    with pytest.raises(UserError, match=r"fsdp_state_dict_type=SHARDED_STATE_DICT.*FULL_STATE_DICT"):
+        refuse_shards(plugin)
+    refuse_shards(FullyShardedDataParallelPlugin(fsdp_version=2, state_dict_type="FULL_STATE_DICT"))

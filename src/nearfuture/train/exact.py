@@ -4,7 +4,8 @@ Three things are missing from a TRL 1.16 checkpoint: where the prompt order stan
 micro-batches were consumed, and the rollouts that were generated but not trained on yet (`steps_per_generation` or
 `num_iterations` above 1). Without them a resumed run silently trains on other data.
 
-Exact on the same number of processes, on a CPU; not exact by nature: vLLM's sampler, continuous batching.
+Exact on the same number of processes, on a CPU, under DDP and FSDP2; not exact by nature: vLLM's sampler, continuous
+batching.
 
 Not here: the method (`nearfuture.train.trainer`), which checkpoint to use (`nearfuture.run`).
 """
@@ -92,8 +93,11 @@ class ExactResume(GRPOTrainer):
         """Train, from a checkpoint (its path, or True for the latest whole one) or from the present weights.
 
         Raises:
-            UserError: the checkpoint is not whole, or was saved inside a generation cycle by more or fewer processes.
+            UserError: the checkpoint is not whole, was saved inside a generation cycle by more or fewer processes, or
+                would be written in shards by FSDP.
         """
+        if self.is_fsdp_enabled:
+            checkpoint.refuse_shards(self.accelerator.state.fsdp_plugin)
         if resume_from_checkpoint is True:
             resume_from_checkpoint = self._latest_checkpoint()
         self._step = 0
