@@ -98,8 +98,8 @@ def refuse_shards(plugin: FullyShardedDataParallelPlugin) -> None:
     if plugin.state_dict_type is not StateDictType.FULL_STATE_DICT:
         raise UserError(
             f"fsdp_state_dict_type={plugin.state_dict_type.name}: checkpoints would be shards, from which no guide can "
-            "be loaded. Set fsdp_state_dict_type: FULL_STATE_DICT in accelerate's configuration, as recipes/accelerate_4x8.yaml "
-            "does."
+            "be loaded. Set fsdp_state_dict_type: FULL_STATE_DICT in the file you give to accelerate, as "
+            "recipes/accelerate_4x8.yaml does."
         )
 
 
