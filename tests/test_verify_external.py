@@ -133,19 +133,20 @@ def test_too_many_failures_stop_the_run() -> None:
         completions = ["timeout"] * num_failed + ["correct"] * (100 - num_failed)
         reward(prompts=["?"] * 100, completions=completions)
 
+    with pytest.raises(UserError, match=r"failed on 51 of the latest 100 .*51 time-outs, 0 crashes.*5%"):
+        step(VerdictReward(math_task(verify=fails_first)), 51)
     reward = VerdictReward(math_task(verify=fails_first))
     for _ in range(MIN_VERDICTS // 100 - 1):
-        step(reward, 100)
-    with pytest.raises(UserError, match=r"failed on 900 of the latest 1000 .*900 time-outs, 0 crashes.*5%"):
-        step(reward, 0)
-    for _ in range(8):
+        step(reward, 6)
+    with pytest.raises(UserError, match=r"failed on 60 of the latest 1000 "):
+        step(reward, 6)
+    for _ in range(9):
         with pytest.raises(UserError, match="of the latest"):
-            step(reward, 0)
-    step(reward, 5)
-    step(reward, 5)
-    few = VerdictReward(math_task(verify=fails_first))
-    for _ in range(30):
-        step(few, 5)
+            step(reward, 5)
+    step(reward, 5)  # the steps with six are no longer among the latest
+    any_share = VerdictReward(math_task(verify=fails_first, max_failure_frac=1.0))
+    for _ in range(20):
+        step(any_share, 100)
 
 
 def test_golds_of_rows_are_verified_against_themselves() -> None:

@@ -23,8 +23,8 @@ from nearfuture.types import UserError, Verdict
 NOT_COLUMNS = ("trainer_state", "log_extra", "log_metric", "environments")
 """What TRL hands to a reward function beside the columns of the data set."""
 
-MIN_VERDICTS = 1000
-"""So many of the latest verdicts, at least, are looked at before a run is stopped."""
+MIN_VERDICTS, MIN_WHEN_MOST_FAIL = 1000, 100
+"""So many of the latest verdicts, at least, are looked at before a run stops; fewer where more than half failed."""
 
 
 class VerdictReward:
@@ -65,12 +65,14 @@ class VerdictReward:
             self._latest.popleft()
         latest = sum(self._latest, Counter())
         failures = latest[Verdict.TIMEOUT] + latest[Verdict.CRASH]
-        if latest.total() < MIN_VERDICTS or failures <= self.task.max_failure_frac * latest.total():
+        limit = self.task.max_failure_frac
+        is_known = latest.total() >= (MIN_WHEN_MOST_FAIL if 2 * failures > latest.total() else MIN_VERDICTS)
+        if not is_known or failures <= limit * latest.total():
             return
         raise UserError(
             f"the verifier of task {self.task.name!r} failed on {failures} of the latest {latest.total()} completions "
             f"({latest[Verdict.TIMEOUT]} time-outs, {latest[Verdict.CRASH]} crashes); at most "
-            f"{self.task.max_failure_frac:.0%} may (Task.max_failure_frac). Training on the rest would be biased. The "
+            f"{limit:.0%} may (Task.max_failure_frac). Training on the rest would be biased. The "
             "first crash of a kind is in the log above; resume when the verifier is mended, or raise the limit."
         )
 

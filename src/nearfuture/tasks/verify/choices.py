@@ -28,7 +28,8 @@ _LETTER_AND_TEXT = re.compile(r"(?:[(\[]\s?([A-Za-z])\s?[)\]][.:]?|([A-Za-z])\s?
 _SEVERAL = re.compile(r"[(\[]?[A-Z][)\]]?(?:\s?(?:,|;|and|&|\s)\s?(?:and )?[(\[]?[A-Z][)\]]?)+|[A-Z]{2,6}")
 _STANDALONE = re.compile(r"(?<![A-Za-z'])([B-HJ-Z])(?![A-Za-z'])")
 _MARKUP = re.compile(
-    r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf|it)|mbox)\s?\{([^{}]*)\}|\*\*|\$|\\[()\[\]]|\\q?quad(?![a-z])|\\[,;: ]|[`\"“”]"
+    r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf|it)|mbox)\s?\{([^{}]*)\}"
+    r"|\*\*|\$|\\[()\[\]]|\\q?quad(?![a-z])|\\[,;: ]|[`\"“”]"
 )
 
 

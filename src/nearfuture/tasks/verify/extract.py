@@ -25,7 +25,8 @@ _THOUGHT = re.compile(r"<(/?)(?:think(?:ing)?|thoughts?|analysis|reasoning)>", r
 _TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
 _BRACE = re.compile(r"(\\{1,2}(?:boxed|fbox)\s{0,4}\{)|\\.|([{}])", re.DOTALL)
 _LINE = re.compile(
-    r"(?:\b(?:answer|(?:correct|right|best)\s(?:option|choice|letter))\b[*_]{0,3}\s{0,3}(?:\b(?:is|are|(?:would|should|must|will)\sbe)\b|:|=|：)"
+    r"(?:\b(?:answer|(?:correct|right|best)\s(?:option|choice|letter))\b[*_]{0,3}\s{0,3}"
+    r"(?:\b(?:is|are|(?:would|should|must|will)\sbe)\b|:|=|：)"
     r"|\bfinal\sanswer[*_: ]{0,6}\n|答案[是为：:]{0,2}|^####)[ \t:*_：]{0,8}",
     re.IGNORECASE | re.MULTILINE,
 )

@@ -12,6 +12,7 @@ Not here: who starts and kills it (`pool`), what it computes (`service`).
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -37,7 +38,8 @@ def main(descriptor: int, parent: int, make: str, argument: str, memory: int) ->
         _send(connection, {"id": 0, "error": traceback.format_exc()})
         return
     if memory:
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        with contextlib.suppress(ValueError, OSError):  # macOS knows no such limit
+            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     _send(connection, {"id": 0, "result": os.getpid()})
     while (request := _next(connection, parent)) is not None:
         signal.setitimer(signal.ITIMER_REAL, request["limit"] + PATIENCE)
