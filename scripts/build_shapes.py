@@ -1,9 +1,10 @@
 """Build what the shapes world ships: a tiny Qwen3-VL with its processor, and the scenes.
 
-What it does: trains a Qwen3VLForConditionalGeneration of about a million parameters to write the calculation and its
-result, on scenes drawn on the fly and noisy demonstrations (a number read is off by one so often); draws training,
-evaluation and test scenes, none of which depends on the model; measures the base on the last two. Same seed, same
-machine, same torch: the same files, byte for byte. `--prompts-only` draws the scenes beside the model that is there.
+What it does: trains a Qwen3VLForConditionalGeneration of half a million parameters to write the calculation and its
+result, on scenes of the training split drawn on the fly, first on right demonstrations, then on some in which numbers
+are misread; draws training, evaluation and test scenes, none of which depends on the model; measures the base on the
+last two. Same seed, same machine, same torch: the same files, byte for byte. `--prompts-only` draws the scenes beside
+the model that is there.
 
 What it leaves out: reinforcement learning (benchmarks/shapes_dynamics.py), GPUs, videos.
 
@@ -16,6 +17,7 @@ import argparse
 import random
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +35,15 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from nearfuture.tasks.shapes import families, world
 from nearfuture.tasks.shapes.shipped import with_image
-from nearfuture.train.processor import Qwen3VLProcessor, load_processing_class
+from nearfuture.train import policy
+from nearfuture.train.processor import Qwen3VLProcessor, load_for_training
 
 SEED = 0
 BATCH_SIZE = 64
-SCHEDULE = Schedule(num_steps=1600, peak_lr=2e-3)
-NOISE = 0.25
-"""Probability that a number read off is demonstrated as one too many or too few."""
+RIGHT = Schedule(num_steps=800, peak_lr=2.5e-3)
+MISREAD = Schedule(num_steps=120, peak_lr=1e-3, warmup=10)
+MISREAD_FRAC = {"objects": 0.6, "bars": 0.75, "triangle": 0.75}
+"""Probability by kind of scene that a number is demonstrated as one or two too many or too few."""
 NUM_TRAIN_PER_FAMILY, NUM_EVALUATION_PER_FAMILY, NUM_TEST_PER_FAMILY = 410, 32, 32
 NUM_SAMPLES, MAX_TOKENS, PROMPTS_AT_ONCE = 32, 12, 32
 VISION = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
@@ -69,7 +73,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLForConditionalGene
     text = {
         "vocab_size": len(tokenizer),
         "hidden_size": 96,
-        "intermediate_size": 256,
+        "intermediate_size": 192,
         "num_hidden_layers": 3,
         "num_attention_heads": 4,
         "num_key_value_heads": 4,
@@ -87,8 +91,8 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLForConditionalGene
     }
     vision = {
         "depth": 3,
-        "hidden_size": 96,
-        "intermediate_size": 192,
+        "hidden_size": 64,
+        "intermediate_size": 128,
         "num_heads": 4,
         "patch_size": PATCH,
         "spatial_merge_size": MERGE,
@@ -115,67 +119,54 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLForConditionalGene
     return model
 
 
-def demonstrate(answer: str, rng: random.Random) -> str:
-    """The calculation with numbers read wrongly now and then, and the right result of what was read."""
+def demonstrate(row: dict[str, Any], rng: random.Random) -> str:
+    """The calculation with each number that is read off misread now and then, and the result of what was read."""
+    misread_frac = MISREAD_FRAC[world.parse(row["scene"]).kind]
 
-    def misread(number: re.Match[str]) -> str:
-        off = rng.choice((-1, 1)) if rng.random() < NOISE else 0
+    def read(number: re.Match[str]) -> str:
+        off = families.choice(rng, (-2, -1, 1, 2)) if rng.random() < misread_frac else 0
         return str(max(0, int(number[0]) + off))
 
-    written = re.sub(r"(?<![0-9*])[0-9]+", misread, answer.partition("=")[0])
-    return f"{written}={max(0, world.result(written))}"
+    is_read_off = rf"(?<![0-9*])(?!{world.HALF_TURN}-)[0-9]+"  # neither a factor of the question nor the half turn
+    written = re.sub(is_read_off, read, row["answer"].partition("=")[0])
+    return f"{written}={world.result(written)}"
 
 
-def encode(
-    processor: Any, rows: Rows, answers: list[str] | None = None
-) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Inputs of the model and labels; prompts stand on the left, so that all answers begin at one place."""
-    messages = [
-        [
-            {
-                **row["prompt"][0],
-                "content": [{"type": "image", "image": row["images"][0]}, row["prompt"][0]["content"][1]],
-            }
-        ]
-        for row in rows
-    ]
-    inputs = dict(
-        processor.apply_chat_template(
-            messages, tokenize=True, return_dict=True, return_tensors="pt", processor_kwargs={"padding": True}
-        )
-    )
-    if answers is None:
-        return inputs, torch.empty(0)
-    tokenizer = processor.tokenizer
-    ended = [[*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for answer in answers]
-    longest = max(map(len, ended))
-    ids = torch.tensor([[*tokens, *[tokenizer.pad_token_id] * (longest - len(tokens))] for tokens in ended])
-    kept = torch.tensor([[1] * len(tokens) + [0] * (longest - len(tokens)) for tokens in ended])
-    prompt_ids = inputs["input_ids"]
-    inputs["input_ids"] = torch.cat([prompt_ids, ids], 1)
-    inputs["attention_mask"] = torch.cat([inputs["attention_mask"], kept], 1)
+def encode(processor: Any, rows: Rows, answers: list[str]) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """Inputs of the model and labels; prompts are padded on the left, so that all answers begin at one place."""
+    inputs, tokenizer = dict(policy.encode(processor, rows)), processor.tokenizer
+    texts = [f"{answer}{tokenizer.eos_token}" for answer in answers]
+    answered = tokenizer(texts, padding=True, padding_side="right", add_special_tokens=False, return_tensors="pt")
+    ids, mask = answered["input_ids"], answered["attention_mask"]
+    labels = torch.cat([torch.full_like(inputs["input_ids"], IGNORED), ids.masked_fill(mask == 0, IGNORED)], 1)
     inputs["mm_token_type_ids"] = torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(ids)], 1)
-    labels = torch.cat([torch.full_like(prompt_ids, IGNORED), ids.masked_fill(kept == 0, IGNORED)], 1)
+    inputs["attention_mask"] = torch.cat([inputs["attention_mask"], mask], 1)
+    inputs["input_ids"] = torch.cat([inputs["input_ids"], ids], 1)
     return inputs, labels
 
 
-def supervise(model: Qwen3VLForConditionalGeneration, processor: Any) -> None:
-    """Train on fresh scenes: cross-entropy on the answer tokens."""
-    rng = random.Random(SEED + 1)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=SCHEDULE.peak_lr, betas=(0.9, 0.95), weight_decay=0.0)
+def supervise(
+    model: Qwen3VLForConditionalGeneration,
+    processor: Any,
+    schedule: Schedule,
+    answer: Callable[[dict[str, Any], random.Random], str],
+    rng: random.Random,
+) -> None:
+    """Train on fresh scenes of the training split: cross-entropy on the answer tokens."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.peak_lr, betas=(0.9, 0.95), weight_decay=0.0)
     model.train()
-    for step in range(SCHEDULE.num_steps):
+    for step in range(schedule.num_steps):
         for group in optimizer.param_groups:
-            group["lr"] = SCHEDULE.lr(step)
+            group["lr"] = schedule.lr(step)
         drawn = [families.TRAINED[i % len(families.TRAINED)] for i in range(BATCH_SIZE)]
         rows = [with_image(families.draw(rng, family, "train")) for family in drawn]
-        inputs, labels = encode(processor, rows, [demonstrate(row["answer"], rng) for row in rows])
+        inputs, labels = encode(processor, rows, [answer(row, rng) for row in rows])
         loss = model(**inputs, labels=labels).loss
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        if step % 100 == 0 or step == SCHEDULE.num_steps - 1:
+        if step % 100 == 0 or step == schedule.num_steps - 1:
             print(f"step {step:5d}  loss {loss.item():.3f}", flush=True)
 
 
@@ -197,7 +188,7 @@ def count_correct(model: Qwen3VLForConditionalGeneration, processor: Any, rows: 
     for start in range(0, len(rows), PROMPTS_AT_ONCE):
         part = [with_image(row) for row in rows[start : start + PROMPTS_AT_ONCE]]
         repeated = [row for row in part for _ in range(NUM_SAMPLES)]
-        inputs, _ = encode(processor, repeated)
+        inputs = policy.encode(processor, repeated)
         out = model.generate(**inputs, max_new_tokens=MAX_TOKENS)
         texts = processor.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         right = [world.verify(text, row) == "correct" for text, row in zip(texts, repeated, strict=True)]
@@ -230,11 +221,13 @@ def main() -> None:
     if not options.prompts_only:
         processor = build_processor()
         model = build_model(processor.tokenizer)
-        supervise(model, processor)
+        rng = random.Random(SEED + 1)
+        supervise(model, processor, RIGHT, lambda row, _: row["answer"], rng)
+        supervise(model, processor, MISREAD, demonstrate, rng)
         building.write_model(out / "model", model, processor)
         torch.manual_seed(SEED)
         model = AutoModelForImageTextToText.from_pretrained(out / "model", dtype=torch.float32)
-        processor = load_processing_class(str(out / "model"), padding_side="left")
+        processor = load_for_training(str(out / "model"))
         for split in ("evaluation", "test"):
             report(model, processor, split, splits[split])
     building.print_hashes(out, [*(out / "model").iterdir(), *(out / f"{split}.jsonl" for split in splits)])

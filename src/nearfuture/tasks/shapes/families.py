@@ -2,13 +2,15 @@
 
 The scene decides to which split it belongs, by its hash: no image of the training prompts is met in the other splits.
 
-    count-1    `r`            objects of a colour; 3 to 12 objects in 48 x 48 pixels
+    count-1    `r`            objects of a colour; 5 to 12 objects in 48 x 48 pixels
     count-2    `ro+bs`        two kinds of objects
     count-3    `r*3+bs`       a colour, so many times, and a kind
     bars       `r`, `M-m`     three bars of 1 to 9 units in 64 x 48 pixels
     angles     `c`            a triangle with two labelled angles, in tens of degrees, in 64 x 48 pixels
     crowded    `r`            13 to 16 objects: more than in training
     wide       `ro+bs`        6 to 14 objects in 64 x 64 pixels: a larger image than in training
+
+What is counted is there: its colour or kind is that of an object drawn at random.
 
 Not here: the rows that ship (`shipped`), what the base scores on them (docs/shapes.md).
 """
@@ -66,20 +68,28 @@ def objects(rng: random.Random, size: tuple[int, int], least: int, most: int) ->
     return Scene("objects", size, things=things)
 
 
-def _kind(rng: random.Random) -> str:
-    return choice(rng, COLOURS) + choice(rng, SHAPES)
+def _colour(rng: random.Random, scene: Scene) -> str:
+    return choice(rng, scene.things).colour
+
+
+def _kind(rng: random.Random, scene: Scene) -> str:
+    thing = choice(rng, scene.things)
+    return thing.colour + thing.shape
 
 
 def _count_1(rng: random.Random) -> Drawn:
-    return objects(rng, (48, 48), 3, 12), choice(rng, COLOURS)
+    scene = objects(rng, (48, 48), 5, 12)
+    return scene, _colour(rng, scene)
 
 
 def _count_2(rng: random.Random) -> Drawn:
-    return objects(rng, (48, 48), 3, 12), f"{_kind(rng)}+{_kind(rng)}"
+    scene = objects(rng, (48, 48), 5, 12)
+    return scene, f"{_kind(rng, scene)}+{_kind(rng, scene)}"
 
 
 def _count_3(rng: random.Random) -> Drawn:
-    return objects(rng, (48, 48), 3, 12), f"{choice(rng, COLOURS)}*{2 + below(rng, 3)}+{_kind(rng)}"
+    scene = objects(rng, (48, 48), 5, 12)
+    return scene, f"{_colour(rng, scene)}*{2 + below(rng, 3)}+{_kind(rng, scene)}"
 
 
 def _bars(rng: random.Random) -> Drawn:
@@ -99,11 +109,13 @@ def _angles(rng: random.Random) -> Drawn:
 
 
 def _crowded(rng: random.Random) -> Drawn:
-    return objects(rng, (48, 48), 13, 16), choice(rng, COLOURS)
+    scene = objects(rng, (48, 48), 13, 16)
+    return scene, _colour(rng, scene)
 
 
 def _wide(rng: random.Random) -> Drawn:
-    return objects(rng, (64, 64), 6, 14), f"{_kind(rng)}+{_kind(rng)}"
+    scene = objects(rng, (64, 64), 6, 14)
+    return scene, f"{_kind(rng, scene)}+{_kind(rng, scene)}"
 
 
 FAMILIES: dict[str, Draw] = {

@@ -95,15 +95,22 @@ def write(scene: Scene) -> str:
 
 
 def read_off(scene: Scene, name: str) -> str:
-    """What stands for a name in the calculation: a number, for a missing angle the subtraction that gives it."""
+    """What stands for a name in the calculation: a number, for a missing angle the subtraction that gives it.
+
+    Raises:
+        KeyError: the scene has nothing of this name.
+    """
     if scene.kind == "objects":
-        return str(sum(thing.colour == name[0] and name[1:] in ("", thing.shape) for thing in scene.things))
+        counts = {colour + shape: 0 for colour in COLOURS for shape in ("", *SHAPES)}
+        for thing in scene.things:
+            counts[thing.colour] += 1
+            counts[thing.colour + thing.shape] += 1
+        return str(counts[name])
     if scene.kind == "bars":
         heights = dict(scene.bars)
-        extremes = {"M": max(heights.values()), "m": min(heights.values())}
-        return str({**heights, **extremes}[name])
+        return str({**heights, "M": max(heights.values()), "m": min(heights.values())}[name])
     known = [angle for corner, angle in zip(CORNERS, scene.angles, strict=True) if corner != scene.missing]
-    return "-".join(map(str, (HALF_TURN, *known)))
+    return {scene.missing: "-".join(map(str, (HALF_TURN, *known)))}[name]
 
 
 def calculation(scene: Scene, question: str) -> str:
