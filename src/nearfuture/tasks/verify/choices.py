@@ -49,7 +49,6 @@ def _without_letter(text: str, letter: str) -> str:
     return re.sub(rf"^\s*(?:\({letter}\)|{letter}[.):])\s*(?=\S)", "", text)
 
 
-@lru_cache(maxsize=4096)
 def chosen_letters(text: str, options: Options | None) -> frozenset[str]:
     """Read the letters an answer chooses; empty where it chooses nothing that can be told.
 
@@ -57,8 +56,11 @@ def chosen_letters(text: str, options: Options | None) -> frozenset[str]:
         >>> sorted(chosen_letters("\\\\text{(B)}", None)), sorted(chosen_letters("A dog is next to B", None))
         (['B'], [])
     """
-    if len(text) > MAX_RAW_CHARS:
-        return frozenset()
+    return _letters_of(text, options) if len(text) <= MAX_RAW_CHARS else frozenset()
+
+
+@lru_cache(maxsize=4096)
+def _letters_of(text: str, options: Options | None) -> frozenset[str]:
     letters = {letter for letter, _ in options} if options else set(DEFAULT_LETTERS)
     for _ in range(2):
         text = _MARKUP.sub(lambda mark: mark[1] or "", text)

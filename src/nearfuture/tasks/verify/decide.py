@@ -1,6 +1,6 @@
 """Decide what a response is worth: extract, read, compare by kind. The order of the rules is the order of this file.
 
-`decide` works by rule and returns None where sympy must be asked; `decide_with_sympy` is the same with sympy, for a
+`decide` works by rule and returns None where sympy must be asked; `decide_with` takes a judge that may have sympy, in a
 worker. Both are pure: no process, no clock.
 
 Not here: time limits and the cache (`verifier`), how values are compared (`compare`, `values`, `symbolic`).
@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from nearfuture.tasks.verify.answer import Chain, Group, Named, Node, Scalar, Words
 from nearfuture.tasks.verify.choices import Options, chosen_letters
-from nearfuture.tasks.verify.compare import Judge, same
+from nearfuture.tasks.verify.compare import same
 from nearfuture.tasks.verify.extract import extract
 from nearfuture.tasks.verify.guards import is_balanced
 from nearfuture.tasks.verify.latex import plain
@@ -33,7 +33,7 @@ RULES = (
 )
 """What may have decided; `unreadable` is an answer that sympy cannot read, `guard` one it must not."""
 
-NOTHING_SAID = frozenset(("", "none", "null", "nan", "n/a", "na", "nil", "undefined answer"))
+NOTHING_SAID = frozenset(("", "none", "null", "nan", "n/a"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,5 +208,3 @@ _COMPARE: dict[str, Callable[[str, str, Question, RuleJudge], bool]] = {
     "text": _same_text,
     "list": _same_list,
 }
-
-__all__ = ["KINDS", "Decision", "Judge", "Question", "ask", "clean_gold", "decide", "decide_with", "gold_fault"]

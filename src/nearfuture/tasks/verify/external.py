@@ -23,7 +23,7 @@ from typing import Any
 from nearfuture.tasks.files import split_spec
 from nearfuture.tasks.verify.decide import Decision
 from nearfuture.tasks.verify.pool import Crashed, TimedOut, WorkerPool
-from nearfuture.tasks.verify.rows import RowVerifier
+from nearfuture.tasks.verify.rows import GOLD_COLUMNS, RowVerifier
 from nearfuture.types import UserError, Verdict
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,6 @@ logger = logging.getLogger(__name__)
 TIME_LIMIT = 10.0
 """Seconds a verifier of one's own may take for one completion."""
 
-GOLD_COLUMNS = ("gold", "ground_truth", "solution", "answer")
 NOT_EXTRA = frozenset(("prompt", "image", "images", "trainer_state"))
 BUILT_IN: dict[str | None, Callable[[], RowVerifier]] = {
     None: RowVerifier,

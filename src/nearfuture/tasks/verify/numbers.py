@@ -20,7 +20,7 @@ from typing import Any
 
 from nearfuture.types import UserError
 
-MAX_EXPONENT = 400
+MAX_CHARS, MAX_EXPONENT = 600, 400
 MIN_DECIMALS = 6
 MAX_RELATIVE_ERROR = Fraction(1, 10**6)
 NOISE_DIGITS, NOISE = 15, Fraction(1, 10**12)
@@ -94,7 +94,6 @@ def read_tolerance(tolerance: Mapping[str, Any] | None) -> Tolerance | None:
     return Tolerance(**bounds, decimals=int(given["decimals"]) if "decimals" in given else None)
 
 
-@lru_cache(maxsize=4096)
 def read_number(text: str) -> Number | None:
     """Read a normalised text as a number; None where it is anything else.
 
@@ -102,10 +101,14 @@ def read_number(text: str) -> Number | None:
         >>> read_number("1,234.50").value, read_number("-\\\\frac{1}{2}").value, read_number("3 1/2").value
         (Fraction(2469, 2), Fraction(-1, 2), Fraction(7, 2))
     """
-    text = text.strip()
+    return _read_short(text.strip()) if len(text) <= MAX_CHARS else None
+
+
+@lru_cache(maxsize=4096)
+def _read_short(text: str) -> Number | None:
     is_percent = text.endswith("%")
     text = text.removesuffix("%").rstrip()
-    if not text or len(text) > 600 or not text.isascii():
+    if not text or not text.isascii():
         return None
     sign = 1
     if text[0] in "+-" and text[1:].lstrip().startswith("(") and text.endswith(")"):

@@ -57,7 +57,6 @@ _WORD_SEPARATOR = re.compile(r"\s+(?:or|and)\s+|\s*;\s*|,\s*(?:or|and)\s+")
 _MATRIX = re.compile(r"\\begin\{([pbB]?matrix|array)\}(?:\{[clr| ]*\})?(.*)\\end\{\1\}", re.DOTALL)
 
 
-@lru_cache(maxsize=4096)
 def read_answer(text: str) -> Node:
     """Read an answer, in any spelling.
 
@@ -67,8 +66,11 @@ def read_answer(text: str) -> Node:
         >>> read_answer("\\\\{1, 2\\\\}").bracket, read_answer("[0, 1)").spans[0].has_high
         ('{}', False)
     """
-    if len(text) > MAX_RAW_CHARS:
-        return Words(plain(text))
+    return Words(plain(text)) if len(text) > MAX_RAW_CHARS else _read_short(text)
+
+
+@lru_cache(maxsize=4096)
+def _read_short(text: str) -> Node:
     text = strip_parentheses(normalise(text))
     return Words(plain(text)) if len(text) > MAX_CHARS else _read(text, depth=0)
 

@@ -14,6 +14,9 @@ from nearfuture.tasks.verify.reading import unread_values
 from nearfuture.tasks.verify.verifier import TIME_LIMIT, VERIFIER_VERSION, Item, Verifier
 from nearfuture.types import UserError, Verdict
 
+GOLD_COLUMNS = ("gold", "solution", "answer", "ground_truth")
+"""Columns that may hold the gold answer, the first that is there, for rows that are not of the common schema."""
+
 
 class RowVerifier:
     """A task's `verify`: judges a completion by its row's gold answer, a batch on several workers at once.

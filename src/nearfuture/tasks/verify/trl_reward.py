@@ -12,10 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nearfuture.tasks.verify.rows import RowVerifier
+from nearfuture.tasks.verify.rows import GOLD_COLUMNS, RowVerifier
 from nearfuture.types import UserError, Verdict
-
-GOLD_COLUMNS = ("gold", "solution", "answer", "ground_truth")
 
 
 class MathReward:

@@ -36,7 +36,7 @@ J: J joule joules = 1; kJ = 1000
 W: W watt watts = 1; kW = 1000
 V: V volt volts = 1; mV = 1/1000; kV = 1000
 A: A amp amps ampere amperes = 1; mA = 1/1000
-ohm: ohm ohms = 1
+ohm: ohm ohms Omega = 1
 Pa: Pa pascal pascals = 1; kPa = 1000; atm = 101325
 Hz: Hz hertz = 1; kHz = 1000; MHz = 1000000
 K: K kelvin = 1
@@ -49,13 +49,20 @@ _NOT_NOUNS = frozenset(
     "minus times over divided if when where for with pi sin cos tan log ln exp sqrt maybe either neither otherwise "
     "than less more greater none all any true false yes wrong incorrect right correct each".split()
 )
-_FILLERS = frozenset("unit units square cubic sq cu".split())
+_FILLERS = frozenset(("unit", "units"))
+MAX_NAMES, MIN_NOUN = 4, 4
 _TAIL = re.compile(
     r"(?P<core>.*?(?:[\d})|.!%]|\\(?:pi|infty)|[\s}][a-z]))\s?(?!\^)"
     r"(?P<unit>(?:\\(?:degree|unit\{[A-Za-z]\}|cdot|Omega|mu)|[A-Za-z$/ ]|\^\s?\{?-?\d\}?)*)"
 )
 _TRIGONOMETRIC = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)")
-_TOKEN = re.compile(r"\\degree|\\unit\{([A-Za-z])\}|\\Omega|\\cdot|[A-Za-z]+|\$|/|\^\s?\{?(-?\d)\}?")
+_FACTOR = re.compile(
+    r"\s*(?:(?P<over>/|per\b)|\\cdot)?\s*(?:(?P<before>square|sq|cubic|cu)\s+)?"
+    r"(?P<name>\\degree|\\Omega|\\unit\{[A-Za-z]\}|[A-Za-z]+|\$)"
+    r"\s*(?:\^\s?\{?(?P<power>-?\d)\}?|(?P<after>squared|cubed)\b)?\s*"
+)
+_POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
+_FIRST = re.compile(r"\\[A-Za-z]+|[A-Za-z]+|\$|/|\^")
 _MONEY = re.compile(r"([+-]?)\s?(\$|€|£|¥|USD|EUR)\s?(?=[\d.\\(])")
 _SINGLE = frozenset("mgshLlNJWVAK")
 
@@ -105,14 +112,14 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
     tail = match["unit"].strip()
     if not _stands_apart(match["core"], text, tail):
         return text, None
-    is_unit, unit = _read(tail)
+    is_unit, unit = _read(tail.replace("\\mu ", "u"))
     return (match["core"].strip(), unit) if is_unit else (text, None)
 
 
 def _stands_apart(core: str, text: str, tail: str) -> bool:
     """True where the tail is set off from the value, so that `5m` stays a product and `5 m` and `5cm` are lengths."""
     has_space = text[len(core) : len(core) + 1] == " "
-    first = _TOKEN.match(tail)
+    first = _FIRST.match(tail)
     word = first.group() if first else ""
     if word == "\\degree" and _TRIGONOMETRIC.search(core):
         return False
@@ -124,56 +131,32 @@ def _stands_apart(core: str, text: str, tail: str) -> bool:
 def _read(tail: str) -> tuple[bool, Unit | None]:
     """Read a unit: products, quotients and powers of names. False where it is none; None where it says nothing."""
     powers: dict[str, int] = {}
-    factor, sign, pending, last, num_words = Fraction(1), 1, 1, "", 0
-    size = Fraction(1)
-    position = 0
-    for token in _TOKEN.finditer(tail.replace("\\mu ", "u")):
-        if token.string[position : token.start()].strip():
+    factor, sign, position, num_names = Fraction(1), 1, 0, 0
+    while position < len(tail):
+        match = _FACTOR.match(tail, position)
+        num_names += 1
+        if match is None or num_names > MAX_NAMES:
             return False, None
-        position = token.end()
-        word = token[1] or token.group().lstrip("\\")
-        if word in ("/", "per"):
-            sign = -1
-        elif word in ("square", "sq", "cubic", "cu"):
-            pending = 2 if word[0] == "s" else 3
-        elif word in ("squared", "cubed") or token[2] is not None:
-            power = int(token[2]) if token[2] is not None else {"squared": 2, "cubed": 3}[word]
-            if not last:
-                if num_words:
-                    continue
-                return False, None
-            powers[last] += sign * (power - 1)
-            factor *= size ** (sign * (power - 1))
-        elif word == "cdot":
+        position = match.end()
+        sign = -1 if match["over"] else sign
+        if match["name"].lower() in _FILLERS:
             continue
-        else:
-            num_words += 1
-            known = _lookup(word, is_marked=token[1] is not None)
-            if known is None:
-                if word in _FILLERS:
-                    last = ""
-                    continue
-                return False, None
-            last, size = known
-            powers[last] = powers.get(last, 0) + sign * pending
-            factor *= size ** (sign * pending)
-            pending = 1
-    if position < len(tail.rstrip()) and tail[position:].strip():
-        return False, None
-    if num_words > 4:
-        return False, None
+        known = _lookup(match["name"])
+        if known is None:
+            return False, None
+        power = sign * (_POWERS.get(match["before"] or match["after"] or "", 1) * int(match["power"] or 1))
+        powers[known[0]] = powers.get(known[0], 0) + power
+        factor *= known[1] ** power
     dimension = tuple(sorted((base, power) for base, power in powers.items() if power))
     return True, Unit(dimension, factor) if dimension else None
 
 
-def _lookup(word: str, *, is_marked: bool) -> tuple[str, Fraction] | None:
-    """Look a name up; a word of four letters that is none of the phrase's small words is a unit of its own."""
-    if len(word) == 1 and not is_marked and word not in _SINGLE and word != "$":
+def _lookup(name: str) -> tuple[str, Fraction] | None:
+    """Look a name up; a word of four letters that is none of a phrase's small words is a unit of its own."""
+    word = name.removeprefix("\\unit{").removesuffix("}").lstrip("\\")
+    if len(word) == 1 and word == name and word not in _SINGLE and word != "$":
         return None
     known = _NAMES.get(word) or _LOWER.get(word.lower())
-    if known is not None:
+    if known is not None or word.lower() in _NOT_NOUNS or len(word) < MIN_NOUN:
         return known
-    lower = word.lower()
-    if lower in _NOT_NOUNS or lower in _FILLERS or len(word) < 4:
-        return None
-    return lower.rstrip("s"), Fraction(1)
+    return word.lower().rstrip("s"), Fraction(1)

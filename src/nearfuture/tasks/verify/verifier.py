@@ -12,13 +12,14 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from nearfuture.tasks.verify.choices import read_options
 from nearfuture.tasks.verify.decide import Decision, Question, ask, decide
 from nearfuture.tasks.verify.numbers import read_tolerance
 from nearfuture.tasks.verify.pool import TimedOut, WorkerPool
+from nearfuture.tasks.verify.reading import MAX_RAW_CHARS
 from nearfuture.tasks.verify.service_format import pack
 from nearfuture.types import UserError, Verdict
 
@@ -127,8 +128,10 @@ class Verifier:
             return decision
 
     def _remember(self, question: Question, decision: Decision) -> None:
+        if sum(map(len, question.answers)) > MAX_RAW_CHARS:
+            return
         with self._lock:
-            self._cache[question] = replace(decision)
+            self._cache[question] = decision
             if len(self._cache) > CACHE_SIZE:
                 self._cache.popitem(last=False)
 
