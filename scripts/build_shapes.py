@@ -22,21 +22,15 @@ from pathlib import Path
 from typing import Any
 
 import building
+import building_vl
 import torch
-from building import IGNORED, Schedule
-from transformers import (
-    AutoModelForImageTextToText,
-    GenerationConfig,
-    PreTrainedTokenizerFast,
-    Qwen3VLConfig,
-    Qwen3VLForConditionalGeneration,
-)
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from building import Schedule
+from transformers import AutoModelForImageTextToText, Qwen3VLForConditionalGeneration
 
 from nearfuture.tasks.shapes import families, world
 from nearfuture.tasks.shapes.shipped import with_image
 from nearfuture.train import policy
-from nearfuture.train.processor import Qwen3VLProcessor, load_for_training
+from nearfuture.train.processor import load_for_training
 
 SEED = 0
 BATCH_SIZE = 64
@@ -46,77 +40,8 @@ MISREAD_FRAC = {"objects": 0.6, "bars": 0.75, "triangle": 0.75}
 """Probability by kind of scene that a number is demonstrated as one or two too many or too few."""
 NUM_TRAIN_PER_FAMILY, NUM_EVALUATION_PER_FAMILY, NUM_TEST_PER_FAMILY = 410, 32, 32
 NUM_SAMPLES, MAX_TOKENS, PROMPTS_AT_ONCE = 32, 12, 32
-VISION = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
-TEMPLATE = (
-    "{%- for message in messages %}{%- if message.content is string %}{{- message.content }}{%- else %}"
-    "{%- for part in message.content %}{%- if part.type == 'image' %}"
-    "{{- '<|vision_start|><|image_pad|><|vision_end|>' }}"
-    "{%- elif part.type == 'text' %}{{- part.text }}{%- endif %}{%- endfor %}{%- endif %}{%- endfor %}"
-)
-PATCH, MERGE = 8, 2
 
 Rows = list[dict[str, Any]]
-
-
-def build_processor() -> Qwen3VLProcessor:
-    """One token per character; patches of 8 pixels, four of which become a token."""
-    tokenizer = building.build_tokenizer(world.SYMBOLS, VISION)
-    size = {"shortest_edge": (PATCH * MERGE) ** 2, "longest_edge": 128 * 128}
-    images = Qwen2VLImageProcessorPil(patch_size=PATCH, merge_size=MERGE, temporal_patch_size=1, size=size)
-    return Qwen3VLProcessor(images, tokenizer, chat_template=TEMPLATE)
-
-
-def build_model(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLForConditionalGeneration:
-    """A tiny Qwen3-VL: three layers of text, three of vision, one of which also feeds the text (deepstack)."""
-    token_id = tokenizer.convert_tokens_to_ids
-    special = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id, "bos_token_id": None}
-    text = {
-        "vocab_size": len(tokenizer),
-        "hidden_size": 96,
-        "intermediate_size": 192,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 4,
-        "head_dim": 24,
-        "max_position_embeddings": 256,
-        "rope_parameters": {
-            "rope_type": "default",
-            "rope_theta": 1e4,
-            "mrope_section": [4, 4, 4],
-            "mrope_interleaved": True,
-        },
-        "initializer_range": 0.08,
-        "tie_word_embeddings": True,
-        **special,
-    }
-    vision = {
-        "depth": 3,
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "num_heads": 4,
-        "patch_size": PATCH,
-        "spatial_merge_size": MERGE,
-        "temporal_patch_size": 1,
-        "out_hidden_size": 96,
-        "num_position_embeddings": 64,
-        "deepstack_visual_indexes": [1],
-        "initializer_range": 0.08,
-    }
-    config = Qwen3VLConfig(
-        text_config=text,
-        vision_config=vision,
-        image_token_id=token_id("<|image_pad|>"),
-        video_token_id=token_id("<|video_pad|>"),
-        vision_start_token_id=token_id("<|vision_start|>"),
-        vision_end_token_id=token_id("<|vision_end|>"),
-        tie_word_embeddings=True,
-        dtype="float32",
-        **special,
-    )
-    model = Qwen3VLForConditionalGeneration(config).float()
-    model.generation_config = GenerationConfig(do_sample=True, temperature=1.0, top_p=1.0, top_k=0, **special)
-    print(f"{sum(p.numel() for p in model.parameters()):,} parameters")
-    return model
 
 
 def demonstrate(row: dict[str, Any], rng: random.Random) -> str:
@@ -130,19 +55,6 @@ def demonstrate(row: dict[str, Any], rng: random.Random) -> str:
     is_read_off = rf"(?<![0-9*])(?!{world.HALF_TURN}-)[0-9]+"  # neither a factor of the question nor the half turn
     written = re.sub(is_read_off, read, row["answer"].partition("=")[0])
     return f"{written}={world.result(written)}"
-
-
-def encode(processor: Any, rows: Rows, answers: list[str]) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Inputs of the model and labels; prompts are padded on the left, so that all answers begin at one place."""
-    inputs, tokenizer = dict(policy.encode(processor, rows)), processor.tokenizer
-    texts = [f"{answer}{tokenizer.eos_token}" for answer in answers]
-    answered = tokenizer(texts, padding=True, padding_side="right", add_special_tokens=False, return_tensors="pt")
-    ids, mask = answered["input_ids"], answered["attention_mask"]
-    labels = torch.cat([torch.full_like(inputs["input_ids"], IGNORED), ids.masked_fill(mask == 0, IGNORED)], 1)
-    inputs["mm_token_type_ids"] = torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(ids)], 1)
-    inputs["attention_mask"] = torch.cat([inputs["attention_mask"], mask], 1)
-    inputs["input_ids"] = torch.cat([inputs["input_ids"], ids], 1)
-    return inputs, labels
 
 
 def supervise(
@@ -160,7 +72,7 @@ def supervise(
             group["lr"] = schedule.lr(step)
         drawn = [families.TRAINED[i % len(families.TRAINED)] for i in range(BATCH_SIZE)]
         rows = [with_image(families.draw(rng, family, "train")) for family in drawn]
-        inputs, labels = encode(processor, rows, [answer(row, rng) for row in rows])
+        inputs, labels = building_vl.encode(processor, rows, [answer(row, rng) for row in rows])
         loss = model(**inputs, labels=labels).loss
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -219,12 +131,14 @@ def main() -> None:
     for split, rows in splits.items():
         building.write_rows(out / f"{split}.jsonl", rows)
     if not options.prompts_only:
-        processor = build_processor()
-        model = build_model(processor.tokenizer)
+        processor = building_vl.build_processor(world.SYMBOLS)
+        model = building_vl.build_model(processor.tokenizer)
         rng = random.Random(SEED + 1)
         supervise(model, processor, RIGHT, lambda row, _: row["answer"], rng)
         supervise(model, processor, MISREAD, demonstrate, rng)
-        building.write_model(out / "model", model, processor)
+        building.write_model(
+            out / "model", model, building_vl.build_processor(world.SYMBOLS)
+        )  # its tokenizer has padded nothing yet
         torch.manual_seed(SEED)
         model = AutoModelForImageTextToText.from_pretrained(out / "model", dtype=torch.float32)
         processor = load_for_training(str(out / "model"))

@@ -235,6 +235,7 @@ def test_the_checkpoint_is_small_and_its_image_tokens_match_its_features(task: T
     model = transformers.AutoModelForImageTextToText.from_pretrained(task.model)
     processor = load_for_training(task.model)
     tokenizer = processor.tokenizer
+    assert json.loads(processor.video_settings)["patch_size"] == processor.image_processor.patch_size == 8
     assert type(model).__name__ == "Qwen3VLForConditionalGeneration"
     assert model.config.text_config.vocab_size == len(tokenizer)
     assert (model.generation_config.pad_token_id, model.generation_config.eos_token_id) == (
