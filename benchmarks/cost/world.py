@@ -1,4 +1,4 @@
-"""The apprentice world at its real batch size, and trainers of both kinds for it.
+"""A world that ships at its real batch size, and trainers of both kinds for it.
 
 Not here: clocks (`clock`), measurements (the files beside).
 """
@@ -13,6 +13,7 @@ from datasets import Dataset
 from transformers import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 
+from nearfuture.run.rows import plain_rows
 from nearfuture.tasks import Task, VerdictReward, load_task
 from nearfuture.tasks.identity import with_prompt_ids
 
@@ -35,9 +36,10 @@ SCOUT_STEPS, BATCH = 40, 512  # as configs/apprentice/npo_early.yaml
 class World:
     """The task, its rows, and a folder that is deleted at the end."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, task: str = "apprentice", settings: dict[str, Any] | None = None) -> None:
         self.folder = folder
-        self.task = load_task("apprentice")
+        self.task = load_task(task)
+        self.settings = REAL | ON_CPU | (settings or {})
         self.rows = with_prompt_ids(Dataset.from_list(list(self.task.train))).shuffle(seed=0)
         self.num_judged = 0
         self._num_trainers = 0
@@ -62,10 +64,19 @@ class World:
 
         return self._make(NPOTrainer, NPOConfig, settings, guidance=guidance)
 
+    def _processing_class(self) -> Any:
+        """Ours where TRL's own trainer cannot load one: Qwen3-VL without torchvision."""
+        if "images" not in self.rows.column_names:
+            return None
+        from nearfuture.train import processor
+
+        return processor.load_for_training(self.task.model)
+
     def _make(self, trainer: Any, config: Any, settings: dict[str, Any], **kwargs: Any) -> Any:
         self._num_trainers += 1
-        args = config(output_dir=str(self.folder / f"trainer-{self._num_trainers}"), **(REAL | ON_CPU | settings))
+        args = config(output_dir=str(self.folder / f"trainer-{self._num_trainers}"), **(self.settings | settings))
         reward = VerdictReward(self.counting())
+        kwargs["processing_class"] = self._processing_class()
         made = trainer(self.task.model, reward_funcs=reward, args=args, train_dataset=self.rows, **kwargs)
         made.remove_callback(PrinterCallback)
         return made
@@ -83,7 +94,7 @@ class World:
 
             self._cache = self.folder / "guidance"
             base = self.npo()
-            collect(base, self, self.rows.to_list(), self._cache, KnowsAll(TRLEngine(base)))
+            collect(base, self, plain_rows(self.rows), self._cache, KnowsAll(TRLEngine(base)))
         return self._cache
 
 
@@ -98,7 +109,7 @@ class KnowsAll:
 
     def generate(self, rows: Any, seed: int) -> list[list[int]]:
         """The answers, with the stop token."""
-        tokenizer = self.engine.trainer.processing_class
+        tokenizer = self.engine.trainer._tokenizer
         ids = tokenizer([row["answer"] for row in rows], add_special_tokens=False)["input_ids"]
         return [[*answer, tokenizer.eos_token_id] for answer in ids]
 
