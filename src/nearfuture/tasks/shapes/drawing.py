@@ -11,7 +11,7 @@ import math
 
 from PIL import Image, ImageDraw
 
-from nearfuture.tasks.shapes.world import CORNERS, Scene
+from nearfuture.tasks.shapes.world import CORNERS, Bars, Objects, Scene, Triangle
 
 PAPER, INK, FAINT = (250, 250, 245), (40, 40, 40), (225, 225, 220)
 COLOURS = {"r": (214, 40, 40), "g": (44, 160, 60), "b": (40, 80, 210)}
@@ -27,11 +27,17 @@ def draw(scene: Scene) -> Image.Image:
     """Draw a scene as an RGB image of its size."""
     image = Image.new("RGB", scene.size, PAPER)
     pen = ImageDraw.Draw(image)
-    {"objects": _objects, "bars": _bars, "triangle": _triangle}[scene.kind](pen, scene)
+    match scene:
+        case Objects():
+            _objects(pen, scene)
+        case Bars():
+            _bars(pen, scene)
+        case Triangle():
+            _triangle(pen, scene)
     return image
 
 
-def _objects(pen: ImageDraw.ImageDraw, scene: Scene) -> None:
+def _objects(pen: ImageDraw.ImageDraw, scene: Objects) -> None:
     for thing in scene.things:
         left, top, right, bottom = thing.x, thing.y, thing.x + OBJECT - 1, thing.y + OBJECT - 1
         colour = COLOURS[thing.colour]
@@ -43,7 +49,7 @@ def _objects(pen: ImageDraw.ImageDraw, scene: Scene) -> None:
             pen.polygon([(left, bottom), (right, bottom), ((left + right) / 2, top)], fill=colour)
 
 
-def _bars(pen: ImageDraw.ImageDraw, scene: Scene) -> None:
+def _bars(pen: ImageDraw.ImageDraw, scene: Bars) -> None:
     width, height = scene.size
     floor = height - FLOOR
     for unit in range(1, (floor - 1) // UNIT + 1):
@@ -54,7 +60,7 @@ def _bars(pen: ImageDraw.ImageDraw, scene: Scene) -> None:
     pen.line((0, floor, width, floor), fill=INK)
 
 
-def corners(scene: Scene) -> list[tuple[float, float]]:
+def corners(scene: Triangle) -> list[tuple[float, float]]:
     """The corners left, right and on top, in pixels: a triangle with these very angles, both at the base acute."""
     width, height = scene.size
     left, right = (math.tan(math.radians(10 * angle)) for angle in scene.angles[:2])
@@ -64,7 +70,7 @@ def corners(scene: Scene) -> list[tuple[float, float]]:
     return [(x, y), (x + scale, y), (x + apex_x * scale, y - apex_y * scale)]
 
 
-def _triangle(pen: ImageDraw.ImageDraw, scene: Scene) -> None:
+def _triangle(pen: ImageDraw.ImageDraw, scene: Triangle) -> None:
     points = corners(scene)
     pen.polygon(points, outline=INK)
     (left, floor), (right, _), (top_x, top_y) = points

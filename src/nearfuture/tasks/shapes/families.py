@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 from nearfuture.tasks.identity import prompt_hash
 from nearfuture.tasks.shapes import world
 from nearfuture.tasks.shapes.drawing import MOST_SHIFT
-from nearfuture.tasks.shapes.world import COLOURS, CORNERS, HALF_TURN, SHAPES, Scene, Thing
+from nearfuture.tasks.shapes.world import COLOURS, CORNERS, HALF_TURN, SHAPES, Bars, Objects, Scene, Thing, Triangle
 
 CELL, JITTER = 12, 4
 """Pixels of a cell, which holds one object, and how many places the object has in each direction."""
@@ -57,7 +57,7 @@ def shuffled(rng: random.Random, items: Iterable[T]) -> list[T]:
     return sorted(items, key=lambda _: rng.random())
 
 
-def objects(rng: random.Random, size: tuple[int, int], least: int, most: int) -> Scene:
+def objects(rng: random.Random, size: tuple[int, int], least: int, most: int) -> Objects:
     """So many objects, each somewhere in a cell of its own; no two touch."""
     cells = [(x, y) for x in range(size[0] // CELL) for y in range(size[1] // CELL)]
     places = shuffled(rng, cells)[: least + below(rng, most - least + 1)]
@@ -65,14 +65,14 @@ def objects(rng: random.Random, size: tuple[int, int], least: int, most: int) ->
         Thing(choice(rng, COLOURS), choice(rng, SHAPES), x * CELL + below(rng, JITTER), y * CELL + below(rng, JITTER))
         for x, y in sorted(places)
     )
-    return Scene("objects", size, things=things)
+    return Objects(size, things)
 
 
-def _colour(rng: random.Random, scene: Scene) -> str:
+def _colour(rng: random.Random, scene: Objects) -> str:
     return choice(rng, scene.things).colour
 
 
-def _kind(rng: random.Random, scene: Scene) -> str:
+def _kind(rng: random.Random, scene: Objects) -> str:
     thing = choice(rng, scene.things)
     return thing.colour + thing.shape
 
@@ -96,7 +96,7 @@ def _bars(rng: random.Random) -> Drawn:
     bars = tuple((colour, 1 + below(rng, 9)) for colour in shuffled(rng, COLOURS))
     higher, lower = sorted(shuffled(rng, bars)[:2], key=lambda bar: -bar[1])
     question = choice(rng, [choice(rng, COLOURS), "M", "m", "M-m", f"{higher[0]}-{lower[0]}"])
-    return Scene("bars", (64, 48), bars=bars), question
+    return Bars((64, 48), bars), question
 
 
 def _angles(rng: random.Random) -> Drawn:
@@ -105,7 +105,7 @@ def _angles(rng: random.Random) -> Drawn:
         top = HALF_TURN - left - right
         if 2 <= top <= 9:
             missing, shift = choice(rng, CORNERS), (below(rng, MOST_SHIFT + 1), below(rng, MOST_SHIFT + 1))
-            return Scene("triangle", (64, 48), angles=(left, right, top), missing=missing, shift=shift), missing
+            return Triangle((64, 48), (left, right, top), missing, shift), missing
 
 
 def _crowded(rng: random.Random) -> Drawn:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from nearfuture.types import Verdict
 
@@ -44,78 +44,113 @@ class Thing:
 
 
 @dataclass(frozen=True)
-class Scene:
-    """What an image shows; only the fields of its kind are filled."""
+class Objects:
+    """Objects that do not touch, in an image of so many pixels."""
 
-    kind: str
+    kind: ClassVar[str] = "objects"
     size: tuple[int, int]
-    things: tuple[Thing, ...] = ()
-    bars: tuple[tuple[str, int], ...] = ()
-    angles: tuple[int, int, int] = (0, 0, 0)
-    missing: str = ""
-    shift: tuple[int, int] = (0, 0)
+    things: tuple[Thing, ...]
+
+    @classmethod
+    def read(cls, size: tuple[int, int], items: list[str]) -> Objects:
+        """Read what stands after kind and size."""
+        parts = [item.partition(":") for item in items]
+        return cls(size, tuple(Thing(name[0], name[1], *_pair(place)) for name, _, place in parts))
+
+    def items(self) -> list[str]:
+        """Write what stands after kind and size."""
+        return [f"{thing.colour}{thing.shape}:{thing.x},{thing.y}" for thing in self.things]
+
+    def readings(self) -> dict[str, str]:
+        """How many there are of every colour, and of every kind."""
+        counts = {colour + shape: 0 for colour in COLOURS for shape in ("", *SHAPES)}
+        for thing in self.things:
+            counts[thing.colour] += 1
+            counts[thing.colour + thing.shape] += 1
+        return {name: str(count) for name, count in counts.items()}
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars from left to right: colours, and heights in units."""
+
+    kind: ClassVar[str] = "bars"
+    size: tuple[int, int]
+    bars: tuple[tuple[str, int], ...]
+
+    @classmethod
+    def read(cls, size: tuple[int, int], items: list[str]) -> Bars:
+        """Read what stands after kind and size."""
+        return cls(size, tuple((item[0], int(item[1:])) for item in items))
+
+    def items(self) -> list[str]:
+        """Write what stands after kind and size."""
+        return [f"{colour}{height}" for colour, height in self.bars]
+
+    def readings(self) -> dict[str, str]:
+        """The height of every bar, of the highest and of the lowest."""
+        heights = [height for _, height in self.bars]
+        return {name: str(height) for name, height in (*self.bars, ("M", max(heights)), ("m", min(heights)))}
+
+
+@dataclass(frozen=True)
+class Triangle:
+    """Its angles left, right and on top in tens of degrees, which is not labelled, and a shift in pixels."""
+
+    kind: ClassVar[str] = "triangle"
+    size: tuple[int, int]
+    angles: tuple[int, int, int]
+    missing: str
+    shift: tuple[int, int]
+
+    @classmethod
+    def read(cls, size: tuple[int, int], items: list[str]) -> Triangle:
+        """Read what stands after kind and size."""
+        left, right, top = map(int, items[0].split(","))
+        return cls(size, (left, right, top), items[1], _pair(items[2]))
+
+    def items(self) -> list[str]:
+        """Write what stands after kind and size."""
+        return [",".join(map(str, self.angles)), self.missing, ",".join(map(str, self.shift))]
+
+    def readings(self) -> dict[str, str]:
+        """The missing angle, as the subtraction that gives it."""
+        known = [angle for corner, angle in zip(CORNERS, self.angles, strict=True) if corner != self.missing]
+        return {self.missing: "-".join(map(str, (HALF_TURN, *known)))}
+
+
+Scene = Objects | Bars | Triangle
+KINDS: dict[str, type[Scene]] = {kind.kind: kind for kind in (Objects, Bars, Triangle)}
+
+
+def _pair(text: str) -> tuple[int, int]:
+    x, y = map(int, text.split(","))
+    return x, y
 
 
 def parse(text: str) -> Scene:
     """Read a scene.
 
     Raises:
-        ValueError: it is none.
+        KeyError, ValueError, IndexError: it is none.
     """
     kind, size, *items = text.split(" ")
-    width, _, height = size.partition("x")
-    shape = (int(width), int(height))
-    if kind == "objects":
-        return Scene(kind, shape, things=tuple(_thing(item) for item in items))
-    if kind == "bars":
-        return Scene(kind, shape, bars=tuple((item[0], int(item[1:])) for item in items))
-    if kind == "triangle":
-        left, right, top = map(int, items[0].split(","))
-        x, y = map(int, items[2].split(","))
-        return Scene(kind, shape, angles=(left, right, top), missing=items[1], shift=(x, y))
-    raise ValueError(f"{text!r} begins with no kind of scene")
-
-
-def _thing(item: str) -> Thing:
-    name, _, place = item.partition(":")
-    x, _, y = place.partition(",")
-    return Thing(name[0], name[1], int(x), int(y))
+    return KINDS[kind].read(_pair(size.replace("x", ",")), items)
 
 
 def write(scene: Scene) -> str:
     """Write a scene; the inverse of `parse`."""
-    head = f"{scene.kind} {scene.size[0]}x{scene.size[1]}"
-    if scene.kind == "objects":
-        items = [f"{thing.colour}{thing.shape}:{thing.x},{thing.y}" for thing in scene.things]
-    elif scene.kind == "bars":
-        items = [f"{colour}{height}" for colour, height in scene.bars]
-    else:
-        items = [",".join(map(str, scene.angles)), scene.missing, ",".join(map(str, scene.shift))]
-    return " ".join([head, *items])
-
-
-def read_off(scene: Scene, name: str) -> str:
-    """What stands for a name in the calculation: a number, for a missing angle the subtraction that gives it.
-
-    Raises:
-        KeyError: the scene has nothing of this name.
-    """
-    if scene.kind == "objects":
-        counts = {colour + shape: 0 for colour in COLOURS for shape in ("", *SHAPES)}
-        for thing in scene.things:
-            counts[thing.colour] += 1
-            counts[thing.colour + thing.shape] += 1
-        return str(counts[name])
-    if scene.kind == "bars":
-        heights = dict(scene.bars)
-        return str({**heights, "M": max(heights.values()), "m": min(heights.values())}[name])
-    known = [angle for corner, angle in zip(CORNERS, scene.angles, strict=True) if corner != scene.missing]
-    return {scene.missing: "-".join(map(str, (HALF_TURN, *known)))}[name]
+    return " ".join([scene.kind, f"{scene.size[0]}x{scene.size[1]}", *scene.items()])
 
 
 def calculation(scene: Scene, question: str) -> str:
-    """The question with numbers put in, for example `3*3+2`."""
-    return re.sub(r"[a-zA-Z]+", lambda name: read_off(scene, name[0]), question)
+    """The question with numbers put in, for example `3*3+2`.
+
+    Raises:
+        KeyError: the scene has nothing of a name in it.
+    """
+    readings = scene.readings()
+    return re.sub(r"[a-zA-Z]+", lambda name: readings[name[0]], question)
 
 
 def result(calculation: str) -> int:
