@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import datasets
 from datasets import Dataset
 from huggingface_hub import constants
 
@@ -116,10 +115,5 @@ def _model_is_here(config: Configuration) -> bool:
 def _is_here(name: str) -> bool:
     """True for files and folders, and for what the Hub's cache holds."""
     repo = SOURCES[name].repo if name in SOURCES else name
-    owner_and_name = repo.split("/")
-    places = [
-        Path(repo).expanduser(),
-        Path(constants.HF_HUB_CACHE) / "--".join(["datasets", *owner_and_name]),
-        Path(datasets.config.HF_DATASETS_CACHE) / "___".join(owner_and_name),
-    ]
-    return any(place.exists() for place in places)
+    cached = Path(constants.HF_HUB_CACHE) / "--".join(["datasets", *repo.split("/")])
+    return Path(repo).expanduser().exists() or cached.is_dir()
