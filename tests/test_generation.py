@@ -131,7 +131,7 @@ def test_each_prompt_is_read_once_and_rows_that_have_ended_leave(tmp_path: Path)
 def test_settings_that_reach_past_trl_s_take_its_own_path(tmp_path: Path) -> None:
     trainer = npo(tmp_path, generation_kwargs={"num_beams": 1})
     assert not generation.is_applicable(trainer, trainer.model)
-    assert generation.generate(trainer, lambda ids, *args: (ids, args), [[1], [1]], 2, 3) == ([[1], [1]], (2, 3))
+    assert generation.generate(trainer, lambda ids, *args: (ids, args), [[1], [1]], None, {}) == ([[1], [1]], (None, {}))
 
 
 def test_a_model_with_dropout_takes_trl_s_own_path_while_it_trains(tmp_path: Path) -> None:
@@ -156,12 +156,12 @@ def test_the_model_is_left_as_it_was(tmp_path: Path) -> None:
     trainer = npo(tmp_path)
     seen: list[bool] = []
 
-    def turn(prompt_ids: Ids) -> None:
+    def turn(prompt_ids: Ids, images: None, fields: dict[str, Any]) -> None:
         seen.append("generate" in vars(trainer.model))
         raise KeyError
 
     with pytest.raises(KeyError):
-        generation.generate(trainer, turn, [[3], [3]])
+        generation.generate(trainer, turn, [[3], [3]], None, {})
     assert seen == [True] and "generate" not in vars(trainer.model)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny
 import tiny_vl
@@ -17,10 +18,11 @@ from trl.trainer.utils import split_pixel_values_by_grid
 from nearfuture.guidance import GuidanceCache, collect_guidance
 from nearfuture.guidance.experience import ExperienceReplay
 from nearfuture.tasks.identity import prompt_hash
-from nearfuture.train import TRLEngine
+from nearfuture.train import TRLEngine, scoring
 from nearfuture.train.callbacks import StopAt
 from nearfuture.train.distill import Distiller
 from nearfuture.train.images import check_images
+from nearfuture.train.once import SharedRows, each_image_once
 from nearfuture.train.processor import load_for_training
 from nearfuture.train.proofs import first_difference, metrics_of
 from nearfuture.types import PolicyRef, UserError, Verdict
@@ -40,16 +42,40 @@ def guided(folder: Path, model: Path, behavior: tiny.BehaviorLogps = tiny.as_sco
     return trainer
 
 
-@pytest.mark.parametrize("settings", [{}, CYCLE, {"loss_type": "dr_grpo", "beta": 0.1}], ids=["plain", "cycle", "KL"])
-@pytest.mark.parametrize("has_guidance", [False, True], ids=["no guidance", "closed gate"])
+@pytest.mark.parametrize("settings", [CYCLE, {"loss_type": "dr_grpo", "beta": 0.1}], ids=["cycle", "KL"])
+@pytest.mark.parametrize("has_guidance", [False, True], ids=["no guidance, fast", "closed gate"])
 def test_it_is_grpo_bit_for_bit(has_guidance: bool, settings: Any, model: Path, tmp_path: Path) -> None:
-    ours = tiny_vl.npo(tmp_path / "a", model, max_pass_rate=-1.0, **settings)
+    ours = tiny_vl.npo(tmp_path / "a", model, max_pass_rate=-1.0, fast_generation=not has_guidance, **settings)
     if has_guidance:
         ours.set_guidance(tiny.guidance_for(ours, tmp_path / "guidance"))
     ours.train()
     theirs = tiny_vl.grpo(tmp_path / "b", model, **settings)
     theirs.train()
     tiny.assert_same_run(ours, theirs)
+
+
+def test_an_image_is_read_prepared_and_seen_once_a_batch_and_no_token_differs(model: Path, tmp_path: Path) -> None:
+    held = [tiny_vl.without_image(row) if i % 3 == 0 else row for i, row in enumerate(tiny_vl.rows(12, num_images=2))]
+    trainer = tiny_vl.npo(tmp_path, model, data=held)
+    indices = [5, 0, 5, 3, 1, 5, 1, 0, 11, 1]
+    shared = SharedRows(trainer.train_dataset).__getitems__(indices)
+    assert [prompt_hash(row) for row in shared] == [prompt_hash(held[i]) for i in indices]
+    assert shared[0]["images"][0] is shared[2]["images"][0]
+    asked = scoring.prompts(shared)
+    plain = trainer._tokenize_prompts(asked)
+    with each_image_once(trainer.processing_class):
+        ids, images, fields = trainer._tokenize_prompts(asked)
+    assert ids == plain[0] and fields.keys() == plain[2].keys()
+    assert all(np.array_equal(fields[name], plain[2][name]) for name in ("pixel_values", "image_grid_thw"))
+    seen: list[int] = []
+    trainer.model.model.visual.register_forward_hook(lambda module, args, output: seen.append(len(args[0])))
+    drawn = {}
+    for fast in (False, True):
+        trainer.args.fast_generation = fast
+        torch.manual_seed(0)
+        drawn[fast] = (trainer._generate_single_turn(ids, images, fields, 1)[0], torch.rand(1))
+    assert drawn[True] == drawn[False]
+    assert seen == [len(fields["pixel_values"]), sum(4 * n for n in (4 + 6, 4 + 6, 4 + 6))]
 
 
 @pytest.mark.parametrize("num_images", [1, 2])

@@ -53,11 +53,11 @@ class NPOConfig(GRPOConfig):
         correct_threshold: a rollout is correct where that function's reward is at least this; None (NaN) is not judged.
         freeze_vision_tower: nothing in the vision tower learns, adapters included; it trains by default (the paper).
         verify_guidance: verify every trajectory again with that function before step 1.
-        fast_generation: read each prompt once instead of `num_generations` times, and go on with the rows that still
-            write. The same random numbers are drawn; on a CPU no token was ever seen to differ from TRL's, but rounding
-            may depend on the number of rows, so that nothing promises it. TRL's own path is taken with vLLM, continuous
-            batching, images, tools, dropout, DeepSpeed, FSDP, `generation_kwargs`, and whatever does not go row by row
-            (`repetition_penalty`, a static cache).
+        fast_generation: read each prompt (and see its images) once instead of `num_generations` times, and go on with
+            the rows that still write. The same random numbers are drawn; on a CPU no token was ever seen to differ from
+            TRL's, but rounding may depend on the number of rows, so that nothing promises it. TRL's own path is taken
+            with vLLM, continuous batching, tools, dropout, DeepSpeed, FSDP, `generation_kwargs`, images of models
+            other than Qwen's, and whatever does not go row by row (`repetition_penalty`, a static cache).
     """
 
     gradient_checkpointing: bool | None = field(

@@ -1,7 +1,7 @@
 """Generation for groups: a prompt is prepared and read once, and rows that have ended leave the batch.
 
-    for every different prompt:  pad it and read it, once        (TRL: `num_generations` times)
-    for every token:             run the rows that still write   (TRL: all rows, until the last has ended)
+    for every different prompt:  pad it, see its images and read it, once   (TRL: `num_generations` times)
+    for every token:             run the rows that still write              (TRL: all rows, until the last has ended)
 
 TRL and transformers prepare (`generate(custom_generate=...)`) and hand over their own logits processors and stopping
 criteria. Random numbers are those of their loop: one for each row and word, whether the row still writes or not. So on
@@ -14,6 +14,7 @@ Not here: everything around it (TRL's `_generate_single_turn`), other backends.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -24,31 +25,75 @@ from transformers.generation import logits_process as processors
 from transformers.generation import stopping_criteria as criteria
 from trl import GRPOTrainer
 
-PER_ROW, SHARED = {"attention_mask", "position_ids"}, {"past_key_values", "use_cache", "logits_to_keep"}
+from nearfuture.train.once import OF_GRIDS, take_images
+
+PER_ROW = {"attention_mask", "position_ids", "mm_token_type_ids"}
+SHARED = {"past_key_values", "use_cache", "logits_to_keep", "mm_encoder_outputs"}
+FIELDS = OF_GRIDS | {"mm_token_type_ids"}
 CACHES_BY_ROW = {DynamicLayer, DynamicSlidingWindowLayer}
 ROW_BY_ROW = {criteria.EosTokenCriteria, criteria.MaxLengthCriteria, processors.MinPLogitsWarper}
 ROW_BY_ROW |= {processors.TemperatureLogitsWarper, processors.TopKLogitsWarper, processors.TopPLogitsWarper}
+ROW_BY_ROW |= {processors.SuppressTokensLogitsProcessor}
+
+
+Fields = dict[str, Any]
 
 
 class NotRowByRowError(Exception):
     """A static cache, a penalty with a memory, an argument that is not known here: rows cannot be taken apart."""
 
 
-def generate(trainer: GRPOTrainer, turn: Callable[..., Any], prompt_ids: list[list[int]], *args: Any) -> Any:
-    """Call TRL's `turn(prompt_ids, *args)`, with each different prompt once where that draws the same."""
+def generate(
+    trainer: GRPOTrainer, turn: Callable[..., Any], prompt_ids: list[list[int]], images: Any, fields: Fields, *args: Any
+) -> Any:
+    """Call TRL's `turn` on the prompts, with each different one once where that draws the same.
+
+    Args:
+        trainer: whose policy writes.
+        turn: TRL's `_generate_single_turn`.
+        prompt_ids: one prompt a row.
+        images: of each row, or None.
+        fields: what the processor made of the prompts beside their ids.
+        args: the others of `turn`.
+    """
     model = trainer.accelerator.unwrap_model(trainer.model_wrapped)
-    if not is_applicable(trainer, model):
-        return turn(prompt_ids, *args)
-    numbers: dict[tuple[int, ...], int] = {}
-    prompt_of_row = torch.tensor([numbers.setdefault(tuple(ids), len(numbers)) for ids in prompt_ids])
+    if not (is_applicable(trainer, model) and set(fields) <= FIELDS):
+        return turn(prompt_ids, images, fields, *args)
+    prompt_of_row, first_rows = _distinct(prompt_ids, images)
+    asked = [prompt_ids[row] for row in first_rows]
+    their_images = None if images is None else [images[row] for row in first_rows]
     model.generate = functools.partial(model.generate, custom_generate=decode, prompt_of_row=prompt_of_row)
     try:
-        return turn([list(ids) for ids in numbers], *args)
+        return turn(asked, their_images, _fields_of(first_rows, images, fields), *args)
     except NotRowByRowError:
         pass
     finally:
         del model.generate
-    return turn(prompt_ids, *args)
+    return turn(prompt_ids, images, fields, *args)
+
+
+def _distinct(prompt_ids: list[list[int]], images: Any) -> tuple[Tensor, list[int]]:
+    """[B] number of each row's prompt, and the first row of each prompt; images are the same where the objects are."""
+    numbers: dict[tuple[Any, ...], int] = {}
+    first_rows: list[int] = []
+    prompt_of_row = []
+    for row, ids in enumerate(prompt_ids):
+        key = (tuple(ids), tuple(map(id, (images[row] if images else None) or ())))
+        if key not in numbers:
+            numbers[key] = len(numbers)
+            first_rows.append(row)
+        prompt_of_row.append(numbers[key])
+    return torch.tensor(prompt_of_row), first_rows
+
+
+def _fields_of(rows: list[int], images: Any, fields: Fields) -> Fields:
+    """The processor's fields for some of the rows."""
+    chosen = {name: [value[row] for row in rows] for name, value in fields.items() if name not in OF_GRIDS}
+    if not fields.keys() >= OF_GRIDS:
+        return chosen
+    ends = list(itertools.accumulate(len(row_images or ()) for row_images in images))
+    numbers = [number for row in rows for number in range(ends[row] - len(images[row] or ()), ends[row])]
+    return {**chosen, **take_images(fields["pixel_values"], fields["image_grid_thw"], numbers)}
 
 
 def is_applicable(trainer: GRPOTrainer, model: nn.Module) -> bool:
@@ -60,7 +105,6 @@ def is_applicable(trainer: GRPOTrainer, model: nn.Module) -> bool:
         or trainer.is_deepspeed_enabled
         or trainer.is_fsdp_enabled
         or trainer.tools
-        or trainer._is_vlm
         or trainer.args.generation_kwargs
         or getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False)
         or (model.training and (is_dropping or getattr(model.config, "attention_dropout", 0)))
@@ -79,13 +123,13 @@ def decode(
     """Sample completions of left-padded prompts; transformers' `custom_generate`.
 
     Args:
-        model: a causal language model.
+        model: a causal language model, with or without a vision tower.
         input_ids: [P, L], each prompt once.
         logits_processor: (ids so far, logits) -> scores.
         stopping_criteria: (ids so far, None) -> [rows] bool.
         generation_config: as transformers prepared it.
         prompt_of_row: [B], number of the prompt of each row that is to be written.
-        kwargs: an empty cache, mask and positions [P, L], flags.
+        kwargs: an empty cache, mask and positions [P, L], features of the images, flags.
 
     Returns:
         [B, L + longest completion], padded after the end of a completion.
@@ -119,9 +163,8 @@ def decode(
 def _require_row_by_row(steps: list[Any], kwargs: dict[str, Any]) -> None:
     """Rows can be taken out of every argument and of the cache, unnoticed by all that looks at ids and scores."""
     layers = getattr(kwargs.get("past_key_values"), "layers", [None])
-    positions = kwargs.get("position_ids")
     is_known = set(kwargs) <= PER_ROW | SHARED and {*map(type, layers)} <= CACHES_BY_ROW
-    if not (is_known and {*map(type, steps)} <= ROW_BY_ROW and (positions is None or positions.dim() == 2)):
+    if not (is_known and {*map(type, steps)} <= ROW_BY_ROW):
         raise NotRowByRowError
 
 
@@ -135,7 +178,7 @@ def _take(rows: Tensor, ids: Tensor, kwargs: dict[str, Any]) -> Tensor:
     """Go on with these rows, of the arguments too."""
     for name in PER_ROW:
         if kwargs.get(name) is not None:
-            kwargs[name] = kwargs[name][rows]
+            kwargs[name] = kwargs[name][..., rows, :]  # the positions of a model that sees are [4, rows, L]
     kwargs["past_key_values"].batch_select_indices(rows)
     return ids[rows]
 

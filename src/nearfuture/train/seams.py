@@ -18,6 +18,7 @@ from trl import GRPOTrainer
 
 SIGNATURES = {
     "_generate": ["self", "prompts"],
+    "_tokenize_prompts": ["self", "prompts"],
     "_generate_single_turn": [
         "self",
         "prompt_ids",

@@ -33,8 +33,9 @@ from nearfuture.train import generation, groups, mixed, processor, scoring, seam
 from nearfuture.train.config import Weighting
 from nearfuture.train.distill import Distiller
 from nearfuture.train.exact import ExactResume
-from nearfuture.train.images import check_images
+from nearfuture.train.images import COLUMNS, check_images
 from nearfuture.train.lengths import require_template
+from nearfuture.train.once import SharedRows, each_image_once
 from nearfuture.train.onpolicy import OnPolicyMetrics
 from nearfuture.train.replay import Replayer
 from nearfuture.train.tower import freeze_vision_tower
@@ -111,6 +112,16 @@ class NPOTrainer(ExactResume):
             self.replayer = Replayer(self, guidance, scoring.mean_entropies(self))
             self.stateful = {**self.stateful, "experience": guidance}
 
+    def get_train_dataloader(self) -> Any:
+        """TRL's loader, over rows that are read once a batch where they have images."""
+        rows = self.train_dataset
+        if isinstance(rows, Dataset) and set(COLUMNS) & set(rows.column_names):
+            self.train_dataset = SharedRows(rows)
+        try:
+            return super().get_train_dataloader()
+        finally:
+            self.train_dataset = rows
+
     def _verdict_column(self) -> int:
         """Index of the reward function that carries the verdict.
 
@@ -130,7 +141,8 @@ class NPOTrainer(ExactResume):
         if self.replayer is not None and self.model.training:
             inputs = self.replayer.mix(inputs)
         self._inputs, self._guidance_B = inputs, []
-        output = super()._generate_and_score_completions(mixed.with_image_lists(inputs))
+        with each_image_once(self.processing_class):
+            output = super()._generate_and_score_completions(mixed.with_image_lists(inputs))
         self._inputs = []
         if self._guidance_B:
             groups.attach(output, self._guidance_B, importance=self.args.weighting == Weighting.IMPORTANCE)
@@ -142,7 +154,8 @@ class NPOTrainer(ExactResume):
 
     def _generate(self, prompts: list[Any]) -> tuple[Any, ...]:
         """Generate on-policy, judge, gate, and put guidance into the last slot of the selected groups."""
-        batch = seams.Generated(*super()._generate(prompts))
+        with each_image_once(self.processing_class):
+            batch = seams.Generated(*super()._generate(prompts))
         batch.images = mixed.without_none(batch.images)
         if not self._inputs or not self.model.training:
             return tuple(batch)
@@ -181,11 +194,13 @@ class NPOTrainer(ExactResume):
         self._rewards_N_F = rewards_N_F
         return tuple(batch)
 
-    def _generate_single_turn(self, prompt_ids: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+    def _generate_single_turn(
+        self, prompt_ids: Any, images: Any, multimodal_fields: Any, *args: Any, **kwargs: Any
+    ) -> tuple[Any, ...]:
         turn = functools.partial(super()._generate_single_turn, **kwargs)
         if self.args.fast_generation:
-            return generation.generate(self, turn, prompt_ids, *args)
-        return turn(prompt_ids, *args)
+            return generation.generate(self, turn, prompt_ids, images, multimodal_fields, *args)
+        return turn(prompt_ids, images, multimodal_fields, *args)
 
     def _lookup(self) -> tuple[list[Guidance | None], Tensor]:
         """Look up guidance for the last slots this process owns; learn from all which prompts have any.
