@@ -22,6 +22,7 @@ from nearfuture.run.report.page import write_report
 from nearfuture.run.report.samples import shown_samples
 from nearfuture.run.rows import plain_rows
 from nearfuture.run.thumbnails import MAX_IMAGES, data_uri, thumbnails
+from nearfuture.tasks import load_task
 from nearfuture.tasks.identity import prompt_hash
 
 EAGER = {
@@ -104,6 +105,15 @@ def _decoded(uri: str) -> Image.Image:
 
 def _same(one: Image.Image, other: Image.Image) -> bool:
     return one.size == other.size and ImageChops.difference(one.convert("RGB"), other).getbbox() is None
+
+
+def test_a_model_of_text_is_refused_for_the_images_and_not_for_its_template(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"task: shapes\nrun_dir: {tmp_path / 'run'}\nmodel: {load_task('apprentice').model}\nmax_steps: 1\n"
+    )
+    code, output = invoke("train", config)
+    assert code == 2 and "it has images, and the model has a tokenizer" in output and "template" not in output
 
 
 def test_an_image_from_elsewhere_is_not_loaded(run: Path, tmp_path: Path) -> None:

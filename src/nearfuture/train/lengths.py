@@ -36,12 +36,16 @@ def prompt_lengths(processor: Any, rows: Sequence[Row]) -> list[int]:
 
 
 def require_template(processor: Any, rows: Any) -> None:
-    """Refuse messages where the model has no template that makes a text of them.
+    """Refuse messages where the model has no template that makes a text of them; a model that reads no images is
+    refused for these, not for its template (`nearfuture.train.images`).
 
     Raises:
         UserError: what is missing.
     """
-    if len(rows) and is_conversational({"prompt": rows[0]["prompt"]}) and processor.chat_template is None:
+    if not len(rows) or not is_conversational({"prompt": rows[0]["prompt"]}):
+        return
+    is_asked_for_images = not isinstance(processor, ProcessorMixin) and images_of(rows[0])
+    if processor.chat_template is None and not is_asked_for_images:
         raise UserError(
             "the prompts are messages, and the model's tokenizer has no chat template to make a text of them. Use an "
             "instruct model, or prompts that are strings (with dataset_name: dataset_template=text)."
