@@ -12,10 +12,13 @@ from typing import Any
 
 from accelerate.state import PartialState
 from accelerate.utils import DistributedType
+from torch.distributed.tensor import DTensor
 
 from nearfuture.cli import app
+from nearfuture.train import TRLEngine
 
 begin = PartialState.__init__
+generate = TRLEngine.generate
 
 
 def begin_as_accelerator(self: PartialState, *args: Any, **kwargs: Any) -> None:
@@ -25,6 +28,13 @@ def begin_as_accelerator(self: PartialState, *args: Any, **kwargs: Any) -> None:
         PartialState._shared_state["distributed_type"] = DistributedType.MULTI_HPU
 
 
+def generate_from_shards(self: TRLEngine, *args: Any) -> list[list[int]]:
+    """TRL hands weights to vLLM as `DTensor.full_tensor()`: what is not sharded could not be sampled there."""
+    assert all(isinstance(p, DTensor) for p in self.trainer.model.parameters())
+    return generate(self, *args)
+
+
 if __name__ == "__main__":
     PartialState.__init__ = begin_as_accelerator
+    TRLEngine.generate = generate_from_shards
     app(sys.argv[1:])

@@ -14,7 +14,7 @@ from accelerate import FullyShardedDataParallelPlugin
 from commands import CONFIGS, SMALL, environment
 from safetensors.torch import load_file
 
-from nearfuture.train.checkpoint import refuse_shards
+from nearfuture.train import sharding
 from nearfuture.types import UserError
 
 # 60 rollouts a process are seven and a half groups of 8.
@@ -72,8 +72,9 @@ def test_under_fsdp2_the_same_run(whole: Path, tmp_path: Path) -> None:
     assert not list((tmp_path / "run" / "final").glob("pytorch_model_fsdp*"))
 
 
-def test_checkpoints_in_shards_are_refused() -> None:
-    plugin = FullyShardedDataParallelPlugin(fsdp_version=2, state_dict_type="SHARDED_STATE_DICT")
-    with pytest.raises(UserError, match=r"fsdp_state_dict_type=SHARDED_STATE_DICT.*FULL_STATE_DICT"):
-        refuse_shards(plugin)
-    refuse_shards(FullyShardedDataParallelPlugin(fsdp_version=2, state_dict_type="FULL_STATE_DICT"))
+def test_what_a_run_cannot_go_back_with_is_refused() -> None:
+    sharding.check(FullyShardedDataParallelPlugin(fsdp_version=2, state_dict_type="FULL_STATE_DICT"))
+    with pytest.raises(UserError, match="fsdp_state_dict_type=SHARDED_STATE_DICT"):
+        sharding.check(FullyShardedDataParallelPlugin(fsdp_version=2, state_dict_type="SHARDED_STATE_DICT"))
+    with pytest.raises(UserError, match="fsdp_version=1 is not supported"):
+        sharding.check(FullyShardedDataParallelPlugin(fsdp_version=1, state_dict_type="FULL_STATE_DICT"))

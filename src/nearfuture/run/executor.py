@@ -112,8 +112,6 @@ class Executor:
         trainer = self._trainer(head, stage, reached, record)
         record.start()
         if start is None:
-            if record.evaluates:
-                record.evaluate(trainer, 0)
             trainer.train()
         else:
             trainer.train(resume_from_checkpoint=str(start[1]))
@@ -170,6 +168,8 @@ class Executor:
             callbacks.StopAt(stage.until, save_at),
             self.interrupt,
         ]
+        if record.evaluates:
+            hooks.append(callbacks.AtStart(lambda step: record.evaluate(trainer, step)))
         # A scout or a guide has its end already; what leads to the horizon is watched.
         watches = self.config.autonpo.mode != "off" and stage.reason in ("horizon", REPLAYED)
         self._controller = self._watch(head, reached) if watches else None

@@ -30,7 +30,7 @@ from nearfuture.run.interop import Setting, import_for
 from nearfuture.run.rows import plain_rows
 from nearfuture.run.show import Display
 from nearfuture.tasks import Task, judge
-from nearfuture.train import NPOTrainer, TRLEngine, checkpoint, processes
+from nearfuture.train import NPOTrainer, TRLEngine, checkpoint, processes, sharding
 from nearfuture.train.factory import release
 from nearfuture.types import Intervention, NoSignalError, PolicyRef, UserError, Verdict
 
@@ -74,9 +74,9 @@ class Guides:
         """
         config = replace(self.config, training={**self.config.training, **settings})
         trainer = build.build_trainer(config, self.task, self.train_rows, output_dir)
+        sharding.place(trainer)
         if ref is not None and ref.step:
             trainer._load_from_checkpoint(str(self.weights(ref)))
-        trainer.model.to(trainer.args.device)
         return trainer
 
     def source(self, lineage: Lineage) -> Source | None:

@@ -15,7 +15,7 @@ from nearfuture.algo.lineage import Lineage
 from nearfuture.run import build
 from nearfuture.run.config import Configuration
 from nearfuture.tasks import Task
-from nearfuture.train import NPOTrainer, TRLEngine, checkpoint
+from nearfuture.train import NPOTrainer, TRLEngine, checkpoint, sharding
 from nearfuture.train.factory import release
 from nearfuture.types import UserError
 
@@ -71,6 +71,7 @@ class Policies:
         if self._trainer is None or (step == 0 and self._step != 0):
             self.release()
             self._trainer = build.build_trainer(*self._built_from)
+            sharding.place(self._trainer)
             self._step = 0
         if step != self._step:
             folder = self._checkpoints[step]
@@ -85,7 +86,6 @@ class Policies:
             self._step = step
             if self._trainer.use_vllm:
                 self._trainer._last_loaded_step = -1  # vLLM holds the weights of the policy before
-        self._trainer.model.to(self._trainer.args.device)
         return TRLEngine(self._trainer)
 
     @staticmethod

@@ -65,6 +65,18 @@ class OnInterrupt(TrainerCallback):
             control.should_save = control.should_training_stop = True
 
 
+class AtStart(TrainerCallback):
+    """Call `function(0)` before the first step from the base weights, which lie where training has put them by then."""
+
+    def __init__(self, function: Callable[[int], None]) -> None:
+        self.function = function
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Call the function, unless the training goes on from a checkpoint."""
+        if state.global_step == 0:
+            self.function(0)
+
+
 class AtStep(TrainerCallback):
     """Call `function(step)` at every step for which `is_due(step)`."""
 

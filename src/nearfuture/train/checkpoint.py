@@ -15,9 +15,6 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from accelerate import FullyShardedDataParallelPlugin
-from torch.distributed.fsdp import StateDictType
-
 from nearfuture.types import UserError
 
 MARKER = "nearfuture_state.json"
@@ -87,20 +84,6 @@ def complete_steps(output_dir: Path) -> list[int]:
     names = [p.name.removeprefix(PREFIX) for p in output_dir.iterdir() if p.name.startswith(PREFIX)]
     steps = sorted(int(name) for name in names if name.isdecimal())
     return [step for step in steps if is_complete(output_dir / f"{PREFIX}{step}")]
-
-
-def refuse_shards(plugin: FullyShardedDataParallelPlugin) -> None:
-    """Refuse FSDP's checkpoints in shards: guides, rollback points and the final policy are read in one piece.
-
-    Raises:
-        UserError: with the setting that writes whole ones.
-    """
-    if plugin.state_dict_type is not StateDictType.FULL_STATE_DICT:
-        raise UserError(
-            f"fsdp_state_dict_type={plugin.state_dict_type.name}: checkpoints would be shards, from which no guide can "
-            "be loaded. Set fsdp_state_dict_type: FULL_STATE_DICT in the file you give to accelerate, as "
-            "recipes/accelerate_4x8.yaml does."
-        )
 
 
 def rotate(output_dir: Path, limit: int | None, pinned: Collection[int] = ()) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from accelerate.utils import broadcast_object_list, gather_object
 
-from nearfuture.train import groups, scoring
+from nearfuture.train import groups, scoring, sharding
 from nearfuture.train.tokenizer import tokenizer_hash
 from nearfuture.train.trainer import NPOTrainer
 
@@ -110,6 +110,7 @@ class TRLEngine:
         try:
             yield
         finally:
+            sharding.reshard(trainer.model)
             trainer.model.train(was_training)
             trainer.num_generations_eval = num_generations
             trainer._metrics["eval"].clear()

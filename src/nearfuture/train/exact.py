@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from trl import GRPOTrainer
 
-from nearfuture.train import checkpoint
+from nearfuture.train import checkpoint, sharding
 from nearfuture.train.sampler import ExactRepeatSampler
 from nearfuture.types import UserError
 
@@ -97,7 +97,7 @@ class ExactResume(GRPOTrainer):
                 would be written in shards by FSDP.
         """
         if self.is_fsdp_enabled:
-            checkpoint.refuse_shards(self.accelerator.state.fsdp_plugin)
+            sharding.check(self.accelerator.state.fsdp_plugin)
         if resume_from_checkpoint is True:
             resume_from_checkpoint = self._latest_checkpoint()
         self._step = 0
