@@ -22,7 +22,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,9 +147,10 @@ def build(case: Case, folder: Path, *, is_small: bool) -> Path:
     )
     ids = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": None}
     torch.manual_seed(0)
+    dtype = getattr(torch, case.settings.get("dtype", "float32"))
     if case.vision is None:
         config = AutoConfig.for_model("qwen3", **text, **ids)
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        model = random_model(AutoModelForCausalLM, config, dtype)
         tokenizer.save_pretrained(folder)
     else:
         vision = {**case.vision, "out_hidden_size": text["hidden_size"], **({"depth": 4} if is_small else {})}
@@ -164,7 +165,7 @@ def build(case: Case, folder: Path, *, is_small: bool) -> Path:
             tie_word_embeddings=True,
             **ids,
         )
-        model = AutoModelForImageTextToText.from_config(config, dtype=torch.float32)
+        model = random_model(AutoModelForImageTextToText, config, dtype)
         from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
         size = {"shortest_edge": 32 * 32, "longest_edge": case.image_side**2}
@@ -174,6 +175,18 @@ def build(case: Case, folder: Path, *, is_small: bool) -> Path:
     model.generation_config = GenerationConfig(do_sample=True, suppress_tokens=[1], **ids)
     model.save_pretrained(folder)
     return folder
+
+
+def random_model(kind: Any, config: Any, dtype: Any) -> Any:
+    """A model with random weights, drawn on the GPU where there is one: billions of them take minutes elsewhere."""
+    import torch
+
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        model = kind.from_config(config, dtype=dtype)
+    model = model.to("cpu")
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return model
 
 
 TEMPLATE = (
@@ -207,29 +220,31 @@ def configuration(case: Case, model: Path, run_dir: Path) -> Any:
     limits = {"max_prompt_length": case.prompt, "max_image_pixels": case.image_side**2 or None}
     return check(
         {
+            "dtype": "float32",
             **case.settings,
             **limits,
             "task": "shapes",
             "model": str(model),
             "run_dir": str(run_dir),
             "max_steps": NUM_STEPS,
-            "dtype": "float32",
         }
     )
 
 
-def predict(case: Case, model: Path, run_dir: Path) -> dict[str, float]:
-    """The plan, part by part, in bytes."""
+def predict(case: Case, model: Path, run_dir: Path, *, is_cpu: bool = True) -> dict[str, float]:
+    """The plan, part by part, in bytes; on a GPU without what torch does not count, such as CUDA's own."""
     from nearfuture.run.resources.data import Rows
     from nearfuture.run.resources.memory import plan_memory
-    from nearfuture.run.resources.planner import Wanted, device_of, lengths_of, load_of
+    from nearfuture.run.resources.planner import device_of, lengths_of, load_of
     from nearfuture.run.resources.setting import batch_of
+    from nearfuture.run.resources.wanted import Wanted
     from nearfuture.train.shapes import load_shape
 
-    config, wanted = configuration(case, model, run_dir), Wanted(is_cpu=True)
+    config, wanted = configuration(case, model, run_dir), Wanted(is_cpu=is_cpu)
     shape = load_shape(str(model), config.model)
     lengths = lengths_of(config, shape, Rows(8, 0, str(model), ()), wanted)
     memory = plan_memory(load_of(config, shape, batch_of(config, 1), lengths, wanted), device_of(config, wanted))
+    memory = replace(memory, parts=tuple(part for part in memory.parts if not part.name.startswith("CUDA")))
     parts = {part.name: part.num_bytes for part in memory.parts if "training" in part.moments}
     return {
         **parts,

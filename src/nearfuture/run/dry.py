@@ -14,8 +14,9 @@ from nearfuture.run.disk import disk_plan, format_bytes
 from nearfuture.run.plan import segments_ahead
 from nearfuture.run.resources.data import Rows, rows_of
 from nearfuture.run.resources.memory import Device, Load, plan_memory
-from nearfuture.run.resources.planner import Wanted, lengths_of, load_of
+from nearfuture.run.resources.planner import lengths_of, load_of
 from nearfuture.run.resources.setting import Batch, Sharding, batch_of
+from nearfuture.run.resources.wanted import Wanted
 from nearfuture.train import factory
 from nearfuture.train.shapes import ModelShape, load_shape
 from nearfuture.types import UserError

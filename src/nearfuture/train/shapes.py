@@ -226,7 +226,7 @@ def _count(model: Any, rank: int | None, targets: str | tuple[str, ...] | None) 
     head = model.get_output_embeddings()
     layers = _layers_of(model.get_decoder() if hasattr(model, "get_decoder") else model)
     vision = getattr(model.base_model, "visual", None)
-    blocks = _layers_of(vision) if vision is not None else []
+    blocks = _layers_of(vision) if vision is not None else nn.ModuleList()
     adapted = {name: _adapter_size(m, rank) for name, m in _adapted(model, head, targets)} if rank else {}
     names = {module: name for name, module in model.named_modules()}
     total = sum(p.numel() for p in model.parameters())

@@ -12,8 +12,9 @@ from rich.table import Table
 
 from nearfuture.run.disk import format_bytes
 from nearfuture.run.resources.generation import cache_bytes_per_token, sequences_at_once
-from nearfuture.run.resources.planner import GB, ResourcePlan
+from nearfuture.run.resources.planner import ResourcePlan
 from nearfuture.run.resources.setting import BYTES
+from nearfuture.run.resources.wanted import GB
 
 
 def heading_lines(plan: ResourcePlan) -> list[str]:
