@@ -18,6 +18,9 @@ def train(
     processes: Annotated[int | None, typer.Option(help="Processes a dry run is worked out for.", min=1)] = None,
     resume: Annotated[bool, typer.Option(help="Go on where the run in run_dir stopped.")] = False,
     clean: Annotated[bool, typer.Option(help="Delete the run in run_dir first.")] = False,
+    one_stage: Annotated[
+        bool, typer.Option(help="Stop after one stage (a segment, or an intervention); --resume begins the next.")
+    ] = False,
     quiet: Annotated[bool, typer.Option(help="Print errors and the result only.")] = False,
 ) -> None:
     """Train: GRPO, with the interventions the configuration asks for."""
@@ -36,10 +39,12 @@ def train(
         from nearfuture.run.start import train as run
         from nearfuture.train.processes import is_main
 
-        outcome = run(configuration, resume=resume, clean=clean, quiet=quiet)
+        outcome = run(configuration, resume=resume, clean=clean, quiet=quiet, one_stage=one_stage)
         if outcome == "interrupted":
             print(f"interrupted; a checkpoint is saved. Go on with: nearfuture train {config} ... --resume")
             raise typer.Exit(INTERRUPTED)
-        if is_main():
+        if is_main() and outcome == "paused":
+            print(f"a stage is done. Begin the next with: nearfuture train {config} ... --resume --one-stage")
+        elif is_main():
             print(f"final policy: {configuration.run.run_dir / 'final'}")
             print(f"report:       nearfuture report {configuration.run.run_dir}")

@@ -51,7 +51,7 @@ from nearfuture.train.exact import CONTROLLER, state_file
 from nearfuture.train.factory import release
 from nearfuture.types import Intervention, NoSignalError, PolicyRef
 
-Outcome = Literal["finished", "interrupted"]
+Outcome = Literal["finished", "paused", "interrupted"]
 NOT_IN_FINAL = (
     "optimizer*",
     "pytorch_model_fsdp*",
@@ -76,22 +76,27 @@ class Executor:
         self.interrupt = callbacks.OnInterrupt()
         self.guides = Guides(config, task, display, self.folder, self.train_rows)
 
-    def run(self) -> Outcome:
-        """Carry the run to its horizon, or to an interrupt with a checkpoint saved."""
+    def run(self, *, one_stage: bool = False) -> Outcome:
+        """Carry the run to its horizon, to the end of the present stage, or to an interrupt with a checkpoint saved."""
         with self.interrupt.listening():
             while not isinstance(stage := next_stage(self.lineage, self.config), Finish):
-                if isinstance(stage, Train):
-                    self._train(stage)
-                    if self.interrupt.is_interrupted:
-                        return "interrupted"
-                elif isinstance(stage, Confirm):
-                    self._confirm(stage.step)
-                elif isinstance(stage, Compare):
-                    self._compare(stage.step)
-                else:
-                    self._intervene(stage)
+                self._carry_out(stage)
+                if self.interrupt.is_interrupted:
+                    return "interrupted"
+                if one_stage and not isinstance(next_stage(self.lineage, self.config), Finish):
+                    return "paused"
             self._finish()
         return "finished"
+
+    def _carry_out(self, stage: Train | Confirm | Compare | Intervention) -> None:
+        if isinstance(stage, Train):
+            self._train(stage)
+        elif isinstance(stage, Confirm):
+            self._confirm(stage.step)
+        elif isinstance(stage, Compare):
+            self._compare(stage.step)
+        else:
+            self._intervene(stage)
 
     def _train(self, stage: Train) -> None:
         """Train the head from its latest whole checkpoint to the planned stop."""

@@ -25,7 +25,9 @@ NUM_COMPARED = 1024
 """Rows that are compared between processes, spread over the data."""
 
 
-def train(config: Configuration, *, resume: bool = False, clean: bool = False, quiet: bool = False) -> Outcome:
+def train(
+    config: Configuration, *, resume: bool = False, clean: bool = False, quiet: bool = False, one_stage: bool = False
+) -> Outcome:
     """Run a configuration in its run folder.
 
     Args:
@@ -33,9 +35,11 @@ def train(config: Configuration, *, resume: bool = False, clean: bool = False, q
         resume: go on where the run in this folder stopped, however it stopped.
         clean: delete what is in the folder first.
         quiet: print the result only.
+        one_stage: stop after the present stage; what holds a process for good (vLLM's engine, DeepSpeed) then begins
+            the next one in a fresh process.
 
     Returns:
-        `finished`, or `interrupted` (a checkpoint is saved).
+        `finished`, `paused` (a stage is done, more are to come), or `interrupted` (a checkpoint is saved).
 
     Raises:
         UserError: a run folder that exists, another configuration on resume, bad data, processes that disagree.
@@ -57,7 +61,7 @@ def train(config: Configuration, *, resume: bool = False, clean: bool = False, q
     processes.wait_for_everyone()
     with Display(config, plan, quiet=quiet or not folder.is_main) as display:
         display.notes(task.notes)
-        return Executor(config, task, display).run()
+        return Executor(config, task, display).run(one_stage=one_stage)
 
 
 def _sampled(rows: Any) -> str:
