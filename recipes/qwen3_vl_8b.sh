@@ -15,6 +15,7 @@
 #   MAIN_ADDRESS  4x8: host name of the node with rank 0
 #   MAIN_PORT     4x8: a free port there (default 29500)
 #   RUN_DIR       folder of the run, on a disk that all nodes share (default: runs/paper/<method>)
+#   SHARED_DISK_DELAY  4x8: seconds after a stage until every node sees what the first one wrote (default 60)
 #   SUITES        suites of the final evaluation (default: paper, all eight); empty leaves it out
 #   PYTHON        interpreter with nearfuture[vllm] (default: python)
 #
@@ -63,10 +64,14 @@ if [[ "$METHOD" == luffy ]]; then
   settings+=("traces=$traces")
 fi
 
-# --resume begins a run that is not there yet, so that all nodes can say the same whenever they start.
-if [[ ! -d "$RUN_DIR/final" ]]; then
-  "$PYTHON" -m "${launch[@]}" -m nearfuture train "$CONFIG" "run_dir=$RUN_DIR" "${settings[@]}" "$@" --resume
-fi
+# A fresh process for every stage: vLLM's engine with sleep mode lives in a process once. --resume begins a run that is not
+# there yet, so that all nodes can say the same whenever they start.
+until [[ -d "$RUN_DIR/final" ]]; do
+  "$PYTHON" -m "${launch[@]}" -m nearfuture train "$CONFIG" "run_dir=$RUN_DIR" "${settings[@]}" "$@" --resume --one-stage
+  if [[ "$SETUP" == 4x8 ]]; then
+    sleep "${SHARED_DISK_DELAY:-60}"
+  fi
+done
 
 if [[ -n "$SUITES" && "$rank" == 0 ]]; then
   "$PYTHON" -m nearfuture evaluate "$RUN_DIR" --suite "$SUITES" use_vllm=true

@@ -26,8 +26,12 @@ METHODS = ("grpo", "npo_early", "npo_early_late", "autonpo", "luffy", "exgrpo", 
 
 
 def said(tmp_path: Path, *arguments: str, **environment: str) -> tuple[int, list[str]]:
-    """What the script would start: `echo` stands in for the interpreter."""
-    given = {**os.environ, "PYTHON": "echo", "RUN_DIR": str(tmp_path / "run"), **environment}
+    """What the script would start: the interpreter is one that says its arguments, and a run takes one stage."""
+    python = tmp_path / "python"
+    python.write_text('#!/bin/bash\necho "$@"\nif [[ "$*" == *" train "* ]]; then mkdir -p "$RUN_DIR/final"; fi\n')
+    python.chmod(0o755)
+    given = {**os.environ, "PYTHON": str(python), "RUN_DIR": str(tmp_path / "run"), "SHARED_DISK_DELAY": "0"}
+    given |= environment
     done = subprocess.run(["bash", str(SCRIPT), *arguments], env=given, capture_output=True, text=True, check=False)
     return done.returncode, (done.stdout + done.stderr).splitlines()
 
@@ -50,7 +54,7 @@ def test_every_setup_trains_on_256_prompts_and_2048_rollouts_a_step(
     assert ("--machine_rank 0" in train and "--main_process_ip first" in train) == (setup == "4x8")
     batch = batch_of(configuration_of(train), launcher["num_processes"])
     assert (batch.prompts_per_step, batch.trained) == (256, 2048)
-    assert train.endswith("--resume")
+    assert train.endswith("--resume --one-stage")
     assert evaluate == f"-m nearfuture evaluate {tmp_path / 'run'} --suite paper use_vllm=true"
 
 
@@ -65,7 +69,7 @@ def test_every_method_has_its_configuration(method: str, tmp_path: Path) -> None
 def test_nodes_but_the_first_only_train_and_a_finished_run_is_only_evaluated(tmp_path: Path) -> None:
     code, lines = said(tmp_path, "grpo", NODE_RANK="3", MAIN_ADDRESS="first")
     assert code == 0 and len(lines) == 1 and "--machine_rank 3" in lines[0]
-    (tmp_path / "run" / "final").mkdir(parents=True)
+    assert (tmp_path / "run" / "final").is_dir()
     code, lines = said(tmp_path, "grpo", NODE_RANK="0", MAIN_ADDRESS="first")
     assert code == 0 and len(lines) == 1 and "evaluate" in lines[0]
 
