@@ -131,7 +131,7 @@ def test_each_prompt_is_read_once_and_rows_that_have_ended_leave(tmp_path: Path)
 def test_settings_that_reach_past_trl_s_take_its_own_path(tmp_path: Path) -> None:
     trainer = npo(tmp_path, generation_kwargs={"num_beams": 1})
     assert not generation.is_applicable(trainer, trainer.model)
-    assert generation.generate(trainer, lambda ids, *args: (ids, args), [[1], [1]], None, {}) == ([[1], [1]], (None, {}))
+    assert generation.generate(trainer, lambda ids, *args: (ids, args), [[1]], None, {}) == ([[1]], (None, {}))
 
 
 def test_a_model_with_dropout_takes_trl_s_own_path_while_it_trains(tmp_path: Path) -> None:

@@ -53,8 +53,8 @@ def _canonical(value: Any) -> Any:
 
 def _opened(value: bytes | Mapping[str, Any]) -> Image.Image | None:
     """The image of a file, turned as `datasets` turns it; None where it does not open."""
-    held = value if isinstance(value, bytes) else value["bytes"]
-    source = io.BytesIO(held) if held is not None else value["path"]
+    held, path = (value, None) if isinstance(value, bytes) else (value["bytes"], value["path"])
+    source = path if held is None else io.BytesIO(held)
     if source is None:
         return None
     try:
@@ -127,7 +127,8 @@ def with_prompt_ids(rows: Any) -> Any:
         ids = _unique_ids([_given_id(row) for row in rows], rows)
         return [{**row, "prompt_id": prompt_id} for row, prompt_id in zip(rows, ids, strict=True)]
     brings = [name for name in rows.column_names if name in ID_COLUMNS]
-    given = [_given_id(row) for row in rows.select_columns(brings)] if brings else [None] * len(rows)
+    named = rows.select_columns(brings) if brings else [{}] * len(rows)
+    given = [_given_id(row) for row in named]
     ids = _unique_ids(given, rows.select_columns([name for name in rows.column_names if name in PROMPT_COLUMNS]))
     if "prompt_id" in rows.column_names:
         rows = rows.remove_columns("prompt_id")

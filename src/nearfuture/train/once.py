@@ -45,7 +45,8 @@ class SharedRows:
 @contextlib.contextmanager
 def each_image_once(processor: Any) -> Iterator[None]:
     """Inside, `processor` prepares images that are the same object once a call."""
-    if not hasattr(processor, "_process_images") or "_process_images" in vars(processor):
+    names = getattr(getattr(processor, "image_processor", None), "model_input_names", ())
+    if set(names) != OF_GRIDS or "_process_images" in vars(processor):
         yield
         return
     prepare = processor._process_images
@@ -58,10 +59,8 @@ def each_image_once(processor: Any) -> Iterator[None]:
             return prepare(images, **kwargs)
         distinct = {id(image): image for image in flat}
         prepared, placeholders = prepare(list(distinct.values()), **kwargs)
-        if set(prepared) != OF_GRIDS:
-            return prepare(images, **kwargs)
-        pixels = take_images(prepared["pixel_values"], prepared["image_grid_thw"], number_of)
-        return {**prepared, **pixels}, [placeholders[number] for number in number_of]
+        repeated = take_images(prepared["pixel_values"], prepared["image_grid_thw"], number_of)
+        return repeated, [placeholders[number] for number in number_of]
 
     processor._process_images = prepare_distinct
     try:
@@ -72,9 +71,12 @@ def each_image_once(processor: Any) -> Iterator[None]:
 
 def take_images(pixel_values: Any, image_grid_thw: Any, numbers: Sequence[int]) -> Row:
     """Patches and grids of these images, in this order and as often as asked; arrays stay arrays, tensors tensors."""
-    grids = torch.as_tensor(np.asarray(image_grid_thw))
+    grids = torch.as_tensor(image_grid_thw)
     patches = torch.split(torch.as_tensor(pixel_values), grids.prod(-1).tolist())
-    taken = torch.cat([patches[number] for number in numbers]), grids[list(numbers)]
+    taken = {
+        "pixel_values": torch.cat([patches[number] for number in numbers]),
+        "image_grid_thw": grids[list(numbers)],
+    }
     if isinstance(pixel_values, np.ndarray):
-        taken = taken[0].numpy(), taken[1].numpy()
-    return dict(zip(("pixel_values", "image_grid_thw"), taken, strict=True))
+        return {name: tensor.numpy() for name, tensor in taken.items()}
+    return taken
