@@ -14,6 +14,9 @@ from accelerate import FullyShardedDataParallelPlugin
 from commands import CONFIGS, SMALL, environment
 from safetensors.torch import load_file
 
+from nearfuture.run.build import load_run_task
+from nearfuture.run.config import load_configuration
+from nearfuture.run.disk import CHECKPOINT_OVERHEAD, disk_plan
 from nearfuture.train import sharding
 from nearfuture.types import UserError
 
@@ -69,7 +72,17 @@ def test_under_fsdp2_the_same_run(whole: Path, tmp_path: Path) -> None:
             torch.testing.assert_close(found[name], tensor, atol=1e-6, rtol=0, msg=f"{folder}: {name}")
     checkpoint = tmp_path / "run" / "segments" / "002" / "checkpoint-10"
     assert (checkpoint / "pytorch_model_fsdp.bin").exists()  # it was FSDP
+    num_bytes = sum(path.stat().st_size for path in checkpoint.iterdir())
+    assert num_bytes == pytest.approx(planned_bytes(is_sharded=True), rel=0.1)
     assert not list((tmp_path / "run" / "final").glob("pytorch_model_fsdp*"))
+
+
+def planned_bytes(*, is_sharded: bool) -> int:
+    """Bytes of a checkpoint, but for what does not grow with the model."""
+    config = load_configuration(CONFIGS / "tiny.yaml")
+    model = load_run_task(config).model
+    assert model is not None
+    return disk_plan(config, model, 1, is_sharded=is_sharded).checkpoint_bytes - CHECKPOINT_OVERHEAD
 
 
 def test_what_a_run_cannot_go_back_with_is_refused() -> None:

@@ -1,6 +1,7 @@
 """How many bytes a run will write at its peak, and whether the disk can hold them.
 
     checkpoint = weights + Adam's two moments in float32 for every trained parameter
+                 under FSDP + the weights again, as accelerate resumes from them
     peak       = checkpoints that exist at once + guidance + the final policy
 
 Parameters are counted from the safetensors headers, without loading a weight. With LoRA this is an upper bound, except
@@ -88,7 +89,12 @@ def num_parameters(model: str) -> int:
 
 
 def disk_plan(
-    config: Configuration, model: str, num_prompts: int, parameters: tuple[int, int] | None = None
+    config: Configuration,
+    model: str,
+    num_prompts: int,
+    parameters: tuple[int, int] | None = None,
+    *,
+    is_sharded: bool = False,
 ) -> DiskPlan:
     """Plan the peak of a run over a data set of `num_prompts` prompts.
 
@@ -97,6 +103,7 @@ def disk_plan(
         model: its base model.
         num_prompts: of the training data.
         parameters: all, and those that are trained, where they are known without the model's files.
+        is_sharded: FSDP trains it.
     """
     total, trained = (num_parameters(model),) * 2 if parameters is None else parameters
     weights = total * BYTES_PER_DTYPE.get(str(config.model.get("dtype", "float32")), 4)
@@ -112,7 +119,7 @@ def disk_plan(
     longest = int(config.training.get("max_completion_length", 256))
     return DiskPlan(
         num_checkpoints=checkpoints,
-        checkpoint_bytes=saved + 8 * trained + CHECKPOINT_OVERHEAD,
+        checkpoint_bytes=(1 + is_sharded) * saved + 8 * trained + CHECKPOINT_OVERHEAD,
         guidance_bytes=num_caches * num_prompts * longest * GUIDANCE_BYTES_PER_TOKEN,
         final_bytes=weights + CHECKPOINT_OVERHEAD,
     )

@@ -17,7 +17,7 @@ from nearfuture.run.resources.memory import Device, Load, plan_memory
 from nearfuture.run.resources.planner import lengths_of, load_of
 from nearfuture.run.resources.setting import Batch, Sharding, batch_of
 from nearfuture.run.resources.wanted import Wanted
-from nearfuture.train import factory
+from nearfuture.train import factory, processes
 from nearfuture.train.shapes import ModelShape, load_shape
 from nearfuture.types import UserError
 
@@ -56,7 +56,7 @@ def dry_run_report(config: Configuration, num_processes: int | None = None) -> s
         *(f"plan:   {stage}" for stage in stages),
         f"steps:  {config.max_steps} on the path, {total} paid for",
         *([] if shape is None else _memory_lines(config, shape, batch, rows, is_cpu=args.device.type == "cpu")),
-        f"disk:   {disk_plan(config, rows.model, rows.num_train, parameters=count)}",
+        f"disk:   {disk_plan(config, rows.model, rows.num_train, count, is_sharded=processes.are_sharded())}",
     ]
     return "\n".join(lines)
 

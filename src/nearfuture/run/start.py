@@ -55,7 +55,8 @@ def train(
         processes.require_same({**config.as_dict(), "--resume": resume, "--clean": clean, **data})
     factory.check_batch(args, len(task.train))
     folder = RunFolder(config.run.run_dir, is_main=processes.is_main())
-    plan = disk_plan(config, build.base_model(config, task), len(task.train))
+    model = build.base_model(config, task)
+    plan = disk_plan(config, model, len(task.train), is_sharded=processes.are_sharded())
     if folder.is_main:
         _prepare(folder, config, plan, resume=resume, clean=clean)
     processes.wait_for_everyone()

@@ -7,6 +7,7 @@ Not here: gathering tensors (`nearfuture.train.groups`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,6 +32,11 @@ def is_main() -> bool:
 def number() -> int:
     """How many processes there are."""
     return int(PartialState().num_processes)
+
+
+def are_sharded() -> bool:
+    """True where the launcher asks accelerate for FSDP."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
 
 
 def wait_for_everyone() -> None:
