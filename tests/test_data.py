@@ -5,34 +5,28 @@ The rows are made here; none is of a published data set.
 
 from __future__ import annotations
 
-import io
 import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import datasets
 import pytest
 from commands import invoke
+from data_rows import jsonl, own_cache, parquet, png
 from datasets import Dataset, Features, Image, List, Value
-from PIL import Image as PILImage
 
 from nearfuture.run import build
 from nearfuture.run.config import check
 from nearfuture.tasks import check_gold
 from nearfuture.tasks.data import SOURCES, DataConfig, data_task, load_rows
+from nearfuture.tasks.data.findings import Findings
+from nearfuture.tasks.data.light import Light
 from nearfuture.tasks.data.loading import REPEATED
-from nearfuture.tasks.data.text_sets import last_box
+from nearfuture.tasks.data.overlap import Overlap
 from nearfuture.types import UserError, Verdict
 
 BASE = Path(__file__).parent.parent / "src" / "nearfuture" / "tasks"
 APPRENTICE, SHAPES = BASE / "apprentice" / "model", BASE / "shapes" / "model"
-
-
-def png(red: int = 200, size: tuple[int, int] = (32, 32), kind: str = "PNG") -> dict[str, Any]:
-    buffer = io.BytesIO()
-    PILImage.new("RGB", size, (red, 60, 60)).save(buffer, kind)
-    return {"bytes": buffer.getvalue(), "path": None}
 
 
 def fine(**changes: Any) -> dict[str, Any]:
@@ -192,8 +186,12 @@ UPSTREAM: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str]], dict[str,
         [
             {"problem": "Sum?", "level": "Level 3", "type": "Algebra", "solution": "so $\\boxed{\\frac{1}{2}}$."},
             {"problem": "Sum?", "level": "Level ?", "type": "Algebra", "solution": "no box"},
+            *(
+                {"problem": f"{i}?", "level": "Level 1", "type": "Algebra", "solution": f"\\boxed{{{i}}}"}
+                for i in range(5)
+            ),
         ],
-        [("\\frac{1}{2}", "math")],
+        [("\\frac{1}{2}", "math"), *((str(i), "numeric") for i in range(5))],
         {"no box in the solution": 1},
     ),
     "math500": (
@@ -214,9 +212,8 @@ UPSTREAM: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str]], dict[str,
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mirrors of one repository in several tests are not to be taken for each other."""
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own_cache(tmp_path, monkeypatch)
 
 
 def mirror(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
@@ -227,15 +224,18 @@ def mirror(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
         features["image"] = Image()
     if isinstance((rows[0].get("images") or [None])[0], dict):
         features["images"] = List(Image())
-    found = Dataset.from_list(rows)
-    for column, feature in features.items():
-        found = found.cast_column(column, feature)
     place = folder / source.repo
     place.mkdir(parents=True)
-    found.to_parquet(str(place / "rows.parquet"))
-    config = source.config or "default"
-    files = f"  data_files:\n  - split: {source.split}\n    path: rows.parquet\n"
-    (place / "README.md").write_text(f"---\nconfigs:\n- config_name: {config}\n{files}---\n")
+    configs = source.config if isinstance(source.config, tuple) else (source.config or "default",)
+    card = "---\nconfigs:\n"
+    for i, config in enumerate(configs):  # a row each where there are several, the rest in the last
+        last = i == len(configs) - 1
+        found = Dataset.from_list(rows[i:] if last else rows[i : i + 1])
+        for column, feature in features.items():
+            found = found.cast_column(column, feature)
+        found.to_parquet(str(place / f"{config}.parquet"))
+        card += f"- config_name: {config}\n  data_files:\n  - split: {source.split}\n    path: {config}.parquet\n"
+    (place / "README.md").write_text(f"{card}---\n")
 
 
 @pytest.mark.parametrize("name", UPSTREAM)
@@ -254,7 +254,9 @@ def test_a_published_set_is_read_and_every_row_accounted_for(
     assert loaded.counts.num_rows == len(rows) == loaded.counts.num_kept + sum(left_out.values())
     assert len(set(loaded.rows["uid"])) == len(loaded.rows)
     for row in loaded.rows:
-        assert row["solution"] == row["gold"] and row["uid"].startswith(f"{name}:")
+        is_formula = row["kind"] in ("math", "numeric", "list")
+        assert row["solution"] == (f"${row['gold']}$" if is_formula else row["gold"])
+        assert row["uid"].startswith(f"{name}:")
         images = row.get("images") or ([row["image"]] if row.get("image") is not None else [])
         content = row["prompt"][-1]["content"]
         blocks = content if isinstance(content, list) else []
@@ -280,11 +282,6 @@ def test_both_spellings_of_the_pass_rate_and_the_rule_of_four_failures(
         loaded = load_rows(DataConfig("mmfinereason", dataset_max_difficulty=0.0))
         assert loaded.rows["difficulty"] == [0.0]
         assert loaded.counts.dropped == {"difficulty outside of the limits": 2}
-
-
-def jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
 
 
 FORMS = {
@@ -497,6 +494,33 @@ def test_check_finds_rows_of_a_benchmark_by_question_and_by_image(tmp_path: Path
     assert "its question is in mmstar" in said and "its image is in mmstar" in said
 
 
+def test_check_tells_signs_apart_and_opens_images_without_a_model(tmp_path: Path) -> None:
+    torn = png()
+    torn["bytes"] = torn["bytes"][:-30]
+    rows = [
+        {"question": "<image>What is 1+1?", "answer": "2", "image": png(1)},
+        {"question": "<image>What is 1-1?", "answer": "0", "image": png(1)},
+        {"question": "<image>Torn?", "answer": "1", "image": torn},
+    ]
+    config = write_config(tmp_path, dataset_name=str(parquet(tmp_path / "rows.parquet", rows)))
+    code, output = invoke("data", "check", config, "--json", tmp_path / "facts.json")
+    assert code == 0, output
+    found = json.loads((tmp_path / "facts.json").read_text())
+    assert {f["finding"]: f["count"] for f in found["findings"]} == {"image": 1}
+    assert found["num_usable"] == 2 and "does not open" in output
+
+
+def test_an_image_of_a_benchmark_is_known_by_its_pixels() -> None:
+    question = {"prompt": [{"role": "user", "content": "Find x."}], "images": [png(9)]}
+    packed = {"uid": "a", "prompt": [{"role": "user", "content": "Find y."}], "images": [png(9, kind="BMP")]}
+    other = {"uid": "b", "prompt": [{"role": "user", "content": "Find x."}], "images": [png(8)]}
+    rows, findings = [packed, other], Findings()
+    overlap = Overlap([Light.of(row) for row in rows])
+    assert overlap.compare("made", [question], findings) == 1 and not findings.counts
+    overlap.compare_pixels(rows, findings)
+    assert findings.examples["in a benchmark"] == ["a: its image is in made"]
+
+
 def test_difficulty_goes_on_where_it_was_killed_and_can_be_trained_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -535,12 +559,21 @@ def test_difficulty_goes_on_where_it_was_killed_and_can_be_trained_on(
     assert set(loaded.rows["uid"]) <= set(Dataset.from_parquet(str(whole))["uid"])
 
 
+def test_difficulty_of_rows_that_ask_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last row of a part may be one of an earlier part: it is no sign that the part was sampled."""
+    monkeypatch.setattr("nearfuture.run.difficulty.PART", 2)
+    rows = apprentice_rows(3)
+    path = jsonl(tmp_path / "rows.jsonl", [rows[0], rows[1], rows[2], rows[0]])
+    small = {**TRAINING, "per_device_train_batch_size": 4}
+    config = write_config(tmp_path, dataset_name=str(path), model=str(APPRENTICE), **small)
+    output = tmp_path / "hard.parquet"
+    code, said = invoke("data", "difficulty", config, "--output", output, "--num-samples", 2)
+    assert code == 0, said
+    found = Dataset.from_parquet(str(output))
+    assert len(found) == 4 and found["difficulty"][0] == found["difficulty"][3]
+
+
 def _configuration(path: Path) -> Any:
     from nearfuture.run.config import load_configuration
 
     return load_configuration(path)
-
-
-def test_the_last_box_closes_its_braces() -> None:
-    assert last_box("\\boxed{1} and \\boxed{\\frac{1}{2}} and \\boxed{3") == "\\frac{1}{2}"
-    assert last_box("no box") == ""

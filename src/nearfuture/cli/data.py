@@ -60,7 +60,7 @@ def show(report: DataReport, *, has_model: bool) -> None:
     if report.lengths:
         print(f"prompts: {max(report.lengths)} tokens at most, images counted")
     if not has_model:
-        print("images and lengths: not checked (no model is named, which says what an image and a token is)")
+        print("lengths: not checked (no model is named, which says what a token is)")
     compared = ", ".join(f"{name} ({count})" for name, count in report.num_compared.items())
     print(f"benchmarks: {f'compared with {compared}' if compared else 'not compared (give --benchmarks DIR)'}")
 

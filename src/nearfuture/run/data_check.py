@@ -14,13 +14,16 @@ from nearfuture.run.config import Configuration
 from nearfuture.tasks.benchmarks import BENCHMARKS
 from nearfuture.tasks.benchmarks.loading import load_benchmark, undecoded
 from nearfuture.tasks.data import load_rows
-from nearfuture.tasks.data.findings import Findings, find_overlap, find_repeated, find_unverifiable
+from nearfuture.tasks.data.findings import Findings, find_repeated, find_unverifiable
+from nearfuture.tasks.data.light import Light, images_of, is_whole
 from nearfuture.tasks.data.loading import Loaded
+from nearfuture.tasks.data.overlap import Overlap
 from nearfuture.train.images import problem_of
 from nearfuture.train.lengths import prompt_lengths
 from nearfuture.train.processor import load_for_training
 from nearfuture.types import UserError
 
+Row = dict[str, Any]
 UNUSABLE = ("unverifiable gold", "image", "too long")
 """Findings that make a row useless; the others are for a person to judge."""
 
@@ -69,7 +72,7 @@ def check_data(config: Configuration, benchmarks: Path | None = None) -> DataRep
     """Check the data set of a configuration.
 
     Args:
-        config: names a data set; with a `model`, images and lengths are checked against its processor.
+        config: names a data set; with a `model`, image shapes and lengths are checked against its processor.
         benchmarks: a folder that mirrors the repository ids of the benchmarks; those in it are compared.
 
     Raises:
@@ -80,17 +83,60 @@ def check_data(config: Configuration, benchmarks: Path | None = None) -> DataRep
             f"task={config.run.task} brings its own checked rows; `data check` reads a dataset_name. Set that."
         )
     loaded = load_rows(config.data)
-    findings, lengths = Findings(), None
-    rows = [dict(row) for row in undecoded(loaded.rows)] if len(loaded.rows) else []
+    findings = Findings()
+    processor = None
+    if config.run.model is not None:
+        processor = load_for_training(config.run.model, config.data.max_image_pixels)
+    rows, lengths = _look_through(loaded, processor, config.data.max_prompt_length, findings)
     find_repeated(rows, findings)
     if config.data.verifier is None:
         find_unverifiable(rows, findings)
-    if config.run.model is not None:
-        processor = load_for_training(config.run.model, config.data.max_image_pixels)
-        lengths = _check_with(processor, rows, config.data.max_prompt_length, findings)
-    num_compared = find_overlap(rows, _benchmark_rows(benchmarks), findings)
+    num_compared = _compare(rows, loaded, _benchmark_rows(benchmarks), findings)
     unusable = set().union(*(findings.rows[kind] for kind in UNUSABLE))
     return DataReport(loaded, findings, num_compared, lengths, len(rows) - len(unusable))
+
+
+def _look_through(
+    loaded: Loaded, processor: Any, longest: int | None, findings: Findings
+) -> tuple[list[Light], list[int] | None]:
+    """Read every row once, with its images; keep what is small of it."""
+    rows: list[Light] = []
+    lengths: list[int] = []
+    for index, row in enumerate(_undecoded(loaded)):
+        light = Light.of(row)
+        rows.append(light)
+        problem = _problem(row, processor)
+        if problem is not None:
+            findings.add("image", index, f"{row['uid']}: {problem}")
+        elif processor is not None:
+            lengths.append(prompt_lengths(processor, [row])[0])
+            if longest is not None and lengths[-1] > longest:
+                findings.add("too long", index, f"{row['uid']}: {lengths[-1]} tokens")
+    return rows, lengths if processor is not None else None
+
+
+def _problem(row: Row, processor: Any) -> str | None:
+    """What is wrong with the images of a row: pixels are read, so that a file that was cut off is found."""
+    if processor is not None and (problem := problem_of(row, processor)) is not None:
+        return problem
+    number = next((i for i, image in enumerate(images_of(row)) if not is_whole(image)), None)
+    return None if number is None else f"image {number}: it does not open"
+
+
+def _undecoded(loaded: Loaded) -> Iterable[Row]:
+    return undecoded(loaded.rows) if len(loaded.rows) else ()
+
+
+def _compare(
+    rows: list[Light], loaded: Loaded, benchmarks: Mapping[str, Iterable[Row]], findings: Findings
+) -> dict[str, int]:
+    """Compare with benchmarks, and say how many questions of each."""
+    if not benchmarks:
+        return {}
+    overlap = Overlap(rows)
+    num_compared = {name: overlap.compare(name, questions, findings) for name, questions in benchmarks.items()}
+    overlap.compare_pixels(_undecoded(loaded), findings)
+    return num_compared
 
 
 def require_rows(report: DataReport) -> None:
@@ -101,20 +147,6 @@ def require_rows(report: DataReport) -> None:
     """
     if not report.num_usable:
         raise UserError(f"{report.loaded.source}: of {report.loaded.counts.num_rows} rows none can be trained on.")
-
-
-def _check_with(processor: Any, rows: list[dict[str, Any]], longest: int | None, findings: Findings) -> list[int]:
-    lengths = []
-    for index, row in enumerate(rows):
-        problem = problem_of(row, processor)
-        if problem is not None:
-            findings.add("image", index, f"{row['uid']}: {problem}")
-            lengths.append(0)
-            continue
-        lengths.append(prompt_lengths(processor, [row])[0])
-        if longest is not None and lengths[-1] > longest:
-            findings.add("too long", index, f"{row['uid']}: {lengths[-1]} tokens")
-    return lengths
 
 
 def _benchmark_rows(folder: Path | None) -> Mapping[str, Iterable[Any]]:

@@ -52,13 +52,14 @@ def measure_difficulty(
         raise UserError(f"task={config.run.task} is no data set. Set dataset_name.")
     task = build.load_run_task(config)
     rows = build.training_rows(task)
+    asked = _each_once(rows)
     described = {"data": config.as_dict(), "num_samples": num_samples, "uids": digest(list(rows["uid"]))}
     journal = output.with_name(output.name + ".partial")
     done = _read_journal(journal, digest(described))
     if done:
-        say(f"going on after {len(done)} of {len(rows)} rows")
-    if len(done) < len(rows):
-        _sample(config, task, rows, num_samples, journal, done, say)
+        say(f"going on after {len(done)} of {len(asked)} rows")
+    if len(done) < len(asked):
+        _sample(config, task, asked, num_samples, journal, done, say)
     counts = [done[uid] for uid in rows["uid"]]
     rates = [correct / judged if judged else None for correct, judged in counts]
     kept = [name for name in rows.column_names if name not in ("difficulty", "prompt_id")]
@@ -67,6 +68,14 @@ def measure_difficulty(
     draft.rename(output)
     journal.unlink()
     yield from _told(rates, num_samples, output)
+
+
+def _each_once(rows: Any) -> Any:
+    """The rows without those that ask again; these take the pass rate of the first."""
+    first: dict[str, int] = {}
+    for index, uid in enumerate(rows["uid"]):
+        first.setdefault(uid, index)
+    return rows if len(first) == len(rows) else rows.select(list(first.values()))
 
 
 def _told(rates: list[float | None], num_samples: int, output: Path) -> Iterator[str]:
@@ -118,10 +127,12 @@ def _sample(
         trainer = build.build_trainer(config, task, rows, Path(scratch))
         trainer.model.to(trainer.args.device)
         engine = TRLEngine(trainer)
+        uids = rows["uid"][:]
         for start in range(0, len(rows), PART):
-            part = [dict(row) for row in rows.select(range(start, min(start + PART, len(rows))))]
-            if part[-1]["uid"] in done:
+            numbers = range(start, min(start + PART, len(rows)))
+            if all(uid in done for uid in uids[start : numbers.stop]):
                 continue
+            part = [dict(row) for row in rows.select(numbers)]
             answers = answer(
                 engine,
                 part,
@@ -134,4 +145,4 @@ def _sample(
             if engine.is_main:
                 _append(journal, {"rows": counted})
             done |= {uid: (correct, judged) for uid, correct, judged in counted}
-            say(f"{min(start + PART, len(rows))} of {len(rows)} rows")
+            say(f"{numbers.stop} of {len(rows)} rows")

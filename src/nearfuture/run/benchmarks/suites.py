@@ -28,7 +28,8 @@ from nearfuture.tasks.benchmarks import BENCHMARKS, PAPER, Metric, Question
 from nearfuture.tasks.benchmarks.loading import Rows, load_benchmark
 from nearfuture.tasks.benchmarks.metrics import accuracy, share_of
 from nearfuture.tasks.data.config import DataConfig
-from nearfuture.tasks.data.loading import FILES, load_rows
+from nearfuture.tasks.data.loading import load_rows
+from nearfuture.tasks.data.reading import FILES
 from nearfuture.tasks.data.task import summary
 from nearfuture.tasks.verify import Item, explain, verify_many
 from nearfuture.tasks.verify.verifier import VERIFIER_VERSION

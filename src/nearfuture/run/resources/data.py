@@ -14,7 +14,7 @@ from huggingface_hub import constants
 from nearfuture.run import build
 from nearfuture.run.config import Configuration
 from nearfuture.tasks import Task
-from nearfuture.tasks.data import SOURCES, data_task
+from nearfuture.tasks.data import SOURCES, data_task, find_source
 from nearfuture.train import lengths, processor, shapes
 from nearfuture.types import UserError
 
@@ -78,14 +78,15 @@ def _measured(task: Task, model: str, max_image_pixels: int | None) -> tuple[int
 
 def _stated(config: Configuration, name: str) -> Rows:
     """What the card of a registered data set says."""
-    if name not in SOURCES:
+    found = find_source(name)
+    if found is None:
         raise UserError(
             f"dataset_name={name} is neither a file or folder on this machine, nor in the Hub's cache, nor one of "
             f"{', '.join(SOURCES)}. Fetch it with `hf download {name} --repo-type dataset`, or correct the name."
         )
     if config.run.model is None:
         raise UserError(f"dataset_name={name} brings no model. Set model to a folder or a name on the Hub.")
-    source = SOURCES[name]
+    source = found[1]
     num_rows = source.num_verifiable or source.num_rows
     kept = f", of which rules can verify {source.num_verifiable:,}" if source.num_verifiable else ""
     held_out = config.data.dataset_num_held_out
@@ -114,6 +115,9 @@ def _model_is_here(config: Configuration) -> bool:
 
 def _is_here(name: str) -> bool:
     """True for files and folders, and for what the Hub's cache holds."""
-    repo = SOURCES[name].repo if name in SOURCES else name
+    found = find_source(name)
+    if Path(name).expanduser().exists():
+        return True
+    repo = name if found is None else found[1].repo
     cached = Path(constants.HF_HUB_CACHE) / "--".join(["datasets", *repo.split("/")])
     return Path(repo).expanduser().exists() or cached.is_dir()

@@ -6,7 +6,7 @@ Not here: the worlds that ship (`apprentice`, `countdown`, `shapes`), benchmarks
 
 from nearfuture.tasks.data.config import DataConfig
 from nearfuture.tasks.data.loading import Loaded, load_rows
-from nearfuture.tasks.data.registry import SOURCES, Source
+from nearfuture.tasks.data.registry import SOURCES, Source, find_source
 from nearfuture.tasks.data.task import data_task
 
-__all__ = ["SOURCES", "DataConfig", "Loaded", "Source", "data_task", "load_rows"]
+__all__ = ["SOURCES", "DataConfig", "Loaded", "Source", "data_task", "find_source", "load_rows"]

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from nearfuture.tasks.benchmarks.asking import images_of, kind_of, letter_of, lettered_options
-from nearfuture.tasks.data.schema import Draft, Dropped
-from nearfuture.tasks.data.text_sets import last_box
+from nearfuture.tasks.benchmarks.asking import images_of, kind_of
+from nearfuture.tasks.data.gold import choice_in, clean_gold
+from nearfuture.tasks.data.schema import NO_GOLD, Draft, Dropped
 
 Doc = Mapping[str, Any]
 PASS_RATES = ("pass_rate", "qwen3vl_4b_pass_rate")
@@ -27,10 +27,7 @@ def mmfinereason(doc: Doc) -> Draft | Dropped:
     `difficulty` is the pass rate of the authors' 4B model in four samples: 0 in the set of 123K rows, below 1 in the
     set of 586K. An answer in prose cannot be judged by rules; the report counts such rows.
     """
-    answer = doc.get("answer")
-    if answer is None or not str(answer).strip():
-        return Dropped("no gold answer")
-    draft = _free(doc, str(doc.get("question") or ""), str(answer))
+    draft = _free(doc, doc.get("question"), doc.get("answer"))
     if isinstance(draft, Dropped):
         return draft
     rate = next((doc[name] for name in PASS_RATES if doc.get(name) is not None), None)
@@ -39,19 +36,18 @@ def mmfinereason(doc: Doc) -> Draft | Dropped:
 
 def geometry3k(doc: Doc) -> Draft | Dropped:
     """Read `problem` (or `question`), `answer`, `images`; answers are plain LaTeX."""
-    return _free(doc, str(doc.get("problem") or doc.get("question") or ""), str(doc.get("answer") or ""))
+    return _free(doc, doc.get("problem") or doc.get("question"), doc.get("answer"))
 
 
 def mmk12(doc: Doc) -> Draft | Dropped:
     """Read `question`, `answer`, `subject`, `image`."""
-    draft = _free(doc, str(doc.get("question") or ""), str(doc.get("answer") or ""))
+    draft = _free(doc, doc.get("question"), doc.get("answer"))
     return draft if isinstance(draft, Dropped) else replace(draft, family=doc.get("subject"))
 
 
 def virl39k(doc: Doc) -> Draft | Dropped:
     """Read `question`, the box in `answer`, `category`, `PassRate_7BBase` (or `_32BTrained`), `image` (paths)."""
-    answer = str(doc.get("answer") or "")
-    draft = _free(doc, str(doc.get("question") or ""), last_box(answer) or answer)
+    draft = _free(doc, doc.get("question"), doc.get("answer"))
     if isinstance(draft, Dropped):
         return draft
     rate = next((doc[n] for n in ("PassRate_7BBase", "PassRate_32BTrained") if doc.get(n) is not None), None)
@@ -60,19 +56,16 @@ def virl39k(doc: Doc) -> Draft | Dropped:
     return replace(draft, difficulty=rate, family=doc.get("category"))
 
 
-def _free(doc: Doc, question: str, gold: str) -> Draft | Dropped:
+def _free(doc: Doc, question: Any, gold: Any) -> Draft | Dropped:
     """A question with a letter, a number, yes or no, or mathematics as its answer; prose is dropped."""
-    gold = gold.strip()
+    question, gold = str(question or ""), clean_gold(gold)
     if not gold:
-        return Dropped("no gold answer")
+        return Dropped(NO_GOLD)
     images = images_of(doc, "images", "image")
     meta = {"id": next((str(doc[name]) for name in IDS if doc.get(name) is not None), None)}
-    letter = re.fullmatch(r"\(?([A-J])[).]?", gold)
-    if letter:
-        return Draft(question, letter[1], "mcq", images=images, meta=meta)
-    options = lettered_options(question)
-    if options and letter_of(gold, options) != gold:
-        return Draft(question, letter_of(gold, options), "mcq", images=images, meta=meta)
+    if choice := choice_in(question, gold):
+        letter, options = choice
+        return Draft(question, letter, "mcq", options, has_options=True, images=images, meta=meta)
     kind = kind_of(gold)
     if kind == "text" or (kind == "list" and not any(map(str.isdigit, gold))) or _is_prose(gold):
         return Dropped("answer in prose, which rules cannot judge")

@@ -14,14 +14,20 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from nearfuture.tasks.benchmarks.asking import images_of, kind_of, letter_of, written_list
+from nearfuture.tasks.benchmarks.asking import images_of, kind_of, written_list
+from nearfuture.tasks.data.gold import choice_in, clean_gold, letter_in, listed_options
 from nearfuture.tasks.data.schema import Draft, Dropped
+from nearfuture.tasks.verify import KINDS
 from nearfuture.types import UserError
 
 Doc = Mapping[str, Any]
 Adapter = Callable[[Doc], Draft | Dropped]
+VIDEOS = ("videos", "video")
+FACTS = ("reward_model", "data_source", "extra_info", "meta", *VIDEOS)
+"""Columns that are read beside the fields."""
 
 FIELDS = (
     "question",
@@ -50,16 +56,22 @@ FORMS: tuple[tuple[str, frozenset[str], dict[str, str]], ...] = (
 )
 
 
-def recognise(columns: Sequence[str], given: Mapping[str, str] | None, name: str) -> tuple[str, Adapter]:
+@dataclass(frozen=True)
+class Form:
+    """How rows are read: what that is called, the adapter, and the columns it looks at."""
+
+    name: str
+    adapt: Adapter
+    columns: tuple[str, ...]
+
+
+def recognise(columns: Sequence[str], given: Mapping[str, str] | None, name: str) -> Form:
     """Find out how to read rows with these columns.
 
     Args:
         columns: of the data set.
         given: `dataset_columns`: field -> column.
         name: of the data set, for the error.
-
-    Returns:
-        What the form is called, and its adapter.
 
     Raises:
         UserError: columns that no form has, or a map that names what is not there.
@@ -68,80 +80,91 @@ def recognise(columns: Sequence[str], given: Mapping[str, str] | None, name: str
     for field, column in given.items():
         if field not in FIELDS:
             raise UserError(
-                f"dataset_columns: {field!r} is no field.{_near(field, FIELDS)} Fields: {', '.join(FIELDS)}."
+                f"dataset_columns: {field!r} is no field.{near(field, FIELDS)} Fields: {', '.join(FIELDS)}."
             )
         if column not in columns:
-            hint = _near(column, columns)
+            hint = near(column, columns)
             raise UserError(f"dataset_columns: {name} has no column {column!r}.{hint} It has: {', '.join(columns)}.")
     mapped = (set(columns) - set(given.values())) | set(given)
     for form, needed, places in FORMS:
         if needed <= mapped:
-            return form, _reader({**places, **given}, is_verl=form == "verl")
+            found = {**places, **given}
+            return Form(form, _reader(found, given), (*(found.get(field, field) for field in FIELDS), *FACTS))
+    hint = "".join(near(usual, columns) for usual in ("question", "answer"))
     raise UserError(
-        f"{name} has the columns {', '.join(columns)}, which say neither what is asked nor what is right. Set "
-        "dataset_columns, for example {question: COLUMN, gold: COLUMN}."
+        f"{name} has the columns {', '.join(columns)}, which say neither what is asked nor what is right.{hint} "
+        "Set dataset_columns, for example {question: COLUMN, gold: COLUMN}."
     )
 
 
-def _near(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+def near(name: str, known: Sequence[str]) -> str:
+    """A hint at the name that was perhaps meant; empty where none is close."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def _reader(places: Mapping[str, str], *, is_verl: bool) -> Adapter:
+def _reader(places: Mapping[str, str], given: Mapping[str, str]) -> Adapter:
     def read(doc: Doc) -> Draft | Dropped:
         def get(field: str) -> Any:
             return doc.get(places.get(field, field))
 
-        gold = (doc.get("reward_model") or {}).get("ground_truth") if is_verl else get("gold")
-        if gold is None or not str(gold).strip():
-            return Dropped("no gold answer")
-        images = images_of(doc, *(places.get(field, field) for field in ("images", "image")))
-        options = [str(option) for option in _options(get("options"))]
-        gold = letter_of(str(gold), options) if options else str(gold)
-        prompt = get("prompt")
-        is_written = isinstance(prompt, list)
-        tolerance = get("tolerance")
+        if any(doc.get(name) for name in VIDEOS):
+            return Dropped("has a video")
+        options = _options(get("options"))
+        gold = clean_gold((doc.get("reward_model") or {}).get("ground_truth") if get("gold") is None else get("gold"))
+        prompt, tolerance = get("prompt"), get("tolerance")
+        is_whole = isinstance(prompt, list)
+        question = str(get("question") or ("" if is_whole else prompt) or "")
+        choice = None if options else choice_in(question, gold)
+        if has_options := choice is not None and bool(choice[1]):
+            gold, options = choice
         return Draft(
-            question=str(get("question") or ("" if is_written else prompt) or ""),
-            gold=gold,
-            kind=str(get("kind") or ("mcq" if options else kind_of(gold))),
-            options=() if is_written else options,
-            images=images,
-            messages=[_message(message, len(images)) for message in prompt] if is_written else None,
+            question=question,
+            gold=letter_in(gold, options) if options else gold,
+            kind=_kind(get("kind"), gold, options, is_given="kind" in given),
+            options=options,
+            has_options=has_options,
+            images=images_of(doc, *(places.get(field, field) for field in ("images", "image"))),
+            messages=prompt if is_whole else None,
             tolerance={k: v for k, v in tolerance.items() if v is not None} if tolerance else None,
-            uid=None if get("uid") is None else str(get("uid")),
-            difficulty=None if get("difficulty") is None else float(get("difficulty")),
-            family=None if get("family") is None else str(get("family")),
+            uid=_text(get("uid")),
+            difficulty=_number(get("difficulty")),
+            family=_text(get("family")),
             meta=_facts(doc),
         )
 
     return read
 
 
-def _options(value: Any) -> Sequence[Any]:
-    if isinstance(value, str) and value.strip().startswith("["):
-        return written_list(value)
-    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
+def _kind(value: Any, gold: str, options: Sequence[str], *, is_given: bool) -> str:
+    """The kind a row states; a column of that name with other words in it is somebody else's."""
+    if value in KINDS or (is_given and value is not None):
+        return str(value)
+    return "mcq" if options else kind_of(gold)
 
 
-def _message(message: Mapping[str, Any], num_images: int) -> dict[str, Any]:
-    """A message with its image placeholders as blocks; keys without a value are left out."""
-    content = message.get("content")
-    if isinstance(content, list):
-        content = [{key: value for key, value in part.items() if value is not None} for part in content]
-    elif isinstance(content, str) and num_images and "<image>" in content:
-        blocks: list[dict[str, str]] = []
-        for i, text in enumerate(content.split("<image>")):
-            blocks += [{"type": "image"}] if i else []
-            blocks += [{"type": "text", "text": text}] if text.strip() else []
-        content = blocks
-    return {"role": message["role"], "content": content}
+def _options(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return written_list(value) if value.strip().startswith("[") else []
+    return listed_options(value)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _number(value: Any) -> float | None:
+    """A number; None for words such as `hard`, which say nothing that limits can compare."""
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return None
 
 
 def _facts(doc: Doc) -> dict[str, Any]:
     """What a verifier in verl's form asks for beside the answer."""
     facts = {name: doc[name] for name in ("data_source", "extra_info") if doc.get(name) is not None}
-    if isinstance(doc.get("meta"), str):
-        facts = {**json.loads(doc["meta"] or "{}"), **facts}
-    return facts
+    try:
+        return {**json.loads(doc.get("meta") or "{}"), **facts}
+    except (TypeError, ValueError):  # a column of that name that is not ours
+        return facts

@@ -1,33 +1,33 @@
-"""Reads a data set and puts it into the schema; every row that is left out is counted by its reason.
+"""Puts the rows of a data set into the schema; every row that is left out is counted by its reason.
 
-Columns of text are computed and held in memory; images are not touched: their column is taken over as it is, so that
-gigabytes stay where the Hub's cache has mapped them.
+Columns of text are computed part by part and held in memory; images are not touched: their column is taken over as it
+is, so that gigabytes stay where the Hub's cache has mapped them. Columns that no adapter reads are never read.
 
-Not here: what a row means (the adapters), the task made of the rows (`task`).
+Not here: reading rows as published (`reading`), what a row means (the adapters), the task made of the rows (`task`).
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nearfuture.tasks.benchmarks.loading import undecoded
 from nearfuture.tasks.data.config import DataConfig
-from nearfuture.tasks.data.known_forms import Adapter, recognise
-from nearfuture.tasks.data.registry import SOURCES, Source
-from nearfuture.tasks.data.schema import Draft, Dropped, to_row
+from nearfuture.tasks.data.known_forms import Form, recognise
+from nearfuture.tasks.data.reading import Raw, read_raw
+from nearfuture.tasks.data.schema import Draft, Dropped, Style, features_of, to_row
 from nearfuture.types import UserError
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-FILES = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
 IMAGE_COLUMNS = ("images", "image")
 NUM_NAMED = 3
 REPEATED = "repeats an earlier row"
+PART = 1024
+"""Rows that are Python objects at a time."""
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Loaded:
 
 
 def load_rows(config: DataConfig, split: str | None = None) -> Loaded:
-    """Read a split.
+    """Read a split and put it into the schema.
 
     Args:
         config: names the data set.
@@ -79,101 +79,86 @@ def load_rows(config: DataConfig, split: str | None = None) -> Loaded:
     Raises:
         UserError: it is not there, its columns mean nothing known, or a setting does not fit it.
     """
-    assert config.dataset_name is not None
-    known = SOURCES.get(config.dataset_name)
-    raw = undecoded(_read(config, known, split))
-    name = config.dataset_name if known else Path(config.dataset_name).stem
-    if known is not None and config.dataset_columns is None:
-        form, adapt = config.dataset_name, known.adapt
-    else:
-        form, adapt = recognise(raw.column_names, config.dataset_columns, config.dataset_name)
-    places = config.dataset_columns or {}
-    return _adapt(raw, adapt, config, name, form, places, drop_repeated=known is not None and known.is_repeated)
-
-
-def _read(config: DataConfig, known: Source | None, split: str | None) -> Dataset:
     import datasets
 
-    name = str(config.dataset_name)
-    path = Path(name).expanduser()
-    split = split or config.dataset_train_split or (known.split if known else "train")
-    settings = config.dataset_config or (known.config if known else None)
-    datasets.disable_progress_bars()
-    try:
-        if known is None and path.suffix in FILES:
-            if not path.is_file():
-                raise UserError(f"dataset_name={name}: there is no such file. Give the path from {Path.cwd()}.")
-            return datasets.load_dataset(FILES[path.suffix], data_files={split: str(path)}, split=split)
-        if known is None and path.is_dir() and (path / "state.json").exists():
-            return datasets.load_from_disk(str(path))
-        return datasets.load_dataset(known.repo if known else name, settings, split=split)
-    except (OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(_not_there(name, known, settings, split, error)) from None
+    raw = read_raw(config, split)
+    form = _form(raw, config)
+    places = config.dataset_columns or {}
+    image_column = next((c for c in (places.get(n, n) for n in IMAGE_COLUMNS) if c in raw.rows.column_names), None)
+    read = [c for c in form.columns if c in raw.rows.column_names and (c not in IMAGE_COLUMNS or c == image_column)]
+    documents = raw.rows.select_columns(dict.fromkeys(read))
+    root = None if image_column is None else _root(raw, image_column, config)
+    style = Style(config.dataset_template, image_column is not None, config.dataset_system_prompt)
+    to_schema = _reader(form, config, raw.name, style, image_column, root)
+
+    is_repeated = raw.source is not None and raw.source.is_repeated
+    counts, parts = Counts(num_rows=len(documents)), []
+    kept: list[int] = []
+    for rows in _in_parts(_kept(documents, to_schema, counts, kept, drop_repeated=is_repeated)):
+        parts.append(datasets.Dataset.from_list(rows, features=features_of(rows[0])))
+    if not parts:
+        return Loaded(datasets.Dataset.from_list([]), counts, form.name, raw.name, [])
+    found = datasets.concatenate_datasets(parts)
+    if image_column is not None:
+        found = datasets.concatenate_datasets([found, _images(raw.rows.select(kept), image_column, root)], axis=1)
+    return Loaded(found, counts, form.name, raw.name, kept)
 
 
-def _not_there(name: str, known: Source | None, settings: str | None, split: str, error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    repo = known.repo if known else name
-    where = f"{repo} (config {settings or 'default'}, split {split})"
-    remedy = f"Get it with `hf download {repo} --repo-type dataset`"
-    if known is None:
-        remedy = f"Name a file, a folder, an id on the Hub, or one of: {', '.join(SOURCES)}"
-    return f"dataset_name={name}: {where} cannot be read: {lines[0]} {remedy}."
+def _form(raw: Raw, config: DataConfig) -> Form:
+    """The registered adapter, unless a map of columns is given; else what the columns look like."""
+    columns = raw.rows.column_names
+    if raw.source is None or config.dataset_columns is not None:
+        return recognise(columns, config.dataset_columns, str(config.dataset_name))
+    return Form(raw.name, raw.source.adapt, tuple(raw.source.columns(columns, raw.name)))
 
 
-def _adapt(
-    raw: Dataset,
-    adapt: Adapter,
-    config: DataConfig,
-    source: str,
-    form: str,
-    places: Mapping[str, str],
+def _kept(
+    documents: Dataset,
+    to_schema: Callable[[Mapping[str, Any]], dict[str, Any] | Dropped],
+    counts: Counts,
+    kept: list[int],
     *,
     drop_repeated: bool,
-) -> Loaded:
-    import datasets
-
-    counts = Counts(num_rows=len(raw))
-    image_column = next((c for c in (places.get(n, n) for n in IMAGE_COLUMNS) if c in raw.column_names), None)
-    read = _reader(adapt, config, source, image_column)
-    rows: list[dict[str, Any]] = []
-    kept: list[int] = []
+) -> Iterator[dict[str, Any]]:
+    """Yield rows in the schema; note their numbers, and count the others."""
     seen: set[str] = set()
-    for index, doc in enumerate(raw):
-        row = read(doc)
-        if isinstance(row, dict) and drop_repeated and row["uid"] in seen:
-            row = Dropped(REPEATED)
+    for index, document in enumerate(documents):
+        row = to_schema(document)
+        if isinstance(row, dict) and drop_repeated:
+            row = Dropped(REPEATED) if row["uid"] in seen else row
         if isinstance(row, Dropped):
             counts.drop(index, row.reason)
             continue
         seen.add(row["uid"])
-        rows.append(row)
         kept.append(index)
-    if not rows:
-        return Loaded(datasets.Dataset.from_list([]), counts, form, source, [])
-    found = datasets.Dataset.from_list(rows)
-    if image_column is not None:
-        found = datasets.concatenate_datasets([found, _images(raw.select(kept), image_column, config)], axis=1)
-    return Loaded(found, counts, form, source, kept)
+        yield row
+
+
+def _in_parts(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    part: list[dict[str, Any]] = []
+    for row in rows:
+        part.append(row)
+        if len(part) == PART:
+            yield part
+            part = []
+    if part:
+        yield part
 
 
 def _reader(
-    adapt: Adapter, config: DataConfig, source: str, image_column: str | None
+    form: Form, config: DataConfig, source: str, style: Style, image_column: str | None, root: Path | None
 ) -> Callable[[Mapping[str, Any]], dict[str, Any] | Dropped]:
-    root = config.dataset_image_root
     low, high = config.dataset_min_difficulty, config.dataset_max_difficulty
 
-    def read(doc: Mapping[str, Any]) -> dict[str, Any] | Dropped:
-        if root and image_column is not None:
-            doc = {**doc, image_column: _under(root, doc[image_column])}
-        draft = adapt(doc)
+    def read(document: Mapping[str, Any]) -> dict[str, Any] | Dropped:
+        if root is not None and image_column is not None:
+            document = {**document, image_column: _under(root, document[image_column])}
+        draft = form.adapt(document)
         if isinstance(draft, Dropped):
             return draft
         if (low is not None or high is not None) and not _is_within(draft, low, high):
             return Dropped("difficulty outside of the limits" if draft.difficulty is not None else "no difficulty")
-        return to_row(draft, source, config.dataset_template, as_blocks=image_column is not None)
+        return to_row(draft, source, style)
 
     return read
 
@@ -183,23 +168,38 @@ def _is_within(draft: Draft, low: float | None, high: float | None) -> bool:
     return value is not None and (low is None or value >= low) and (high is None or value <= high)
 
 
-def _under(root: str, value: Any) -> Any:
+def _root(raw: Raw, column: str, config: DataConfig) -> Path | None:
+    """The folder that paths of images start from; None where the images lie in the data themselves.
+
+    Raises:
+        UserError: the images are paths, and nobody says from where.
+    """
+    feature = raw.rows.features[column]
+    if getattr(getattr(feature, "feature", feature), "dtype", None) != "string":
+        return None
+    root = raw.folder if config.dataset_image_root is None else Path(config.dataset_image_root).expanduser()
+    if root is None:
+        raise UserError(
+            f"dataset_name={config.dataset_name}: the column {column} holds paths of images, which lie in an archive "
+            "on the Hub. Download and unpack it, and set dataset_image_root to that folder."
+        )
+    return root.absolute()
+
+
+def _under(root: Path, value: Any) -> Any:
     if isinstance(value, str):
-        return str(Path(root).expanduser() / value)
+        return str(root / value)
     return [_under(root, item) for item in value] if isinstance(value, list) else value
 
 
-def _images(raw: Dataset, column: str, config: DataConfig) -> Dataset:
+def _images(raw: Dataset, column: str, root: Path | None) -> Dataset:
     """The column of images alone, under TRL's name for it; paths become images that are opened when they are read."""
     import datasets
 
     found = raw.select_columns([column])
-    feature = found.features[column]
-    is_list = hasattr(feature, "feature")
-    if config.dataset_image_root:
-        found = found.map(
-            lambda row: {column: _under(str(config.dataset_image_root), row[column])}, keep_in_memory=True
-        )
+    is_list = hasattr(found.features[column], "feature")
+    if root is not None:
+        found = found.map(lambda row: {column: _under(root, row[column])}, keep_in_memory=True)
     found = found.cast_column(column, datasets.List(datasets.Image()) if is_list else datasets.Image())
     name = "images" if is_list else "image"
     return found if name == column else found.rename_column(column, name)

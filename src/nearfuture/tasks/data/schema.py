@@ -2,14 +2,16 @@
 
     prompt      messages; the user's content is a list of blocks, with image blocks where the text mentions them
     images      the images of those blocks, in their order; None in a text row (the column is missing in text data)
-    gold        the answer, never empty;     solution: the same, by the name that TRL's rewards know
+    gold        the answer, never empty
+    solution    the same, in dollars where it is mathematics: TRL's rewards read a bare `2\\sqrt{3}` as 2
     kind        math, numeric, mcq, bool, text or list: how answers are compared
     options     texts of the options of a multiple choice question, or None
     tolerance   {"abs", "rel", "decimals"}, any of them, or None
     uid         source and a hash of question, options and image bytes: the key of guidance and mistakes
     source, family, difficulty, meta (JSON)
 
-Not here: how a data set's own columns become this (`text_sets`, `image_sets`, `known_forms`).
+Not here: how a data set's own columns become this (`text_sets`, `image_sets`, `known_forms`), whole prompts
+(`messages`).
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from nearfuture.tasks.benchmarks.asking import with_images
+from nearfuture.tasks.data.messages import has_placeholder, read_messages
+from nearfuture.types import UserError
 
 Row = dict[str, Any]
 
@@ -43,13 +47,15 @@ With `text` the prompt is the question as a string instead of messages, for mode
 class Draft:
     """What an adapter found in a row of a data set.
 
-    `messages` replaces `question` where the data brings a whole prompt, which is then left as it is.
+    `messages` replaces `question` where the data brings a whole prompt, which is then left as it is. `has_options` says
+    that the question lists its options itself.
     """
 
     question: str
     gold: str
     kind: str
     options: Sequence[str] = ()
+    has_options: bool = False
     images: Sequence[Any] = ()
     messages: Sequence[Mapping[str, Any]] | None = None
     tolerance: Mapping[str, float] | None = None
@@ -66,35 +72,47 @@ class Dropped:
     reason: str
 
 
-def to_row(draft: Draft, source: str, template: str, *, as_blocks: bool) -> Row | Dropped:
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How questions become prompts.
+
+    Attributes:
+        template: a key of `TEMPLATES`.
+        as_blocks: whether contents are lists of blocks, as everywhere in data with images, or plain text.
+        system_prompt: a first message; None: none. A prompt that brings one keeps its own.
+    """
+
+    template: str = "boxed"
+    as_blocks: bool = False
+    system_prompt: str | None = None
+
+
+MISMATCH = "image placeholders and images do not match"
+NO_GOLD = "no gold answer"
+
+
+def to_row(draft: Draft, source: str, style: Style) -> Row | Dropped:
     """Put a draft into the schema; `images` stay where they are.
 
     Args:
         draft: of an adapter.
         source: name of the data set.
-        template: a key of `TEMPLATES`.
-        as_blocks: whether contents are lists of blocks, as everywhere in data with images, or plain text.
+        style: of the prompts, the same for all rows of a data set.
+
+    Raises:
+        UserError: whole prompts, where prompts are to be strings.
     """
     gold = draft.gold.strip()
     if not gold:
-        return Dropped("no gold answer")
-    if draft.messages is not None:
-        prompt: Any = [{**message, "content": _content(message["content"], as_blocks)} for message in draft.messages]
-    else:
-        if not draft.question.strip() and not draft.images:
-            return Dropped("no question")
-        listed = [f"{chr(ord('A') + i)}. {option}" for i, option in enumerate(draft.options)]
-        asked = TEMPLATES[template].get(draft.kind, TEMPLATES[template].get("", ""))
-        text = "\n".join(part for part in (draft.question.strip(), *listed, asked) if part)
-        numbers: Sequence[int]
-        blocks, numbers = with_images(text, list(range(len(draft.images))))
-        if list(numbers) != list(range(len(draft.images))):
-            return Dropped("mentions its images out of order")
-        prompt = text if template == "text" else [{"role": "user", "content": blocks if as_blocks else text}]
+        return Dropped(NO_GOLD)
+    messages = _whole(draft, style) if draft.messages is not None else _asked(draft, style)
+    if isinstance(messages, Dropped):
+        return messages
+    is_formula = draft.kind in ("math", "numeric", "list")
     return {
-        "prompt": prompt,
+        "prompt": messages,
         "gold": gold,
-        "solution": gold,
+        "solution": f"${gold}$" if is_formula else gold,
         "kind": draft.kind,
         "options": list(draft.options) or None,
         "tolerance": {name: (draft.tolerance or {}).get(name) for name in ("abs", "rel", "decimals")},
@@ -106,13 +124,66 @@ def to_row(draft: Draft, source: str, template: str, *, as_blocks: bool) -> Row 
     }
 
 
-def _content(content: Any, as_blocks: bool) -> Any:
-    return [{"type": "text", "text": content}] if as_blocks and isinstance(content, str) else content
+def _whole(draft: Draft, style: Style) -> list[Any] | Dropped:
+    """The messages that the data brings."""
+    if style.template == "text":
+        raise UserError(
+            "dataset_template=text makes a string of a question, and these rows bring whole messages. Remove it."
+        )
+    assert draft.messages is not None
+    if not draft.messages:
+        return Dropped("no question")
+    messages = read_messages(draft.messages, len(draft.images), as_blocks=style.as_blocks)
+    if messages is None:
+        return Dropped(MISMATCH)
+    return messages if messages[0]["role"] == "system" else [*_system(style), *messages]
+
+
+def _asked(draft: Draft, style: Style) -> Any:
+    """The prompt of a question: one message of the user, or a string."""
+    if not draft.question.strip() and not draft.images:
+        return Dropped("no question")
+    options = [] if draft.has_options else draft.options
+    listed = [f"{chr(ord('A') + i)}. {option}" for i, option in enumerate(options)]
+    asked = TEMPLATES[style.template].get(draft.kind, TEMPLATES[style.template].get("", ""))
+    text = "\n".join(part for part in (draft.question.strip(), *listed, asked) if part)
+    numbers: Sequence[int]
+    blocks, numbers = with_images(text, range(len(draft.images)))
+    messages = [{"role": "user", "content": blocks}]
+    if list(numbers) != list(range(len(draft.images))) or has_placeholder(messages):
+        return Dropped(MISMATCH)
+    if style.template == "text":
+        return text
+    return [*_system(style), {"role": "user", "content": blocks if style.as_blocks else text}]
+
+
+def _system(style: Style) -> list[dict[str, Any]]:
+    if style.system_prompt is None:
+        return []
+    text = style.system_prompt
+    return [{"role": "system", "content": [{"type": "text", "text": text}] if style.as_blocks else text}]
+
+
+def features_of(row: Row) -> Any:
+    """The column types of the schema, for rows whose prompts have the form of this one's."""
+    from datasets import Features, List, Value
+
+    text = Value("string")
+    prompt: Any = text
+    if not isinstance(row["prompt"], str):
+        has_blocks = isinstance(row["prompt"][0]["content"], list)
+        content = List({"type": text, "text": text}) if has_blocks else text
+        prompt = List({"role": text, "content": content})
+    tolerance = {"abs": Value("float64"), "rel": Value("float64"), "decimals": Value("int64")}
+    own = {"prompt": prompt, "options": List(text), "tolerance": tolerance, "difficulty": Value("float64")}
+    return Features({name: own.get(name, text) for name in row})
 
 
 def content_hash(draft: Draft) -> str:
     """16 hexadecimal digits over what is asked: text, options and the bytes of the images."""
-    asked = list(draft.messages) if draft.messages is not None else draft.question
+    asked: Any = draft.question
+    if draft.messages is not None:  # in one form, whatever the container made of them
+        asked = read_messages(draft.messages, len(draft.images), as_blocks=True)
     text = json.dumps([asked, list(draft.options)], ensure_ascii=False, sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
     for image in draft.images:

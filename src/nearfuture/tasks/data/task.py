@@ -74,13 +74,17 @@ def reasons(loaded: Loaded) -> str:
 
 
 def _held_out(rows: Dataset, config: DataConfig, verifier: Any) -> tuple[Dataset, Any]:
-    """Rows to train on and to evaluate: another split, or those of a split whose hashes are the lowest."""
+    """Rows to train on and to evaluate: another split, or those of a split whose ids hash lowest.
+
+    A question that comes again is on one side only.
+    """
     if config.dataset_test_split is not None:
         return rows, with_readable_gold(load_rows(config, config.dataset_test_split), verifier).rows
     if not config.dataset_num_held_out:
         return rows, []
-    hashes = [hashlib.sha256(uid.encode()).digest() for uid in rows["uid"]]
-    order = sorted(range(len(rows)), key=hashes.__getitem__)
-    chosen = set(order[: config.dataset_num_held_out])
-    inside, outside = ([i for i in range(len(rows)) if (i in chosen) is is_held] for is_held in (True, False))
-    return rows.select(outside), rows.select(inside)
+    first: dict[str, int] = {}
+    for index, uid in enumerate(rows["uid"]):
+        first.setdefault(uid, index)
+    chosen = set(sorted(first, key=lambda uid: hashlib.sha256(uid.encode()).digest())[: config.dataset_num_held_out])
+    outside = [index for index, uid in enumerate(rows["uid"]) if uid not in chosen]
+    return rows.select(outside), rows.select(sorted(first[uid] for uid in chosen))

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from nearfuture.tasks.benchmarks.asking import kind_of, letter_of, lettered_options
-from nearfuture.tasks.data.schema import Draft, Dropped
+from nearfuture.tasks.benchmarks.asking import kind_of
+from nearfuture.tasks.data.gold import boxed, choice_in, clean_gold
+from nearfuture.tasks.data.schema import NO_GOLD, Draft, Dropped
 
 Doc = Mapping[str, Any]
 
@@ -56,7 +57,7 @@ def gsm8k(doc: Doc) -> Draft | Dropped:
 
 def math(doc: Doc) -> Draft | Dropped:
     """Read `problem`, `level`, `type` or `subject`, and `answer` or the last box of `solution`."""
-    gold = doc.get("answer") or last_box(doc.get("solution") or "")
+    gold = doc.get("answer") or boxed(doc.get("solution") or "")
     if not gold:
         return Dropped("no box in the solution")
     found = _math(doc.get("problem"), gold, family=doc.get("type") or doc.get("subject"))
@@ -64,29 +65,13 @@ def math(doc: Doc) -> Draft | Dropped:
     return _with_difficulty(found, float(level[0]) if level else None)
 
 
-def last_box(text: str) -> str:
-    """What stands in the last `\\boxed{}` whose braces close; empty where none does.
-
-    Example:
-        >>> last_box(r"so \\boxed{1}, that is \\boxed{\\frac{1}{2}}.")
-        '\\\\frac{1}{2}'
-    """
-    for found in reversed(list(re.finditer(r"\\boxed\s*\{", text))):
-        depth = 1
-        for end in range(found.end(), len(text)):
-            depth += {"{": 1, "}": -1}.get(text[end], 0)
-            if depth == 0:
-                return text[found.end() : end]
-    return ""
-
-
 def _math(question: Any, gold: Any, *, is_choice: bool = False, family: Any = None) -> Draft | Dropped:
-    question, gold = str(question or ""), str(gold if gold is not None else "").strip().strip("$").strip()
+    question, gold = str(question or ""), clean_gold(gold)
     if not gold:
-        return Dropped("no gold answer")
-    options = lettered_options(question) if is_choice or re.fullmatch(r"\(?[A-J]\)?", gold) else []
-    if is_choice or options:
-        return Draft(question, letter_of(gold.strip("()"), options), "mcq", family=family)
+        return Dropped(NO_GOLD)
+    choice = choice_in(question, gold)
+    if choice is not None and (is_choice or choice[1]):  # a lone letter may be a quantity
+        return Draft(question, choice[0], "mcq", choice[1], has_options=True, family=family)
     return Draft(question, gold, kind_of(gold), family=family)
 
 

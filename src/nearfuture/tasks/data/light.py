@@ -1,0 +1,101 @@
+"""Rows without the weight of their images: hashes and sizes stand for these, questions are reduced to what they ask.
+
+Not here: what is found in them (`findings`, `overlap`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from nearfuture.tasks.data.schema import image_bytes
+
+Row = Mapping[str, Any]
+BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+"""What PIL raises for files that are no whole image."""
+PUNCTUATION = re.compile("\\s|\\$|\\\\[()\\[\\]]|[?\"'`\u2018\u2019\u201c\u201d]|[.,;:](?!\\d)")
+
+
+@dataclass(frozen=True)
+class Light:
+    """A row without its images: its text columns, the hashes of its images, and their sizes (None: does not open)."""
+
+    row: Row
+    hashes: tuple[str, ...]
+    sizes: tuple[tuple[int, int] | None, ...]
+
+    @classmethod
+    def of(cls, row: Row) -> Light:
+        """Look at a row whose images are undecoded."""
+        images = images_of(row)
+        texts = {name: value for name, value in row.items() if name not in ("image", "images")}
+        return cls(texts, tuple(map(image_hash, images)), tuple(map(size_of, images)))
+
+
+def texts_of(prompt: Any) -> str:
+    """All text of a prompt, without its image blocks."""
+    if isinstance(prompt, str):
+        return prompt
+    contents = [message.get("content") or "" for message in prompt]
+    parts = [[content] if isinstance(content, str) else [p.get("text") or "" for p in content] for content in contents]
+    return "\n".join(text for part in parts for text in part)
+
+
+def normalised(text: str) -> str:
+    """A question without what its author might have written otherwise: case, spaces, dollars, final punctuation.
+
+    Signs stay: `1+1` and `1-1` are two questions, and so are `5` and `5!`.
+
+    Example:
+        >>> normalised("<image 1> What is  $x + 1$?") == normalised("what is x+1")
+        True
+        >>> normalised("1+1") == normalised("1-1"), normalised("1.5") == normalised("15")
+        (False, False)
+    """
+    text = re.sub(r"<image[ _]?\d*>", "", text).lower()
+    return PUNCTUATION.sub("", text)
+
+
+def images_of(row: Row) -> list[Any]:
+    """The images of a row, decoded or not."""
+    return list(row.get("images") or ([row["image"]] if row.get("image") is not None else []))
+
+
+def image_hash(image: Any) -> str:
+    """Hash of the bytes an image is stored as."""
+    return hashlib.sha256(image_bytes(image)).hexdigest()[:16]
+
+
+def is_whole(image: Any) -> bool:
+    """True where all pixels can be read."""
+    try:
+        with Image.open(io.BytesIO(image_bytes(image))) as opened:
+            opened.load()
+    except BROKEN:
+        return False
+    return True
+
+
+def size_of(image: Any) -> tuple[int, int] | None:
+    """Width and height, from the header; None where it does not open."""
+    try:
+        with Image.open(io.BytesIO(image_bytes(image))) as opened:
+            return opened.size
+    except BROKEN:
+        return None
+
+
+def pixel_hash(image: Any) -> str | None:
+    """Hash of size and pixels, in RGB; None where the image does not open."""
+    try:
+        with Image.open(io.BytesIO(image_bytes(image))) as opened:
+            pixels = opened.convert("RGB")
+    except BROKEN:
+        return None
+    return hashlib.sha256(repr(pixels.size).encode() + pixels.tobytes()).hexdigest()[:16]

@@ -1,0 +1,125 @@
+"""The rows of a data set as they were published: from a file, a folder, the Hub or its cache; images undecoded.
+
+Not here: what a row means (the adapters), the schema (`loading`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nearfuture.tasks.benchmarks.loading import undecoded
+from nearfuture.tasks.data.config import DataConfig
+from nearfuture.tasks.data.registry import SOURCES, Source, find_source
+from nearfuture.types import UserError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+FILES = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Rows as published.
+
+    Attributes:
+        rows: images undecoded.
+        name: of the data set: the registered one, or that of the file or folder.
+        source: where it is registered.
+        folder: that paths of images start from; None where it lies on the Hub.
+    """
+
+    rows: Dataset
+    name: str
+    source: Source | None
+    folder: Path | None
+
+
+def read_raw(config: DataConfig, split: str | None = None) -> Raw:
+    """Read a split.
+
+    Args:
+        config: names the data set.
+        split: None: the one that is trained on.
+
+    Raises:
+        UserError: it is not there, has no such split, or cannot be read.
+    """
+    import datasets
+
+    name = str(config.dataset_name)
+    found = find_source(name)
+    known, source = found or (Path(name).stem, None)
+    path = Path(name).expanduser()
+    place = source.repo if source is not None and not path.is_dir() else name
+    wanted = split or config.dataset_train_split or (source.split if source else "train")
+    datasets.disable_progress_bars()
+    try:
+        rows = _read(place, path, _configs(config, source), wanted, is_other=split is not None)
+    except UserError:
+        raise
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        raise UserError(_unreadable(name, source, place, _configs(config, source), wanted, error)) from None
+    there = Path(place).expanduser()
+    folder = there.parent if there.is_file() else there if there.is_dir() else None
+    return Raw(undecoded(rows), known, source, folder)
+
+
+def _configs(config: DataConfig, source: Source | None) -> tuple[str | None, ...]:
+    if config.dataset_config is not None or source is None:
+        return (config.dataset_config,)
+    return source.config if isinstance(source.config, tuple) else (source.config,)
+
+
+def _read(place: str, path: Path, configs: tuple[str | None, ...], split: str, *, is_other: bool) -> Dataset:
+    import datasets
+
+    if path.suffix in FILES:
+        if not path.is_file():
+            raise UserError(f"dataset_name={place}: there is no such file. Give the path from {Path.cwd()}.")
+        _refuse_other_split(place, split, is_other=is_other)
+        return datasets.load_dataset(FILES[path.suffix], data_files={split: str(path)}, split=split)
+    if (path / "state.json").exists():
+        _refuse_other_split(place, split, is_other=is_other)
+        return datasets.load_from_disk(str(path))
+    if (path / "dataset_dict.json").exists():
+        splits = datasets.load_from_disk(str(path))
+        if split not in splits:
+            raise ValueError(f'Unknown split "{split}". Should be one of {list(splits)}.')
+        return splits[split]
+    parts = [datasets.load_dataset(place, config, split=split) for config in configs]
+    return datasets.concatenate_datasets(parts) if len(parts) > 1 else parts[0]
+
+
+def _refuse_other_split(place: str, split: str, *, is_other: bool) -> None:
+    """A file is one split: rows that are trained on are no evaluation."""
+    if is_other:
+        raise UserError(
+            f"dataset_test_split={split}: {place} has no splits, so that the same rows would be trained on and "
+            "evaluated. Set dataset_num_held_out instead, or name a folder with one file a split."
+        )
+
+
+def _unreadable(
+    name: str, source: Source | None, place: str, configs: tuple[str | None, ...], split: str, error: Exception
+) -> str:
+    """What is wrong with a data set that is there, or how to get one that is not."""
+    import datasets
+
+    cause = error.__cause__ if isinstance(error, datasets.exceptions.DatasetGenerationError) else error
+    lines = [line.strip() for line in str(cause or error).strip().splitlines() if line.strip()]
+    said = " ".join(lines[:4]) or type(error).__name__
+    where = f"{place} (config {', '.join(map(str, configs)) if any(configs) else 'default'}, split {split})"
+    if isinstance(error, datasets.exceptions.DatasetGenerationError | ValueError) and not _is_absent(error):
+        remedy = "Correct the file, or name another config or split."
+    elif source is not None:
+        remedy = f"Get it with `hf download {source.repo} --repo-type dataset`."
+    else:
+        remedy = f"Name a file, a folder, an id on the Hub, or one of: {', '.join(SOURCES)}."
+    return f"dataset_name={name}: {where} cannot be read: {said} {remedy}"
+
+
+def _is_absent(error: Any) -> bool:
+    return "find cache" in str(error) or "Couldn't find" in str(error)
