@@ -22,6 +22,7 @@ from typing import Any
 import tiny
 import torch
 from auto_runs import configuration, fired, run
+from torchrun import leave
 
 from nearfuture.run import build
 from nearfuture.run.disk import disk_plan
@@ -77,8 +78,7 @@ def main() -> None:
     }
     run(folder / "greedy", HALF, *GREEDY)
     (folder / f"{rank}.json").write_text(json.dumps(seen))
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+    leave()
 
 
 if __name__ == "__main__":

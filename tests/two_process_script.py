@@ -20,6 +20,7 @@ from typing import Any
 import tiny
 import torch
 import transformers
+from torchrun import leave
 
 from nearfuture.guidance import GuidanceCache
 from nearfuture.guidance.experience import ExperienceReplay, Success
@@ -126,8 +127,7 @@ def main() -> None:
         torch.save(result, folder / f"{scenario}-{torch.distributed.get_rank()}.pt")
     broken = run_broken(folder, num_processes=2)
     torch.save(broken, folder / f"broken-{torch.distributed.get_rank()}.pt")
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+    leave()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import tiny
 import tiny_vl
 import torch
 import transformers
+from torchrun import leave
 
 from nearfuture.guidance import GuidanceCache
 from nearfuture.train import NPOTrainer
@@ -64,8 +65,7 @@ def main() -> None:
     torch.set_num_threads(1)
     result = run(folder, num_processes=2)
     torch.save(result, folder / f"{torch.distributed.get_rank()}.pt")
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+    leave()
 
 
 if __name__ == "__main__":
