@@ -89,10 +89,10 @@ def theirs(responses: Mapping[str, list[str]]) -> tuple[dict[str, str], dict[str
             return [responses[request.args[4]][request.args[3]] for request in requests]
 
         def loglikelihood(self, requests: Any) -> Any:
-            raise NotImplementedError
+            raise AssertionError("the tasks of the overlay generate, one turn each")
 
         def generate_until_multi_round(self, requests: Any) -> Any:
-            raise NotImplementedError
+            raise AssertionError("the tasks of the overlay generate, one turn each")
 
     tasks = [f"npo_{benchmark.name}" for benchmark in PAPER]
     manager = TaskManager(include_path=str(TASKS))

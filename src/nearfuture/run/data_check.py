@@ -15,9 +15,10 @@ from nearfuture.tasks.benchmarks import BENCHMARKS
 from nearfuture.tasks.benchmarks.loading import load_benchmark, undecoded
 from nearfuture.tasks.data import load_rows
 from nearfuture.tasks.data.findings import Findings, find_repeated, find_unverifiable
-from nearfuture.tasks.data.light import Light, images_of, is_whole
+from nearfuture.tasks.data.light import Light, is_whole
 from nearfuture.tasks.data.loading import Loaded
 from nearfuture.tasks.data.overlap import Overlap
+from nearfuture.tasks.identity import images_of
 from nearfuture.train.images import problem_of
 from nearfuture.train.lengths import prompt_lengths
 from nearfuture.train.processor import load_for_training

@@ -1,4 +1,4 @@
-"""Functions of the user's own, named `path/to/file.py:function`.
+"""Files that tasks come from: functions of the user's own, named `path/to/file.py:function`, and rows that ship.
 
 Not here: what they are for (`task`, `verify.external`).
 """
@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from nearfuture.types import UserError
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Read one JSON object per line."""
+    with path.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
 
 
 def split_spec(spec: str, *, key: str, otherwise: str) -> tuple[Path, str]:

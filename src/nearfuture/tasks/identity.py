@@ -64,6 +64,11 @@ def _opened(value: bytes | Mapping[str, Any]) -> Image.Image | None:
         return None
 
 
+def images_of(row: Mapping[str, Any]) -> list[Any]:
+    """The images of a row, decoded or not: those in `images`, or the one in `image`; empty for a row of text."""
+    return list(row.get("images") or ([row["image"]] if row.get("image") is not None else []))
+
+
 def prompt_hash(row: Mapping[str, Any]) -> str:
     """Hash the prompt and its images: 16 hexadecimal characters of SHA-256 over canonical JSON.
 

@@ -23,9 +23,8 @@ from trl.data_utils import is_conversational
 
 from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.checks import check_verdicts, verdict_by_prompt
-from nearfuture.tasks.identity import prompt_hash
+from nearfuture.tasks.identity import images_of, prompt_hash
 from nearfuture.train.config import NPOConfig, Weighting
-from nearfuture.train.images import images_of
 from nearfuture.train.tokenizer import tokenizer_hash
 from nearfuture.types import Guidance, Sampling, UserError, Verdict
 

@@ -24,6 +24,7 @@ from PIL import Image, UnidentifiedImageError
 from transformers import ProcessorMixin
 from trl.data_utils import is_conversational, prepare_multimodal_messages
 
+from nearfuture.tasks.identity import images_of
 from nearfuture.types import UserError
 
 COLUMNS = ("images", "image")
@@ -70,11 +71,6 @@ def undecoded(rows: Dataset, columns: Sequence[str]) -> Iterator[Row]:
         elif isinstance(getattr(rows.features[name], "feature", None), ImageFeature):
             rows = rows.cast_column(name, ListFeature(ImageFeature(decode=False)))
     yield from rows
-
-
-def images_of(row: Row) -> list[Any]:
-    """The images of a row: of `images`, or the one in `image`; empty where it has none."""
-    return list(row.get("images") or ([row["image"]] if row.get("image") is not None else []))
 
 
 def problem_of(row: Row, processor: Any) -> str | None:

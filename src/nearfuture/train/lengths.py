@@ -17,7 +17,8 @@ from transformers import ProcessorMixin
 from trl.data_utils import is_conversational, prepare_multimodal_messages
 
 from nearfuture.tasks import Task
-from nearfuture.train.images import COLUMNS, image_size, images_of, undecoded
+from nearfuture.tasks.identity import images_of
+from nearfuture.train.images import COLUMNS, image_size, undecoded
 from nearfuture.train.processor import load_for_training
 from nearfuture.types import NoSignalError, UserError
 

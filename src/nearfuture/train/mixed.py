@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nearfuture.train.images import images_of
+from nearfuture.tasks.identity import images_of
 
 Row = dict[str, Any]
 Model = Callable[..., Any]

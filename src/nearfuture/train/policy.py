@@ -25,7 +25,7 @@ from trl.data_utils import is_conversational
 from trl.trainer.utils import create_model_from_path
 
 from nearfuture.train import scoring
-from nearfuture.train.decoding import Decoding, EngineSettings, Policy, Response, Row
+from nearfuture.train.decoding import Decoding, EngineSettings, Response, Row
 from nearfuture.train.processor import limit_pixels, load_processing_class
 from nearfuture.train.seeded import PresencePenalty, sample_by_row
 from nearfuture.types import UserError
@@ -109,19 +109,6 @@ class TransformersPolicy:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-def load_policy(model: str, settings: EngineSettings) -> Policy:
-    """Load a model with the engine that the settings ask for.
-
-    Raises:
-        UserError: it cannot be loaded, or vLLM is not there.
-    """
-    if settings.use_vllm:
-        from nearfuture.train.vllm_policy import VLLMPolicy
-
-        return VLLMPolicy(model, settings)
-    return TransformersPolicy(model, settings)
 
 
 def base_of(model: str) -> str:

@@ -19,7 +19,7 @@ from trl import GRPOTrainer
 from trl.data_utils import prepare_multimodal_messages
 from trl.trainer.utils import pad, split_pixel_values_by_grid
 
-from nearfuture.train.images import images_of
+from nearfuture.tasks.identity import images_of
 from nearfuture.types import UserError
 
 Row = dict[str, Any]

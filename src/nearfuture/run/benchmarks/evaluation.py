@@ -22,7 +22,7 @@ from nearfuture.run.benchmarks.subjects import Subject
 from nearfuture.run.benchmarks.suites import Sources, Suite, load_suites
 from nearfuture.run.plain import finite
 from nearfuture.train.decoding import Decoding, EngineSettings, Policy
-from nearfuture.train.policy import load_policy
+from nearfuture.train.policies import load_policy
 from nearfuture.types import UserError
 
 VERSION = 1

@@ -31,6 +31,7 @@ from nearfuture.tasks.data.config import DataConfig
 from nearfuture.tasks.data.loading import load_rows
 from nearfuture.tasks.data.reading import FILES
 from nearfuture.tasks.data.task import summary
+from nearfuture.tasks.identity import images_of
 from nearfuture.tasks.verify import Item, explain, verify_many
 from nearfuture.tasks.verify.verifier import VERIFIER_VERSION
 from nearfuture.train.decoding import Decoding
@@ -226,8 +227,7 @@ def _of_file(path: Path, settings: DataConfig) -> Suite:
 
 def _with_list_of_images(row: Row) -> Row:
     """One image under TRL's other name becomes a list of one."""
-    images = row.get("images") or [image for image in [row.get("image")] if image is not None]
-    return {**row, "images": images or None}
+    return {**row, "images": images_of(row) or None}
 
 
 def _is_family(family: str, question: Question) -> bool:

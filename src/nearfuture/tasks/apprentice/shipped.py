@@ -5,32 +5,26 @@ Not here: the rules of the world (`world`), and how the files were made (scripts
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from nearfuture.tasks.apprentice import world
+from nearfuture.tasks.files import read_rows
 from nearfuture.tasks.task import Task
 
 FOLDER = Path(__file__).parent
-
-
-def _rows(name: str) -> list[dict[str, Any]]:
-    with (FOLDER / name).open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
 
 
 def apprentice_task() -> Task:
     """Load the task: prompts the base fails in 4 of 4 samples; unfiltered held-out prompts; eight test families."""
     return Task(
         name="apprentice",
-        train=_rows("train.jsonl"),
-        evaluation=_rows("evaluation.jsonl"),
+        train=read_rows(FOLDER / "train.jsonl"),
+        evaluation=read_rows(FOLDER / "evaluation.jsonl"),
         verify=world.verify,
         verifier_version="3",
         gold_column="answer",
         model=str(FOLDER / "model"),
         traces=str(FOLDER / "teacher.jsonl"),
         groups=("family", "operator"),
-        test=_rows("test.jsonl"),
+        test=read_rows(FOLDER / "test.jsonl"),
     )

@@ -15,6 +15,7 @@ from typing import Any
 from PIL import Image
 
 from nearfuture.tasks.data.schema import image_bytes
+from nearfuture.tasks.identity import images_of
 
 Row = Mapping[str, Any]
 BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
@@ -60,11 +61,6 @@ def normalised(text: str) -> str:
     """
     text = re.sub(r"<image[ _]?\d*>", "", text).lower()
     return PUNCTUATION.sub("", text)
-
-
-def images_of(row: Row) -> list[Any]:
-    """The images of a row, decoded or not."""
-    return list(row.get("images") or ([row["image"]] if row.get("image") is not None else []))
 
 
 def image_hash(image: Any) -> str:

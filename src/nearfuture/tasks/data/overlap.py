@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 
 from nearfuture.tasks.benchmarks.asking import CHOICE, FREE
 from nearfuture.tasks.data.findings import Findings
-from nearfuture.tasks.data.light import Light, Row, image_hash, images_of, normalised, pixel_hash, size_of, texts_of
+from nearfuture.tasks.data.light import Light, Row, image_hash, normalised, pixel_hash, size_of, texts_of
 from nearfuture.tasks.data.schema import TEMPLATES
+from nearfuture.tasks.identity import images_of
 
 MIN_LENGTH = 40
 """Characters of a question that is told by its text alone: short ones ("Find x.") are alike without being the same."""

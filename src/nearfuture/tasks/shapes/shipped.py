@@ -5,10 +5,10 @@ Not here: the rules of the world (`world`), the pixels (`drawing`), how the file
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from nearfuture.tasks.files import read_rows
 from nearfuture.tasks.shapes import world
 from nearfuture.tasks.shapes.drawing import draw
 from nearfuture.tasks.task import Task
@@ -22,20 +22,15 @@ def with_image(row: dict[str, Any]) -> dict[str, Any]:
     return {"prompt": [{"role": "user", "content": content}], "images": [draw(world.parse(row["scene"]))], **row}
 
 
-def _rows(name: str) -> list[dict[str, Any]]:
-    with (FOLDER / name).open(encoding="utf-8") as lines:
-        return [with_image(json.loads(line)) for line in lines]
-
-
 def shapes_task() -> Task:
     """Load the task: training and held-out prompts of five families, test prompts of seven."""
     return Task(
         name="shapes",
-        train=_rows("train.jsonl"),
-        evaluation=_rows("evaluation.jsonl"),
+        train=[with_image(row) for row in read_rows(FOLDER / "train.jsonl")],
+        evaluation=[with_image(row) for row in read_rows(FOLDER / "evaluation.jsonl")],
         verify=world.verify,
         verifier_version="1",
         gold_column="answer",
         model=str(FOLDER / "model"),
-        test=_rows("test.jsonl"),
+        test=[with_image(row) for row in read_rows(FOLDER / "test.jsonl")],
     )
