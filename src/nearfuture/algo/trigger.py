@@ -61,8 +61,9 @@ class PlateauTrigger:
 
     R is the exponential moving average of the on-policy reward, b_H the least-squares slope of the entropy over the
     steps (t - window, t]. See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3: the warning needs both
-    signs, "exploration collapse"; METHOD 2.1 (reported) and 2.3 (proposals). A row that is not finite is left out and
-    counted. A reward that only ever rises leaves R rising, and never fires.
+    signs, "exploration collapse"; METHOD 2.1 (reported) and 2.3 (proposals). A row that is not finite (a step that
+    generated nothing has no reward) is left out and counted. A reward that only ever rises leaves R rising, and never
+    fires.
 
     Example:
         >>> trigger = PlateauTrigger(TriggerConfig(window=10, patience=2))
@@ -94,6 +95,7 @@ class PlateauTrigger:
         """
         if not (math.isfinite(reward) and math.isfinite(entropy)):
             self._num_ignored += 1
+            self.state = State.COOLING if self.state is State.FIRED else self.state
             return False
         assert not self._seen or step > self._seen[-1].step, f"step {step} after {self._seen[-1].step}: rewind first"
         self._remember(step, reward, entropy)

@@ -5,6 +5,7 @@ Not here: their rules (`nearfuture.algo`), what follows when the trigger fires (
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from nearfuture.algo.mistakes import MistakePool
@@ -43,8 +44,8 @@ class Controller:
         self.pool.observe(step, prompt_ids, pass_rates)
 
     def observe_step(self, step: int, logs: dict[str, Any]) -> bool:
-        """Take note of a finished step; True where the trigger fires."""
-        return self.trigger.observe(step, logs["npo/pass_rate"], logs["npo/entropy"])
+        """Take note of a finished step; True where the trigger fires. One that generated nothing has no pass rate."""
+        return self.trigger.observe(step, logs.get("npo/pass_rate", math.nan), logs["npo/entropy"])
 
     @property
     def has_fired(self) -> bool:

@@ -21,6 +21,8 @@ from nearfuture.run.plan import segments_ahead
 from nearfuture.types import PolicyRef
 
 LINES_PER_RUN = 20
+SHOWN = {"reward": "npo/reward", "pass": "npo/pass_rate", "entropy": "npo/entropy"}
+GUIDED = "npo/guided_frac"
 
 
 class Display:
@@ -31,6 +33,7 @@ class Display:
         self.all_steps = sum(end - start for start, end in segments_ahead(config))
         self.line_every = max(1, self.all_steps // LINES_PER_RUN)
         self.pass_rate = float("nan")
+        self._latest: dict[str, Any] = {}
         self._last = (time.perf_counter(), 0)
         self.progress = Progress(
             TextColumn("{task.description}"),
@@ -90,10 +93,11 @@ class Display:
             self.console.print(f"  step {step:>5}  held-out pass rate {self.pass_rate:.3f}")
 
     def step(self, row: dict[str, Any]) -> None:
-        """An optimizer step is done."""
-        shown = {"reward": "npo/reward", "pass": "npo/pass_rate", "entropy": "npo/entropy"}
-        text = "  ".join(f"{word} {_number(row[name])}" for word, name in shown.items())
-        text += f"  guided {row['npo/guided_frac']:.0%}"
+        """An optimizer step is done; one that generated nothing shows the rollouts it was trained on."""
+        self._latest |= {name: row[name] for name in (*SHOWN.values(), GUIDED) if name in row}
+        text = "  ".join(f"{word} {_number(self._latest.get(name))}" for word, name in SHOWN.items())
+        guided = self._latest.get(GUIDED)
+        text += "" if guided is None else f"  guided {guided:.0%}"
         held_out = "" if self.pass_rate != self.pass_rate else f"  held-out {self.pass_rate:.3f}"
         description = f"segment {row['segment']}  {text}{held_out}"
         self.progress.update(self.bar, completed=row["total_steps"], description=description)
@@ -109,5 +113,5 @@ class Display:
 
 
 def _number(value: float | None) -> str:
-    """Three decimals; a dash where no rollout of the step could be judged."""
+    """Three decimals; a dash where no rollout could be judged, or none is known yet (a resume within a batch)."""
     return "-" if value is None else f"{value:.3f}"

@@ -143,20 +143,26 @@ class StopWhen(EachStep):
 
 
 class NeedSignal(EachStep):
-    """Stop a run that learns nothing: `patience` steps in a row in which every group had one and the same reward."""
+    """Stop a run that learns nothing: `patience` steps in a row in which every group had one and the same reward.
+
+    A step that generates nothing is trained on the rollouts of the one before, and is as silent.
+    """
 
     def __init__(self, patience: int) -> None:
         self.patience = patience
         self.num_silent = 0
+        self._batch: dict[str, Any] = {}
 
     def see(self, step: int, logs: dict[str, Any], control: TrainerControl) -> None:
         """Count silent steps."""
-        if not self.patience or "frac_reward_zero_std" not in logs:
+        self._batch = logs if "frac_reward_zero_std" in logs else self._batch
+        if not self.patience or not self._batch:
             return
-        self.num_silent = self.num_silent + 1 if logs["frac_reward_zero_std"] == 1.0 else 0
+        self.num_silent = self.num_silent + 1 if self._batch["frac_reward_zero_std"] == 1.0 else 0
         if self.num_silent >= self.patience:
+            wrong, right = self._batch["npo/all_wrong_frac"], self._batch["npo/all_right_frac"]
             raise NoSignalError(
-                f"step {step}: no group had a gradient for {self.num_silent} steps in a row (all wrong "
-                f"{logs['npo/all_wrong_frac']:.0%}, all right {logs['npo/all_right_frac']:.0%} of the last batch). "
-                "Easier prompts, a better base model or guidance give signal; no_signal_patience=0 goes on anyway."
+                f"step {step}: no group had a gradient for {self.num_silent} steps in a row (all wrong {wrong:.0%}, "
+                f"all right {right:.0%} of the last batch). Easier prompts, a better base model or guidance give "
+                "signal; no_signal_patience=0 goes on anyway."
             )
