@@ -40,16 +40,21 @@ def advise(
         Path,
         typer.Argument(
             metavar="LOG",
-            help="Our or TRL's run folder, trainer_state.json, verl's or EasyR1's JSONL, CSV, TensorBoard files.",
+            help="A run folder of ours or TRL's, trainer_state.json, JSON lines (verl, EasyR1, ms-swift), a console "
+            "log (verl, TRL), CSV (W&B), or TensorBoard files.",
         ),
     ],
     json_file: Annotated[Path | None, typer.Option("--json", help="Write everything that was found here.")] = None,
     reward: Annotated[str | None, typer.Option(help="Column of the reward or pass rate; default: known names.")] = None,
     entropy: Annotated[str | None, typer.Option(help="Column of the entropy; default: known names.")] = None,
     step: Annotated[str | None, typer.Option(help="Column of the step; default: known names.")] = None,
+    run: Annotated[str | None, typer.Option(help="Number or name of the run, where the log holds several.")] = None,
+    logging_steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps per row, for a console log that prints no step.")
+    ] = None,
     window: Annotated[int, typer.Option(help="Steps that are compared.")] = TRIGGER.window,
     max_reward_t: Annotated[
-        float, typer.Option(help="Largest rise, in standard errors, that is none.")
+        float, typer.Option(help="A rise of at most this many standard errors counts as no rise.")
     ] = TRIGGER.max_reward_t,
     max_entropy_t: Annotated[
         float, typer.Option(help="Largest slope of a falling entropy, in standard errors.")
@@ -65,6 +70,7 @@ def advise(
     with told_to_user():
         from nearfuture.run.advise import advice_text
         from nearfuture.run.advise import advise as replay
+        from nearfuture.run.ledger import write_whole
         from nearfuture.run.logs import Columns, read_log
 
         config = TriggerConfig(
@@ -76,7 +82,8 @@ def advise(
             warmup=warmup,
             cooldown=cooldown,
         )
-        advice = replay(read_log(log, Columns(step=step, reward=reward, entropy=entropy)), config)
+        columns = Columns(step=step, reward=reward, entropy=entropy)
+        advice = replay(read_log(log, columns, run=run, logging_steps=logging_steps), config)
         if json_file is not None:
-            json_file.write_text(json.dumps(advice, indent=1) + "\n")
+            write_whole(json_file, json.dumps(advice, indent=1) + "\n")
         print(advice_text(advice))

@@ -2,39 +2,31 @@
 
     our run folder or its metrics.jsonl     the head's path, abandoned tails left out
     trainer_state.json, or a TRL folder     log_history (a folder: of its latest checkpoint)
-    *.jsonl                                 verl ({"step", "data": {...}}), EasyR1 (nested), or flat keys
-    *.csv                                   named columns
+    JSON lines, a JSON list                 verl ({"step", "data": {...}}), EasyR1 (nested), ms-swift, or flat keys
+    a console log                           verl (`step:3 - ...`), transformers and TRL (`{'reward': ...}`)
+    CSV                                     named columns; an export of W&B (`run - train/reward`)
     TensorBoard event files, or a folder    scalars
 
-Standard library only, but for our own run folders. Rows of one step are merged, the later value wins: that is what a
-resumed run wrote last. A value that is missing, text or not a number is missing; nothing is filled in.
+Standard library only, but for our own run folders. A log may lack the entropy; it then has reward alone.
 
-Not here: what the series mean (`advise`), event files byte by byte (`event_files`), our run folder (`records`).
+Not here: what the series mean (`advise`), the forms of text (`log_text`), event files byte by byte (`event_files`),
+restarts and several runs in one log (`log_runs`), our run folder (`records`).
 """
 
 from __future__ import annotations
 
-import csv
-import json
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from nearfuture.run.event_files import read_scalars
+from nearfuture.run.log_runs import LoggedRun, Part, choose_run, split_runs
+from nearfuture.run.log_text import STEP_NAMES, Row, read_text_log, row_of
 from nearfuture.types import UserError
 
 ALIASES: dict[str, tuple[str, ...]] = {
-    "step": (
-        "step",
-        "global_step",
-        "training/global_step",
-        "train/global_step",
-        "trainer/global_step",
-        "_step",
-        "Step",
-    ),
+    "step": STEP_NAMES,
     "reward": (
         "npo/pass_rate",
         "train/npo/pass_rate",
@@ -44,7 +36,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "critic/score/mean",
         "critic/rewards/mean",
         "reward/overall",
+        "rollout/raw_reward",
         "train/reward",
+        "reward/mean",
         "reward",
     ),
     "entropy": (
@@ -53,13 +47,16 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "actor/entropy",
         "actor/entropy_loss",
         "train/entropy",
+        "train/entropy/mean",
+        "entropy/mean",
         "entropy",
     ),
 }
 NUM_COLUMNS_SHOWN = 60
 EVENT_FILES = "*tfevents*"
-
-Row = dict[str, float]
+LOG_SUFFIXES = (".jsonl", ".json", ".csv", ".log", ".txt", ".out")
+EXPORTED = re.compile(r"^(?P<run>.+?) - (?P<name>.+?)(?P<bound>__MIN|__MAX)?$")
+"""A column of an export of W&B: `run - train/reward`, with the bounds of a smoothed curve beside."""
 
 
 @dataclass(frozen=True)
@@ -73,40 +70,67 @@ class Columns:
 
 @dataclass(frozen=True)
 class Log:
-    """A log as three series; NaN where a step has one of the two values only. `columns` says which were read."""
+    """A log as three series; NaN where a step lacks a value.
+
+    Attributes:
+        path: what was read.
+        columns: which column each series is; an entropy that the log lacks is None.
+        steps: ascending.
+        rewards: one a step.
+        entropies: one a step (nats).
+        notes: in words, what was assumed, replaced or left out.
+    """
 
     path: Path
-    columns: dict[str, str]
+    columns: dict[str, str | None]
     steps: list[int]
     rewards: list[float]
     entropies: list[float]
+    notes: list[str] = field(default_factory=list)
 
 
-def read_log(path: Path, columns: Columns | None = None) -> Log:
+def read_log(
+    path: Path, columns: Columns | None = None, *, run: str | None = None, logging_steps: int | None = None
+) -> Log:
     """Read a log of any known format.
 
+    Args:
+        path: a file or folder.
+        columns: names of columns that are not among the known ones.
+        run: number or name of the run to read, where the log holds several.
+        logging_steps: steps a row of a console log stands for that prints no step.
+
     Raises:
-        UserError: no such file, a format that is not known, or a column that is missing: it says which columns there
-            are, which were looked for, and how to name one.
+        UserError: no such file, a format that is not known, several runs and none named, or a column that is missing:
+            it says which columns there are, which were looked for, and how to name one.
     """
     path, columns = Path(path), columns or Columns()
-    rows = _reader(path)(path)
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    files, notes = _read_files(path, logging_steps)
+    parts = [part for file in files for part in _exported_runs(file)]
+    names = list(dict.fromkeys(name for part in parts for row in part.rows for name in row))
     if not names:
         raise UserError(f"{path} holds no row with a number in it. Give the log of a run that has made a step.")
-    found = {name: _column(path, name, getattr(columns, name), names) for name in ("step", "reward", "entropy")}
-    by_step: dict[int, Row] = {}
-    for row in rows:
-        if found["step"] in row:
-            by_step.setdefault(int(row[found["step"]]), {}).update(row)
-    kept = [(step, row) for step, row in sorted(by_step.items()) if found["reward"] in row or found["entropy"] in row]
+    step = _column(path, "step", columns.step, names)
+    reward = _column(path, "reward", columns.reward, names)
+    entropy = None if _lacks_entropy(columns, names) else _column(path, "entropy", columns.entropy, names)
+    found = choose_run(path, split_runs(parts, step, lambda row: reward in row or entropy in row), run)
+    return _log(path, {"step": step, "reward": reward, "entropy": entropy}, found, notes)
+
+
+def _log(path: Path, columns: dict[str, str | None], run: LoggedRun, notes: list[str]) -> Log:
+    reward, entropy = columns["reward"], columns["entropy"]
     return Log(
         path=path,
-        columns=found,
-        steps=[step for step, _ in kept],
-        rewards=[row.get(found["reward"], math.nan) for _, row in kept],
-        entropies=[row.get(found["entropy"], math.nan) for _, row in kept],
+        columns=columns,
+        steps=[step for step, _ in run.rows],
+        rewards=[row.get(reward or "", math.nan) for _, row in run.rows],
+        entropies=[row.get(entropy or "", math.nan) for _, row in run.rows],
+        notes=[*notes, *filter(None, [run.note()])],
     )
+
+
+def _lacks_entropy(columns: Columns, names: list[str]) -> bool:
+    return columns.entropy is None and not any(name in names for name in ALIASES["entropy"])
 
 
 def _column(path: Path, what: str, named: str | None, names: list[str]) -> str:
@@ -118,37 +142,57 @@ def _column(path: Path, what: str, named: str | None, names: list[str]) -> str:
     shown = ", ".join(names[:NUM_COLUMNS_SHOWN]) + (", ..." if len(names) > NUM_COLUMNS_SHOWN else "")
     raise UserError(
         f"{path} has no column for the {what}. Looked for: {', '.join(wanted)}. Found: {shown}. "
-        f"Name it with --{what} COLUMN" + (", or let the trainer log it." if what == "entropy" else ".")
+        f"Name it with --{what} COLUMN."
     )
 
 
-def _reader(path: Path) -> Callable[[Path], list[Row]]:
-    """Choose the reader by what is there, not by what the trainer calls itself."""
+def _exported_runs(part: Part) -> list[Part]:
+    """Split a table whose columns are `run - metric` into its runs; any other table is one."""
+    columns = dict.fromkeys(column for row in part.rows for column in row)
+    matches = {column: match for column in columns if (match := EXPORTED.match(column))}
+    if not any(match["name"] in ALIASES["reward"] for match in matches.values()):
+        return [part]
+    shared = {column: column for column in columns if column not in matches}
+    parts = []
+    for run in dict.fromkeys(match["run"] for match in matches.values()):
+        own = {c: m["name"] for c, m in matches.items() if m["run"] == run and not m["bound"]}
+        names = {**shared, **own}
+        rows = [{names[column]: value for column, value in row.items() if column in names} for row in part.rows]
+        parts.append(Part(run, rows, group=run))
+    return parts
+
+
+def _read_files(path: Path, logging_steps: int | None) -> tuple[list[Part], list[str]]:
+    """Return the files that make up a log, by what is there, not by what the trainer calls itself."""
     if not path.exists():
         raise UserError(f"{path} does not exist. Give a log file, or a folder that holds one.")
-    if path.is_dir():
-        return _folder_reader(path)
     if path.name == "metrics.jsonl" and (path.parent / "lineage.json").exists():
-        return lambda file: _read_run(file.parent)
+        path = path.parent
+    if path.is_dir():
+        return _read_folder(path, logging_steps)
     if "tfevents" in path.name:
-        return lambda file: list(read_scalars([file]))
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise UserError(f"{path.name}: no known format. Known are {', '.join(READERS)} and TensorBoard event files.")
-    return reader
+        return [Part(path.name, list(read_scalars([path])), group="")], []
+    read = read_text_log(path, logging_steps)
+    return [Part(path.name, read.rows, group="")], read.notes
 
 
-def _folder_reader(path: Path) -> Callable[[Path], list[Row]]:
+def _read_folder(path: Path, logging_steps: int | None) -> tuple[list[Part], list[str]]:
     if (path / "lineage.json").exists():
-        return _read_run
+        return [Part(path.name, _read_run(path), group="")], []
     states = sorted([*path.glob("trainer_state.json"), *path.glob("checkpoint-*/trainer_state.json")], key=_checkpoint)
     if states:
-        return lambda _: _read_trainer_state(states[-1])
-    if events := sorted(path.rglob(EVENT_FILES)):
-        return lambda _: list(read_scalars(events))
+        return _read_files(states[-1], logging_steps)
+    if events := sorted(path.rglob(EVENT_FILES), key=lambda file: (file.parent, file.name)):
+        names = [str(file.relative_to(path)) for file in events]
+        return [
+            Part(name, list(read_scalars([file])), group=str(file.parent))
+            for name, file in zip(names, events, strict=True)
+        ], []
+    logs = sorted(file for file in path.rglob("*") if file.suffix.lower() in LOG_SUFFIXES and file.is_file())
+    found = ", ".join(str(file.relative_to(path)) for file in logs[:NUM_COLUMNS_SHOWN]) or "none"
     raise UserError(
         f"{path} holds none of lineage.json (our run), trainer_state.json (TRL), checkpoint-*/trainer_state.json, "
-        f"{EVENT_FILES} (TensorBoard). Name the log file itself."
+        f"{EVENT_FILES} (TensorBoard). Name the log itself. Files that may be one: {found}."
     )
 
 
@@ -163,62 +207,4 @@ def _read_run(folder: Path) -> list[Row]:
 
     records = RunRecords.load(folder)
     kept = sorted(at for at in records.rows if records.is_kept(*at))
-    return [{**_numbers(records.rows[segment, step]), "step": float(step)} for segment, step in kept]
-
-
-def _read_trainer_state(path: Path) -> list[Row]:
-    try:
-        history = json.loads(path.read_text(encoding="utf-8"))["log_history"]
-        return [_numbers(row) for row in history]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path} is no trainer_state.json: it must be one JSON object with log_history, a list of rows "
-            f"({error!r}). A file of one object a line is called .jsonl."
-        ) from None
-
-
-def _read_jsonl(path: Path) -> list[Row]:
-    """One object a line; half a line, as a kill leaves it, is passed over."""
-    rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict):
-            data = row.pop("data", {})
-            rows.append(_numbers({**row, **(data if isinstance(data, dict) else {})}))
-    return rows
-
-
-def _read_csv(path: Path) -> list[Row]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        return [_numbers(row) for row in csv.DictReader(file)]
-
-
-def _numbers(row: dict[str, Any], prefix: str = "") -> Row:
-    """Flatten nested objects with `/` and keep what is a number."""
-    flat: Row = {}
-    for name, value in _items(row):
-        if isinstance(value, dict):
-            flat.update(_numbers(value, f"{prefix}{name}/"))
-        elif isinstance(value, int | float | str) and not isinstance(value, bool):
-            try:
-                number = float(value)
-            except ValueError:
-                continue
-            if math.isfinite(number):
-                flat[f"{prefix}{name}"] = number
-    return flat
-
-
-def _items(row: dict[str, Any]) -> Iterable[tuple[str, Any]]:
-    """The items with a name; `csv` puts the surplus cells of a line under None."""
-    return ((name, value) for name, value in row.items() if name is not None)
-
-
-READERS: dict[str, Callable[[Path], list[Row]]] = {
-    ".jsonl": _read_jsonl,
-    ".json": _read_trainer_state,
-    ".csv": _read_csv,
-}
+    return [{**row_of(records.rows[segment, step]), "step": float(step)} for segment, step in kept]

@@ -1,0 +1,216 @@
+"""Logs in the shapes that other people's trainers leave: every one tells the same story, and none is read as two."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from commands import invoke
+from test_advise import EVENTS, OPTIONS, SMALL, STEPS, entropy, event_file, reward, write_jsonl
+
+from nearfuture.run.advise import advice_text, advise
+from nearfuture.run.logs import read_log
+from nearfuture.types import UserError
+
+
+def verl_console(folder: Path) -> Path:
+    lines = ["\x1b[36m(TaskRunner pid=4711)\x1b[0m Size of train dataloader: 60, Size of val dataloader: 1"]
+    for s in STEPS:
+        lines.append(f"\x1b[36m(TaskRunner pid=4711)\x1b[0m Training Progress:  {s}%|#  | {s}/900 [00:{s:02d}<1:00]")
+        lines.append(
+            f"\x1b[36m(TaskRunner pid=4711)\x1b[0m step:{s} - actor/entropy:{entropy(s)!r} - "
+            f"critic/score/mean:np.float64({reward(s)!r}) - actor/pg_loss:-1e-05 - response/aborted:nan"
+        )
+    path = folder / "train.log"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def trl_console(folder: Path) -> Path:
+    """Ten steps a row, no step in the row; bars before it, on the same line and with another total."""
+    text = "Map: 100%|####| 7473/7473 [00:02<00:00, 3000 examples/s]\n"
+    for s in STEPS:
+        text += f"\r  1%|1   | {s}/60 [00:{s:02d}<10:00,  1.02s/it]"
+        row = {"loss": 0.0, "reward": reward(s), "rewards/f/mean": "0.1", "entropy": str(entropy(s)), "epoch": s / 60}
+        text += f"\r                 \r{row!r}\n"
+        if s % 20 == 0:
+            text += f"  50%|## | 400/800 [00:01<00:01]\r{ {'eval_reward': 9.0, 'epoch': 1.0}!r}\n"
+    text += f"{ {'train_runtime': 3.5, 'train_steps_per_second': 1.0, 'train_loss': 0.1}!r}\n"
+    path = folder / "nohup.out"
+    path.write_text(text)
+    return path
+
+
+def ms_swift(folder: Path) -> Path:
+    rows = [
+        {"reward": reward(s), "entropy/mean": entropy(s), "global_step/max_steps": f"{s}/438", "percentage": "1.0%"}
+        for s in STEPS
+    ]
+    return write_jsonl(folder / "logging.jsonl", rows)
+
+
+def ms_swift_console(folder: Path) -> Path:
+    rows = [{"reward": reward(s), "entropy/mean": entropy(s), "global_step/max_steps": f"{s}/60"} for s in STEPS]
+    path = folder / "swift.txt"
+    path.write_text("".join(f"Train:  2%|# | {n}/60 [00:01<00:10]{row!r}\n" for n, row in enumerate(rows, 1)))
+    return path
+
+
+def json_list(folder: Path) -> Path:
+    path = folder / "history.json"
+    path.write_text(json.dumps([{"step": s, "reward": reward(s), "entropy": entropy(s)} for s in STEPS], indent=2))
+    return path
+
+
+def wandb_export(folder: Path) -> Path:
+    path = folder / "wandb_export.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+        metrics = ["train/reward", "train/reward__MIN", "train/reward__MAX", "train/entropy"]
+        writer.writerow(["Step", *(f"lively-lake-3 - {name}" for name in metrics)])
+        writer.writerows([s, reward(s), -9, 9, entropy(s)] for s in STEPS)
+    return path
+
+
+def german_table(folder: Path) -> Path:
+    def comma(value: float) -> str:
+        return f"{value:.17g}".replace(".", ",")
+
+    path = folder / "tabelle.csv"
+    lines = ["step;reward;entropy", *(f"{s};{comma(reward(s))};{comma(entropy(s))}" for s in STEPS)]
+    path.write_text("\n".join(lines), encoding="utf-8-sig")
+    return path
+
+
+def utf16(folder: Path) -> Path:
+    """As PowerShell redirects."""
+    path = verl_console(folder)
+    path.write_bytes(path.read_text().encode("utf-16"))
+    return path
+
+
+def utf16_without_a_mark(folder: Path) -> Path:
+    path = json_list(folder)
+    path.write_bytes(path.read_text().encode("utf-16-le"))
+    return path
+
+
+FORMS = [
+    verl_console,
+    trl_console,
+    ms_swift,
+    ms_swift_console,
+    json_list,
+    wandb_export,
+    german_table,
+    utf16,
+    utf16_without_a_mark,
+]
+
+
+@pytest.mark.parametrize("write", FORMS, ids=lambda write: write.__name__)
+def test_every_form_tells_the_same_story(write: Callable[[Path], Path], tmp_path: Path) -> None:
+    log = read_log(write(tmp_path))
+    assert log.steps == list(STEPS)
+    assert log.rewards == pytest.approx([reward(s) for s in STEPS])
+    assert log.entropies == pytest.approx([entropy(s) for s in STEPS])
+    assert advise(log, SMALL)["fired"]
+
+
+def test_rows_without_a_step_are_counted_and_that_is_said(tmp_path: Path) -> None:
+    path = trl_console(tmp_path)
+    (note,) = read_log(path).notes
+    assert note.startswith("The log prints no step, so its 60 rows were counted, 1 steps per row (by its progress bar)")
+    assert read_log(path, logging_steps=10).steps == [10 * s for s in STEPS]
+    path.write_text("".join(f"{ {'loss': 0.0, 'reward': 0.5, 'entropy': 0.1}!r}\n" for _ in range(3)))
+    assert "assumed" in read_log(path).notes[0]
+
+
+def run_rows(first: int, last: int, offset: float = 0.0) -> list[dict[str, object]]:
+    return [{"step": s, "reward": reward(s) + offset, "entropy": entropy(s)} for s in range(first, last + 1)]
+
+
+def test_an_appended_run_is_named_and_never_read_as_one(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "log.jsonl", [*run_rows(1, 60), *run_rows(1, 25, offset=0.3)])
+    code, output = invoke("advise", path)
+    text = " ".join(output.split())
+    assert code == 2 and "holds 2 runs" in text
+    assert "1. log.jsonl (60 rows, steps 1 to 60)" in text and "2. log.jsonl, run 2 (25 rows, steps 1 to 25)" in text
+    alone = read_log(write_jsonl(tmp_path / "alone.jsonl", run_rows(1, 60)))
+    first = read_log(path, run="1")
+    assert (first.steps, first.rewards) == (alone.steps, alone.rewards)
+    assert read_log(path, run="log.jsonl, run 2").steps == list(range(1, 26))
+    with pytest.raises(UserError, match=r"no run 3\. It holds 2"):
+        read_log(path, run="3")
+
+
+def test_a_resumed_run_has_no_seam(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "log.jsonl", [*run_rows(1, 40, offset=0.5), *run_rows(21, 30)])
+    log = read_log(path)
+    assert log.steps == list(range(1, 31)), "the tail that the resume abandoned is gone"
+    assert log.rewards[20:] == [reward(s) for s in range(21, 31)]
+    assert log.notes == [
+        "The steps restart at 21: the run was resumed there. Rows left out that it had written beyond: 20."
+    ]
+
+
+def test_event_files_of_several_runs_are_not_one(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        event_file(tmp_path / name)
+    with pytest.raises(UserError) as error:
+        read_log(tmp_path)
+    assert "holds 2 runs" in str(error.value)
+    assert "a/events.out.tfevents.1.host (60 rows, steps 1 to 60)" in str(error.value)
+    log = read_log(tmp_path, run="2")
+    assert log.steps == list(STEPS) and advise(log, SMALL)["fired"] == advise(read_log(tmp_path / "b"), SMALL)["fired"]
+
+
+def test_event_files_of_one_folder_that_begin_anew_are_runs_too(tmp_path: Path) -> None:
+    for stamp in (1, 2, 3):
+        shutil.copy(EVENTS, tmp_path / f"events.out.tfevents.{stamp}.host")
+    with pytest.raises(UserError, match="holds 3 runs"):
+        read_log(tmp_path)
+
+
+def test_an_export_of_two_runs_names_them(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["Step", "old - train/reward", "new - train/reward"])
+        writer.writerows([s, reward(s), "" if s > 30 else 0.5] for s in STEPS)
+    with pytest.raises(UserError, match="holds 2 runs"):
+        read_log(path)
+    assert read_log(path, run="old").steps == list(STEPS) and read_log(path, run="new").steps == list(range(1, 31))
+
+
+def test_reward_alone_says_what_it_can(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"step": s, "reward": reward(s)} for s in STEPS]
+    path = write_jsonl(tmp_path / "log.jsonl", rows)
+    advice = advise(read_log(path), SMALL)
+    assert advice["columns"]["entropy"] is None and advice["fired"] == []
+    (first, last), *_ = advice["stagnant"]
+    assert 20 < first < last <= 60, "the reward stands still from step 20 on"
+    code, output = invoke("advise", path, *OPTIONS)
+    text = " ".join(output.split())
+    assert code == 0 and f"can be told from noise: steps {first} to {last}" in text
+    assert "AutoNPO fires only where the entropy falls as well" in text
+    rising = write_jsonl(tmp_path / "rising.jsonl", [{"step": s, "reward": 0.01 * s} for s in STEPS])
+    assert "no plateau" in advice_text(advise(read_log(rising), SMALL))
+
+
+def test_a_folder_of_text_logs_lists_them(tmp_path: Path) -> None:
+    verl_console(tmp_path)
+    with pytest.raises(UserError, match=r"Files that may be one: train\.log"):
+        read_log(tmp_path)
+
+
+def test_values_that_are_no_number_are_missing_not_zero(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"step": 1, "reward": value, "entropy": 0.5} for value in ("n/a", None, True, [1])]
+    log = read_log(write_jsonl(tmp_path / "log.jsonl", [*rows, {"step": 2, "reward": 0.5, "entropy": 0.5}]))
+    assert math.isnan(log.rewards[0]) and log.rewards[1] == 0.5
