@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from nearfuture.types import UserError
@@ -44,19 +45,25 @@ def split_spec(spec: str, *, key: str, otherwise: str) -> tuple[Path, str]:
     return path, attribute
 
 
+def import_file(path: Path, name: str) -> ModuleType:
+    """Import a Python file as a module of that name."""
+    found = importlib.util.spec_from_file_location(name, path)
+    assert found is not None and found.loader is not None, path
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module
+    found.loader.exec_module(module)
+    return module
+
+
 def function_of(path: Path, attribute: str, *, key: str, spec: str) -> Callable[..., Any]:
     """Import a file and return one of its functions.
 
     Raises:
         UserError: no Python file, or no such function.
     """
-    name = f"nearfuture_{key}_{path.stem}"
-    found = importlib.util.spec_from_file_location(name, path)
-    if found is None or found.loader is None:
+    if path.suffix != ".py":
         raise UserError(f"{key}={spec!r}: {path.name} is not a Python file. Its name must end in .py.")
-    module = importlib.util.module_from_spec(found)
-    sys.modules[name] = module
-    found.loader.exec_module(module)
+    module = import_file(path, f"nearfuture_{key}_{path.stem}")
     function: Callable[..., Any] | None = getattr(module, attribute, None)
     if function is None or not callable(function):
         names = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]

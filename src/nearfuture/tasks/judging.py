@@ -3,8 +3,7 @@
     verify(completion, row)             a verdict, True, False, or None: it cannot be judged
     verify.many(completions, rows)      optional: a `Decision` each, several at a time (`nearfuture.tasks.verify`)
 
-A function of one's own runs in this process, without a time limit: name it as `verifier: path.py:function` to have it
-run in processes that can be killed (`nearfuture.tasks.verify.external`).
+A function of one's own runs in a worker that can be ended, where a worker can import it (`verify.function`).
 
 Not here: what a verdict earns (`reward`), and the verifiers (`verify`).
 """
@@ -16,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nearfuture.tasks.verify.decide import Decision
+from nearfuture.tasks.verify.pool import Crashed, TimedOut, last_line
 from nearfuture.types import Verdict
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ Verify = Callable[[str, dict[str, Any]], Verdict | bool | None]
 OWN_RULE = "own"
 """The rule of a decision by a verifier that names none."""
 
-_logged_crashes: set[tuple[str, str, type[Exception]]] = set()
+_logged_crashes: set[tuple[str, str, str]] = set()
 
 
 def judge(task_verify: Verify, completion: str, row: Row) -> Verdict:
@@ -37,7 +37,7 @@ def judge(task_verify: Verify, completion: str, row: Row) -> Verdict:
     """
     try:
         answer = task_verify(completion, dict(row))
-    except TimeoutError:
+    except (TimeoutError, TimedOut):
         return Verdict.TIMEOUT
     except Exception as error:  # noqa: BLE001 (whatever a verifier raises, it says nothing about the completion)
         _log_crash(task_verify, error)
@@ -79,7 +79,13 @@ def _name(function: Any) -> str:
 
 def _log_crash(task_verify: Verify, error: Exception) -> None:
     """Log the first crash of a kind with its traceback; the count of the others is in the metrics."""
-    kind = (getattr(task_verify, "__module__", ""), _name(task_verify), type(error))
-    if kind not in _logged_crashes:
-        _logged_crashes.add(kind)
-        logger.error("the verifier %s crashed; further %s are only counted", kind[1], kind[2].__name__, exc_info=error)
+    in_worker = isinstance(error, Crashed)
+    kind = last_line(error).partition(":")[0] if in_worker else type(error).__name__
+    crash = (getattr(task_verify, "__module__", ""), _name(task_verify), kind)
+    if crash not in _logged_crashes:
+        _logged_crashes.add(crash)
+        said = "the verifier %s crashed; further %s are only counted"
+        if in_worker:
+            logger.error(f"{said}:\n%s", *crash[1:], error)
+        else:
+            logger.error(said, *crash[1:], exc_info=error)

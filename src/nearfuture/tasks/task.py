@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from nearfuture.tasks.files import function_of, split_spec
 from nearfuture.tasks.judging import Verify
+from nearfuture.tasks.verify.external import ExternalVerifier
+from nearfuture.tasks.verify.function import TIME_LIMIT, FunctionVerifier, why_not_in_worker
+from nearfuture.tasks.verify.rows import RowVerifier
 from nearfuture.types import UserError
 
 if TYPE_CHECKING:
@@ -25,6 +28,9 @@ SHIPPED: dict[str, str] = {
 }
 """The tasks that come with the package: name, and the function that makes it."""
 
+IN_WORKERS = (RowVerifier, ExternalVerifier, FunctionVerifier)
+"""Verifiers that run in workers of their own."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -34,7 +40,8 @@ class Task:
         name: how the task is called in reports.
         train: rows with at least `prompt`, a string or a list of messages.
         evaluation: held-out rows that are looked at on the way, during training.
-        verify: judges one completion given its row; None means that it cannot be judged.
+        verify: judges one completion given its row; None means that it cannot be judged. A function is called in a
+            worker that can be ended, where a worker can import it; else in this process (`verify.function`).
         verifier_version: changes whenever `verify` may judge differently, so that old guidance is not trusted.
         gold_column: a column with a completion that must verify as correct.
         model: path of a base model that comes with the task.
@@ -43,6 +50,8 @@ class Task:
         test: held-out rows by `family`, looked at only by a final comparison: no setting, no checkpoint and no
             rollback is chosen by them. Empty where a task has none.
         max_failure_frac: share of time-outs and crashes among the latest 1,000 verdicts beyond which the run stops.
+        time_limit: seconds of CPU time that a function `verify` may take for one completion; None: it is called in
+            this process, without a limit.
         notes: what a user should know of the rows before step 1: how many were left out, and why.
     """
 
@@ -57,7 +66,19 @@ class Task:
     groups: tuple[str, ...] = ("family",)
     test: Dataset | list[dict[str, Any]] = field(default_factory=list)
     max_failure_frac: float = 0.05
+    time_limit: float | None = TIME_LIMIT
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.time_limit is None or isinstance(self.verify, IN_WORKERS):
+            return
+        reason = why_not_in_worker(self.verify)
+        if reason is None:
+            object.__setattr__(self, "verify", FunctionVerifier(self.verify, time_limit=self.time_limit))
+            return
+        name = getattr(self.verify, "__qualname__", type(self.verify).__qualname__)
+        note = f"the verifier {name} runs in this process, without a limit: {reason}"
+        object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, note))))
 
 
 def load_task(spec: str) -> Task:

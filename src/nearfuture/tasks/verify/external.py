@@ -22,14 +22,14 @@ from typing import Any
 
 from nearfuture.tasks.files import split_spec
 from nearfuture.tasks.verify.decide import Decision
-from nearfuture.tasks.verify.pool import Crashed, TimedOut, WorkerPool
+from nearfuture.tasks.verify.pool import Crashed, TimedOut, WorkerPool, last_line
 from nearfuture.tasks.verify.rows import GOLD_COLUMNS, RowVerifier
 from nearfuture.types import UserError, Verdict
 
 logger = logging.getLogger(__name__)
 
 TIME_LIMIT = 10.0
-"""Seconds a verifier of one's own may take for one completion."""
+"""Seconds of CPU time that a verifier of one's own may take for one completion."""
 
 NOT_EXTRA = frozenset(("prompt", "image", "images", "trainer_state"))
 BUILT_IN: dict[str | None, Callable[[], RowVerifier]] = {
@@ -55,7 +55,7 @@ def load_verifier(spec: str | None = None, *, threshold: float = 1.0) -> RowVeri
 
 
 class ExternalVerifier:
-    """A verifier of one's own, in workers with a time limit and without one for memory.
+    """A verifier of one's own, in workers with a limit of CPU time and without one of memory.
 
     It sees the response, the gold answer, the row's source and what else of the row JSON can hold (`extra_info`); no
     images. Its `version` changes with the file.
@@ -73,7 +73,7 @@ class ExternalVerifier:
         try:
             self.is_batch = self.pool.ask(None, limit=time_limit) == "batch"
         except (Crashed, TimedOut) as error:
-            said = _last_line(error)
+            said = last_line(error).removeprefix("nearfuture.types.UserError: ")
             raise UserError(
                 said if said.startswith("verifier=") else f"verifier={spec!r} cannot be used: {said}"
             ) from None
@@ -114,14 +114,10 @@ _logged: set[tuple[str, str]] = set()
 
 def _log_once(spec: str, error: Exception) -> None:
     """Log the first crash of a kind with its traceback; the others are counted."""
-    kind = (spec, _last_line(error))
+    kind = (spec, last_line(error))
     if kind not in _logged:
         _logged.add(kind)
         logger.error("verifier=%s crashed; further ones of this kind are only counted:\n%s", spec, error)
-
-
-def _last_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1].removeprefix("nearfuture.types.UserError: ")
 
 
 def _payload(completion: str, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class RowVerifier:
 
     Args:
         strict: accept an answer in a tag or a box only. Without it, "The answer is 5" is an answer too.
-        time_limit: seconds a completion may hold a worker.
+        time_limit: seconds of CPU time that a completion may take.
         size: most workers; None: the cores of this process, at most 4.
 
     Example:
@@ -54,7 +54,7 @@ class RowVerifier:
     def gold_faults(self, rows: Sequence[Mapping[str, Any]]) -> dict[int, str]:
         """Find the rows whose gold answer cannot be verified against itself.
 
-        Rules decide almost all; what only sympy can read goes to the workers, each text once.
+        Rules decide almost all; what only sympy can read goes to the workers, each text once for all rows that have it.
 
         Returns:
             index of the row -> what is wrong with its gold answer.

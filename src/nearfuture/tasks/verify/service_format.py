@@ -1,4 +1,4 @@
-"""A question as JSON, for the way to a worker.
+"""A question as JSON, for the way to a worker, and the words of its answer.
 
 Not here: the question (`decide`), the worker's side (`service`).
 """
@@ -10,6 +10,8 @@ from typing import Any
 
 from nearfuture.tasks.verify.decide import Question
 from nearfuture.tasks.verify.numbers import Tolerance
+
+READABLE, UNREADABLE = "readable", "unreadable"
 
 
 def pack(question: Question) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """`verify`: judge a response against a gold answer, safely, from any thread of any process.
 
-What rules can decide is decided here, at the cost of a comparison; the rest goes to a pool of workers with a time
-limit. Verdicts are cached by what decides them.
+What rules can decide is decided here, at the cost of a comparison; the rest goes to a pool of workers with a limit of
+CPU time. Verdicts are cached by what decides them, failures never: `TIMEOUT` and `CRASH` say what happened to a worker
+and not what the answer is worth.
 
 Not here: the rules (`decide`), the workers (`pool`), rewards (`reward`).
 """
@@ -9,24 +10,23 @@ Not here: the rules (`decide`), the workers (`pool`), rewards (`reward`).
 from __future__ import annotations
 
 import logging
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nearfuture.tasks.verify.cache import Cache
 from nearfuture.tasks.verify.choices import read_options
 from nearfuture.tasks.verify.decide import Decision, Question, ask, decide
 from nearfuture.tasks.verify.numbers import read_tolerance
-from nearfuture.tasks.verify.pool import TimedOut, WorkerPool
+from nearfuture.tasks.verify.pool import CannotStart, TimedOut, WorkerPool, last_line
 from nearfuture.tasks.verify.reading import MAX_RAW_CHARS
-from nearfuture.tasks.verify.service_format import pack
+from nearfuture.tasks.verify.service_format import READABLE, pack
 from nearfuture.types import UserError, Verdict
 
 logger = logging.getLogger(__name__)
 
 TIME_LIMIT = 2.0
-"""Seconds one question may hold a worker."""
+"""Seconds of CPU time that one question may take."""
 CACHE_SIZE = 65536
 VERIFIER_VERSION = "1"
 """Changes whenever a verdict may change, so that guidance judged by an older one is verified again."""
@@ -48,15 +48,15 @@ class Verifier:
 
     Args:
         strict: accept an answer in a tag or a box only.
-        time_limit: seconds a question may hold a worker.
+        time_limit: seconds of CPU time that a question may take.
         size: most workers.
     """
 
     def __init__(self, *, strict: bool = False, time_limit: float = TIME_LIMIT, size: int | None = None) -> None:
         self.strict, self.time_limit = strict, time_limit
         self.pool = WorkerPool("nearfuture.tasks.verify.service:make_service", size=size)
-        self._cache: OrderedDict[Question, Decision] = OrderedDict()
-        self._lock = threading.Lock()
+        self._decisions: Cache[Question, Decision] = Cache(CACHE_SIZE)
+        self._is_readable: Cache[str, bool] = Cache(CACHE_SIZE)
 
     def decide(self, item: Item) -> Decision:
         """Judge one response."""
@@ -80,7 +80,7 @@ class Verifier:
             question = ask(response, gold, item.kind, options, tolerance, self.strict)
             if isinstance(question, Decision):
                 return question
-            known = self._look_up(question)
+            known = self._decisions.get(question)
             decision = known or decide(question)
         except UserError:
             raise
@@ -102,38 +102,37 @@ class Verifier:
             if isinstance(reply, Exception):
                 _log_once(reply)
                 verdict = Verdict.TIMEOUT if isinstance(reply, TimedOut) else Verdict.CRASH
-                decision = Decision(verdict, verdict.value, shown)
-            else:
-                decision = Decision(Verdict(reply[0]), reply[1], shown)
-            self._remember(question, decision)
-            decisions.append(decision)
+                decisions.append(Decision(verdict, verdict.value, shown))
+                continue
+            decisions.append(Decision(Verdict(reply[0]), reply[1], shown))
+            self._remember(question, decisions[-1])
         return decisions
 
     def unreadable(self, values: Sequence[str]) -> dict[str, str]:
-        """Find the values that sympy cannot read, and say why."""
-        replies = self.pool.ask_many([{"read": value} for value in values], limit=self.time_limit)
-        faults = {}
-        for value, reply in zip(values, replies, strict=True):
-            if isinstance(reply, TimedOut):
-                faults[value] = f"reading it takes longer than {self.time_limit:g} s"
-            elif isinstance(reply, Exception) or reply != ["readable"]:
-                faults[value] = f"{value[:40]!r} is no expression that can be read"
-        return faults
+        """Find the values that sympy cannot read, and say why; each is asked once, also over several calls.
 
-    def _look_up(self, question: Question) -> Decision | None:
-        with self._lock:
-            decision = self._cache.get(question)
-            if decision is not None:
-                self._cache.move_to_end(question)
-            return decision
+        Raises:
+            UserError: no worker starts, so that nothing can be said of any value.
+        """
+        unknown = [value for value in dict.fromkeys(values) if self._is_readable.get(value) is None]
+        replies = self.pool.ask_many([{"read": value} for value in unknown], limit=self.time_limit)
+        faults = {}
+        for value, reply in zip(unknown, replies, strict=True):
+            if isinstance(reply, CannotStart):
+                raise UserError(f"gold answers cannot be checked: {last_line(reply)}")
+            if isinstance(reply, Exception):
+                faults[value] = f"reading it fails: {last_line(reply)}"
+            else:
+                self._is_readable.put(value, reply == [READABLE])
+        return faults | {
+            value: f"{value[:40]!r} is no expression that can be read"
+            for value in values
+            if self._is_readable.get(value) is False
+        }
 
     def _remember(self, question: Question, decision: Decision) -> None:
-        if sum(map(len, question.answers)) > MAX_RAW_CHARS:
-            return
-        with self._lock:
-            self._cache[question] = decision
-            if len(self._cache) > CACHE_SIZE:
-                self._cache.popitem(last=False)
+        if sum(map(len, question.answers)) <= MAX_RAW_CHARS:
+            self._decisions.put(question, decision)
 
 
 _logged: set[str] = set()
@@ -141,7 +140,7 @@ _logged: set[str] = set()
 
 def _log_once(error: Exception) -> None:
     """Log the first crash of a kind; the others are counted."""
-    kind = str(error).strip().rpartition("\n")[2]
+    kind = last_line(error)
     if not isinstance(error, TimedOut) and kind not in _logged:
         _logged.add(kind)
         logger.error("a verifier worker crashed; further ones of this kind are only counted:\n%s", error)
@@ -160,8 +159,8 @@ def verify(
 ) -> Verdict:
     """Judge a response against a gold answer.
 
-    Safe from any thread and process, whatever the response holds; a question that takes longer than `TIME_LIMIT`
-    gives `Verdict.TIMEOUT`.
+    Safe from any thread and process, whatever the response holds; a question that takes more than `TIME_LIMIT`
+    seconds of CPU time gives `Verdict.TIMEOUT`, however busy the machine is.
 
     Args:
         response: what the model wrote, thoughts included.

@@ -5,9 +5,10 @@
 
 It is started with `python -c`, never by fork (torch has threads) and never through the user's main module (so that
 no script needs a `__main__` guard). It dies by itself in three ways: its parent closes the socket, its parent's
-process is gone, or a request outlives its limit, for which the kernel's alarm needs no Python.
+process is gone, or a request uses up its CPU time, for which the kernel's timer needs no Python. That timer is not
+the one of `signal.alarm`, which verifiers use themselves.
 
-Not here: who starts and kills it (`pool`), what it computes (`service`).
+Not here: who starts, waits for and ends it (`process`), what it computes (`service`).
 """
 
 from __future__ import annotations
@@ -19,32 +20,58 @@ import os
 import resource
 import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-PATIENCE = 1.0
-"""Seconds beyond a request's limit after which the kernel ends a worker that nobody killed."""
+START_LIMIT = 60.0
+"""Seconds of CPU time in which a service must be built."""
 
 
-def main(descriptor: int, parent: int, make: str, argument: str, memory: int) -> None:
+def main() -> None:
     """Build the service, say so, and serve until the parent is gone."""
+    descriptor, parent, make, argument, memory = sys.argv[2:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    connection = Connection(descriptor)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # a parent's choice would be inherited
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPROF])
+    threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
+    connection = Connection(int(descriptor))
     try:
-        serve = _build(make, argument)
+        with _limited(START_LIMIT):
+            serve = _build(make, argument)
     except BaseException:  # noqa: BLE001 (the parent must hear of it, whatever it was)
         _send(connection, {"id": 0, "error": traceback.format_exc()})
         return
-    if memory:
+    if int(memory):
         with contextlib.suppress(ValueError, OSError):  # macOS knows no such limit
-            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+            resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
     _send(connection, {"id": 0, "result": os.getpid()})
-    while (request := _next(connection, parent)) is not None:
-        signal.setitimer(signal.ITIMER_REAL, request["limit"] + PATIENCE)
-        _send(connection, _answer(serve, request))
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    while (request := _next(connection)) is not None:
+        with _limited(request["limit"]):
+            reply = _answer(serve, request)
+        _send(connection, reply)
+
+
+@contextlib.contextmanager
+def _limited(seconds: float) -> Any:
+    """Have the kernel end this process after so much CPU time."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _end_with(parent: int) -> None:
+    """End this process, and those it started, once its parent is gone."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
 
 
 def _build(make: str, argument: str) -> Callable[[Any], Any]:
@@ -52,11 +79,8 @@ def _build(make: str, argument: str) -> Callable[[Any], Any]:
     return getattr(importlib.import_module(module), name)(argument)
 
 
-def _next(connection: Connection, parent: int) -> dict[str, Any] | None:
+def _next(connection: Connection) -> dict[str, Any] | None:
     try:
-        while not connection.poll(1.0):
-            if os.getppid() != parent:
-                return None
         return json.loads(connection.recv_bytes())
     except (EOFError, OSError):
         return None
