@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import CONFIGS, SMALL, run, train, train_and_kill, warm
+from commands import CONFIGS, SMALL, invoke, run, train, train_and_kill, warm
 from safetensors.torch import load_file
 
+import nearfuture
 from nearfuture.train import checkpoint
 
 # A file whose appearance is the moment of the kill.
@@ -27,6 +28,7 @@ MOMENTS = {
     "before the end": "segments/002/checkpoint-10/model.safetensors",
     "while the final policy is copied": "final.tmp",
 }
+MODEL = Path(nearfuture.__file__).parent / "tasks" / "apprentice" / "model"
 COSTS = ("seconds", "time", "runtime", "per_second")
 
 
@@ -104,6 +106,26 @@ def test_interrupt_saves_and_leaves_with_130(unkilled: Path, tmp_path: Path) -> 
     code, output = train(folder, "--resume")
     assert code == 0, output
     assert all(torch.equal(a, b) for a, b in zip(weights(unkilled).values(), weights(folder).values(), strict=True))
+
+
+def test_a_living_run_is_neither_trained_twice_nor_deleted(tmp_path: Path) -> None:
+    folder, config = tmp_path / "run", CONFIGS / "tiny.yaml"
+    process = warm("train", config, f"run_dir={folder}", *SMALL)
+    while process.is_running and not (folder / "metrics.jsonl").exists():
+        time.sleep(0.01)
+    process.pause()  # where it is, for as long as the others try
+    rows = (folder / "metrics.jsonl").read_bytes()
+    own = ("train", config, f"run_dir={folder}", *SMALL)
+    guide = ("guide", "collect", config, "--guide", MODEL, "--output", folder / "guidance", *SMALL[4:5])
+    for command in ((*own, "--resume"), (*own, "--clean"), (*own, "--resume", "--one-stage"), guide):
+        code, output = invoke(*command)
+        assert code == 2 and f"process {process.process.pid} on" in output, output
+    assert (folder / "metrics.jsonl").read_bytes() == rows
+    code, output = invoke("report", folder)  # who reads needs no lock
+    assert code == 0, output
+    process.kill()
+    code, output = train(folder, "--clean")
+    assert code == 0, output
 
 
 def test_the_final_policy_loads_as_any_model_and_the_report_is_written(unkilled: Path) -> None:

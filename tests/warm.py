@@ -41,6 +41,11 @@ class WarmProcess:
         assert self.process.pid is not None
         os.kill(self.process.pid, signal.SIGINT)
 
+    def pause(self) -> None:
+        """Stop it where it is (SIGSTOP); it lives, and holds what it holds, until it is killed."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, signal.SIGSTOP)
+
     def kill(self) -> None:
         """Send SIGKILL, and wait for the end."""
         self.process.kill()

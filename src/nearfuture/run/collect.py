@@ -5,17 +5,20 @@ Not here: the collection of an intervention (`nearfuture.run.executor`), the alg
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from nearfuture.guidance import GuidanceCache, collect_guidance
 from nearfuture.guidance.checks import check_entries
 from nearfuture.run import build
 from nearfuture.run.config import Configuration, load_configuration
+from nearfuture.run.lock import writing, writing_file
 from nearfuture.run.rows import plain_rows, rows_by_id
 from nearfuture.tasks import judge
 from nearfuture.tasks.identity import prompt_hash
-from nearfuture.train import TRLEngine
+from nearfuture.train import TRLEngine, factory, processes
 from nearfuture.types import PolicyRef, UserError
 
 
@@ -25,7 +28,10 @@ def collect_from(config: Configuration, guide: PolicyRef, folder: Path, *, num_k
         raise UserError("guide_select=closest needs the policy that is guided, which only a run has. Use uniform here.")
     task = build.load_checked_task(config)
     rows = build.training_rows(task)
-    with tempfile.TemporaryDirectory() as scratch:
+    with contextlib.ExitStack() as held:
+        scratch = held.enter_context(tempfile.TemporaryDirectory())
+        processes.join(factory.make_args(Path(scratch), config.training))
+        processes.main_first(lambda: held.enter_context(writing_cache(folder)))
         trainer = build.build_trainer(config, task, rows, Path(scratch))
         trainer.model.to(trainer.args.device)
         return collect_guidance(
@@ -40,6 +46,18 @@ def collect_from(config: Configuration, guide: PolicyRef, folder: Path, *, num_k
             seed=trainer.args.seed,
             verifier_version=task.verifier_version,
         )
+
+
+@contextlib.contextmanager
+def writing_cache(folder: Path) -> Iterator[None]:
+    """Be the only process that writes a cache, and the run it lies in.
+
+    Raises:
+        UserError: another process writes one of them.
+    """
+    run = run_of(folder)
+    with writing_file(folder, "guidance"), contextlib.nullcontext() if run is None else writing(run, "run"):
+        yield
 
 
 def verify_cache(folder: Path, config: Path | None) -> list[str]:
@@ -83,5 +101,10 @@ def verify_cache(folder: Path, config: Path | None) -> list[str]:
 
 def config_of(folder: Path) -> Path | None:
     """The configuration of the run a cache lies in."""
-    candidates = (parent / "config.yaml" for parent in folder.absolute().parents)
-    return next((path for path in candidates if (path.parent / "lineage.json").exists() and path.exists()), None)
+    run = run_of(folder)
+    return run / "config.yaml" if run is not None and (run / "config.yaml").exists() else None
+
+
+def run_of(path: Path) -> Path | None:
+    """The run that a file or folder lies in."""
+    return next((parent for parent in path.absolute().parents if (parent / "lineage.json").exists()), None)

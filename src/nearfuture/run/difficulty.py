@@ -11,6 +11,7 @@ Not here: sampling (`nearfuture.train.engine`), filtering by it (`dataset_max_di
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -22,8 +23,9 @@ from nearfuture.guidance.header import digest
 from nearfuture.run import build
 from nearfuture.run.config import Configuration
 from nearfuture.run.evaluate import answer
+from nearfuture.run.lock import writing_file
 from nearfuture.tasks import Task, judge
-from nearfuture.train import TRLEngine
+from nearfuture.train import TRLEngine, factory, processes
 from nearfuture.types import UserError
 
 PART = 64
@@ -42,7 +44,8 @@ def measure_difficulty(
         say: told about the progress.
 
     Raises:
-        UserError: the file exists or is no .parquet, the configuration names a task, or the partial file is another's.
+        UserError: the file exists or is no .parquet, the configuration names a task, the partial file is another's, or
+            another process measures.
     """
     if output.suffix != ".parquet":
         raise UserError(f"--output {output}: the rows keep their images, which parquet holds. Name a .parquet file.")
@@ -51,6 +54,15 @@ def measure_difficulty(
     if config.data.dataset_name is None:
         raise UserError(f"task={config.run.task} is no data set. Set dataset_name.")
     task = build.load_run_task(config)
+    processes.join(factory.make_args(output.parent, config.training))
+    with contextlib.ExitStack() as held:
+        processes.main_first(lambda: held.enter_context(writing_file(output, "measurement")))
+        yield from _measure(config, task, output, num_samples, say)
+
+
+def _measure(
+    config: Configuration, task: Task, output: Path, num_samples: int, say: Callable[[str], None]
+) -> Iterator[str]:
     rows = build.training_rows(task)
     asked = _each_once(rows)
     described = {"data": config.as_dict(), "num_samples": num_samples, "uids": digest(list(rows["uid"]))}

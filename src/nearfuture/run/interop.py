@@ -18,7 +18,7 @@ from nearfuture.guidance.interop import Codec, Exporter, Importer, KnownPrompts,
 from nearfuture.guidance.interop.prompts import has_images
 from nearfuture.guidance.interop.rows import read_rows, write_rows
 from nearfuture.run import build
-from nearfuture.run.collect import config_of
+from nearfuture.run.collect import config_of, writing_cache
 from nearfuture.run.config import Configuration, load_configuration
 from nearfuture.run.rows import rows_by_id
 from nearfuture.tasks import Task, judge
@@ -86,12 +86,19 @@ def import_file(
 
     Raises:
         NoSignalError: no row can be used.
-        UserError: neither is given, they do not fit together, or the file cannot be read.
+        UserError: neither is given, they do not fit together, the file cannot be read, or another process writes there.
     """
     if like is None and config is None:
         raise UserError(
             "nothing says which prompts and which tokenizer are meant. Give --like CACHE or --config CONFIG."
         )
+    with writing_cache(folder):
+        return _import_file(source, format_name, folder, like, config)
+
+
+def _import_file(
+    source: Path, format_name: str, folder: Path, like: Path | None, config: Path | None
+) -> tuple[GuidanceCache, Report]:
     base = None if like is None else GuidanceCache.open(like)
     path = config or (None if like is None else config_of(like))
     setting = None if path is None else Setting.load(path)

@@ -5,9 +5,11 @@ Not here: what happens then (`nearfuture.run.executor`).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
+from pathlib import Path
 from typing import Any
 
 from nearfuture.algo.lineage import Lineage
@@ -16,6 +18,7 @@ from nearfuture.run.config import Configuration
 from nearfuture.run.disk import DiskPlan, disk_plan, require_space
 from nearfuture.run.executor import Executor, Outcome
 from nearfuture.run.folder import RunFolder, environment
+from nearfuture.run.lock import LOCK, writing
 from nearfuture.run.show import Display
 from nearfuture.tasks.identity import prompt_hash
 from nearfuture.train import factory, processes
@@ -42,7 +45,8 @@ def train(
         `finished`, `paused` (a stage is done, more are to come), or `interrupted` (a checkpoint is saved).
 
     Raises:
-        UserError: a run folder that exists, another configuration on resume, bad data, processes that disagree.
+        UserError: a run folder that exists or that another process writes, another configuration on resume, bad data,
+            processes that disagree.
         DiskError: too little space.
         NoSignalError: nothing to learn from.
     """
@@ -57,10 +61,10 @@ def train(
     folder = RunFolder(config.run.run_dir, is_main=processes.is_main())
     model = build.base_model(config, task)
     plan = disk_plan(config, model, len(task.train), is_sharded=processes.are_sharded())
-    if folder.is_main:
-        _prepare(folder, config, plan, resume=resume, clean=clean)
-    processes.wait_for_everyone()
-    with Display(config, plan, quiet=quiet or not folder.is_main) as display:
+    with contextlib.ExitStack() as held:
+        processes.main_first(lambda: held.enter_context(writing(folder.path, "run")))
+        processes.main_first(lambda: _prepare(folder, config, plan, resume=resume, clean=clean))
+        display = held.enter_context(Display(config, plan, quiet=quiet or not folder.is_main))
         display.notes(task.notes)
         return Executor(config, task, display).run(one_stage=one_stage)
 
@@ -74,11 +78,10 @@ def _sampled(rows: Any) -> str:
 
 def _prepare(folder: RunFolder, config: Configuration, plan: DiskPlan, *, resume: bool, clean: bool) -> None:
     """Refuse, clean or check the folder; after this it holds a lineage and the configuration."""
-    if clean and folder.path.exists():
+    if clean:
         _refuse_to_delete_other_things(folder)
-        shutil.rmtree(folder.path)
-    has_files = folder.path.exists() and any(folder.path.iterdir())
-    if has_files and not resume:
+        _empty(folder.path)
+    if _files_in(folder.path) and not resume:
         raise UserError(
             f"run_dir={folder.path} exists. Go on with --resume, start over with --clean (this deletes it), or choose "
             "another run_dir."
@@ -93,9 +96,19 @@ def _prepare(folder: RunFolder, config: Configuration, plan: DiskPlan, *, resume
         Lineage.begin().write(folder.lineage)
 
 
+def _files_in(folder: Path) -> list[Path]:
+    """What is in a folder beside the lock, which stays for as long as there is the folder."""
+    return [path for path in folder.iterdir() if path.name != LOCK] if folder.exists() else []
+
+
+def _empty(folder: Path) -> None:
+    for path in _files_in(folder):
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
 def _refuse_to_delete_other_things(folder: RunFolder) -> None:
     """`--clean` deletes runs, not whatever folder a slip of the finger names."""
-    if any(folder.path.iterdir()) and not (folder.lineage.exists() or folder.config.exists()):
+    if _files_in(folder.path) and not (folder.lineage.exists() or folder.config.exists()):
         raise UserError(
             f"run_dir={folder.path} is not empty and holds no run (no lineage.json): --clean does not delete it. "
             "Empty it by hand, or choose another run_dir."

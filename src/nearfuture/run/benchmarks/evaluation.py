@@ -7,6 +7,7 @@ Not here: the parts (`subjects`, `suites`, `answering`, `scores`, `comparison`),
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -20,7 +21,9 @@ from nearfuture.run.benchmarks.responses import ResponseFile
 from nearfuture.run.benchmarks.scores import LEVEL, NUM_RESAMPLES, Score, score
 from nearfuture.run.benchmarks.subjects import Subject
 from nearfuture.run.benchmarks.suites import Sources, Suite, load_suites
+from nearfuture.run.lock import writing
 from nearfuture.run.plain import finite
+from nearfuture.train import processes
 from nearfuture.train.decoding import Decoding, EngineSettings, Policy
 from nearfuture.train.policies import load_policy
 from nearfuture.types import UserError
@@ -73,14 +76,17 @@ def evaluate(
         Plain values: the protocol, `policies[]` with their scores, `comparisons[]`.
 
     Raises:
-        UserError: a policy or data that is not there, other settings than before, nothing that could be judged.
+        UserError: a policy or data that is not there, other settings than before, nothing that could be judged, another
+            process that writes the same evaluation.
     """
     if asked.num_samples < 1:
         raise UserError(f"--num-samples {asked.num_samples} must be at least 1.")
     subjects = finding.find_subjects(names, lineage=lineage)
     suites = load_suites(asked.suites, asked.sources)
     decodings = [replace(suite.decoding, **asked.decoding) for suite in suites]
-    scores = [_answered(subject, suites, decodings, asked, load, say) for subject in subjects]
+    with contextlib.ExitStack() as held:
+        processes.main_first(lambda: held.enter_context(writing(asked.output, "evaluation")))
+        scores = [_answered(subject, suites, decodings, asked, load, say) for subject in subjects]
     pairs = [(0, 1)] if len(names) == 2 else [(len(subjects) - 1, 0)] if len(subjects) > 1 else []
     paired = [compare(subjects[a].label, scores[a], subjects[b].label, scores[b]) for a, b in pairs]
     described = [_suite(suite, decoding) for suite, decoding in zip(suites, decodings, strict=True)]

@@ -13,6 +13,7 @@ from typing import Any
 from nearfuture.run.benchmarks.page import render
 from nearfuture.run.benchmarks.text import as_csv, full_text
 from nearfuture.run.ledger import write_whole
+from nearfuture.run.lock import writing
 
 
 def write_evaluation(result: Mapping[str, Any], output: Path, command: str) -> Path:
@@ -23,9 +24,11 @@ def write_evaluation(result: Mapping[str, Any], output: Path, command: str) -> P
         output: folder.
         command: what the user typed, for the footer.
     """
-    write_whole(output / "evaluation.json", json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    write_whole(output / "evaluation.csv", as_csv(result))
-    write_whole(output / "evaluation.txt", full_text(result))
-    page = output / "index.html"
-    write_whole(page, render(result, command))
+    page, rendered = output / "index.html", render(result, command)
+    with writing(output, "evaluation", wait=True):  # four files that belong together
+        text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        write_whole(output / "evaluation.json", text)
+        write_whole(output / "evaluation.csv", as_csv(result))
+        write_whole(output / "evaluation.txt", full_text(result))
+        write_whole(page, rendered)
     return page

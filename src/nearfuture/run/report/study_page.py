@@ -15,6 +15,7 @@ import numpy as np
 from markupsafe import Markup
 
 from nearfuture.run.ledger import write_whole
+from nearfuture.run.lock import writing
 from nearfuture.run.report import study_curves as curves
 from nearfuture.run.report import study_tables as tables
 from nearfuture.run.report import study_words as words
@@ -51,13 +52,13 @@ def write_study_report(folder: Path, page: Path, command: str) -> Path:
         UserError: the folder holds no comparison, or none of its runs is finished.
     """
     comparison = compare(folder)
-    beside = page.parent
-    write_whole(beside / "comparison.json", json.dumps(as_json(comparison), indent=1, allow_nan=False) + "\n")
-    write_whole(beside / "comparison.csv", as_csv(comparison))
-    write_whole(beside / "comparison.txt", full_text(comparison))
-    runs = [comparison.study.runs[0].records]
-    content = _content(comparison)
-    write_whole(page, render_page("study.html.j2", "comparison", words.title(comparison), runs, command, content))
+    beside, runs = page.parent, [comparison.study.runs[0].records]
+    rendered = render_page("study.html.j2", "comparison", words.title(comparison), runs, command, _content(comparison))
+    with writing(beside, "report", wait=True):  # four files that belong together
+        write_whole(beside / "comparison.json", json.dumps(as_json(comparison), indent=1, allow_nan=False) + "\n")
+        write_whole(beside / "comparison.csv", as_csv(comparison))
+        write_whole(beside / "comparison.txt", full_text(comparison))
+        write_whole(page, rendered)
     return page
 
 

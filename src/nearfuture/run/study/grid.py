@@ -24,6 +24,8 @@ from typing import IO, Any, Literal
 
 from nearfuture.run import build, flat_yaml
 from nearfuture.run.config import Configuration
+from nearfuture.run.ledger import write_whole
+from nearfuture.run.lock import writing
 from nearfuture.run.plan import segments_ahead
 from nearfuture.run.study.config import Cell, StudyConfig, cells, check_runs
 from nearfuture.run.study.folder import BASE, Grid, StudyFolder
@@ -86,7 +88,6 @@ class GridRunner:
 
     def _write_files(self) -> None:
         study = self.study
-        self.folder.path.mkdir(parents=True, exist_ok=True)
         grid = Grid(
             base=study.base,
             methods=study.methods,
@@ -95,9 +96,10 @@ class GridRunner:
             pass_at=study.pass_at,
             reference=study.reference or list(study.methods)[-1],
         )
-        self.folder.write_grid(grid)
-        for job in self.jobs:
-            self.folder.config(job.cell.name).write_text(flat_yaml.dump(job.cell.settings))
+        with writing(self.folder.path, "comparison", wait=True):  # a second grid shares the work, and joins the file
+            self.folder.write_grid(grid)
+            for job in self.jobs:
+                write_whole(self.folder.config(job.cell.name), flat_yaml.dump(job.cell.settings))
 
     def run(self, say: Callable[[Outcome, float | None], None]) -> list[Outcome]:
         """Run what is left of the grid.

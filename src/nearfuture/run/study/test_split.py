@@ -23,6 +23,7 @@ from nearfuture.run import build
 from nearfuture.run.config import Configuration, load_configuration
 from nearfuture.run.evaluate import answer
 from nearfuture.run.ledger import write_whole
+from nearfuture.run.lock import writing
 from nearfuture.run.policies import Policies
 from nearfuture.run.rows import plain_rows
 from nearfuture.run.study.folder import LENGTH
@@ -116,9 +117,10 @@ def main() -> None:
     """Evaluate what the arguments name."""
     hush_libraries()
     cell, base, output, num_samples = sys.argv[1:]
-    result = evaluate_final(
-        load_configuration(Path(cell)), load_configuration(Path(base)), int(num_samples), Path(output)
-    )
+    with writing(Path(output).parent, "run"):
+        result = evaluate_final(
+            load_configuration(Path(cell)), load_configuration(Path(base)), int(num_samples), Path(output)
+        )
     correct, judged = (sum(row[key] for row in result["prompts"]) for key in ("num_correct", "num_judged"))
     print(f"{result['split']}: {correct} of {judged} judged samples correct, {result['num_unjudged']} not judged")
 

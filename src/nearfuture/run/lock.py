@@ -1,0 +1,156 @@
+"""One writer at a time: a lock that the kernel holds, and frees however its process ends, SIGKILL included.
+
+    with writing(run_dir, "run"):            the lock file is run_dir/.lock, and says who holds it
+    with writing_file(output, "cache"):      of what is replaced as a whole: .<name>.lock beside it
+
+The lock file stays: were it deleted, two processes could each hold one of its name. Several processes of one run (the
+ranks of a launcher) share the lock of the main one. Who only reads needs none.
+
+On shared storage the lock is as good as the file system's: NFS (version 4, or 3 with its lock daemon), CephFS, GPFS and
+Lustre mounted with `flock` pass it between machines. NFS with `local_lock` and Lustre with `localflock` keep it on one
+machine, and a file system without locks is said to have none; there nothing can keep two machines from one folder.
+
+Not here: which process is the main one (`nearfuture.train.processes`), the logs of a grid (`study.processes`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import errno
+import fcntl
+import json
+import logging
+import os
+import shlex
+import socket
+import sys
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nearfuture.types import DiskError, UserError
+
+logger = logging.getLogger(__name__)
+
+LOCK = ".lock"
+NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+_held: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+@contextlib.contextmanager
+def writing(folder: Path, what: str, *, wait: bool = False) -> Iterator[None]:
+    """Be the only process that writes `folder`, which is made where it is not there.
+
+    Args:
+        folder: whose `.lock` is held.
+        what: it is, for the message.
+        wait: until it is free, instead of refusing; for what takes seconds.
+
+    Raises:
+        UserError: another process writes it; who, and since when.
+        DiskError: the lock file cannot be written.
+    """
+    with _locked(Path(folder) / LOCK, f"{what} {folder}", wait=wait):
+        yield
+
+
+@contextlib.contextmanager
+def writing_file(path: Path, what: str) -> Iterator[None]:
+    """Be the only process that writes `path`, a file or a folder that is replaced as a whole.
+
+    Raises:
+        UserError: another process writes it.
+    """
+    with _locked(path.absolute().with_name(f".{path.name}{LOCK}"), f"{what} {path}", wait=False):
+        yield
+
+
+@contextlib.contextmanager
+def _locked(path: Path, what: str, *, wait: bool) -> Iterator[None]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (closed below; not truncated: it may be another's)
+    except OSError as error:
+        raise DiskError(f"{what} cannot be written: {error}. Choose a folder that you may write to.") from None
+    with file:
+        _held.add(file)
+        has_lock = _take(file, what, wait=wait)
+        _warn_of_another_machine(file, what)
+        _write(file, json.dumps(_this_process()) + "\n")
+        try:
+            yield
+        finally:
+            _write(file, "")
+            if has_lock:
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _take(file: Any, what: str, *, wait: bool) -> bool:
+    """Take the lock; False where the file system has none."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            logger.warning("%s: this file system has no locks, so that no second writer would be noticed.", what)
+            return False
+        raise UserError(
+            f"{what} is being written by {_told(_holder(file))}. One process at a time may write it: wait until that "
+            "one has ended, or end it first."
+        ) from None
+    return True
+
+
+def _this_process() -> dict[str, Any]:
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }
+
+
+def _holder(file: Any) -> dict[str, Any]:
+    """Who wrote the lock file last and did not end by itself; empty where nobody, or while it is being written."""
+    file.seek(0)
+    try:
+        found = json.loads(file.read())
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _told(holder: dict[str, Any]) -> str:
+    if not holder:
+        return "another process"
+    return f"process {holder.get('pid')} on {holder.get('host')} since {holder.get('since')} ({holder.get('command')})"
+
+
+def _warn_of_another_machine(file: Any, what: str) -> None:
+    """Say where a process of another machine left its name: it was killed, or the lock does not reach there."""
+    holder = _holder(file)
+    if holder and holder.get("host") != socket.gethostname():
+        logger.warning(
+            "%s was last written by %s, which did not end by itself. If it still runs, this file system does not pass "
+            "locks between machines: end it there.",
+            what,
+            _told(holder),
+        )
+
+
+def _write(file: Any, text: str) -> None:
+    file.seek(0)
+    file.truncate()
+    file.write(text)
+    file.flush()
+
+
+def _let_go_in_a_fork() -> None:
+    """Close what a fork inherited, or a worker that outlives its killed parent would hold the lock on."""
+    for file in list(_held):
+        if not file.closed:
+            file.close()
+
+
+os.register_at_fork(after_in_child=_let_go_in_a_fork)
