@@ -58,6 +58,8 @@ class NPOConfig(GRPOConfig):
             TRL's, but rounding may depend on the number of rows, so that nothing promises it. TRL's own path is taken
             with vLLM, continuous batching, tools, dropout, DeepSpeed, FSDP, `generation_kwargs`, images of models
             other than Qwen's, and whatever does not go row by row (`repetition_penalty`, a static cache).
+        vllm_dtype: precision in which a colocated vLLM samples (`float32`, `bfloat16`, `float16`); default: that in
+            which the policy computes. vLLM by itself would sample a float32 policy in bfloat16.
     """
 
     gradient_checkpointing: bool | None = field(
@@ -105,7 +107,13 @@ class NPOConfig(GRPOConfig):
         default=False, metadata={"help": "Read each prompt once for all its completions; drop rows that have ended."}
     )
 
+    vllm_dtype: str | None = field(
+        default=None, metadata={"help": "Precision of a colocated vLLM. Default: the one the policy computes in."}
+    )
+
     def __post_init__(self) -> None:
+        if self.vllm_dtype not in (None, "float32", "bfloat16", "float16"):
+            raise UserError(f"vllm_dtype={self.vllm_dtype!r} is not known. One of: float32, bfloat16, float16.")
         if self.weighting not in list(Weighting):
             raise UserError(f"weighting={self.weighting!r} is not known. One of: {', '.join(Weighting)}.")
         if self.shaping_gamma <= 0 or self.distill_coef < 0:

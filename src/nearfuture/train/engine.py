@@ -10,35 +10,20 @@ Not here: what is sampled and kept (`nearfuture.guidance.collect`, `nearfuture.r
 from __future__ import annotations
 
 import contextlib
-import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate.utils import broadcast_object_list, gather_object
 
 from nearfuture.train import groups, scoring, sharding
+from nearfuture.train.randomness import isolated_rng
 from nearfuture.train.tokenizer import tokenizer_hash
 from nearfuture.train.trainer import NPOTrainer
 
 Row = dict[str, Any]
 NUM_AT_ONCE = 256
 """Prompts tokenized together."""
-
-
-@contextlib.contextmanager
-def isolated_rng(seed: int) -> Iterator[None]:
-    """Everything inside draws from `seed`; outside, no random state has moved."""
-    python, numpy = random.getstate(), np.random.get_state()
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=devices):
-        random.seed(seed)
-        np.random.seed(seed % 2**32)
-        torch.manual_seed(seed)
-        yield
-    random.setstate(python)
-    np.random.set_state(numpy)
 
 
 class TRLEngine:

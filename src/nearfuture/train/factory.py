@@ -8,12 +8,10 @@ Not here: the stages (`nearfuture.run.executor`), the checks of a configuration 
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from datasets import Dataset
 from transformers import PrinterCallback, TrainerCallback
 from trl import ModelConfig, get_peft_config
@@ -22,6 +20,7 @@ from trl.trainer.utils import get_quantization_config
 from nearfuture.tasks import Task, VerdictReward
 from nearfuture.train import processor
 from nearfuture.train.config import NPOConfig
+from nearfuture.train.memory import collect
 from nearfuture.train.trainer import NPOTrainer
 from nearfuture.types import UserError
 
@@ -133,6 +132,4 @@ def release(trainer: NPOTrainer) -> None:
         trainer.accelerator.free_memory()  # ends the engine
     trainer.callback_handler.callbacks.clear()
     trainer.__dict__.clear()
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    collect()

@@ -10,7 +10,6 @@ Not here: how tokens are drawn (`seeded`), vLLM (`vllm_policy`), training's own 
 from __future__ import annotations
 
 import functools
-import gc
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from trl.trainer.utils import create_model_from_path
 
 from nearfuture.train import scoring
 from nearfuture.train.decoding import Decoding, EngineSettings, Response, Row
+from nearfuture.train.memory import collect
 from nearfuture.train.processor import limit_pixels, load_processing_class
 from nearfuture.train.seeded import PresencePenalty, sample_by_row
 from nearfuture.types import UserError
@@ -81,7 +81,7 @@ class TransformersPolicy:
             logits_processor=[PresencePenalty(penalty, length)] if penalty else None,
             custom_generate=functools.partial(sample_by_row, seeds=seeds) if decoding.temperature else None,
         )
-        return [self._response(row) for row in ids[:, length:].tolist()]
+        return [response_of(row, self.stops, self.processing_class) for row in ids[:, length:].tolist()]
 
     def _generation_config(self, decoding: Decoding) -> GenerationConfig:
         drawn: Row = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None, "min_p": None}
@@ -97,18 +97,10 @@ class TransformersPolicy:
             bos_token_id=self.tokenizer.bos_token_id,
         )
 
-    def _response(self, ids: list[int]) -> Response:
-        end = next((i + 1 for i, token in enumerate(ids) if token in self.stops), None)
-        kept = ids[:end]
-        text = self.processing_class.batch_decode([kept], skip_special_tokens=True)[0]
-        return Response(text, len(kept), end is None)
-
     def release(self) -> None:
         """Let go of the weights."""
         self.__dict__.clear()
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        collect()
 
 
 def base_of(model: str) -> str:
@@ -135,6 +127,14 @@ def stop_tokens(generation_config: Any, tokenizer: Any) -> list[int]:
     ids = [declared] if isinstance(declared, int) else list(declared or [])
     own = tokenizer.eos_token_id
     return ids if own is None or own in ids else [own, *ids]
+
+
+def response_of(ids: list[int], stops: Sequence[int], processing_class: Any) -> Response:
+    """What was written up to the first stop token; without one it was cut off."""
+    end = next((i + 1 for i, token in enumerate(ids) if token in stops), None)
+    kept = ids[:end]
+    text = processing_class.batch_decode([kept], skip_special_tokens=True)[0]
+    return Response(text, len(kept), end is None)
 
 
 def encode(processing_class: Any, rows: Sequence[Row]) -> Any:

@@ -39,6 +39,7 @@ from nearfuture.train.once import SharedRows, each_image_once
 from nearfuture.train.onpolicy import OnPolicyMetrics
 from nearfuture.train.replay import Replayer
 from nearfuture.train.tower import freeze_vision_tower
+from nearfuture.train.vllm_training import shared_engine
 from nearfuture.types import Guidance, UserError
 
 seams.check()
@@ -76,7 +77,10 @@ class NPOTrainer(ExactResume):
         model = args[0] if args else kwargs["model"]
         if kwargs.get("processing_class") is None and processor.is_needed(model):
             kwargs["processing_class"] = processor.load_for_training(model)
-        super().__init__(*args, **kwargs)
+        with shared_engine():
+            super().__init__(*args, **kwargs)
+        if self.use_vllm:
+            self.vllm_generation.dtype = self.args.vllm_dtype
         if self.args.freeze_vision_tower:
             freeze_vision_tower(self.model)
         if isinstance(self.train_dataset, Dataset):

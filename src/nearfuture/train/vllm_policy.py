@@ -1,24 +1,23 @@
 """A model that answers questions, through vLLM: every request brings its own seed.
 
-Written against vLLM's offline API (`LLM.generate`) as of 0.11; it could not be run where this was written, which had
-neither vLLM nor a GPU for it.
+vLLM is given token ids and gives token ids: prompts are tokenized and responses read as with transformers. Left to
+itself it would put a BOS before what a chat template has begun with one.
 
-Not here: transformers (`policy`), vLLM as TRL uses it while training.
+Not here: transformers (`policy`), vLLM while a policy trains (`vllm_training`).
 """
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from transformers import GenerationConfig
 
 from nearfuture.train import scoring
 from nearfuture.train.decoding import Decoding, EngineSettings, Response, Row
-from nearfuture.train.policy import as_blocks, base_of, cannot_load, load_processing, stop_tokens
-from nearfuture.types import UserError
+from nearfuture.train.memory import collect
+from nearfuture.train.policy import as_blocks, base_of, cannot_load, load_processing, response_of, stop_tokens
+from nearfuture.train.vllm_training import require_vllm
 
 
 class VLLMPolicy:
@@ -33,14 +32,10 @@ class VLLMPolicy:
     """
 
     def __init__(self, model: str, settings: EngineSettings) -> None:
-        try:
-            import vllm
-            from vllm.lora.request import LoRARequest
-        except ImportError:
-            raise UserError(
-                "use_vllm=true, and vLLM is not installed. Install it with `pip install 'nearfuture[vllm]'`, or leave "
-                "use_vllm out to sample with transformers."
-            ) from None
+        require_vllm()
+        import vllm
+        from vllm.lora.request import LoRARequest
+
         base = base_of(model)
         self.adapter = None if base == model else LoRARequest("policy", 1, model)
         try:
@@ -63,28 +58,10 @@ class VLLMPolicy:
 
     def sample(self, rows: Sequence[Row], seeds: Sequence[int], decoding: Decoding) -> list[Response]:
         """Sample a response to each row; vLLM schedules the requests."""
-        requests = [self._request(prompt) for prompt in scoring.prompts(rows)]
+        requests = [request_of(self.processing_class, prompt) for prompt in scoring.prompts(rows)]
         params = [self._params(seed, decoding) for seed in seeds]
         outputs = self.llm.generate(requests, params, lora_request=self.adapter, use_tqdm=False)
-        written = [output.outputs[0] for output in outputs]
-        return [Response(one.text, len(one.token_ids), one.finish_reason == "length") for one in written]
-
-    def _request(self, prompt: Any) -> Row:
-        """A text as it is; messages by the chat template, one placeholder an image, which vLLM fills."""
-        if isinstance(prompt, str):
-            return {"prompt": prompt}
-        images = [
-            block["image"]
-            for message in prompt
-            if isinstance(message["content"], list)
-            for block in message["content"]
-            if block["type"] == "image"
-        ]
-        takes_images = hasattr(self.processing_class, "image_processor")
-        text = self.processing_class.apply_chat_template(
-            as_blocks(prompt) if takes_images else prompt, add_generation_prompt=True, tokenize=False
-        )
-        return {"prompt": text, **({"multi_modal_data": {"image": images}} if images else {})}
+        return [response_of(list(output.outputs[0].token_ids), self.stops, self.processing_class) for output in outputs]
 
     def _params(self, seed: int, decoding: Decoding) -> Any:
         return self._sampling_params(
@@ -108,7 +85,30 @@ class VLLMPolicy:
         return stop_tokens(declared, tokenizer)
 
     def release(self) -> None:
-        """Let go of the engine's memory."""
+        """End the engine, wherever it runs, and let go of its memory."""
+        self.llm.llm_engine.engine_core.shutdown()
         self.__dict__.clear()
-        gc.collect()
-        torch.cuda.empty_cache()
+        collect()
+
+
+def request_of(processing_class: Any, prompt: Any) -> Row:
+    """What vLLM is asked: the ids of a text, or of messages as the chat template writes them, and their images.
+
+    An image is one placeholder here, which vLLM replaces by as many as the image needs.
+    """
+    tokenizer = getattr(processing_class, "tokenizer", processing_class)
+    if isinstance(prompt, str):
+        return {"prompt_token_ids": tokenizer(prompt)["input_ids"]}
+    takes_images = hasattr(processing_class, "image_processor")
+    text = processing_class.apply_chat_template(
+        as_blocks(prompt) if takes_images else prompt, add_generation_prompt=True, tokenize=False
+    )
+    images = [
+        block["image"]
+        for message in prompt
+        if isinstance(message["content"], list)
+        for block in message["content"]
+        if block["type"] == "image"
+    ]
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return {"prompt_token_ids": ids, **({"multi_modal_data": {"image": images}} if images else {})}

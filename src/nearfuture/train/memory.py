@@ -1,0 +1,22 @@
+"""Memory that nobody names any more, given back.
+
+Not here: who lets go of what (`factory.release`, the policies' own `release`).
+"""
+
+from __future__ import annotations
+
+import gc
+
+import torch
+
+
+def collect() -> None:
+    """Free what lies in reference cycles, frozen or not.
+
+    vLLM freezes the heap when it makes an engine: whatever lived then, the policy in training included, no collection
+    sees again.
+    """
+    gc.unfreeze()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,179 @@
+"""vLLM while a policy trains: TRL's backend, with one engine a process.
+
+    engine       TRL makes one with every trainer, and a run builds a trainer for every stage. Here the first generation
+                 makes it, later trainers with the same settings take it over, and whoever samples pushes its weights
+                 first. A trainer that only scores makes none, and what vLLM allows once a process (sleep mode) is there
+                 once.
+    seed         Making an engine seeds the process with its rank. Here it moves no random state, and each generation
+                 draws from one number that the trainer's random state gives, whatever the tokens cost.
+    precision    TRL names none, and vLLM makes bfloat16 of float32. Here it is what the policy computes with: bfloat16
+                 or float16 under mixed precision, otherwise that of its weights. `vllm_dtype` overrides it.
+    server       One client a process: its channel for weights holds a port until the process ends.
+
+Not here: vLLM outside training (`vllm_policy`), what is generated for (TRL's `_generate_single_turn`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import trl.generation.vllm_generation as backend
+import trl.trainer.grpo_trainer as grpo
+from trl.generation.vllm_client import VLLMClient
+from trl.import_utils import is_vllm_available
+
+from nearfuture.train.memory import collect
+from nearfuture.train.randomness import isolated_rng
+from nearfuture.types import UserError
+
+MIXED = {"bf16": "bfloat16", "fp16": "float16"}
+ENGINES: dict[str, Any] = {}
+"""The process's engine, by its settings: one at most."""
+CLIENTS: dict[tuple[Any, ...], SharedClient] = {}
+"""The process's clients, by the server they talk to."""
+_latest: weakref.ref[SharedGeneration] | None = None
+"""Who pushed its weights last."""
+
+
+class SharedClient(VLLMClient):
+    """TRL's client, which joins the server's channel for weights once."""
+
+    def init_communicator(self, device: Any = 0) -> None:
+        """Join the channel, unless it is open."""
+        if self.communicator is None:
+            super().init_communicator(device)
+
+
+class SharedGeneration(backend.VLLMGeneration):
+    """TRL's `VLLMGeneration` on the process's engine; its weights are those of its policy at every generation.
+
+    Attributes:
+        dtype: precision of the engine; None: the policy's.
+    """
+
+    dtype: str | None = None
+    _llm: Any = None
+
+    def _init_vllm(self) -> None:
+        require_vllm()
+        if self.mode != "colocate":
+            with _replaced(backend, "VLLMClient", _client):
+                super()._init_vllm()
+
+    @property
+    def llm(self) -> Any:
+        """The engine, made where there is none yet."""
+        if self._llm is None:
+            with _replaced(backend, "LLM", functools.partial(self._engine, backend.LLM)), isolated_rng(0):
+                super()._init_vllm()
+        return self._llm
+
+    @llm.setter
+    def llm(self, engine: Any) -> None:
+        self._llm = engine
+
+    def _engine(self, make: Any, **settings: Any) -> Any:
+        """The process's engine where it has these settings, otherwise a new one in its place."""
+        settings["dtype"] = self.dtype or dtype_of(self.model, self.accelerator.mixed_precision)
+        key = repr(sorted((name, value) for name, value in settings.items() if name != "seed"))
+        if key not in ENGINES:
+            ENGINES.clear()
+            collect()
+            ENGINES[key] = make(**settings)
+            gc.unfreeze()  # making it froze the heap, and the policy with it
+            _require_open(ENGINES[key], settings["dtype"])
+        return ENGINES[key]
+
+    def sync_weights(self) -> None:
+        """Push the policy's weights into the engine; nothing that was computed with others is kept there."""
+        global _latest
+        super().sync_weights()
+        if self.mode == "colocate":
+            self.llm.llm_engine.reset_encoder_cache()  # TRL clears what was kept of texts, not what was kept of images
+        _latest = weakref.ref(self)
+
+    def generate(self, *args: Any, **kwargs: Any) -> Any:
+        """Sample with this policy's weights, whoever used the engine before."""
+        if _latest is None or _latest() is not self:
+            self.sync_weights()
+        if self.mode != "colocate":
+            return super().generate(*args, **kwargs)
+        with isolated_rng(self._draw_seed()):
+            return super().generate(*args, **kwargs)
+
+    def _draw_seed(self) -> int:
+        """One number of the trainer's random state; the same on all processes that share one copy of the weights."""
+        seed = [int(torch.randint(2**31, ()))]
+        if self.tensor_parallel_size > 1:
+            torch.distributed.broadcast_object_list(seed, group=self.tp_group, group_src=0)
+        return seed[0]
+
+
+def require_vllm() -> None:
+    """Refuse what needs vLLM where there is none.
+
+    Raises:
+        UserError: how to install it.
+    """
+    if not is_vllm_available():
+        raise UserError(
+            "use_vllm=true, and vLLM is not installed. Install it with `pip install 'nearfuture[vllm]'`, or leave "
+            "use_vllm out to sample with transformers."
+        )
+
+
+def _require_open(engine: Any, dtype: str) -> None:
+    """Refuse an engine that has packed its weights away, as vLLM does on many CPUs: none can be pushed into it.
+
+    Raises:
+        UserError: with what to change.
+    """
+    names = [name for name, weight in engine_model(engine).named_parameters() if not weight.numel()]
+    if names:
+        raise UserError(
+            f"vLLM has packed the weights of {len(names)} layers for this machine's CPU (dtype {dtype}), for example "
+            f"{names[0]}, so that the policy's cannot be pushed into it. Set another vllm_dtype (bfloat16, float32), "
+            "or leave use_vllm out."
+        )
+
+
+def engine_model(engine: Any) -> torch.nn.Module:
+    """The model in an engine of this process."""
+    model: torch.nn.Module = engine.llm_engine.model_executor.driver_worker.model_runner.model
+    return model
+
+
+def dtype_of(model: Any, mixed_precision: str) -> str:
+    """The precision that a policy computes with, by the name it has in torch."""
+    return MIXED.get(mixed_precision) or str(model.dtype).removeprefix("torch.")
+
+
+@contextlib.contextmanager
+def shared_engine() -> Iterator[None]:
+    """A `GRPOTrainer` that is built inside samples through `SharedGeneration`."""
+    with _replaced(grpo, "VLLMGeneration", SharedGeneration):
+        yield
+
+
+def _client(**settings: Any) -> SharedClient:
+    server = (settings["base_url"], settings["group_port"])
+    if server not in CLIENTS:
+        CLIENTS[server] = SharedClient(**settings)
+    return CLIENTS[server]
+
+
+@contextlib.contextmanager
+def _replaced(module: Any, name: str, value: Any) -> Iterator[None]:
+    """Another value of a module's name, while something of TRL looks it up."""
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
