@@ -16,8 +16,8 @@ from nearfuture.guidance.engine import Engine
 from nearfuture.run import build
 from nearfuture.run.autonpo import decide, is_spent
 from nearfuture.run.config import AutoNPOConfig
-from nearfuture.run.disk import disk_plan
 from nearfuture.run.executor import Executor
+from nearfuture.run.resources.disk import disk_plan
 from nearfuture.run.show import Display
 from nearfuture.types import Intervention, PolicyRef, UserError
 

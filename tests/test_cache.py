@@ -193,7 +193,7 @@ def test_a_good_cache_is_accepted_and_its_coverage_counted(tmp_path):
         ({"prompts": {"a": "x", "b": "y"}}, "none of the 3 prompts in the cache .* among the 2 prompts of the data"),
         ({"prompts": {"p000": "hash0", "p001": "new"}}, "1 of 2 prompts are not the ones .*'p001' .hash1 in the cache"),
         (
-            {"sampling": Sampling(temperature=1.0), "require_same_temperature": True},
+            {"sampling": Sampling(temperature=1.0, max_completion_length=LIMIT), "require_same_temperature": True},
             "sampled at temperature 0.7, this run samples at 1.0",
         ),
     ],

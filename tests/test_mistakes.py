@@ -30,7 +30,7 @@ def feed(pool: MistakePool, history: list[Batch], first_step: int = 1) -> Mistak
 
 @given(batches, st.integers(1, 6))
 def test_it_holds_the_latest_judged_verdict_of_the_window(history: list[Batch], window: int) -> None:
-    pool = feed(MistakePool(window=window), history)
+    pool = feed(MistakePool(0.6, window=window), history)
     latest = {
         prompt: (step, rate) for step, batch in enumerate(history, 1) for prompt, rate in batch if not math.isnan(rate)
     }
@@ -41,7 +41,7 @@ def test_it_holds_the_latest_judged_verdict_of_the_window(history: list[Batch], 
 
 @given(batches, st.integers(0, 12), st.integers(0, 12))
 def test_a_slice_holds_the_steps_a_replay_crosses(history: list[Batch], start: int, end: int) -> None:
-    pool = feed(MistakePool(), history)
+    pool = feed(MistakePool(0.6, window=100), history)
     since, at = pool.slice(start, end), pool.slice(start, end, "at")
     assert all(start < m.step <= end for m in since)
     assert at == [m for m in since if m.step == start + 1]
@@ -50,8 +50,8 @@ def test_a_slice_holds_the_steps_a_replay_crosses(history: list[Batch], start: i
 
 @given(batches, batches)
 def test_resume_equals_going_on(before: list[Batch], after: list[Batch]) -> None:
-    pool = feed(MistakePool(window=5), before)
-    resumed = MistakePool(window=5)
+    pool = feed(MistakePool(0.6, window=5), before)
+    resumed = MistakePool(0.6, window=5)
     resumed.load_state_dict(json.loads(json.dumps(pool.state_dict())))
     first = len(before) + 1
     assert feed(pool, after, first).state_dict() == feed(resumed, after, first).state_dict()
@@ -60,7 +60,7 @@ def test_resume_equals_going_on(before: list[Batch], after: list[Batch]) -> None
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=40), st.integers(0, 50), st.integers(0, 99))
 def test_a_sample_is_spread_over_steps(steps: list[int], num: int, seed: int) -> None:
-    pool = MistakePool()
+    pool = MistakePool(0.6, window=100)
     for step in range(1, 10):
         names = [f"{i}" for i, at in enumerate(steps) if at == step]
         pool.observe(step, names, [0.0] * len(names))
@@ -75,7 +75,7 @@ def test_a_sample_is_spread_over_steps(steps: list[int], num: int, seed: int) ->
 
 
 def test_every_failure_is_drawn_equally_often() -> None:
-    pool = MistakePool()
+    pool = MistakePool(0.6, window=100)
     pool.observe(1, ["a"], [0.0])
     pool.observe(2, ["b", "c", "d", "e"], [0.0] * 4)
     rng = np.random.default_rng(0)
@@ -84,7 +84,7 @@ def test_every_failure_is_drawn_equally_often() -> None:
 
 
 def test_what_cannot_be_judged_changes_no_failure_but_is_a_sighting() -> None:
-    pool = MistakePool()
+    pool = MistakePool(0.6, window=100)
     pool.observe(3, ["a"], [0.25])
     pool.observe(5, ["a", "b"], [math.nan, math.nan])
     (mistake,) = pool.slice(0, 9)
@@ -92,7 +92,7 @@ def test_what_cannot_be_judged_changes_no_failure_but_is_a_sighting() -> None:
 
 
 def test_its_metrics_say_size_hardness_and_age() -> None:
-    pool = MistakePool(window=2)
+    pool = MistakePool(0.6, window=2)
     assert pool.metrics()["autonpo/pool/num_prompts"] == 0.0
     pool.observe(1, ["a", "b"], [0.0, 0.5])
     pool.observe(2, ["b", "c"], [1.0, 0.25])

@@ -222,7 +222,8 @@ def test_number_formats_follow_the_sharding() -> None:
     assert numerics_of(config, "bfloat16", "ddp") == Numerics(2, 4, 4, 4, casts=True)
     assert numerics_of(config, "bfloat16", "fsdp2") == Numerics(2, 2, 4, 4, casts=False)
     assert numerics_of(config, "bfloat16", "ddp", on_cpu=True) == Numerics(4, 4, 4, 4, casts=False)
-    kept = settings()  # TRL takes the format of the files where none is set
+    assert numerics_of(settings(), "bfloat16", "ddp") == Numerics(2, 4, 4, 4, casts=True), "TRL's default is float32"
+    kept = settings(dtype="auto")
     assert numerics_of(kept, "bfloat16", "ddp") == Numerics(2, 2, 2, 2, casts=False)
     lora = settings(dtype="bfloat16", use_peft=True, lora_target_modules=["all-linear"])
     assert numerics_of(lora, "bfloat16", "ddp") == Numerics(2, 2, 2, 4, casts=True)
@@ -316,9 +317,9 @@ def test_every_step_that_is_paid_for_is_in_a_stage() -> None:
         "up to the guide: steps 0 to 20",
         "guide of step 20 asked: 8 prompts",
         "to the horizon: steps 12 to 40",
-        "4 evaluations on the way",
+        "9 evaluations on the way",
     ]
-    assert [stage.rollouts for stage in stages] == [32, 12, 160, 24, 224, 40]
+    assert [stage.rollouts for stage in stages] == [32, 12, 160, 24, 224, 90]
     assert stages_of(config, batch, 3, 0)[1].rollouts == 9  # no prompt is asked twice
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfuture.algo.rollback import Candidate, Guard, select
+from nearfuture.algo import rollback
+from nearfuture.algo.rollback import Candidate, Guard
 
 AT = 100
+select = partial(rollback.select, min_prompts=8, min_quality=0.02, min_gain=1.05)
 
 
 def candidate(distance: int, quality: float, cost: float, num_prompts: int = 20) -> Candidate:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from nearfuture.run.build import load_run_task
 from nearfuture.run.config import load_configuration
-from nearfuture.run.disk import CHECKPOINT_OVERHEAD, disk_plan
+from nearfuture.run.resources.disk import CHECKPOINT_OVERHEAD, disk_plan
 from nearfuture.train import sharding
 from nearfuture.types import UserError
 

@@ -41,7 +41,7 @@ class PolicyRef:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """The sampling settings a trajectory was drawn with; they are part of what its log-probs mean."""
 
@@ -50,7 +50,7 @@ class Sampling:
     top_k: int = 0
     min_p: float = 0.0
     repetition_penalty: float = 1.0
-    max_completion_length: int = 256
+    max_completion_length: int
 
 
 @dataclass(frozen=True, slots=True)

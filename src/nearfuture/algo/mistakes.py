@@ -47,18 +47,18 @@ class MistakePool:
     thrown away at the gate, which has the same threshold.
 
     Args:
-        max_pass_rate: highest pass rate that counts as a failure; the gate's threshold by default.
+        max_pass_rate: highest pass rate that counts as a failure: the gate's threshold.
         window: optimizer steps a failure is remembered; as far as the longest rollback distance.
 
     Example:
-        >>> pool = MistakePool()
+        >>> pool = MistakePool(max_pass_rate=0.6, window=100)
         >>> pool.observe(1, ["a", "b"], [0.0, 0.25])
         >>> pool.observe(2, ["a", "c"], [0.875, 0.5])
         >>> [(mistake.prompt_id, mistake.step) for mistake in pool.slice(0, 2)]
         [('b', 1), ('c', 2)]
     """
 
-    def __init__(self, max_pass_rate: float = 0.6, window: int = 100) -> None:
+    def __init__(self, max_pass_rate: float, window: int) -> None:
         assert 0.0 <= max_pass_rate < 1.0 and window >= 1
         self.max_pass_rate = max_pass_rate
         self.window = window

@@ -78,9 +78,9 @@ class Choice:
 def select(
     candidates: Sequence[Candidate],
     *,
-    min_prompts: int = 8,
-    min_quality: float = 0.02,
-    min_gain: float = 1.05,
+    min_prompts: int,
+    min_quality: float,
+    min_gain: float,
     blocked_steps: Collection[int] = (),
 ) -> Choice:
     """Choose the rollback distance.
@@ -103,7 +103,7 @@ def select(
 
     Example:
         >>> near, far = Candidate(10, 90, 20, 0.30, 1.0), Candidate(40, 60, 20, 0.60, 1.5)
-        >>> select([near, far]).candidate.rollback_distance
+        >>> select([near, far], min_prompts=8, min_quality=0.02, min_gain=1.05).candidate.rollback_distance
         40
     """
     limits = _Limits(min_prompts, min_quality, blocked_steps)

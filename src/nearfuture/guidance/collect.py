@@ -34,6 +34,10 @@ from nearfuture.types import Guidance, NoSignalError, PolicyRef, UserError, Verd
 
 logger = logging.getLogger(__name__)
 
+NUM_SAMPLES = 8
+BATCH_SIZE = 256
+"""What is asked of a guide where nobody says otherwise."""
+
 Given = Mapping[str, Sequence[Sequence[int]]]
 Scored = list[tuple[Candidate, list[float]]]
 
@@ -76,10 +80,10 @@ def collect_guidance(
     folder: Path | str,
     *,
     guide: PolicyRef,
-    num_samples: int = 8,
+    num_samples: int = NUM_SAMPLES,
     num_kept: int = 1,
     select: Literal["uniform", "closest"] = "uniform",
-    batch_size: int = 256,
+    batch_size: int = BATCH_SIZE,
     seed: int = 0,
     learner_score: Score | None = None,
     learner: PolicyRef | None = None,

@@ -7,15 +7,18 @@ Not here: what the settings of training mean (`nearfuture.train.config`), what i
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from nearfuture.algo.trigger_config import TriggerConfig
+from nearfuture.guidance.collect import BATCH_SIZE, NUM_SAMPLES
 from nearfuture.run import flat_yaml
 from nearfuture.run.methods import with_method
 from nearfuture.tasks.data.config import DataConfig
@@ -23,6 +26,9 @@ from nearfuture.train.config import ModelConfig, NPOConfig
 from nearfuture.types import UserError
 
 TRAINING_DEFAULTS: dict[str, Any] = {"logging_steps": 1, "report_to": "none", "lr_scheduler_type": "constant"}
+MODEL_DEFAULTS: dict[str, Any] = {"lora_dropout": 0.0}
+"""TRL's is 0.05. TRL draws rollouts with dropout on, so that they come from no policy that is ever scored or saved, and
+`fast_generation` is off. docs/configuration.md says so."""
 AUTO = "autonpo."
 MANAGED = {
     "output_dir": "run_dir",
@@ -87,13 +93,13 @@ class RunConfig:
     resample_steps: int = 0
     replay_steps: int | None = None
     guidance_lifetime: Literal["segment", "while_gated"] = "segment"
-    guide_num_samples: int = 8
+    guide_num_samples: int = NUM_SAMPLES
     guide_num_kept: int = 1
     guide_min_correct: int = 1
     guide_temperature: float | None = None
     guide_top_p: float | None = None
     guide_select: Literal["uniform", "closest"] = "uniform"
-    guide_batch_size: int = 256
+    guide_batch_size: int = BATCH_SIZE
     replay_frac: float = 0.5
     replay_start_pass_rate: float = 0.35
     eval_every: int = 0
@@ -159,6 +165,16 @@ class Configuration:
         """The horizon: the last step of the head."""
         return int(self.training["max_steps"])
 
+    def setting(self, name: str) -> Any:
+        """Return a setting of training or of the model: as it was given, else the default of its field.
+
+        The default is that of `NPOConfig` or `ModelConfig`, before either works out what it leaves open.
+        """
+        for given in (self.training, self.model):
+            if name in given:
+                return given[name]
+        return field_default(name)
+
     def as_dict(self) -> dict[str, Any]:
         """Flat, as it stands in `config.yaml`."""
         run = {name: value for name, value in dataclasses.asdict(self.run).items() if value is not None}
@@ -169,6 +185,14 @@ class Configuration:
         unset = dataclasses.asdict(DataConfig())
         run |= {name: value for name, value in dataclasses.asdict(self.data).items() if value != unset[name]}
         return {**run, **auto, **self.model, **self.training}
+
+
+@cache
+def field_default(name: str) -> Any:
+    """Return the default of a field of `NPOConfig` or `ModelConfig`, the one place where it stands."""
+    fields = {field.name: field for source in (ModelConfig, NPOConfig) for field in dataclasses.fields(source)}
+    field_ = fields[name]
+    return field_.default if field_.default_factory is dataclasses.MISSING else field_.default_factory()
 
 
 def load_configuration(path: Path | None, overrides: list[str] = []) -> Configuration:  # noqa: B006 (never mutated)
@@ -237,7 +261,12 @@ def check(values: dict[str, Any]) -> Configuration:
             "autonpo.ask=pool and guidance_lifetime=segment: guidance is dropped when the replay ends, so that most of "
             "the pool would be asked in vain. Set guidance_lifetime=while_gated, or autonpo.ask=slice."
         )
-    return Configuration(run, training, parts[ModelConfig], autonpo, data)
+    return Configuration(run, training, _model_settings(parts[ModelConfig]), autonpo, data)
+
+
+def _model_settings(given: dict[str, Any]) -> dict[str, Any]:
+    """Add our defaults where adapters are trained, so that `config.yaml` shows them."""
+    return {**MODEL_DEFAULTS, **given} if given.get("use_peft") else given
 
 
 def _check_data(task: str | None, data: DataConfig) -> None:
@@ -283,9 +312,13 @@ def _unknown(key: str, known: set[str]) -> UserError:
 
 
 def _typed(key: str, value: Any, hint: Any) -> Any:
+    adapter = TypeAdapter(hint)
     try:
-        return TypeAdapter(hint).validate_python(value)
+        return adapter.validate_python(value)
     except ValidationError as error:
+        if isinstance(value, str):  # a list of names takes one name as well: lora_target_modules: all-linear
+            with contextlib.suppress(ValidationError):
+                return adapter.validate_python([value])
         problem = error.errors()[0]["msg"]
         raise UserError(f"{key}={value!r}: {problem}. Its type is {getattr(hint, '__name__', hint)}.") from None
 

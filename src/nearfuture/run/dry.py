@@ -3,16 +3,16 @@
 Nothing is downloaded and no weight is read. Where the model or the data set is not on this machine, its published shape
 and the rows its card states stand for it, and the report says so.
 
-Not here: the checks themselves (`nearfuture.run.config`, `nearfuture.run.disk`), tokens and hours (`nearfuture plan`).
+Not here: the checks themselves (`nearfuture.run.config`, `resources.disk`), tokens and hours (`nearfuture plan`).
 """
 
 from __future__ import annotations
 
 from nearfuture.run import flat_yaml
 from nearfuture.run.config import Configuration
-from nearfuture.run.disk import disk_plan, format_bytes
 from nearfuture.run.plan import segments_ahead
 from nearfuture.run.resources.data import Rows, rows_of
+from nearfuture.run.resources.disk import disk_plan, format_bytes
 from nearfuture.run.resources.memory import Device, Load, plan_memory
 from nearfuture.run.resources.planner import lengths_of, load_of
 from nearfuture.run.resources.setting import Batch, Sharding, batch_of
@@ -43,7 +43,6 @@ def dry_run_report(config: Configuration, num_processes: int | None = None) -> s
     stages = [f"segment {i}: step {start} to {end}" for i, (start, end) in enumerate(spans)]
     total = sum(end - start for start, end in spans)
     shape, problem = _shape(config, rows.model)
-    count = None if shape is None else (shape.parameters.total, shape.parameters.trained)
     lines = [
         flat_yaml.dump(config.as_dict()).rstrip(),
         "",
@@ -56,7 +55,7 @@ def dry_run_report(config: Configuration, num_processes: int | None = None) -> s
         *(f"plan:   {stage}" for stage in stages),
         f"steps:  {config.max_steps} on the path, {total} paid for",
         *([] if shape is None else _memory_lines(config, shape, batch, rows, is_cpu=args.device.type == "cpu")),
-        f"disk:   {disk_plan(config, rows.model, rows.num_train, count, is_sharded=processes.are_sharded())}",
+        f"disk:   {disk_plan(config, rows.model, rows.num_train, is_sharded=processes.are_sharded())}",
     ]
     return "\n".join(lines)
 
@@ -90,7 +89,7 @@ def _memory_lines(config: Configuration, shape: ModelShape, batch: Batch, rows: 
     A configuration for vLLM is meant for accelerators, wherever it is looked at.
     """
     shardings: tuple[Sharding, ...] = ("ddp",) if batch.num_processes == 1 else ("ddp", "fsdp2")
-    on_cpu = is_cpu and not config.training.get("use_vllm")
+    on_cpu = is_cpu and not config.setting("use_vllm")
     wanted = [Wanted(gpus=batch.num_processes, sharding=sharding, is_cpu=on_cpu) for sharding in shardings]
     length = lengths_of(config, shape, rows, wanted[0])
     return [_memory_line(load_of(config, shape, batch, length, one), one) for one in wanted]

@@ -25,7 +25,7 @@ from nearfuture.run.config import Configuration
 from nearfuture.run.controller import Controller
 from nearfuture.run.evaluate import Answers, answer
 from nearfuture.run.folder import RunFolder
-from nearfuture.run.guides import DEFAULT_SEED, Guides
+from nearfuture.run.guides import Guides
 from nearfuture.run.ledger import write_ledger
 from nearfuture.run.plan import (
     AUTO_KIND,
@@ -62,7 +62,6 @@ NOT_IN_FINAL = (
     "rollouts-*",
     checkpoint.MARKER,
 )
-DEFAULT_GATE = 0.6  # of NPOConfig
 
 
 class Executor:
@@ -196,7 +195,7 @@ class Executor:
 
     def _watch(self, head: Segment, reached: int) -> Controller:
         """The controller of a segment; one that AutoNPO began inherits the trigger that fired."""
-        gate = float(self.config.training.get("max_pass_rate", DEFAULT_GATE))
+        gate = float(self.config.setting("max_pass_rate"))
         fired = None
         if head.intervention is not None and head.intervention.kind == AUTO_KIND and reached == head.start_step:
             fired = autonpo.fired_state(self.folder.path / head.intervention.guide.path)["trigger"]
@@ -222,7 +221,7 @@ class Executor:
     def _distiller(self, head: Segment) -> Distiller | None:
         """The guide of the head beside the policy, where it distils."""
         intervention = head.intervention
-        if not self.config.training.get("distill_coef") or intervention is None:
+        if not self.config.setting("distill_coef") or intervention is None:
             return None
         folder = self.guides.weights(intervention.guide)
         return Distiller.load(folder, intervention.start_step, intervention.end_step)
@@ -245,9 +244,9 @@ class Executor:
                 self.guides.verify,
                 auto,
                 lambda event, **facts: self._event(event, step, **facts),
-                seed=int(config.training.get("seed", DEFAULT_SEED)),
+                seed=int(config.setting("seed")),
                 batch_size=config.run.guide_batch_size,
-                max_pass_rate=float(config.training.get("max_pass_rate", DEFAULT_GATE)),
+                max_pass_rate=float(config.setting("max_pass_rate")),
             )
         if decision.back_to is None:
             self._save_lineage(self.lineage.extend_head(passed_trigger=step))

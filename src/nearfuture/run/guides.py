@@ -27,14 +27,13 @@ from nearfuture.run import build
 from nearfuture.run.config import Configuration
 from nearfuture.run.folder import RunFolder
 from nearfuture.run.interop import Setting, import_for
+from nearfuture.run.plan import window_end
 from nearfuture.run.rows import plain_rows
 from nearfuture.run.show import Display
 from nearfuture.tasks import Task, judge
 from nearfuture.train import NPOTrainer, TRLEngine, checkpoint, processes, sharding
 from nearfuture.train.factory import release
 from nearfuture.types import Intervention, NoSignalError, PolicyRef, UserError, Verdict
-
-DEFAULT_SEED = 42  # of TrainingArguments
 
 
 class Guides:
@@ -45,12 +44,12 @@ class Guides:
     ) -> None:
         self.config, self.task, self.display, self.folder = config, task, display, folder
         self.train_rows = train_rows
-        self._seed = int(config.training.get("seed", DEFAULT_SEED))
+        self._seed = int(config.setting("seed"))
 
     @property
     def injects(self) -> bool:
         """True where guidance takes a slot; a guide that only distils is not sampled."""
-        return bool(self.config.training.get("inject_guidance", True))
+        return bool(self.config.setting("inject_guidance"))
 
     def verify(self, text: str, row: dict[str, Any]) -> Verdict:
         """Judge one completion with the task's verifier."""
@@ -150,8 +149,7 @@ class Guides:
         sampling = {"temperature": run.guide_temperature, "top_p": run.guide_top_p}
         trainer = self.policy(guide, segment_dir, **{k: v for k, v in sampling.items() if v is not None})
         if rows is None:
-            ahead = max(guide.step, intervention.start_step + max(run.replay_steps or 0, run.resample_steps))
-            window = trainer.prompts_between(intervention.start_step, ahead)
+            window = trainer.prompts_between(intervention.start_step, window_end(self.config, intervention))
             rows = plain_rows(self.train_rows, window)
         start = lineage.ref(intervention.start_step)
         learner = self.policy(start, segment_dir) if run.guide_select == "closest" else None

@@ -90,7 +90,7 @@ class Measurement:
     ) -> None:
         self.task, self.rows, self.policies, self.question, self.say = task, rows, policies, question, say
         self.batch_size = config.run.guide_batch_size
-        self.seed = int(config.training.get("seed", 42))
+        self.seed = int(config.setting("seed"))
         self.k = question.k or min(config.run.guide_num_samples, question.num_samples)
 
     def anchor(self, anchor: int, distances: list[int]) -> dict[str, Any]:

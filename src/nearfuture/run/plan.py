@@ -12,6 +12,7 @@ Not here: doing it (`nearfuture.run.executor`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nearfuture.algo.lineage import Lineage
@@ -117,12 +118,42 @@ def rollback_steps(config: Configuration) -> frozenset[int]:
     return frozenset(step for step in (run.scout_steps, run.rollback_to, run.guide_step, config.max_steps) if step)
 
 
+def stages_ahead(config: Configuration) -> Iterator[Train | Intervention]:
+    """Yield every stage of a run that begins now, as `next_stage` decides them, if AutoNPO's trigger never fires.
+
+    What is shown before a run and what is forecast of it (`--dry-run`, disk, tokens, progress) iterate this.
+    """
+    lineage = Lineage.begin()
+    while isinstance(stage := next_stage(lineage, config), Train | Intervention):
+        yield stage
+        lineage = _done(lineage, stage)
+
+
 def segments_ahead(config: Configuration) -> list[tuple[int, int]]:
-    """(start, end) of every segment this run will train, in order; for dry runs and the disk plan."""
-    run, spans, start = config.run, [], 0
-    if run.scout_steps:
-        spans.append((0, run.scout_steps))
-    if run.guide_step is not None:
-        spans.append((0, run.guide_step))
-        start = run.rollback_to or 0
-    return [*spans, (start, config.max_steps)]
+    """Return (start, end) of every segment that `stages_ahead` trains, in order."""
+    lineage = Lineage.begin()
+    for stage in stages_ahead(config):
+        lineage = _done(lineage, stage)
+    return [(segment.start_step, segment.end_step or 0) for segment in lineage.segments]
+
+
+def _done(lineage: Lineage, stage: Train | Intervention) -> Lineage:
+    """Return the lineage after a stage."""
+    running = lineage if lineage.head.end_step is None else lineage.extend_head()
+    if isinstance(stage, Train):
+        return running.end_head(stage.until, stage.reason)
+    if lineage.head.end_step is None:  # the base weights guide themselves: nothing was trained
+        lineage = lineage.end_head(lineage.head.start_step, stage.kind)
+    return lineage.branch(stage)
+
+
+def is_evaluated(config: Configuration, step: int, *ends: int | None) -> bool:
+    """Whether held-out prompts are asked at a step: every `eval_every` steps, and at the `ends` of a stretch."""
+    every = config.run.eval_every
+    return every > 0 and (step % every == 0 or step in ends)
+
+
+def window_end(config: Configuration, intervention: Intervention) -> int:
+    """Return the last step whose prompts a guide is asked: those of the window that is replayed."""
+    run, start = config.run, intervention.start_step
+    return max(intervention.guide.step, start + max(run.replay_steps or 0, run.resample_steps))

@@ -12,6 +12,7 @@ from nearfuture.algo.lineage import Lineage
 from nearfuture.run.config import Configuration
 from nearfuture.run.evaluate import evaluate
 from nearfuture.run.folder import RunFolder
+from nearfuture.run.plan import is_evaluated
 from nearfuture.run.rows import plain_rows
 from nearfuture.run.show import Display
 from nearfuture.run.thumbnails import thumbnails
@@ -41,7 +42,7 @@ class Recorder:
 
     def is_due(self, step: int, *ends: int | None) -> bool:
         """True where a step is evaluated: every `eval_every` steps, and where a stretch of training ends."""
-        return self.evaluates and (step % self.config.run.eval_every == 0 or step in ends)
+        return self.evaluates and is_evaluated(self.config, step, *ends)
 
     def start(self) -> None:
         """Begin to measure the next step's time."""

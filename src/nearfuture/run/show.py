@@ -16,8 +16,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from nearfuture.algo.lineage import Lineage
 from nearfuture.guidance import CollectionCounts
 from nearfuture.run.config import Configuration
-from nearfuture.run.disk import DiskPlan
 from nearfuture.run.plan import segments_ahead
+from nearfuture.run.resources.disk import DiskPlan
 from nearfuture.types import PolicyRef
 
 LINES_PER_RUN = 20

@@ -15,10 +15,10 @@ from typing import Any
 from nearfuture.algo.lineage import Lineage
 from nearfuture.run import build, flat_yaml
 from nearfuture.run.config import Configuration
-from nearfuture.run.disk import DiskPlan, disk_plan, require_space
 from nearfuture.run.executor import Executor, Outcome
 from nearfuture.run.folder import RunFolder, environment
 from nearfuture.run.lock import LOCK, writing
+from nearfuture.run.resources.disk import DiskPlan, disk_plan, require_space
 from nearfuture.run.show import Display
 from nearfuture.tasks.identity import prompt_hash
 from nearfuture.train import factory, processes

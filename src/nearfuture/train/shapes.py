@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, PretrainedConfig
 from transformers.utils import cached_file
+from trl import ModelConfig
 
 from nearfuture.train.known_shapes import KNOWN_SHAPES
 from nearfuture.types import UserError
@@ -117,19 +119,26 @@ def load_shape(model: str, settings: Mapping[str, Any] | None = None) -> ModelSh
     Raises:
         UserError: no config.json of it is here, and it is none of the known ones.
     """
-    settings = settings or {}
-    if not settings.get("use_peft"):
+    lora = ModelConfig(**settings or {})
+    if not lora.use_peft:
         return _load(model, None, None)
-    targets = settings.get("lora_target_modules")
-    targets = targets if isinstance(targets, str) or targets is None else tuple(targets)
-    if isinstance(targets, tuple) and len(targets) == 1:
-        targets = targets[0]
-    if targets is None:
+    targets = lora.lora_target_modules or _default_targets(model)
+    return _load(model, lora.lora_r, targets if isinstance(targets, str) else tuple(targets))
+
+
+def _default_targets(model: str) -> list[str]:
+    """Return the layers that the installed peft adapts where nobody names any.
+
+    Raises:
+        UserError: it knows none for this kind of model.
+    """
+    kind = _config(model)[0].model_type
+    if kind not in TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING:
         raise UserError(
-            "use_peft=true without lora_target_modules: which layers get adapters then depends on the version of peft. "
-            "Set lora_target_modules, for example to all-linear."
+            f"use_peft=true without lora_target_modules: peft knows no layers to adapt in a {kind}. Set "
+            "lora_target_modules, for example to all-linear."
         )
-    return _load(model, int(settings.get("lora_r") or 16), targets)
+    return list(TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING[kind])
 
 
 @functools.lru_cache(maxsize=32)

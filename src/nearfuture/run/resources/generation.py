@@ -11,12 +11,12 @@ Not here: a vLLM server on devices of its own, which takes none of these.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from nearfuture.run.config import Configuration
 from nearfuture.run.resources.parts import BOTH, GENERATION, Part
-from nearfuture.run.resources.setting import BYTES, DEFAULTS, Batch, Lengths, Numerics
+from nearfuture.run.resources.setting import BYTES, Batch, Lengths, Numerics
 from nearfuture.train.shapes import ModelShape
 
 COPIES_OF_LAST_LOGITS = 3  # the logits in float32, sorted or scaled, and their probabilities
@@ -40,18 +40,17 @@ class Generation:
     tensor_parallel: int = 1
 
 
-def generation_of(training: Mapping[str, Any]) -> Generation:
+def generation_of(config: Configuration) -> Generation:
     """Read TRL's settings."""
-    given = {**DEFAULTS, **training}
-    if not given.get("use_vllm"):
+    if not config.setting("use_vllm"):
         return Generation()
-    if given["vllm_mode"] == "server":
+    if config.setting("vllm_mode") == "server":
         return Generation("server")
     return Generation(
         "colocate",
-        float(given["vllm_gpu_memory_utilization"]),
-        bool(given.get("vllm_enable_sleep_mode")),
-        int(given["vllm_tensor_parallel_size"]),
+        float(config.setting("vllm_gpu_memory_utilization")),
+        bool(config.setting("vllm_enable_sleep_mode")),
+        int(config.setting("vllm_tensor_parallel_size")),
     )
 
 

@@ -2,7 +2,7 @@
 
     plan = make_plan(load_configuration(path), Wanted(gpus=8, nodes=4, gpu_memory=140, sharding="fsdp2"))
 
-Not here: the formulas (`memory`, `workload`, `nearfuture.run.disk`), what is said of them (`remarks`), tables (`show`).
+Not here: the formulas (`memory`, `workload`, `disk`), what is said of them (`remarks`), tables (`show`).
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nearfuture.run.config import Configuration
-from nearfuture.run.disk import DiskPlan, disk_plan
 from nearfuture.run.resources.data import Rows, rows_of
+from nearfuture.run.resources.disk import DiskPlan, disk_plan
 from nearfuture.run.resources.generation import Generation, generation_of
 from nearfuture.run.resources.memory import STATES_PER_PARAMETER, Device, Load, plan_memory
 from nearfuture.run.resources.parts import Memory
 from nearfuture.run.resources.remarks import assumptions_of, warnings_of
-from nearfuture.run.resources.setting import DEFAULTS, Batch, Lengths, batch_of, numerics_of
+from nearfuture.run.resources.setting import Batch, Lengths, batch_of, numerics_of
 from nearfuture.run.resources.wanted import GB, OVERHEAD_GB, Wanted
 from nearfuture.run.resources.workload import Rates, Stage, stages_of, trained_per_second
 from nearfuture.train.shapes import ModelShape, load_shape
@@ -77,7 +77,6 @@ def make_plan(config: Configuration, wanted: Wanted) -> ResourcePlan:
     load = load_of(config, shape, batch, lengths, wanted)
     memory = plan_memory(load, device_of(config, wanted))
     rates = _rates(config, shape, lengths, wanted)
-    count = shape.parameters
     return ResourcePlan(
         shape=shape,
         rows=rows,
@@ -89,7 +88,6 @@ def make_plan(config: Configuration, wanted: Wanted) -> ResourcePlan:
             config,
             rows.model,
             rows.num_train,
-            parameters=(count.total, load.num_trained),
             is_sharded=wanted.sharding == "fsdp2" and wanted.num_devices > 1,
         ),
         stages=tuple(stages_of(config, batch, rows.num_train, rows.num_held_out)),
@@ -102,7 +100,7 @@ def make_plan(config: Configuration, wanted: Wanted) -> ResourcePlan:
 
 def lengths_of(config: Configuration, shape: ModelShape, rows: Rows, wanted: Wanted) -> Lengths:
     """The longest rollout: what the configuration admits, or, where it has no limit, what the data have."""
-    completion = int(config.training.get("max_completion_length") or DEFAULTS["max_completion_length"])
+    completion = int(config.setting("max_completion_length"))
     prompt = rows.measured[0] if rows.measured else max(DEFAULT_PROMPT, wanted.prompt_tokens or 0)
     if shape.vision is None:
         patches = 0
@@ -120,31 +118,35 @@ def device_of(config: Configuration, wanted: Wanted) -> Device:
         num_bytes=int(wanted.gpu_memory * GB),
         overhead_bytes=0 if wanted.is_cpu else int(OVERHEAD_GB * GB),
         is_cpu=wanted.is_cpu,
-        has_flash=config.model.get("attn_implementation") in FLASH,
+        has_flash=config.setting("attn_implementation") in FLASH,
     )
 
 
 def load_of(config: Configuration, shape: ModelShape, batch: Batch, lengths: Lengths, wanted: Wanted) -> Load:
     """What one device is asked to do."""
-    training = {**DEFAULTS, **config.training}
-    checkpointing = training.get("activation_checkpointing", training.get("gradient_checkpointing"))
+    checkpointing = _checkpointing(config)
     return Load(
         shape=shape,
         batch=batch,
         lengths=lengths,
         numerics=numerics_of(config, shape.dtype, wanted.sharding, on_cpu=wanted.is_cpu),
-        generation=generation_of(training),
+        generation=generation_of(config),
         is_checkpointed=not wanted.is_cpu if checkpointing is None else bool(checkpointing),
-        rank=int(config.model.get("lora_r") or 16) if config.model.get("use_peft") else 0,
-        is_tower_frozen=bool(training.get("freeze_vision_tower")),
-        states=STATES_PER_PARAMETER.get(str(training["optim"]), 2.0),
+        rank=int(config.setting("lora_r")) if config.setting("use_peft") else 0,
+        is_tower_frozen=bool(config.setting("freeze_vision_tower")),
+        states=STATES_PER_PARAMETER.get(str(config.setting("optim")), 2.0),
     )
 
 
+def _checkpointing(config: Configuration) -> bool | None:
+    """Whether activations are computed again; None: as the device has it."""
+    given = config.setting("activation_checkpointing")
+    return config.setting("gradient_checkpointing") if given is None else given
+
+
 def _rates(config: Configuration, shape: ModelShape, lengths: Lengths, wanted: Wanted) -> Rates:
-    checkpointing = config.training.get("activation_checkpointing", config.training.get("gradient_checkpointing"))
     trained = wanted.train_tokens_per_second or trained_per_second(
-        shape, wanted.teraflops, is_checkpointed=checkpointing is not False
+        shape, wanted.teraflops, is_checkpointed=_checkpointing(config) is not False
     )
     return Rates(
         generated_per_second=wanted.tokens_per_second,

@@ -10,7 +10,7 @@ from nearfuture.run.resources.data import Rows
 from nearfuture.run.resources.generation import sequences_at_once
 from nearfuture.run.resources.memory import STATES_PER_PARAMETER, Load
 from nearfuture.run.resources.parts import Memory, Moment
-from nearfuture.run.resources.setting import DEFAULTS, Lengths
+from nearfuture.run.resources.setting import Lengths
 from nearfuture.run.resources.wanted import GB, OVERHEAD_GB, Wanted
 from nearfuture.run.resources.workload import Rates
 from nearfuture.train.shapes import ModelShape
@@ -45,8 +45,8 @@ def assumptions_of(
         found.append(f"{OVERHEAD_GB:g} GB of every device for CUDA, NCCL and what the allocator cannot use again")
     if not shape.is_measured:
         found.append("activations: counted as those of a Qwen3 layer, which this model does not have")
-    if str(config.training.get("optim", DEFAULTS["optim"])) not in STATES_PER_PARAMETER:
-        found.append(f"optim={config.training['optim']}: two numbers a parameter")
+    if str(config.setting("optim")) not in STATES_PER_PARAMETER:
+        found.append(f"optim={config.setting('optim')}: two numbers a parameter")
     return found
 
 

@@ -9,28 +9,14 @@ Not here: bytes (`memory`), hours (`workload`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from nearfuture.run.config import Configuration
 from nearfuture.types import UserError
 
 Sharding = Literal["ddp", "fsdp2"]
 GIB = 1 << 30
-
-# TRL 1.16's own defaults, where a configuration is silent.
-DEFAULTS: Mapping[str, Any] = {
-    "per_device_train_batch_size": 8,
-    "gradient_accumulation_steps": 1,
-    "num_generations": 8,
-    "num_iterations": 1,
-    "max_completion_length": 256,
-    "optim": "adamw_torch_fused",
-    "vllm_gpu_memory_utilization": 0.3,
-    "vllm_tensor_parallel_size": 1,
-    "vllm_mode": "colocate",
-}
 
 
 @dataclass(frozen=True)
@@ -83,18 +69,16 @@ def batch_of(config: Configuration, num_processes: int) -> Batch:
     Raises:
         UserError: groups would be cut, with the numbers.
     """
-    given = {**DEFAULTS, **config.training}
-    micro, accumulation = int(given["per_device_train_batch_size"]), int(given["gradient_accumulation_steps"])
-    at_once = given.get("generation_batch_size")
+    micro = int(config.setting("per_device_train_batch_size"))
+    accumulation, num_generations = config.setting("gradient_accumulation_steps"), config.setting("num_generations")
+    at_once = config.setting("generation_batch_size")
     if at_once is not None and at_once % (micro * num_processes):
         raise UserError(
             f"generation_batch_size={at_once} is no multiple of per_device_train_batch_size={micro} x {num_processes} "
             "processes. Change one of them."
         )
-    steps = given.get("steps_per_generation") or (at_once and at_once // (micro * num_processes)) or accumulation
-    batch = Batch(
-        num_processes, micro, int(given["num_generations"]), accumulation, int(steps), int(given["num_iterations"])
-    )
+    steps = config.setting("steps_per_generation") or (at_once and at_once // (micro * num_processes)) or accumulation
+    batch = Batch(num_processes, micro, num_generations, accumulation, int(steps), config.setting("num_iterations"))
     if batch.generated % batch.num_generations:
         raise UserError(
             f"{batch.generated} rollouts are generated at once ({batch.micro} per device x {steps} micro-batches x "
@@ -126,24 +110,34 @@ class Numerics:
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
+def weights_dtype(config: Configuration, stored: str) -> str:
+    """Return the format in which TRL loads the weights: `dtype`, where "auto" is the one that the files hold."""
+    dtype = config.setting("dtype")
+    return stored if dtype in (None, "auto") else str(dtype)
+
+
 def numerics_of(config: Configuration, stored: str, sharding: Sharding, *, on_cpu: bool = False) -> Numerics:
     """The number formats of a run.
 
     Args:
         config: its `dtype`, `bf16`, `fp16`, `use_peft`.
-        stored: in which the model's files hold the weights; TRL keeps it where `dtype` is not set.
+        stored: in which the model's files hold the weights.
         sharding: accelerate keeps what FSDP2 trains in float32, and computes with copies of one unit at a time.
         on_cpu: `bf16` is then off where it is not set, as in `NPOConfig`.
     """
-    dtype = str(config.model.get("dtype") or stored)
-    weight = BYTES[stored if dtype in ("auto", "None") else dtype]
-    is_mixed = bool(config.training.get("bf16", not on_cpu) or config.training.get("fp16"))
+    weight = BYTES[weights_dtype(config, stored)]
+    is_mixed = bool(_bf16(config, on_cpu) or config.setting("fp16"))
     compute = 2 if is_mixed else weight
-    if config.model.get("use_peft"):  # peft keeps adapters in float32
+    if config.setting("use_peft"):  # peft keeps adapters in float32
         return Numerics(compute, min(weight, 4), weight, 4, casts=is_mixed)
     if sharding == "fsdp2" and is_mixed:
         return Numerics(compute, compute, 4, 4, casts=False)
     return Numerics(compute, weight, weight, weight, casts=is_mixed and weight != compute)
+
+
+def _bf16(config: Configuration, on_cpu: bool) -> bool:
+    bf16 = config.setting("bf16")
+    return not on_cpu if bf16 is None else bool(bf16)
 
 
 @dataclass(frozen=True)

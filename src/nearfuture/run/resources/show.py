@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-from nearfuture.run.disk import format_bytes
+from nearfuture.run.resources.disk import format_bytes
 from nearfuture.run.resources.generation import cache_bytes_per_token, sequences_at_once
 from nearfuture.run.resources.planner import ResourcePlan
 from nearfuture.run.resources.setting import BYTES

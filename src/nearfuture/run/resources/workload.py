@@ -16,9 +16,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nearfuture.run.config import Configuration
-from nearfuture.run.plan import segments_ahead
+from nearfuture.run.plan import is_evaluated, stages_ahead, window_end
 from nearfuture.run.resources.setting import Batch
 from nearfuture.train.shapes import ModelShape
+from nearfuture.types import Intervention
+
+STRETCHES = {"scout": "scout", "guide": "up to the guide", "horizon": "to the horizon"}
+"""What a stretch of training is for, by the reason it ends with."""
 
 FORWARD_BACKWARD, RECOMPUTED = 6, 2
 """Floating point operations a parameter and token: 2 forward, 4 backward, and 2 more where activations are computed
@@ -87,36 +91,34 @@ def stages_of(config: Configuration, batch: Batch, num_prompts: int, num_held_ou
         num_prompts: of the training data; a collection asks none of them twice.
         num_held_out: prompts that are evaluated on the way.
     """
-    run, spans = config.run, segments_ahead(config)
-    names = _names(config, len(spans))
+    run = config.run
     stages: list[Stage] = []
-    if run.resample_steps:
-        stages.append(_collection("base policy asked", run.resample_steps, config, batch, num_prompts))
-    for i, (start, end) in enumerate(spans):
-        stages.append(Stage(f"{names[i]}: steps {start} to {end}", end - start, (end - start) * batch.sampled_per_step))
-        if i + 1 < len(spans):
-            next_start = spans[i + 1][0]
-            length = max(end - next_start, run.replay_steps or 0)
-            stages.append(_collection(f"guide of step {end} asked", length, config, batch, num_prompts))
+    reached = num_evaluations = 0
+    guide_step: int | None = None
+    for ahead in stages_ahead(config):
+        if isinstance(ahead, Intervention):
+            reached, guide_step = ahead.start_step, ahead.guide.step
+            who = f"guide of step {ahead.guide.step}" if ahead.guide.step else "base policy"
+            stages.append(_collection(f"{who} asked", window_end(config, ahead) - reached, config, batch, num_prompts))
+            continue
+        steps = ahead.until - reached
+        name = f"{STRETCHES[ahead.reason]}: steps {reached} to {ahead.until}"
+        stages.append(Stage(name, steps, steps * batch.sampled_per_step))
+        ends = (ahead.until, guide_step)
+        num_evaluations += sum(is_evaluated(config, step, *ends) for step in range(reached + 1, ahead.until + 1))
+        num_evaluations += bool(run.eval_every) and reached == 0
+        reached = ahead.until
     stages += _auto_stages(config, batch, num_prompts)
-    if run.eval_every and num_held_out:
-        times = sum((end - start) // run.eval_every for start, end in spans)
-        stages.append(Stage(f"{times} evaluations on the way", 0, times * num_held_out * run.eval_num_samples))
+    if num_evaluations and num_held_out:
+        rollouts = num_evaluations * num_held_out * run.eval_num_samples
+        stages.append(Stage(f"{num_evaluations} evaluations on the way", 0, rollouts))
     return stages
-
-
-def _names(config: Configuration, num_spans: int) -> list[str]:
-    scout = ["scout"] if config.run.scout_steps else []
-    guide = ["up to the guide"] if config.run.guide_step is not None else []
-    names = [*scout, *guide, "to the horizon"]
-    assert len(names) == num_spans
-    return names
 
 
 def _collection(name: str, num_steps: int, config: Configuration, batch: Batch, num_prompts: int) -> Stage:
     """A guide is asked once for every prompt of the steps it will guide."""
     asked = min(num_steps * batch.prompts_per_step, num_prompts)
-    is_asked = config.training.get("inject_guidance", True)
+    is_asked = config.setting("inject_guidance")
     return Stage(
         f"{name}: {asked:,.0f} prompts", 0, asked * config.run.guide_num_samples if is_asked else 0.0, is_bound=False
     )

@@ -1,11 +1,11 @@
 """How many bytes a run will write at its peak, and whether the disk can hold them.
 
-    checkpoint = weights + Adam's two moments in float32 for every trained parameter
+    checkpoint = weights (with LoRA: the adapters) + the optimizer's numbers for what is trained + tokenizer
                  under FSDP + the weights again, as accelerate resumes from them
-    peak       = checkpoints that exist at once + guidance + the final policy
+    peak       = checkpoints that exist at once + guidance + the final policy, which is a checkpoint's weights
 
-Parameters are counted from the safetensors headers, without loading a weight. With LoRA this is an upper bound, except
-where the caller has counted the adapters.
+Parameters are counted from the model's shape, without loading a weight. Where the shape cannot be worked out, they are
+counted from the safetensors headers, and all of them count as trained: an upper bound.
 
 Not here: which checkpoints are kept (`nearfuture.train.checkpoint.rotate`), what a run trains (`nearfuture.run.plan`).
 """
@@ -21,12 +21,17 @@ from huggingface_hub import get_safetensors_metadata
 from safetensors import safe_open
 
 from nearfuture.run.config import Configuration
-from nearfuture.run.plan import rollback_steps, segments_ahead
-from nearfuture.types import DiskError, UserError
+from nearfuture.run.plan import rollback_steps, segments_ahead, stages_ahead
+from nearfuture.run.resources.memory import STATES_PER_PARAMETER
+from nearfuture.run.resources.setting import numerics_of
+from nearfuture.train.shapes import load_shape
+from nearfuture.types import DiskError, Intervention, UserError
 
-BYTES_PER_DTYPE = {"float32": 4, "bfloat16": 2, "float16": 2}
 GUIDANCE_BYTES_PER_TOKEN = 8  # an int32 id and a float32 log-prob
-CHECKPOINT_OVERHEAD = 1 << 20  # tokenizer, trainer state, random states
+CHECKPOINT_OVERHEAD = 1 << 18  # trainer state, random states, configurations
+TOKENIZER_FILES = ("tokenizer.json", "chat_template.jinja", "chat_template.json")
+TOKENIZER_BYTES = 10 << 20
+"""Of a tokenizer that is not on this machine: those of today's models take 2 to 12 MB."""
 
 
 @dataclass(frozen=True)
@@ -88,50 +93,61 @@ def num_parameters(model: str) -> int:
     return total
 
 
-def disk_plan(
-    config: Configuration,
-    model: str,
-    num_prompts: int,
-    parameters: tuple[int, int] | None = None,
-    *,
-    is_sharded: bool = False,
-) -> DiskPlan:
+def disk_plan(config: Configuration, model: str, num_prompts: int, *, is_sharded: bool = False) -> DiskPlan:
     """Plan the peak of a run over a data set of `num_prompts` prompts.
 
     Args:
         config: the run.
         model: its base model.
         num_prompts: of the training data.
-        parameters: all, and those that are trained, where they are known without the model's files.
         is_sharded: FSDP trains it.
     """
-    total, trained = (num_parameters(model),) * 2 if parameters is None else parameters
-    weights = total * BYTES_PER_DTYPE.get(str(config.model.get("dtype", "float32")), 4)
-    is_adapter = parameters is not None and config.model.get("use_peft")
-    saved = trained * BYTES_PER_DTYPE["float32"] if is_adapter else weights
-    checkpoints = sum(len(_kept(config, start, end)) for start, end in segments_ahead(config))
-    num_caches = len(segments_ahead(config)) - 1
+    total, trained, stored = _size(config, model)
+    numerics = numerics_of(config, stored, "fsdp2" if is_sharded else "ddp")
+    saved = trained * numerics.trained if config.setting("use_peft") else total * numerics.weight
+    states = STATES_PER_PARAMETER.get(str(config.setting("optim")), 2.0) * trained * numerics.trained
+    beside = _tokenizer_bytes(model) + CHECKPOINT_OVERHEAD
+    checkpoints = sum(len(_kept(config, start, end)) for start, end in segments_ahead(config) if start < end)
+    num_caches = sum(isinstance(stage, Intervention) for stage in stages_ahead(config))
     auto = config.autonpo
     if auto.mode == "act":  # how often and how far is not known yet: at most this
         start = max(0, config.max_steps - auto.max_rollback_distance)
         checkpoints += auto.max_interventions * len(_kept(config, start, config.max_steps))
         num_caches += auto.max_interventions
-    longest = int(config.training.get("max_completion_length", 256))
+    longest = int(config.setting("max_completion_length"))
     return DiskPlan(
         num_checkpoints=checkpoints,
-        checkpoint_bytes=(1 + is_sharded) * saved + 8 * trained + CHECKPOINT_OVERHEAD,
+        checkpoint_bytes=int((1 + is_sharded) * saved + states) + beside,
         guidance_bytes=num_caches * num_prompts * longest * GUIDANCE_BYTES_PER_TOKEN,
-        final_bytes=weights + CHECKPOINT_OVERHEAD,
+        final_bytes=saved + beside,
     )
+
+
+def _size(config: Configuration, model: str) -> tuple[int, int, str]:
+    """Return the parameters of a model, how many of them are trained, and the format its files hold them in."""
+    try:
+        shape = load_shape(model, config.model)
+    except UserError:
+        total = num_parameters(model)
+        return total, total, "float32"
+    count = shape.parameters
+    frozen = count.trained_vision if config.setting("freeze_vision_tower") else 0
+    return count.total, count.trained - frozen, shape.dtype
+
+
+def _tokenizer_bytes(model: str) -> int:
+    """Return what a checkpoint's copy of the tokenizer takes."""
+    files = [Path(model) / name for name in TOKENIZER_FILES]
+    return sum(file.stat().st_size for file in files if file.is_file()) if Path(model).is_dir() else TOKENIZER_BYTES
 
 
 def _kept(config: Configuration, start: int, end: int) -> set[int]:
     """Steps in (start, end] whose checkpoints exist when the segment ends, one more while it saves."""
-    save_steps = config.training.get("save_steps", 500)
+    save_steps = config.setting("save_steps")
     every = math.ceil(save_steps * config.max_steps) if save_steps < 1 else int(save_steps)
     pinned = {step for step in rollback_steps(config) if start < step <= end} | {end}
     saved = {step for step in range(start + 1, end + 1) if step % every == 0} | pinned
-    limit = config.training.get("save_total_limit")
+    limit = config.setting("save_total_limit")
     return saved if limit is None else set(sorted(saved)[-(int(limit) + 1) :]) | pinned
 
 

@@ -1,0 +1,160 @@
+"""What is shown before a run is what the run does, and a default stands in one place."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from commands import CONFIGS, invoke, run
+
+from nearfuture.algo.lineage import Lineage
+from nearfuture.algo.trigger_config import TriggerConfig
+from nearfuture.run import build
+from nearfuture.run.config import AutoNPOConfig, Configuration, RunConfig, field_default, load_configuration
+from nearfuture.run.plan import segments_ahead
+from nearfuture.run.resources.disk import disk_plan
+from nearfuture.run.resources.setting import batch_of, numerics_of
+from nearfuture.run.resources.workload import stages_of
+from nearfuture.tasks.data.config import DataConfig
+from nearfuture.train.config import ModelConfig, NPOConfig
+
+SOURCE = Path(__file__).parent.parent / "src" / "nearfuture"
+TINY = CONFIGS / "tiny.yaml"
+SHORT = [
+    "max_steps=6",
+    "per_device_train_batch_size=16",
+    "save_steps=2",
+    "eval_every=2",
+    "eval_num_samples=1",
+    "guide_num_samples=2",
+]
+NONE = ["scout_steps=0", "guide_step=null", "rollback_to=null"]
+KINDS = {
+    "plain": NONE,
+    "early": ["scout_steps=3", *NONE[1:]],
+    "late": ["scout_steps=0", "guide_step=5", "rollback_to=2"],
+    "both": ["scout_steps=2", "guide_step=4", "rollback_to=2"],
+    "again": [*NONE, "resample_steps=2"],
+    "replayed": ["scout_steps=2", *NONE[1:], "replay_steps=4"],
+}
+
+
+def forecast(*overrides: str) -> Configuration:
+    return load_configuration(TINY, [*SHORT, *overrides])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_does_what_was_forecast(kind: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    settings = [f"run_dir={folder}", *SHORT, *KINDS[kind]]
+    code, output = run("train", TINY, *settings)
+    assert code in (0, 3), output  # a guide of so few steps may solve nothing
+    config = load_configuration(TINY, settings)
+    done = [(s.start_step, s.end_step) for s in Lineage.read(folder / "lineage.json").segments]
+    expected = segments_ahead(config)
+    assert done == expected[: len(done)]
+    code, shown = invoke("train", TINY, *settings, "--dry-run")
+    assert code == 0, shown
+    assert [line for line in shown.splitlines() if line.startswith("plan:")] == [
+        f"plan:   segment {i}: step {start} to {end}" for i, (start, end) in enumerate(expected)
+    ]
+    if done != expected:
+        return
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    stages = stages_of(config, batch_of(config, 1), num_prompts=2048, num_held_out=1)
+    assert sum(stage.steps for stage in stages) == sum("loss" in row for row in rows)
+    assert f"{sum('eval/pass_rate' in row for row in rows)} evaluations on the way" in [stage.name for stage in stages]
+    asked = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    prompts = [row["num_prompts"] for row in asked if row["event"] == "collected"]
+    planned = [int(stage.name.split()[-2]) for stage in stages if "asked" in stage.name]
+    assert prompts == planned
+
+
+def test_a_plan_counts_the_cache_of_a_guide_that_is_the_base() -> None:
+    config = forecast(*KINDS["again"])
+    model = build.base_model(config, build.load_run_task(config))
+    again, never = disk_plan(config, model, 100), disk_plan(forecast(*KINDS["plain"]), model, 100)
+    assert never.guidance_bytes == 0 and again.guidance_bytes == 100 * 8 * 8
+    assert again.num_checkpoints == never.num_checkpoints
+
+
+def test_where_nothing_is_said_the_plan_takes_the_trainers_own_default() -> None:
+    config = load_configuration(None, ["task=apprentice", "run_dir=runs/x", "max_steps=2"])
+    args = NPOConfig("out", max_steps=2)
+    for name in ("max_completion_length", "num_generations", "per_device_train_batch_size", "num_iterations", "seed"):
+        assert config.setting(name) == getattr(args, name)
+    assert config.setting("max_pass_rate") == args.max_pass_rate and config.setting("save_steps") == args.save_steps
+    assert numerics_of(config, "bfloat16", "ddp", on_cpu=True).weight == 4, "TRL loads float32 where no dtype is set"
+    kept = load_configuration(None, ["task=apprentice", "run_dir=runs/x", "max_steps=2", "dtype=auto"])
+    assert numerics_of(kept, "bfloat16", "ddp", on_cpu=True).weight == 2
+
+
+def calls_of_get(tree: ast.AST) -> list[str]:
+    """`x.training.get(...)`, `x.model.get(...)`, `x.training[...]`: reading past `Configuration.setting`."""
+    found = []
+    for node in ast.walk(tree):
+        is_get = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get"
+        holder = node.func.value if is_get else node.value if isinstance(node, ast.Subscript) else None
+        if isinstance(holder, ast.Attribute) and holder.attr in ("training", "model"):
+            found.append(ast.unparse(node))
+    return found
+
+
+def test_settings_are_read_in_one_way() -> None:
+    """Nobody reads a setting with a default of their own."""
+    allowed = {"cell.training[LENGTH]"}  # the limit that two configurations of a study share: set, not defaulted
+    found = {
+        f"{path.relative_to(SOURCE)}: {text}"
+        for path in sorted((SOURCE / "run").rglob("*.py"))
+        if path.name != "config.py"
+        for text in calls_of_get(ast.parse(path.read_text()))
+        if text not in allowed and "config" in text
+    }
+    assert not found
+
+
+def chosen_defaults(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
+    """(function or class, parameter or field, the constant it is by default)."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            arguments = [*node.args.args[len(node.args.args) - len(node.args.defaults) :], *node.args.kwonlyargs]
+            for argument, default in zip(arguments, [*node.args.defaults, *node.args.kw_defaults], strict=True):
+                if isinstance(default, ast.Constant):
+                    yield node.name, argument.arg, ast.unparse(default)
+        elif isinstance(node, ast.ClassDef):
+            for part in node.body:
+                if not isinstance(part, ast.AnnAssign) or not isinstance(part.target, ast.Name):
+                    continue
+                if isinstance(part.value, ast.Constant):
+                    yield node.name, part.target.id, ast.unparse(part.value)
+
+
+def test_no_function_repeats_the_default_of_a_setting() -> None:
+    """Neutral values (off, none, one, seed 0) say nothing; a number that was chosen stands in its field alone."""
+    sources = (RunConfig, AutoNPOConfig, TriggerConfig, DataConfig, NPOConfig, ModelConfig)
+    names = {field.name for source in sources for field in dataclasses.fields(source)}
+    neutral = {"None", "0", "1", "0.0", "1.0", "True", "False", "'auto'", "''"}
+    own = {
+        "clipped_cost epsilon",  # the clip of a cost that is measured, not trained with
+        # the paper's evaluation
+        "Decoding temperature", "Decoding top_p", "Decoding top_k", "Decoding max_completion_length",
+        "EngineSettings vllm_gpu_memory_utilization",  # an engine that has the device to itself
+    }  # fmt: skip
+    found = {
+        f"{owner} {name}"
+        for path in SOURCE.rglob("*.py")
+        for owner, name, default in chosen_defaults(ast.parse(path.read_text()))
+        if name in names and default not in neutral and owner not in {source.__name__ for source in sources}
+    }
+    assert not found - own
+    assert own <= found, "an exception that is none any more"
+
+
+def test_every_default_of_a_field_is_readable() -> None:
+    for source in (NPOConfig, ModelConfig):
+        for field in dataclasses.fields(source):
+            field_default(field.name)
