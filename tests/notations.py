@@ -311,7 +311,8 @@ def spell_big(n: int) -> list[str]:
 
 
 def spell_ratio(a: int, b: int) -> list[str]:
-    return [f"{a}:{b}", f"{2 * a}:{2 * b}", f"{a} : {b}", f"\\frac{{{a}}}{{{b}}}", f"{a}∶{b}"]
+    """A multiple that looks like a time of day (2:10) is one: it is not 1:5."""
+    return [f"{a}:{b}", f"{30 * a}:{30 * b}", f"{a} : {b}", f"\\frac{{{a}}}{{{b}}}", f"{a}∶{b}"]
 
 
 def spell_count(n: int, k: int) -> list[str]:

@@ -3,7 +3,9 @@
     2\\sqrt{3} cm         Scalar, with a unit          (1, 2)  [1, 2]  \\{1, 2\\}  1, 2     Group
     x = 5, f(x) = x^2    Named                        2x + y = 4                       Equation
     0 \\le x < 1, [0, 1)  RealSet                      2x + 1 > 5                       Inequality
-    2:3                  Ratio                        no solution                      Words
+    2:3                  Ratio                        12:30, 12:30 PM                  Clock
+    4\\pi ≈ 12.57         Rounded                      p ∧ ¬q                           Statement
+    no solution          Words
 
 Values stay text: `numbers` reads them exactly, `symbolic` with sympy.
 
@@ -56,6 +58,14 @@ class Chain:
 
 
 @dataclass(frozen=True, slots=True)
+class Rounded:
+    """`exact ≈ near`."""
+
+    exact: Node
+    near: Scalar
+
+
+@dataclass(frozen=True, slots=True)
 class Equation:
     """`left = right`, where neither side is a name."""
 
@@ -93,9 +103,10 @@ class RealSet:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Rows of values as text."""
+    """Rows of values as text, and the text of the whole."""
 
     rows: tuple[tuple[str, ...], ...]
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +116,38 @@ class Ratio:
     items: tuple[str, ...]
 
 
-Node = Scalar | Words | Group | Named | Chain | Equation | Inequality | RealSet | Matrix | Ratio
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A time of day, in seconds; `half` is am or pm where it says so. As a ratio it would be another value."""
+
+    seconds: int
+    half: str
+    ratio: Ratio
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """Names joined by logical signs: the names, and the truth of every assignment to them."""
+
+    names: tuple[str, ...]
+    truths: tuple[bool, ...]
+
+
+Node = (
+    Scalar
+    | Words
+    | Group
+    | Named
+    | Chain
+    | Rounded
+    | Equation
+    | Inequality
+    | RealSet
+    | Matrix
+    | Ratio
+    | Clock
+    | Statement
+)
 
 EVERYTHING = RealSet((Span(r"-\infty", r"\infty", False, False),))
 NOTHING = Group("{}", ())

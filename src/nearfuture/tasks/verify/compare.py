@@ -11,10 +11,14 @@ Not here: single values by rule (`values`) and with sympy (`symbolic`).
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from nearfuture.tasks.verify.answer import (
     Chain,
+    Clock,
     Equation,
     Group,
     Matrix,
@@ -22,19 +26,27 @@ from nearfuture.tasks.verify.answer import (
     Node,
     Ratio,
     RealSet,
+    Rounded,
     Scalar,
     Span,
+    Statement,
     Words,
 )
 from nearfuture.tasks.verify.compare_reals import Judge, same_reals
+from nearfuture.tasks.verify.guards import is_blocked
 from nearfuture.tasks.verify.numbers import read_number
-from nearfuture.tasks.verify.pieces import has_variables
+from nearfuture.tasks.verify.pieces import has_variables, is_quantity
+from nearfuture.tasks.verify.reading import read_answer
 
 
 def same(gold: Node, answer: Node, judge: Judge) -> bool:
     """Say whether an answer is the gold answer."""
+    if isinstance(answer, Rounded):
+        return _same_rounded(gold, answer, judge)
+    if isinstance(gold, Rounded):
+        return same(gold.exact, answer, judge) or same(gold.near, answer, judge)
     if isinstance(answer, Chain):
-        return all(same(gold, item, judge) for item in answer.items)
+        return _ends_in(gold, answer, judge)
     if isinstance(gold, Chain):
         return same(gold.items[-1], answer, judge)
     if isinstance(gold, Named) or isinstance(answer, Named):
@@ -57,6 +69,52 @@ def _same_named(gold: Node, answer: Node, judge: Judge) -> bool:
     if isinstance(gold, Named):
         return same(gold.value, answer, judge)
     return isinstance(answer, Named) and same(gold, answer.value, judge)
+
+
+def _same_rounded(gold: Node, answer: Rounded, judge: Judge) -> bool:
+    """Compare `4\\pi ≈ 12.57`: one is the gold answer, and the second may be the first, rounded."""
+    if isinstance(gold, Rounded):
+        return same(gold.exact, answer.exact, judge)
+    if not same(gold, answer.near, judge) and not same(gold, answer.exact, judge):
+        return False
+    exact = _last(answer.exact)
+    return not isinstance(exact, Scalar) or judge.near(exact.text, answer.near.text)
+
+
+def _last(node: Node) -> Node:
+    while isinstance(node, Named | Chain):
+        node = node.value if isinstance(node, Named) else node.items[-1]
+    return node
+
+
+def _ends_in(gold: Node, answer: Chain, judge: Judge) -> bool:
+    """Compare `2 + 3 = 5`: the last value is the gold answer, and no other contradicts it.
+
+    What nobody can read (a limit, a sum in words) contradicts nothing.
+    """
+    *steps, last = answer.items
+    return same(gold, last, judge) and all(_is_opaque(step) or same(gold, step, judge) for step in steps)
+
+
+def _is_opaque(node: Node) -> bool:
+    if isinstance(node, Words):
+        return True
+    return isinstance(node, Scalar) and (_WORK.search(node.text) is not None or is_blocked(node.text))
+
+
+def _equation_and_value(gold: Node, answer: Node, judge: Judge) -> bool:
+    """Compare `expression = value` with a value: m + n = 5 and \\int_0^1 x dx = 1/2 have one, 2x = 5 has not."""
+    equation, value = (gold, answer) if isinstance(gold, Equation) else (answer, gold)
+    assert isinstance(equation, Equation)
+    right = read_answer(equation.right)
+    if not same(*((right, value) if equation is gold else (value, right)), judge):
+        return False
+    if _WORK.search(equation.left) or is_quantity(equation.left):
+        return True
+    return not is_blocked(equation.left) and equation is answer and judge.equal(equation.right, equation.left)
+
+
+_WORK = re.compile(r"\\(?:sum|prod|int|iint|oint|lim|ldots|binom|det|frac\{d\}|mathbb|vec|overrightarrow|begin)|\.\.\.")
 
 
 def _as_equation(node: Node) -> Equation | None:
@@ -113,10 +171,19 @@ def _same_groups(gold: Group, answer: Group, judge: Judge) -> bool:
         return False
     free = {"", "{}"}
     is_free = gold.bracket in free and answer.bracket in free and not _is_named(gold) ^ _is_named(answer)
-    return (_same_in_any_order if is_free else _same_in_order)(gold.items, answer.items, lambda g, a: same(g, a, judge))
+    pair = _same_in_any_order if is_free else _same_in_order
+    return pair(_by_name(gold, answer), _by_name(answer, gold), lambda g, a: same(g, a, judge))
 
 
 _NEVER_SAME: tuple[set[str], ...] = ({"()", "[]"}, {"{}", "()"}, {"{}", "[]"})
+
+
+def _by_name(group: Group, other: Group) -> tuple[Node, ...]:
+    """Give the items in the order of their names, where those of the other side have a place alone: y = 2, x = 1."""
+    names = [node.name for node in group.items if isinstance(node, Named)]
+    if len(names) < len(group.items) or other.bracket != "()" or len(set(names)) < len(names):
+        return group.items
+    return tuple(node for _, node in sorted(zip(names, group.items, strict=True), key=lambda pair: pair[0]))
 
 
 def _is_named(group: Group) -> bool:
@@ -205,7 +272,38 @@ def _ratio_and_scalar(gold: Node, answer: Node, judge: Judge) -> bool:
     return isinstance(texts[0], str) and isinstance(texts[1], str) and judge.equal(texts[0], texts[1])
 
 
-_TABLE: tuple[tuple[tuple[type, type], Callable[..., bool]], ...] = (
+def _same_clocks(gold: Clock, answer: Clock, judge: Judge) -> bool:
+    """Compare times of day; without am or pm, half a day is left open."""
+    if (gold.half and answer.half) or gold.half == answer.half:
+        return gold.seconds == answer.seconds
+    return (gold.seconds - answer.seconds) % HALF_A_DAY == 0
+
+
+def _clock_and_other(gold: Node, answer: Node, judge: Judge) -> bool:
+    """Compare what looks like a time of day with a ratio: 7:32 may be one, 12:30 would be written 2:5."""
+    clock, other = (gold, answer) if isinstance(gold, Clock) else (answer, gold)
+    assert isinstance(clock, Clock)
+    numbers = list(map(int, clock.ratio.items))
+    if clock.half or (clock is gold and math.gcd(*numbers) != 1):
+        return False
+    if isinstance(other, Ratio):
+        return _same_ratios(*((clock.ratio, other) if clock is gold else (other, clock.ratio)), judge)
+    assert isinstance(other, Scalar)
+    return other.text in (f"\\frac{{{numbers[0]}}}{{{numbers[-1]}}}", f"{numbers[0]}/{numbers[-1]}")
+
+
+def _same_statements(gold: Statement, answer: Statement, judge: Judge) -> bool:
+    return gold == answer
+
+
+def _matrix_and_scalar(gold: Node, answer: Node, judge: Judge) -> bool:
+    """Compare a matrix with an expression that holds one: a multiple, a sum, a power."""
+    texts = [side.text for side in (gold, answer) if isinstance(side, Matrix | Scalar)]
+    return any(r"\begin" in side.text for side in (gold, answer) if isinstance(side, Scalar)) and judge.equal(*texts)
+
+
+HALF_A_DAY = 12 * 3600
+_TABLE: tuple[tuple[tuple[Any, Any], Callable[..., bool]], ...] = (
     ((Scalar, Scalar), _same_scalars),
     ((Words, Words), _same_words),
     ((Group, Group), _same_groups),
@@ -216,6 +314,14 @@ _TABLE: tuple[tuple[tuple[type, type], Callable[..., bool]], ...] = (
     ((Matrix, Matrix), _same_matrices),
     ((Matrix, Group), _matrix_and_group),
     ((Group, Matrix), _matrix_and_group),
+    ((Matrix, Scalar), _matrix_and_scalar),
+    ((Scalar, Matrix), _matrix_and_scalar),
+    ((Clock, Clock), _same_clocks),
+    ((Clock, Scalar | Ratio), _clock_and_other),
+    ((Scalar | Ratio, Clock), _clock_and_other),
+    ((Statement, Statement), _same_statements),
+    ((Equation, Scalar | Clock | Ratio), _equation_and_value),
+    ((Scalar | Clock | Ratio, Equation), _equation_and_value),
     ((Ratio, Ratio), _same_ratios),
     ((Ratio, Scalar), _ratio_and_scalar),
     ((Scalar, Ratio), _ratio_and_scalar),

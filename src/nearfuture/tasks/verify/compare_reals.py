@@ -17,6 +17,9 @@ class Judge(Protocol):
     def equal(self, gold: str, answer: str) -> bool:
         """Say whether two values are equal."""
 
+    def near(self, exact: str, rounded: str) -> bool:
+        """Say whether a value may be rounded to another one."""
+
     def factor(self, gold: str, answer: str) -> float | None:
         """Give the constant c with gold = c answer for all values of their variables; None where there is none."""
 

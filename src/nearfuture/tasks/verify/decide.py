@@ -22,7 +22,7 @@ from nearfuture.tasks.verify.latex import plain
 from nearfuture.tasks.verify.numbers import Tolerance, read_number, same_number
 from nearfuture.tasks.verify.pieces import has_variables
 from nearfuture.tasks.verify.reading import read_answer
-from nearfuture.tasks.verify.values import RuleJudge, Undecided, UnreadableGold
+from nearfuture.tasks.verify.values import RuleJudge, Undecided
 from nearfuture.tasks.verify.words import read_bool, read_list, same_text
 from nearfuture.types import UserError, Verdict
 
@@ -158,16 +158,9 @@ def _same_choice(gold: str, answer: str, question: Question, judge: RuleJudge) -
     said = read_answer(answer)
     if isinstance(said, Words) or (isinstance(said, Group) and not said.items):
         return False
-    matching = {letter for letter, text in question.options if _is_option(text, said, judge)}
+    matching = {letter for letter, text in question.options if same(read_answer(text), said, judge)}
     judge.rule = "option"
     return matching == right
-
-
-def _is_option(text: str, said: Node, judge: RuleJudge) -> bool:
-    try:
-        return same(read_answer(text), said, judge)
-    except UnreadableGold:
-        return False
 
 
 def _same_bool(gold: str, answer: str, question: Question, judge: RuleJudge) -> bool:

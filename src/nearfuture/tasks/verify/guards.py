@@ -9,11 +9,19 @@ from __future__ import annotations
 
 import re
 
+ROW_BREAK = "\ue000"
+"""Stands for the two backslashes between the rows of a matrix; no answer holds it."""
 MAX_CHARS, MAX_DEPTH, MAX_NESTED_EXPONENT = 600, 24, 1000
 _FORBIDDEN = re.compile(
-    r"\\(?:sum|prod|int|iint|oint|lim|limsup|liminf|ldots|forall|exists|cdots|begin|underbrace|overbrace|to)(?![A-Za-z])"
-    r"|[+-](?:\s?[+-]){3}|(?<![_\d.])\d+(?:\.\d+)?\s+\d|'|(?<![\d.}])0\s?\^\s?\{?0|\\prime|\d_|\d{3,}\s?\}?\)?\s?!|!\s?!|!\s?\}?\)?\s?\^|\)\s?\}?\s?\)\s?!"
+    r"\\(?:iint|iiint|oint|limsup|liminf|ldots|forall|exists|cdots|underbrace|overbrace)(?![A-Za-z])"
+    r"|[+-](?:\s?[+-]){3}|(?<![_\d.])\d+(?:\.\d+)?\s+\d|(?<![A-Za-z}'])'|(?<![\d.}])0\s?\^\s?\{?0|\d_"
+    r"|\d{3,}\s?\}?\)?\s?!|!\s?!|!\s?\}?\)?\s?\^|\)\s?\}?\s?\)\s?!|[∧∨¬≈\u4e00-\u9fff]"
 )
+_OPERATOR = re.compile(r"\\(?:sum|prod|int|lim)(?![A-Za-z])")
+_HEAVY = re.compile(r"\d{4}|\^\s?\{?\s?\d{3}|\^[^\\]{0,12}\^|!\s?[\^!]")
+_BOUND = re.compile(r"\\(?:sum|prod)\s?(?:[_^]\s?(?:\{[^{}]*\}|\\infty|\w)\s?){2}")
+_PLAIN_BOUND = re.compile(r"\\(?:sum|prod)(?:[_^]\{?[A-Za-z]?=?[+-]?(?:\d{1,3}|[A-Za-z]|\\infty)\}?){2}")
+MAX_OPERATORS, MAX_OPERATOR_CHARS, MAX_CELLS = 2, 160, 36
 _LARGE_GAMMA = re.compile(r"\\(?:Gamma|zeta|phi)\s?[({][^)}]*(?:\d{3,}|\^)")
 _LARGE_BINOMIAL = re.compile(r"\\[dt]?binom\s?\{[^{}]*\d{4,}|\\[dt]?binom\s?\{[^{}]*[!^]")
 _EXPONENT = re.compile(r"\^\s?(?:\{([^{}]*)\}|(\S))")
@@ -35,6 +43,9 @@ def is_blocked(text: str) -> bool:
         or _FORBIDDEN.search(text)
         or _LARGE_BINOMIAL.search(text)
         or _LARGE_GAMMA.search(text)
+        or text.count("&") + text.count(ROW_BREAK) > MAX_CELLS
+        or (r"\to" in text and r"\lim" not in text)
+        or _has_heavy_operators(text)
     ):
         return True
     for mark in _FACTORIAL_OF.finditer(text):
@@ -43,6 +54,16 @@ def is_blocked(text: str) -> bool:
     if any(re.search(r"\d{5,}", mark[1] or "") for mark in _EXPONENT.finditer(text)):
         return True
     return _has_numeric_tower(text)
+
+
+def _has_heavy_operators(text: str) -> bool:
+    """True for sums, products, integrals and limits that may take long: many, long, over large numbers."""
+    number = len(_OPERATOR.findall(text))
+    if not number:
+        return False
+    if number > MAX_OPERATORS or len(text) > MAX_OPERATOR_CHARS or _HEAVY.search(text):
+        return True
+    return any(_PLAIN_BOUND.fullmatch(re.sub(r"\s", "", mark.group())) is None for mark in _BOUND.finditer(text))
 
 
 def _has_numeric_tower(text: str) -> bool:

@@ -11,13 +11,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-FUNCTIONS = (
-    "arcsin arccos arctan sinh cosh tanh coth sin cos tan cot sec csc log ln lg exp sqrt min max gcd lcm det".split()
-)
-GREEK = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega "
-    "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega varphi vartheta varepsilon"
-).split()
+from nearfuture.tasks.verify.functions import GREEK, name_functions
+from nearfuture.tasks.verify.guards import ROW_BREAK
 
 _SUPER = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n", strict=True))
 _SUB = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
@@ -29,8 +24,8 @@ _SYMBOLS = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "÷": "/", "⁄": "/", "∕": "/", "·": r"\cdot ",
     "⋅": r"\cdot ", "∙": r"\cdot ", "∗": "*", "∞": r"\infty ", "±": r"\pm ", "∓": r"\mp ", "°": r"\degree ",
     "∅": r"\emptyset ", "ℝ": r"\R ", "′": "'", "’": "'", "‘": "'", "“": '"', "”": '"', "∶": ":", "，": ",", "、": ",",
-    "⟨": "(", "⟩": ")", "∠": r"\angle ", "△": r"\triangle ", "≈": "=", "…": r"\ldots ",
-    "ϕ": r"\phi ", "µ": r"\mu ", "∖": r"\setminus ",
+    "⟨": "(", "⟩": ")", "∠": r"\angle ", "△": r"\triangle ", "≃": "≈", "≅": "≈", "…": r"\ldots ",
+    "ϕ": r"\phi ", "µ": r"\mu ", "∖": r"\setminus ", "∨": r"\lor ", "∧": r"\land ", "¬": r"\neg ",
 }  # fmt: skip
 _RELATIONS = [
     (r"\\(?:leqslant|leq|le)(?![A-Za-z])|<=|=<", "≤"),
@@ -41,8 +36,9 @@ _RELATIONS = [
     (r"\\in(?![A-Za-z])", "∈"),
     (r"\\cup(?![A-Za-z])", "∪"),
     (r"\\cap(?![A-Za-z])", "∩"),
-    (r"\\(?:lor|vee)(?![A-Za-z])", " or "),
-    (r"\\(?:land|wedge)(?![A-Za-z])", " and "),
+    (r"\\(?:approx|simeq|doteq|approxeq)(?![A-Za-z])|~=", "≈"),
+    (r"\\(?:lor|vee)(?![A-Za-z])", " ∨ "),
+    (r"\\(?:land|wedge)(?![A-Za-z])", " ∧ "),
 ]
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\ue000-\uf8ff\ud800-\udfff]"
@@ -55,13 +51,14 @@ _FONT_LETTER = re.compile(r"\\(?:math(?:rm|bf|it|sf)|text(?:bf|it|rm)?|rm|bf|it)
 _SIMPLE = [(re.compile(pattern), into) for pattern, into in [
     (r"(?<!\\)\\[()\[\]]", " "),
     (r"(?<!\\)\$", " "),
-    (r"(?<=\d)(?:\\[,;:! ]|\{,\}|,\\!|~)(?=\d{3}(?!\d))", ""),
+    (r"(?<=\d)(?:,?\\!\s?|\\[,;: ]|\{,\}|~)(?=\d{3}(?!\d))", ""),
     (r"\{,\}", ","),
     (r"\\(?:[,;:!> ]|q?quad(?![A-Za-z])|hspace\{[^{}]*\}|hfill)|~|\\\n", " "),
-    (r"\\(?:left|right)\s{0,4}\.", " "),
-    (r"\\(?:left|right|middle|[bB]igg?[lrm]?|displaystyle|textstyle|limits|nolimits|mathstrut)(?![A-Za-z])", ""),
-    (r"\\langle(?![A-Za-z])", "("),
-    (r"\\rangle(?![A-Za-z])", ")"),
+    (r"\\m?(?:left|right)\s{0,4}\.", " "),
+    (r"\\(?:m?left|m?right|middle|[bB]igg?[lrm]?|displaystyle|textstyle|limits|nolimits|mathstrut)(?![A-Za-z])", ""),
+    (r"\\(?:langle|lgroup|lparen)(?![A-Za-z])", "("),
+    (r"\\(?:rangle|rgroup|rparen)(?![A-Za-z])", ")"),
+    (r"\{?\{([^{}]{1,40})\\choose(?![A-Za-z])([^{}]{1,40})\}\}?", r"\\binom{\1}{\2}"),
     (r"\\(?:lbrace|lbrack)(?![A-Za-z])", r"\{"),
     (r"\\(?:rbrace|rbrack)(?![A-Za-z])", r"\}"),
     (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
@@ -70,8 +67,8 @@ _SIMPLE = [(re.compile(pattern), into) for pattern, into in [
     (r"\\infin(?![A-Za-z])|\binf(?:inity)?\b(?!\s*[({])", r"\\infty "),
     (r"\\(?:dots|cdots|ldots|dotsc)(?![A-Za-z])|\.\.\.", r"\\ldots "),
     (r"\\(?:mid|vert|lvert|rvert)(?![A-Za-z])", "|"),
-    (r"\\(?:approx|simeq|doteq)(?![A-Za-z])", "="),
     (r"\\%", "%"),
+    (r"(?<=[\d})])\s*(?:percentage\spoints?|percent(?:age)?|per\scent|pct\.?|个?百分点)(?![A-Za-z])", "%"),
     (r"\\&", " and "),
     (r"\^\s{0,4}(?:\{\s{0,4}\\circ\s{0,4}\}|\\circ(?![A-Za-z]))|\\circ\s*(?=[CF]\b)", r"\\degree "),
     (r"\\(?:degrees|deg)(?![A-Za-z])", r"\\degree "),
@@ -80,9 +77,17 @@ _SIMPLE = [(re.compile(pattern), into) for pattern, into in [
     (r"(?<![A-Za-z\d.\\_])(\d+(?:\.\d*)?|\.\d+)[eE]([+-]?\d{1,4})(?![A-Za-z\d.])", r"\1\\times 10^{\2}"),
     (r"\*", r"\\cdot "),
     (r"\^\s{0,4}([+-]?\d{2,}|[+-]\d)(?!\d*\.\d)", r"^{\1}"),
+    (r"(?<![A-Za-z\\])C_\{?(\d{1,3})\}?\s?\^\s?\{?(\d{1,3})\}?(?!\d)", r"\\binom{\1}{\2}"),
+    (r"\\overline\s?\{\s?([A-Z]{2})\s?\}", r"\1"),
+    (r"[_^]\s?\{\s*\}", " "),
+    (r"(?<=[A-Za-z}])\^\s?(\{[^{}]*\}|\w)\s?_\s?(\{[^{}]*\}|\w)", r"_\2^\1"),
 ]]  # fmt: skip
+_BOLD = re.compile(r"(?<![\w)}*])\*\*(?=[^\s*])([^*\n]{1,200}?)(?<=\S)\*\*(?![\w(*])")
+_SCALE = re.compile(
+    r"(?<![\w.^{])(\d[\d,]*(?:\.\d+)?)\s*(hundred|thousand|million|billion|trillion)s?(?![A-Za-z])", re.IGNORECASE
+)
+_POWERS = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _SINGLE_UNIT = re.compile(r"[mgshLlNJWVAKCF]")
-_BARE_NAME = re.compile(rf"(?<![\\A-Za-z])({'|'.join(FUNCTIONS + GREEK)})(?![A-Za-z])")
 _SHORT_FRAC = re.compile(r"\\frac\s{0,4}(\{[^{}]*\}|\d|[A-Za-z])\s{0,4}(\d|[A-Za-z](?![A-Za-z]))")
 _SHORT_FRAC_TOP = re.compile(r"\\frac\s{0,4}(\d|[A-Za-z])\s{0,4}(?=\{)")
 _SHORT_ROOT = re.compile(
@@ -90,8 +95,6 @@ _SHORT_ROOT = re.compile(
 )
 _SPACES = re.compile(r"\s+")
 _LEFT_EDGE, _RIGHT_EDGE = ' \t\n,;:。*"`=', ' \t\n.,;:。*"`'
-ROW_BREAK = "\ue000"
-"""Stands for the two backslashes between the rows of a matrix; no answer holds it."""
 
 
 def normalise(text: str) -> str:
@@ -103,7 +106,8 @@ def normalise(text: str) -> str:
         >>> normalise("2√3"), normalise("x²"), normalise("1e-5")
         ('2\\\\sqrt{3}', 'x^{2}', '1\\\\times 10^{-5}')
     """
-    text = _with_row_breaks(_to_latex(_trimmed(_INVISIBLE.sub("", text))))
+    text = re.sub(r"(?<=\d)(?:\.{3,}|…)", r"\\ldots ", text)
+    text = _with_row_breaks(_to_latex(_trimmed(_BOLD.sub(r"\1", _INVISIBLE.sub("", text)))))
     for pattern, into in _SIMPLE:
         text = pattern.sub(into, text)
     for relation, sign in _RELATIONS:
@@ -113,8 +117,9 @@ def normalise(text: str) -> str:
         text = _FONT.sub(_without_font, text)
     text = re.sub(r"(?<!\\)\{\s+|\s+(?=\})", lambda mark: mark.group().strip(), _FONT_LETTER.sub("", text))
     text = re.sub(r"\\degree\s*([CF])\b", lambda mark: " celsius" if mark[1] == "C" else " fahrenheit", text)
+    text = _SCALE.sub(lambda mark: f"{mark[1]}\\times 10^{{{_POWERS[mark[2].lower()]}}}", text)
     text = re.sub(r"\b(sq|cu)\.(?=\s)", r"\1", text)
-    text = _BARE_NAME.sub(r"\\\1", text)
+    text = name_functions(text)
     text = _with_braces(text, ("\\sqrt", "^"))
     text = _SHORT_FRAC_TOP.sub(r"\\frac{\1}", text)
     text = _SHORT_FRAC.sub(lambda mark: f"\\frac{_braced(mark.group(1))}{{{mark.group(2)}}}", text)

@@ -40,6 +40,9 @@ _MIXED = re.compile(
     r"|(?:\s|\s?(?:and)\s)(?P<top2>\d+)\s?/\s?(?P<bottom2>\d+))"
 )
 _REPEATING = re.compile(r"(?P<sign>[+-]?)\s?(?P<head>\d+\.\d*)\s?(?:\\overline|\\dot)\s?\{?\s?(?P<tail>\d+)\s?\}?")
+_RECURRING = re.compile(
+    r"(?P<sign>[+-]?)\s?(?P<head>\d+\.\d*?)(?P<tail>(?P<one>\d)(?=(?P=one){2})|\d{2,6})(?P=tail)+\s?\\ldots"
+)
 _WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen twenty"
@@ -166,6 +169,8 @@ def _read_ratio(text: str) -> Number | None:
 def _read_repeating(text: str) -> Number | None:
     """Read 0.\\overline{3}: the tail repeats for ever."""
     match = _REPEATING.fullmatch(text)
+    if match is None:
+        match = _RECURRING.fullmatch(text)
     if match is None:
         return None
     shift = len(match["head"].partition(".")[2])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from nearfuture.tasks.verify.latex import FUNCTIONS
+from nearfuture.tasks.verify.functions import FUNCTIONS
 
 BRACKETS = {"(": ")", "[": "]", "{": "}"}
 CLOSERS = set(BRACKETS.values())
@@ -15,11 +15,12 @@ _NAME = re.compile(
     r"(?:\\(?!frac|sqrt|pi|infty|pm|degree|sin|cos|tan|ln|log|exp)[A-Za-z]+\s?|m\s?(?=\\angle))*"  # \angle, \vec
     r"(?:[A-Za-z]{1,3}'{0,3}(?:_\s?(?:\{[^{}]{1,24}\}|\w))?(?:\^\s?\{-1\})?'{0,3}"  # x, AB, a_{1}, f', f^{-1}
     r"(?:\([A-Za-z\\][A-Za-z ,\d]{0,9}\)|\([+-]?\d{1,3}\))?)?"  # (x), (x, y), (0)
-    r"|\\frac\{d[a-z]?\}\{d[a-z]\}|\([a-z](?:,\s?[a-z]){1,3}\)|\|\\?[A-Za-z]{1,6}\||\{[A-Z]{1,3}\}"
+    r"|\\frac\{d[a-z]?\}\{d[a-z]\}|\([a-z](?:,\s?[a-z]){1,3}\)|\|(?:\\[A-Za-z]{1,9}\s?(?:\{[A-Za-z]{1,3}\}|[A-Za-z]{1,3})|[A-Zzw]{1,3}|[A-Za-z]{2,6})\||\{[A-Z]{1,3}\}"
     r"|[A-Za-z]{4,20}(?: [A-Za-z]{1,15}){0,4}"  # Area of the circle
 )
 _LONG_RUN = re.compile(r"[A-Za-z]{4,}")
-_COMMAND = re.compile(r"\\[A-Za-z]+")
+_COMMAND = re.compile(r"\\(?:begin|end)\{[a-zA-Z]+\}|\\[A-Za-z]+")
+_OPERATOR = re.compile(r"\\(?:int|sum|prod|lim)(?![A-Za-z])")
 _LETTER = re.compile(r"[A-Za-z]")
 
 
@@ -84,6 +85,26 @@ def clean_name(name: str) -> str:
     return re.sub(r"m(?=\s?\\angle)|\\(?:angle|overline|vec|widehat|hat|triangle)|[{}|\s]", "", name)
 
 
+_QUANTITY_NAME = (
+    r"(?:[A-Z]{1,3}|\\(?:angle|overline|vec|triangle)\s?\{?[A-Za-z]{1,3}\}?|[a-w]|[A-Za-z]_(?:\{\w{1,6}\}|\w)|[A-Za-z]\(\w{1,3}\)"
+    r"|\|[A-Z]{1,3}\||[A-Z][A-Za-z]{0,3}\s?[(\[][^()\[\]=]{1,30}[)\]])"
+)
+_QUANTITY_TERM = rf"(?:{_QUANTITY_NAME}|\\frac\{{{_QUANTITY_NAME}\}}\{{{_QUANTITY_NAME}\}})"
+_QUANTITY = re.compile(
+    rf"{_QUANTITY_TERM}(?:\s?(?:[-+/:]|\\cdot|\\times)?\s?{_QUANTITY_TERM}){{1,5}}|\\frac\{{{_QUANTITY_NAME}\}}\{{{_QUANTITY_NAME}\}}|[A-Z][A-Za-z]{{0,3}}\s?[(\[][^()\[\]=]{{1,30}}[)\]]"
+)
+
+
+def is_quantity(text: str) -> bool:
+    """True for names joined to what a question may ask for: m + n, AB \\cdot CD, a:b; not for 2x, x + y or x^2.
+
+    Example:
+        >>> is_quantity("m+n"), is_quantity("\\\\frac{NO}{BO}"), is_quantity("x+y"), is_quantity("2a")
+        (True, True, False, False)
+    """
+    return _QUANTITY.fullmatch(text.strip()) is not None
+
+
 def has_variables(text: str) -> bool:
     """True where a letter stands that is no part of a command, nor Euler's number."""
     return _LETTER.search(_COMMAND.sub(" ", text).replace("e^", "")) is not None
@@ -92,8 +113,10 @@ def has_variables(text: str) -> bool:
 def is_wordy(text: str) -> bool:
     """True for prose: a run of four letters or more, several short words, or nothing but letters."""
     bare = _COMMAND.sub(" ", text).strip()
-    if _LONG_RUN.search(bare) is not None:
+    if _LONG_RUN.search(bare) is not None or re.search(r"[\u4e00-\u9fff]", bare):
         return True
+    if _OPERATOR.search(text) is not None:
+        return False
     words = [word for word in re.findall(r"[A-Za-z]+", bare) if len(word) > 1 and word not in FUNCTIONS]
     return (
         len(words) > 2

@@ -15,6 +15,7 @@ from nearfuture.tasks.verify.answer import (
     EVERYTHING,
     NOTHING,
     Chain,
+    Clock,
     Equation,
     Group,
     Matrix,
@@ -22,11 +23,13 @@ from nearfuture.tasks.verify.answer import (
     Node,
     Ratio,
     RealSet,
+    Rounded,
     Scalar,
     Words,
 )
-from nearfuture.tasks.verify.guards import is_blocked
-from nearfuture.tasks.verify.latex import ROW_BREAK, normalise, plain
+from nearfuture.tasks.verify.guards import ROW_BREAK, is_blocked
+from nearfuture.tasks.verify.latex import normalise, plain
+from nearfuture.tasks.verify.logic import read_statement
 from nearfuture.tasks.verify.numbers import read_number
 from nearfuture.tasks.verify.pieces import (
     BRACKETS,
@@ -40,7 +43,7 @@ from nearfuture.tasks.verify.pieces import (
     strip_parentheses,
 )
 from nearfuture.tasks.verify.reals import INFINITY, read_reals
-from nearfuture.tasks.verify.units import split_unit
+from nearfuture.tasks.verify.units import split_unit, sum_of_units
 
 MAX_RAW_CHARS, MAX_CHARS, MAX_DEPTH, MAX_ITEMS = 4000, 600, 8, 64
 """Beyond these an answer is compared as text."""
@@ -54,6 +57,8 @@ _PHRASES: Mapping[str, Node] = (
     | dict.fromkeys(("dne", "does not exist", "undefined", "not defined"), _UNDEFINED)
 )
 _WORD_SEPARATOR = re.compile(r"\s+(?:or|and)\s+|\s*;\s*|,\s*(?:or|and)\s+")
+_LOGICAL = re.compile(r"[∨∧→↔]|\\(?:neg|lnot|to|rightarrow|Rightarrow|implies|iff|leftrightarrow)(?![A-Za-z])")
+_CLOCK = re.compile(r"(\d{1,2}):([0-5]\d)(?::([0-5]\d))?(?:\s?([AaPp])\.?\s?[Mm]\.?)?")
 _MATRIX = re.compile(r"\\begin\{([pbB]?matrix|array)\}(?:\{[clr| ]*\})?(.*)\\end\{\1\}", re.DOTALL)
 
 
@@ -84,11 +89,18 @@ def _read(text: str, depth: int) -> Node:
         return Words(plain(text))
     if read_number(text) is not None:
         return Scalar(text)
+    if _LOGICAL.search(text):
+        statement = read_statement(text)
+        if statement is not None:
+            return statement
+        text = text.replace("∨", "or").replace("∧", "and")
     return (
-        _read_matrix(text)
+        _read_clock(text)
+        or _read_matrix(text)
         or read_reals(text)
         or _read_separated(text, depth)
         or _read_bracketed(text, depth)
+        or _read_rounded(text, depth)
         or _read_equality(text, depth)
         or _read_value(text)
     )
@@ -99,7 +111,34 @@ def _read_matrix(text: str) -> Node | None:
     if match is None:
         return None
     rows = [row for row in match[2].split(ROW_BREAK) if row.strip()]
-    return Matrix(tuple(tuple(cell.strip() for cell in row.split("&")) for row in rows))
+    return Matrix(tuple(tuple(cell.strip() for cell in row.split("&")) for row in rows), match[0])
+
+
+def _read_clock(text: str) -> Clock | None:
+    match = _CLOCK.fullmatch(text)
+    if match is None or int(match[1]) > 24:
+        return None
+    hours, minutes, seconds = (int(part or 0) for part in match.groups()[:3])
+    half = (match[4] or "").lower()[:1]
+    if half and hours > 12:
+        half = ""
+    if half:
+        hours = hours % 12 + 12 * (half == "p")
+    ratio = Ratio(tuple(part for part in match.groups()[:3] if part))
+    return Clock(hours * 3600 + minutes * 60 + seconds, half, ratio)
+
+
+def _read_rounded(text: str, depth: int) -> Node | None:
+    """Read `exact ≈ rounded`; where a name or nothing stands before it, all there is is the value."""
+    exact, sign, rounded = text.rpartition("≈")
+    exact, rounded = exact.strip().strip("≈"), rounded.strip()
+    if not sign or not rounded:
+        return None
+    if not exact or is_name(exact):
+        return _read(f"{exact} = {rounded}" if exact else rounded, depth + 1)
+    near = _read(rounded, depth + 1)
+    near = near.value if isinstance(near, Named) else near
+    return Rounded(_read(exact, depth + 1), near) if isinstance(near, Scalar) else None
 
 
 def _read_separated(text: str, depth: int) -> Node | None:
@@ -111,6 +150,9 @@ def _read_separated(text: str, depth: int) -> Node | None:
     if any(isinstance(node, Words) for node in nodes):
         return None
     nodes = tuple(inner for node in nodes for inner in _flat(node))
+    solutions = _solutions(nodes)
+    if solutions is not None:
+        return solutions
     first = nodes[0]
     if isinstance(first, Named) and all(isinstance(node, Scalar) for node in nodes[1:]):
         return Named(first.name, Group("", (first.value, *nodes[1:])))
@@ -118,6 +160,17 @@ def _read_separated(text: str, depth: int) -> Node | None:
     if len(names) == 1 and None not in names:
         return Named(names.pop() or "", Group("", tuple(node.value for node in nodes if isinstance(node, Named))))
     return Group("", nodes)
+
+
+def _solutions(nodes: tuple[Node, ...]) -> Node | None:
+    """Read p = 5, q = 2, p = 7, q = 2 as two solutions of two names each."""
+    names = [node.name for node in nodes if isinstance(node, Named)]
+    size = len(set(names))
+    if len(names) < len(nodes) or size < 2 or size == len(nodes) or len(nodes) % size:
+        return None
+    if names != names[:size] * (len(nodes) // size):
+        return None
+    return Group("", tuple(Group("", nodes[start : start + size]) for start in range(0, len(nodes), size)))
 
 
 def _flat(node: Node) -> tuple[Node, ...]:
@@ -181,7 +234,10 @@ def _read_equality(text: str, depth: int) -> Node | None:
 
 
 def _read_value(text: str) -> Node:
-    value, unit = split_unit(text)
+    compound = sum_of_units(text)
+    if compound is not None:
+        return Scalar(*compound)
+    value, unit = split_unit(text) if r"\int" not in text else (text, None)
     value = strip_parentheses(value)
     if unit is None and is_wordy(value):
         return Words(plain(text))
@@ -213,6 +269,8 @@ def _values(node: Node) -> Iterator[str]:
     match node:
         case Scalar():
             yield node.text
+        case Rounded():
+            yield from _values(node.exact)
         case Group() | Chain():
             for item in node.items:
                 yield from _values(item)

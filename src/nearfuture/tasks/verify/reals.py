@@ -9,6 +9,7 @@ Not here: how two sets are compared (`compare`).
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from itertools import pairwise
 
 from nearfuture.tasks.verify.answer import EVERYTHING, Inequality, RealSet, Span
@@ -19,6 +20,8 @@ INFINITY, MINUS_INFINITY = r"\infty", r"-\infty"
 _RELATION = re.compile("[<>≤≥≠]")
 _CONNECTIVE = re.compile(r"\s+(or|and)\s+|\s*(,)\s*(?:or\s|and\s)?\s*")
 _BUILDER = re.compile(r"\\?\{\s?(?:\w+)\s?(?:∈\s?\\R\s?)?(?:\||:|\\colon)\s?(.+?)\\?\}")
+_MIRRORED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤"}
+_DISTANCE = re.compile(r"\|\s?([a-z])\s?(?:([+-])\s?([^|]{1,20}?))?\s?\|")
 _INTERVAL = re.compile(r"([\[(])([^,;\[\]]+)[,;]([^,;\[\]]+)([\])])")
 
 
@@ -153,7 +156,10 @@ def _read_relation(text: str) -> RealSet | None:
 def _one_sided(left: str, sign: str, right: str) -> RealSet | None:
     if not is_name(left) and is_name(right):
         left, right = right, left
-        sign = {"<": ">", ">": "<", "≤": "≥", "≥": "≤"}.get(sign, sign)
+        sign = _MIRRORED.get(sign, sign)
+    around = _around(left, sign, right) or _around(right, _MIRRORED.get(sign, sign), left)
+    if around is not None:
+        return around
     is_strict = sign in "<>"
     small, large = (left, right) if sign in "<≤" else (right, left)
     source = Inequality(small, large, is_strict)
@@ -165,3 +171,24 @@ def _one_sided(left: str, sign: str, right: str) -> RealSet | None:
     if sign in "<≤":
         return RealSet((Span(MINUS_INFINITY, _end(right), False, not is_strict),), name, source)
     return RealSet((Span(_end(right), INFINITY, not is_strict, False),), name, source)
+
+
+def _around(left: str, sign: str, right: str) -> RealSet | None:
+    """Read |x - a| < b as an interval around a, |x - a| > b as what lies outside of it."""
+    inside, bound = _DISTANCE.fullmatch(left), read_number(right)
+    if inside is None or bound is None or bound.value <= 0 or sign == "≠":
+        return None
+    shift = read_number(inside[3]) if inside[3] else None
+    if inside[3] and shift is None:
+        return None
+    centre = Fraction(0) if shift is None else shift.value * (1 if inside[2] == "-" else -1)
+    low, high = (_fraction(centre + side * bound.value) for side in (-1, 1))
+    closed = sign in "≤≥"
+    if sign in "<≤":
+        return RealSet((Span(low, high, closed, closed),), inside[1])
+    outside = Span(MINUS_INFINITY, low, False, closed), Span(high, INFINITY, closed, False)
+    return RealSet(outside, inside[1])
+
+
+def _fraction(value: Fraction) -> str:
+    return str(value) if value.denominator == 1 else f"{value.numerator}/{value.denominator}"

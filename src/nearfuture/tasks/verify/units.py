@@ -67,6 +67,10 @@ _MONEY = re.compile(r"([+-]?)\s?(\$|€|£|¥|USD|EUR)\s?(?=[\d.\\(])")
 _SINGLE = frozenset("mgshLlNJWVAK")
 
 
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
+_COMPOUND = re.compile(rf"{_PART.pattern}(?:,?\s*(?:and\s+)?{_PART.pattern}){{1,2}}")
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """What a unit measures, and its size in the base unit."""
@@ -145,7 +149,8 @@ def _read(tail: str) -> tuple[bool, Unit | None]:
         if known is None:
             return False, None
         power = sign * (_POWERS.get(match["before"] or match["after"] or "", 1) * int(match["power"] or 1))
-        powers[known[0]] = powers.get(known[0], 0) + power
+        for base, direction in zip(known[0].split("/"), (1, -1), strict=False):
+            powers[base] = powers.get(base, 0) + power * direction
         factor *= known[1] ** power
     dimension = tuple(sorted((base, power) for base, power in powers.items() if power))
     return True, Unit(dimension, factor) if dimension else None
@@ -160,3 +165,22 @@ def _lookup(name: str) -> tuple[str, Fraction] | None:
     if known is not None or word.lower() in _NOT_NOUNS or len(word) < MIN_NOUN:
         return known
     return word.lower().rstrip("s"), Fraction(1)
+
+
+def sum_of_units(text: str) -> tuple[str, Unit] | None:
+    """Add up "1 hour 30 minutes": several numbers, each with a unit of one dimension; None for anything else.
+
+    Example:
+        >>> sum_of_units("1 hour and 30 minutes")
+        ('5400', Unit(dimension=(('s', 1),), factor=Fraction(1, 1)))
+    """
+    if _COMPOUND.fullmatch(text) is None:
+        return None
+    units = [(Fraction(number), split_unit(f"{number} {name}")[1]) for number, name in _PART.findall(text)]
+    known = [(number, unit) for number, unit in units if unit is not None]
+    if len(known) < len(units) or len({unit.dimension for _, unit in known}) > 1:
+        return None
+    total = sum((number * unit.factor for number, unit in known), Fraction(0))
+    return (f"{total.numerator}/{total.denominator}" if total.denominator > 1 else str(total)), Unit(
+        known[0][1].dimension, Fraction(1)
+    )

@@ -6,20 +6,21 @@ Not here: everything that needs sympy (`symbolic`), for which this judge raises 
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 from nearfuture.tasks.verify.guards import is_blocked
-from nearfuture.tasks.verify.numbers import Tolerance, read_number, same_number
+from nearfuture.tasks.verify.numbers import Number, Tolerance, read_number, same_number
 from nearfuture.tasks.verify.pieces import is_wordy
 
-_SPACE = re.compile(r"\s+|(?<![A-Za-z])\\cdot |\\times ")
+_SPACE = re.compile(r"(?:\\cdot|\\times)(?![A-Za-z])\s?(?=[^\d\s])|(?<!\d)\s+|\s+(?!\d)")
+
+
+NEARNESS = Fraction(1, 100)
+"""How far what is written behind an \\approx may be off: one part in a hundred, or the last digit shown."""
 
 
 class Undecided(Exception):  # noqa: N818 (no error: a question for sympy)
     """Two values that no rule can compare."""
-
-
-class UnreadableGold(Exception):  # noqa: N818 (a verdict, no error)
-    """A gold value that sympy cannot read."""
 
 
 class RuleJudge:
@@ -54,6 +55,17 @@ class RuleJudge:
             return None
         raise Undecided
 
+    def near(self, exact: str, rounded: str) -> bool:
+        """Say whether a value may be rounded to another one.
+
+        Raises:
+            Undecided: sympy must be asked.
+        """
+        numbers = read_number(exact), read_number(rounded)
+        if numbers[0] is None or numbers[1] is None:
+            raise Undecided
+        return is_rounded(numbers[0].value, numbers[1])
+
     def by_rule(self, gold: str, answer: str) -> bool | None:
         """Say whether two values are equal; None where no rule can."""
         if _compact(gold) == _compact(answer):
@@ -70,6 +82,12 @@ class RuleJudge:
             self.rule = "guard"
             return False
         return None
+
+
+def is_rounded(exact: Fraction, rounded: Number) -> bool:
+    """True where a number may have been rounded from an exact one."""
+    error = abs(exact - rounded.value)
+    return error <= NEARNESS * abs(exact) or error <= Fraction(10) ** -(rounded.decimals or 0)
 
 
 def _compact(text: str) -> str:
