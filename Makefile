@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+ENGINES ?= .venv-engines
 RUNS ?= runs/demo
 export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
@@ -12,7 +13,7 @@ export TOKENIZERS_PARALLELISM ?= false
 export MALLOC_MMAP_THRESHOLD_ ?= 4294967296
 export MALLOC_TRIM_THRESHOLD_ ?= 4294967296
 
-.PHONY: install demo test lint typecheck unit clean
+.PHONY: install demo test lint typecheck unit clean test-installs test-vllm test-deepspeed
 
 install: $(VENV)/.installed
 
@@ -46,5 +47,23 @@ typecheck: install
 unit: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+# Beside the suite, by hand: they need the registry, minutes, and (but the first) 3.6 GB for an environment of their own.
+test-installs: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python scripts/resolve_installs.py
+
+test-vllm: $(ENGINES)/.installed
+	$(ENGINES)/bin/python -m pytest --override-ini addopts= tests_engines/test_vllm.py
+
+test-deepspeed: $(ENGINES)/.installed
+	$(ENGINES)/bin/python -m pytest --override-ini addopts= tests_engines/test_deepspeed.py
+
+$(ENGINES)/.installed: pyproject.toml tests_engines/requirements.txt
+	$(PYTHON) -m venv $(ENGINES)
+	$(ENGINES)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	DS_BUILD_OPS=0 $(ENGINES)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests_engines/requirements.txt
+	$(ENGINES)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
 clean:
-	rm -rf $(VENV) runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(ENGINES) runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

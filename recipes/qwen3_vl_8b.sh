@@ -17,7 +17,7 @@
 #   RUN_DIR       folder of the run, on a disk that all nodes share (default: runs/paper/<method>)
 #   SHARED_DISK_DELAY  4x8: seconds after a stage until every node sees what the first one wrote (default 60)
 #   SUITES        suites of the final evaluation (default: paper, all eight); empty leaves it out
-#   PYTHON        interpreter with nearfuture[vllm] (default: python)
+#   PYTHON        interpreter with nearfuture and its extra vllm (default: python)
 #
 # Started again with the same arguments it goes on where the run stopped. What it needs, and what it costs:
 #   nearfuture plan configs/paper/qwen3_vl_8b_npo_early.yaml --nodes 4 --gpus 8 --gpu-memory 140 --sharding fsdp2

@@ -9,6 +9,7 @@ Not here: what is looked at (`instrument`).
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from vllm import _custom_ops
 from nearfuture.train.vllm_training import engine_model
 
 _custom_ops._supports_onednn = False
+MADE: list[weakref.ref[torch.nn.Module]] = []
+"""The models of all engines this process has made."""
 
 
 class EagerLLM(vllm.LLM):
@@ -27,6 +30,7 @@ class EagerLLM(vllm.LLM):
     def __init__(self, *args: Any, enable_sleep_mode: bool = False, **kwargs: Any) -> None:
         self.can_sleep = enable_sleep_mode
         super().__init__(*args, **{"enforce_eager": True, **kwargs})
+        MADE.append(weakref.ref(engine_model(self)))
 
     @torch.no_grad()
     def sleep(self, level: int = 1, **kwargs: Any) -> None:

@@ -55,6 +55,9 @@ Outcome = Literal["finished", "paused", "interrupted"]
 NOT_IN_FINAL = (
     "optimizer*",
     "pytorch_model_fsdp*",
+    "global_step*",  # DeepSpeed's weights and optimizer, in shards
+    "latest",
+    "zero_to_fp32.py",
     "scheduler*",
     "rng_state*",
     "trainer_state*",

@@ -112,6 +112,12 @@ def guidance_end(config: Configuration, start: int, guide_step: int) -> int | No
     return guide_step if config.run.replay_steps is None else start + config.run.replay_steps
 
 
+def only_trains(config: Configuration) -> bool:
+    """True where no stage but training can come: no policy is sampled, scored or gone back to."""
+    run = config.run
+    return not (run.resample_steps or run.scout_steps or run.guide_step is not None or config.autonpo.mode != "off")
+
+
 def rollback_steps(config: Configuration) -> frozenset[int]:
     """Steps whose checkpoints an intervention needs: never deleted, saved whatever `save_steps` says."""
     run = config.run

@@ -18,10 +18,11 @@ from nearfuture.run.config import Configuration
 from nearfuture.run.executor import Executor, Outcome
 from nearfuture.run.folder import RunFolder, environment
 from nearfuture.run.lock import LOCK, writing
+from nearfuture.run.plan import only_trains
 from nearfuture.run.resources.disk import DiskPlan, disk_plan, require_space
 from nearfuture.run.show import Display
 from nearfuture.tasks.identity import prompt_hash
-from nearfuture.train import factory, processes
+from nearfuture.train import factory, processes, sharding
 from nearfuture.types import UserError
 
 NUM_COMPARED = 1024
@@ -52,6 +53,8 @@ def train(
     """
     args = factory.make_args(config.run.run_dir, config.training)
     processes.join(args)
+    distils = bool(config.training.get("distill_coef"))
+    sharding.check_run(args, only_trains=only_trains(config), distils=distils)
     task = build.load_checked_task(config)
     build.check_needs(config, task)
     if processes.number() > 1:

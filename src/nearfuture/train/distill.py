@@ -30,7 +30,7 @@ from trl import GRPOTrainer
 from trl.trainer.utils import add_fused_lm_head
 
 from nearfuture.train import scoring
-from nearfuture.types import UserError
+from nearfuture.train.sharding import refuse_distilling
 
 
 def _auto_class(folder: Path) -> Any:
@@ -76,11 +76,7 @@ class Distiller:
         Raises:
             UserError: the policy's weights are sharded, where a guide beside it would have to be sharded as well.
         """
-        if trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled:
-            raise UserError(
-                "distill_coef needs the guide whole beside the policy, which DeepSpeed and FSDP shard. Train with DDP, "
-                "or set distill_coef=0."
-            )
+        refuse_distilling(is_sharded=trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled)
         step, completion_ids = trainer.state.global_step, output["completion_ids"]
         is_open = self.start_step <= step and (self.end_step is None or step < self.end_step)
         chosen_B = torch.tensor(list(is_distilled_B), device=completion_ids.device) & is_open

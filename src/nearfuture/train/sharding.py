@@ -1,19 +1,24 @@
-"""FSDP2: a policy that is only sampled and scored is divided among the processes as training divides it.
+"""FSDP2 and DeepSpeed: what a run can go back with, and how a policy that does not train lies on the devices.
 
 A trainer shards its model when `train()` begins. Guides, probes and comparisons never call it; their weights would lie
-whole on every device, and TRL could not hand them to vLLM, which it reads shard by shard.
+whole on every device, and TRL could not hand them to vLLM, which it reads shard by shard. Under FSDP2 they are divided
+as training divides them; DeepSpeed's ZeRO 3 gathers weights for what it trains alone, so that such a run only trains.
 
 Not here: what FSDP does while a policy trains (accelerate), who else refuses it (`distill`).
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from accelerate import FullyShardedDataParallelPlugin
 from accelerate.utils import fsdp2_prepare_model
 from torch import nn
 from torch.distributed.fsdp import FSDPModule, StateDictType, register_fsdp_forward_method
+from transformers import TrainingArguments
 from trl import GRPOTrainer
 
+from nearfuture.train.processes import are_sharded
 from nearfuture.types import UserError
 
 
@@ -21,8 +26,9 @@ def place(trainer: GRPOTrainer) -> None:
     """Put a model that will not train where training would put it: on its device, or in shards on all of them.
 
     Raises:
-        UserError: FSDP is set up in a way that a run cannot go back with.
+        UserError: FSDP or DeepSpeed is set up in a way that a run cannot go back with.
     """
+    refuse_zero3(trainer.args)
     if not trainer.is_fsdp_enabled:
         trainer.model.to(trainer.args.device)
         return
@@ -57,3 +63,65 @@ def check(plugin: FullyShardedDataParallelPlugin) -> None:
             "be loaded. Set fsdp_state_dict_type: FULL_STATE_DICT in the file you give to accelerate, as "
             "recipes/accelerate_4x8.yaml does."
         )
+
+
+def check_run(args: TrainingArguments, *, only_trains: bool, distils: bool) -> None:
+    """Refuse before a run begins what it could not end.
+
+    Args:
+        args: where accelerate's launcher and `deepspeed` have left what was asked for.
+        only_trains: the run has no guide, probe or rollback.
+        distils: a guide scores beside the policy.
+
+    Raises:
+        UserError: with the setting to change.
+    """
+    if distils:
+        refuse_distilling(is_sharded=args.deepspeed_plugin is not None or are_sharded())
+    if not only_trains:
+        refuse_zero3(args)
+    if is_zero3(args) and not _zero(args).get("stage3_gather_16bit_weights_on_model_save"):
+        raise UserError(
+            "ZeRO 3 without stage3_gather_16bit_weights_on_model_save: checkpoints would hold no weights in one piece, "
+            "and there would be no final policy. Set it to true in DeepSpeed's configuration, or use stage 2."
+        )
+
+
+def refuse_distilling(*, is_sharded: bool) -> None:
+    """Refuse a guide beside a policy whose weights are sharded: it would have to be sharded as well.
+
+    Raises:
+        UserError: with the setting to change.
+    """
+    if is_sharded:
+        raise UserError(
+            "distill_coef needs the guide whole beside the policy, which DeepSpeed and FSDP shard. Train with DDP, or "
+            "set distill_coef=0."
+        )
+
+
+def refuse_zero3(args: TrainingArguments) -> None:
+    """Refuse ZeRO 3 where a policy is sampled or scored that does not train.
+
+    Raises:
+        UserError: with the setting to change.
+    """
+    if is_zero3(args):
+        raise UserError(
+            "DeepSpeed's ZeRO 3 gathers weights for a policy that trains; guides, probes and comparisons only sample "
+            "and score, which this run needs. Set zero_optimization.stage to 2 in DeepSpeed's configuration, shard "
+            "with FSDP2 (recipes/accelerate_4x8.yaml), or leave out scout_steps, guide_step, resample_steps and "
+            "autonpo."
+        )
+
+
+def is_zero3(args: TrainingArguments) -> bool:
+    """True where DeepSpeed is to divide the weights themselves."""
+    return _zero(args).get("stage") == 3
+
+
+def _zero(args: TrainingArguments) -> dict[str, Any]:
+    """The part of DeepSpeed's configuration about sharding; empty without DeepSpeed."""
+    plugin = args.deepspeed_plugin
+    found: dict[str, Any] = {} if plugin is None else plugin.deepspeed_config.get("zero_optimization", {})
+    return found

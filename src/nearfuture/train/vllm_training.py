@@ -123,8 +123,8 @@ def require_vllm() -> None:
     """
     if not is_vllm_available():
         raise UserError(
-            "use_vllm=true, and vLLM is not installed. Install it with `pip install 'nearfuture[vllm]'`, or leave "
-            "use_vllm out to sample with transformers."
+            "use_vllm=true, and vLLM is not installed. In nearfuture's folder, "
+            "`pip install -c constraints.txt -e '.[vllm]'` installs it; without use_vllm, transformers samples."
         )
 
 
