@@ -453,8 +453,6 @@ def test_check_finds_counts_and_names(tmp_path: Path) -> None:
     bad = jsonl(tmp_path / "bad.jsonl", [{"question": "Half?", "answer": "\\frac{1}{"}])
     code, output = invoke("data", "check", config, f"dataset_name={bad}")
     assert code == 2 and "of 1 rows none can be trained on" in output
-    code, output = invoke("data", "check", config, "dataset_name=null", "task=apprentice")
-    assert code == 2 and "brings its own checked rows" in output
     code, output = invoke("data", "check", config, "--benchmarks", tmp_path)
     assert code == 2 and "holds none of" in output
 
@@ -577,3 +575,39 @@ def _configuration(path: Path) -> Any:
     from nearfuture.run.config import load_configuration
 
     return load_configuration(path)
+
+
+TASK = """
+from nearfuture import Task
+
+ROWS = [
+    {"prompt": "1+1=", "answer": "2"},
+    {"prompt": "1+1=", "answer": "3"},
+    {"prompt": "2+2=", "answer": "x"},
+    {"prompt": "3+3=", "answer": "6"},
+]
+
+def verify(completion, row):
+    return completion == row["answer"] and completion.isdigit()
+
+def sums():
+    return Task("sums", train=ROWS, evaluation=ROWS[3:], verify=verify, gold_column="answer")
+"""
+
+
+def test_a_task_of_ones_own_is_checked_with_its_own_verifier(tmp_path: Path) -> None:
+    (tmp_path / "my_task.py").write_text(TASK)
+    config = tmp_path / "own.yaml"
+    config.write_text(f"task: {tmp_path}/my_task.py:sums\nrun_dir: {tmp_path}/run\nmax_steps: 1\n")
+    facts = tmp_path / "facts.json"
+    code, output = invoke("data", "check", config, "--json", facts)
+    assert code == 0, output
+    found = json.loads(facts.read_text())
+    assert {f["finding"]: f["count"] for f in found["findings"]} == {
+        "contradictory": 1,
+        "unverifiable gold": 1,
+        "in evaluation too": 1,
+    }
+    assert (found["num_rows"], found["num_usable"]) == (4, 3)
+    assert "train[2]" in output and "train[3] is evaluation[0]" in output
+    assert "lengths: not checked" in output

@@ -6,10 +6,14 @@ Not here: the apprentice's world (test_world.py).
 from __future__ import annotations
 
 import logging
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from nearfuture.tasks import Task, VerdictReward, check_gold, judge, load_task
 from nearfuture.tasks.identity import prompt_hash, with_prompt_ids
@@ -34,7 +38,15 @@ def raises(error: Exception) -> Any:
 
 @pytest.mark.parametrize(
     ("answer", "verdict"),
-    [(True, Verdict.CORRECT), (False, Verdict.WRONG), (None, Verdict.INVALID_GOLD), *((v, v) for v in Verdict)],
+    [
+        (True, Verdict.CORRECT),
+        (False, Verdict.WRONG),
+        (None, Verdict.INVALID_GOLD),
+        (np.bool_(True), Verdict.CORRECT),
+        (np.array(False), Verdict.WRONG),
+        (torch.tensor(True), Verdict.CORRECT),
+        *((v, v) for v in Verdict),
+    ],
 )
 def test_what_a_verifier_may_return(answer: Any, verdict: Verdict) -> None:
     assert judge(lambda completion, row: answer, "2", {}) is verdict
@@ -42,8 +54,30 @@ def test_what_a_verifier_may_return(answer: Any, verdict: Verdict) -> None:
 
 @pytest.mark.parametrize("answer", [1.0, 1, "correct"])
 def test_a_score_is_no_verdict(answer: Any) -> None:
-    with pytest.raises(TypeError, match="must return a Verdict, a bool or None"):
+    with pytest.raises(UserError, match=r"must return a Verdict, a bool or None.*correct_threshold=1\.0"):
         judge(lambda completion, row: answer, "2", {})
+
+
+@pytest.mark.parametrize(
+    ("score", "verdict"),
+    [
+        (1.0, Verdict.CORRECT),
+        (0.5, Verdict.CORRECT),
+        (0.125, Verdict.WRONG),
+        (np.float32(0.75), Verdict.CORRECT),
+        (0, Verdict.WRONG),
+        (math.nan, Verdict.INVALID_GOLD),
+        (True, Verdict.CORRECT),
+        (Verdict.NO_ANSWER, Verdict.NO_ANSWER),
+        (None, Verdict.INVALID_GOLD),
+    ],
+)
+def test_a_score_counts_from_the_threshold_that_the_task_names(score: Any, verdict: Verdict) -> None:
+    task = Task("scores", [{"prompt": "?"}], [], lambda completion, row: score, correct_threshold=0.5)
+    assert judge(task.verify, "2", {}) is verdict
+    assert judge(replace(task, notes=()).verify, "2", {}) is verdict, "a copy of the task judges alike"
+    if score == 0.125:
+        assert judge(replace(task, correct_threshold=0.1).verify, "2", {}) is Verdict.CORRECT
 
 
 def test_a_timeout_is_told_from_a_crash() -> None:

@@ -37,7 +37,7 @@ def check(
         configuration = load_configuration(config, overrides or [])
         hush()
         report = check_data(configuration, benchmarks)
-        show(report, has_model=configuration.run.model is not None)
+        show(report)
         if configuration.data.verifier is not None:
             print(f"gold answers: not checked (only {configuration.data.verifier} knows how)")
         if json_file is not None:
@@ -45,7 +45,7 @@ def check(
         require_rows(report)
 
 
-def show(report: DataReport, *, has_model: bool) -> None:
+def show(report: DataReport) -> None:
     """Print what was found, with examples."""
     counts, findings = report.loaded.counts, report.findings
     table = Table("rows", "what", "for example", title=f"{report.loaded.source} ({report.loaded.form})", expand=False)
@@ -59,7 +59,9 @@ def show(report: DataReport, *, has_model: bool) -> None:
     Console(highlight=False).print(table)
     if report.lengths:
         print(f"prompts: {max(report.lengths)} tokens at most, images counted")
-    if not has_model:
+    if report.note:
+        print(f"prompts: {report.note}")
+    if report.lengths is None:
         print("lengths: not checked (no model is named, which says what a token is)")
     compared = ", ".join(f"{name} ({count})" for name, count in report.num_compared.items())
     print(f"benchmarks: {f'compared with {compared}' if compared else 'not compared (give --benchmarks DIR)'}")

@@ -33,12 +33,20 @@ def collect(
 
 
 @guide_app.command()
-def show(cache: Annotated[Path, typer.Argument(help="Folder of the cache.")]) -> None:
-    """Show what a cache holds."""
+def show(
+    cache: Annotated[Path, typer.Argument(help="Folder of the cache.")],
+    num: Annotated[int, typer.Option(help="Trajectories whose text is shown.", min=0)] = 3,
+    prompt: Annotated[str | None, typer.Option(help="Show all trajectories of this prompt id instead.")] = None,
+) -> None:
+    """Show what a cache holds: its counts, and what some of its trajectories say."""
     with told_to_user():
         from nearfuture.guidance import GuidanceCache
+        from nearfuture.guidance.texts import shown_texts
 
-        print_summary(GuidanceCache.open(cache).summary())
+        opened = GuidanceCache.open(cache)
+        print_summary(opened.summary())
+        for lines in shown_texts(opened, num, prompt):
+            print(f"\n{lines}")
 
 
 @guide_app.command()

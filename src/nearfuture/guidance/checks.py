@@ -197,9 +197,15 @@ def check_verdicts(verdicts: Mapping[str, Verdict]) -> None:
 
 
 def nothing_solved(counts: CollectionCounts) -> NoSignalError:
-    """Return the error for a guide that solved nothing; the remedy doubles the samples a prompt."""
+    """Return the error for a guide that solved nothing: what kept it from that, and what helps against it."""
     samples_each = max(1, -(-counts.num_samples // max(1, counts.num_prompts)))
     num_cut = counts.num_dropped_no_eos + counts.num_dropped_too_long
+    if counts.num_samples and num_cut == counts.num_samples:
+        return NoSignalError(
+            f"Not one of the {counts.num_samples} samples of the guide ended ({counts.num_prompts} prompts): all were "
+            "cut off at max_completion_length. A trajectory without an end cannot be guidance, whatever it says. Raise "
+            "max_completion_length, or train the policy to end its answers first; a later guide does not help."
+        )
     why = {
         f"{num_cut} of {counts.num_samples} samples did not end within max_completion_length": num_cut,
         f"{counts.num_unjudged} of {counts.num_samples} could not be judged": counts.num_unjudged,

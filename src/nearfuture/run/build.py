@@ -15,6 +15,7 @@ from nearfuture.tasks import Task, check_gold, load_task
 from nearfuture.tasks.data import data_task
 from nearfuture.tasks.identity import with_prompt_ids
 from nearfuture.train import NPOTrainer, factory
+from nearfuture.train.adapters import base_of, is_adapter
 from nearfuture.train.lengths import within_length
 from nearfuture.types import UserError
 
@@ -50,6 +51,11 @@ def check_needs(config: Configuration, task: Task) -> None:
     Raises:
         UserError: what is missing, and what needs it.
     """
+    if is_adapter(model := base_model(config, task)):
+        raise UserError(
+            f"model={model} holds a LoRA adapter. A run begins with a model: merge the adapter into its base "
+            f"({base_of(model)}), or train a new one on it with use_peft=true. As a guide an adapter is fine."
+        )
     if config.autonpo.mode == "act" and config.autonpo.accept == "if_better" and not len(task.evaluation):
         raise UserError(
             f"autonpo.accept=if_better compares two policies on held-out prompts, and task {task.name!r} has none. "

@@ -10,17 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datasets import Dataset
+
 from nearfuture.run.config import Configuration
+from nearfuture.tasks import Task, load_task
 from nearfuture.tasks.benchmarks import BENCHMARKS
 from nearfuture.tasks.benchmarks.loading import load_benchmark, undecoded
 from nearfuture.tasks.data import load_rows
 from nearfuture.tasks.data.findings import Findings, find_repeated, find_unverifiable
 from nearfuture.tasks.data.light import Light, is_whole
-from nearfuture.tasks.data.loading import Loaded
+from nearfuture.tasks.data.loading import Counts, Loaded
 from nearfuture.tasks.data.overlap import Overlap
-from nearfuture.tasks.identity import images_of
+from nearfuture.tasks.gold import gold_faults
+from nearfuture.tasks.identity import images_of, prompt_hash
 from nearfuture.train.images import problem_of
-from nearfuture.train.lengths import prompt_lengths
+from nearfuture.train.lengths import prompt_lengths, template_note
 from nearfuture.train.processor import load_for_training
 from nearfuture.types import UserError
 
@@ -39,6 +43,7 @@ class DataReport:
         num_compared: benchmark questions compared, by benchmark; empty where no folder was given.
         lengths: tokens of each prompt; None without a model.
         num_usable: rows that no finding makes useless.
+        note: how the model will read the prompts, where that deserves a warning.
     """
 
     loaded: Loaded
@@ -46,6 +51,7 @@ class DataReport:
     num_compared: dict[str, int]
     lengths: list[int] | None
     num_usable: int
+    note: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """All of it, as JSON."""
@@ -66,6 +72,7 @@ class DataReport:
             "benchmark_questions_compared": self.num_compared,
             "longest_prompt": max(self.lengths) if self.lengths else None,
             "num_usable": self.num_usable,
+            "note": self.note,
         }
 
 
@@ -73,28 +80,50 @@ def check_data(config: Configuration, benchmarks: Path | None = None) -> DataRep
     """Check the data set of a configuration.
 
     Args:
-        config: names a data set; with a `model`, image shapes and lengths are checked against its processor.
+        config: names a data set or a task; with a `model`, image shapes and lengths are checked against its processor.
         benchmarks: a folder that mirrors the repository ids of the benchmarks; those in it are compared.
 
     Raises:
-        UserError: the configuration names a task, or there is nothing to read.
+        UserError: there is nothing to read.
     """
-    if config.data.dataset_name is None:
-        raise UserError(
-            f"task={config.run.task} brings its own checked rows; `data check` reads a dataset_name. Set that."
-        )
-    loaded = load_rows(config.data)
+    task = None if config.run.task is None else load_task(config.run.task)
+    loaded = load_rows(config.data) if task is None else _rows_of(task)
     findings = Findings()
-    processor = None
-    if config.run.model is not None:
-        processor = load_for_training(config.run.model, config.data.max_image_pixels)
+    model = config.run.model or (None if task is None else task.model)
+    processor = None if model is None else load_for_training(model, config.data.max_image_pixels)
     rows, lengths = _look_through(loaded, processor, config.data.max_prompt_length, findings)
     find_repeated(rows, findings)
-    if config.data.verifier is None:
+    if task is not None:
+        _find_in_task(task, findings)
+    elif config.data.verifier is None:
         find_unverifiable(rows, findings)
     num_compared = _compare(rows, loaded, _benchmark_rows(benchmarks), findings)
     unusable = set().union(*(findings.rows[kind] for kind in UNUSABLE))
-    return DataReport(loaded, findings, num_compared, lengths, len(rows) - len(unusable))
+    note = None if processor is None else template_note(processor, loaded.rows)
+    return DataReport(loaded, findings, num_compared, lengths, len(rows) - len(unusable), note)
+
+
+def _rows_of(task: Task) -> Loaded:
+    """The training rows of a task in the form of a data set: `uid` says where one stands, `gold` what judges it."""
+    rows = task.train if isinstance(task.train, Dataset) else Dataset.from_list(task.train)
+    gold = task.gold_column if task.gold_column in rows.column_names else "gold"
+    golds = rows[gold] if gold in rows.column_names else [None] * len(rows)
+    for name, values in {"uid": [f"train[{i}]" for i in range(len(rows))], "gold": golds}.items():
+        rows = rows.remove_columns(name) if name in rows.column_names else rows
+        rows = rows.add_column(name, values)
+    return Loaded(rows, Counts(num_rows=len(rows)), "task", task.name, list(range(len(rows))))
+
+
+def _find_in_task(task: Task, findings: Findings) -> None:
+    """Find golds that the task's own verifier rejects, and training prompts that are held out as well."""
+    for fault in gold_faults(task):
+        kind = "unverifiable gold" if fault.split == "train" else f"unverifiable gold in {fault.split}"
+        findings.add(kind, fault.index, f"{fault.split}[{fault.index}] {fault.what}")
+    trained = {prompt_hash(row): index for index, row in enumerate(task.train)}
+    for split in ("evaluation", "test"):
+        for index, row in enumerate(getattr(task, split)):
+            if (at := trained.get(prompt_hash(row))) is not None:
+                findings.add(f"in {split} too", at, f"train[{at}] is {split}[{index}]")
 
 
 def _look_through(

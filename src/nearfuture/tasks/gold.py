@@ -9,6 +9,7 @@ Not here: which rows a data set keeps (`data`), and how a gold answer is read (`
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from nearfuture.tasks.judging import completion_text, judge
@@ -20,6 +21,15 @@ NUM_NAMED = 3
 GOLD_COLUMNS = ("prompt", "gold", "kind", "options", "tolerance")
 
 
+@dataclass(frozen=True, slots=True)
+class GoldFault:
+    """A gold answer that does not verify against itself: where it stands, and what happened."""
+
+    split: str
+    index: int
+    what: str
+
+
 def check_gold(task: Task) -> None:
     """Verify every gold answer of the training, evaluation and test rows against itself.
 
@@ -29,47 +39,53 @@ def check_gold(task: Task) -> None:
     """
     if len(task.train) == 0:
         raise NoSignalError(f"task {task.name!r} has 0 training rows, so there is nothing to learn. Check its filter.")
-    if task.gold_column is not None:
-        _check_completions(task, task.gold_column)
-    if isinstance(task.verify, RowVerifier):
-        _check_answers(task, task.verify)
+    if failed := list(_completion_faults(task)):
+        raise UserError(
+            f"{len(failed)} of {_num_rows(task)} gold completions in column "
+            f"{task.gold_column!r} do not verify as correct: {_first(failed)}. "
+            "A verifier must accept its own gold: correct the verifier or these rows, or set gold_column=None."
+        )
+    if failed := list(_answer_faults(task)):
+        raise UserError(
+            f"{len(failed)} of {_num_rows(task)} gold answers of task {task.name!r} cannot be verified against "
+            f"themselves: {_first(failed)}. A completion for them could never be judged: correct these "
+            "rows, give them another kind, or leave them out."
+        )
+
+
+def gold_faults(task: Task) -> Iterator[GoldFault]:
+    """Yield the gold answers that do not verify against themselves, in both forms."""
+    yield from _completion_faults(task)
+    yield from _answer_faults(task)
 
 
 def _splits(task: Task) -> Iterator[tuple[str, Any]]:
     yield from {"train": task.train, "evaluation": task.evaluation, "test": task.test}.items()
 
 
-def _check_completions(task: Task, column: str) -> None:
-    failed: list[str] = []
-    for split, rows in _splits(task):
+def _completion_faults(task: Task) -> Iterator[GoldFault]:
+    column = task.gold_column
+    for split, rows in _splits(task) if column is not None else ():
         for index, row in enumerate(rows):
             gold = row.get(column)
             verdict = "missing" if gold is None else judge(task.verify, completion_text(gold), row).value
             if verdict != Verdict.CORRECT:
-                failed.append(f"{split}[{index}] prompt={str(row.get('prompt'))[:80]!r} {gold!r} -> {verdict}")
-    if failed:
-        raise UserError(
-            f"{len(failed)} of {_num_rows(task)} gold completions in column "
-            f"{column!r} do not verify as correct: {'; '.join(failed[:NUM_NAMED])}. "
-            "A verifier must accept its own gold: correct the verifier or these rows, or set gold_column=None."
-        )
+                yield GoldFault(split, index, f"prompt={str(row.get('prompt'))[:80]!r} {gold!r} -> {verdict}")
 
 
-def _check_answers(task: Task, verify: RowVerifier) -> None:
-    failed: list[str] = []
+def _answer_faults(task: Task) -> Iterator[GoldFault]:
+    verify = task.verify
+    if not isinstance(verify, RowVerifier):
+        return
     for split, rows in _splits(task):
         answers = _without_images(rows)
-        faults = verify.gold_faults(answers)
-        failed += [
-            f"{split}[{index}] {answers[index].get('kind')} gold={str(answers[index].get('gold'))[:80]!r}: {fault}"
-            for index, fault in faults.items()
-        ]
-    if failed:
-        raise UserError(
-            f"{len(failed)} of {_num_rows(task)} gold answers of task {task.name!r} cannot be verified against "
-            f"themselves: {'; '.join(failed[:NUM_NAMED])}. A completion for them could never be judged: correct these "
-            "rows, give them another kind, or leave them out."
-        )
+        for index, fault in verify.gold_faults(answers).items():
+            row = answers[index]
+            yield GoldFault(split, index, f"{row.get('kind')} gold={str(row.get('gold'))[:80]!r}: {fault}")
+
+
+def _first(faults: list[GoldFault]) -> str:
+    return "; ".join(f"{fault.split}[{fault.index}] {fault.what}" for fault in faults[:NUM_NAMED])
 
 
 def _without_images(rows: Any) -> list[dict[str, Any]]:

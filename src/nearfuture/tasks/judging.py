@@ -10,13 +10,15 @@ Not here: what a verdict earns (`reward`), and the verifiers (`verify`).
 
 from __future__ import annotations
 
+import functools
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nearfuture.tasks.verify.decide import Decision
 from nearfuture.tasks.verify.pool import Crashed, TimedOut, last_line
-from nearfuture.types import Verdict
+from nearfuture.types import UserError, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ def judge(task_verify: Verify, completion: str, row: Row) -> Verdict:
     """Judge one completion; a verifier that fails gives a verdict too, never an exception.
 
     Raises:
-        TypeError: the verifier returned something else than a Verdict, a bool or None.
+        UserError: the verifier returned something else than a Verdict, a bool or None.
     """
     try:
         answer = task_verify(completion, dict(row))
@@ -44,14 +46,41 @@ def judge(task_verify: Verify, completion: str, row: Row) -> Verdict:
         return Verdict.CRASH
     if isinstance(answer, Verdict):
         return answer
-    if isinstance(answer, bool):
-        return Verdict.CORRECT if answer else Verdict.WRONG
     if answer is None:
         return Verdict.INVALID_GOLD
-    raise TypeError(
-        f"the verifier {_name(task_verify)} returned {answer!r} of type {type(answer).__name__}. "
-        "It must return a Verdict, a bool or None; a score needs a threshold, e.g. `return score == 1.0`."
+    if isinstance(plain := plain_value(answer), bool):
+        return Verdict.CORRECT if plain else Verdict.WRONG
+    raise UserError(
+        f"the verifier {_name(task_verify)} returned {answer!r} of type {type(answer).__name__}. It must return a "
+        "Verdict, a bool or None. A score needs a threshold: Task(..., correct_threshold=1.0) counts a score of at "
+        "least that as correct."
     )
+
+
+def plain_value(answer: Any) -> Any:
+    """Take a single value of numpy or torch out of its array: `numpy.bool_(True)` is True."""
+    is_scalar = hasattr(answer, "item") and getattr(answer, "ndim", None) == 0
+    return answer.item() if is_scalar else answer
+
+
+class ScoreVerifier:
+    """Makes a verdict of a score: correct where it is at least the threshold, not judged where it is NaN.
+
+    Args:
+        verify: returns a number, or whatever a verifier may return.
+        threshold: the lowest score that counts as correct.
+    """
+
+    def __init__(self, verify: Callable[[str, dict[str, Any]], Any], threshold: float) -> None:
+        functools.update_wrapper(self, verify)
+        self.verify, self.threshold = verify, threshold
+
+    def __call__(self, completion: str, row: dict[str, Any]) -> Any:
+        """Judge one completion."""
+        answer = plain_value(self.verify(completion, row))
+        if isinstance(answer, bool) or not isinstance(answer, int | float):
+            return answer
+        return None if math.isnan(answer) else answer >= self.threshold
 
 
 def judge_many(task_verify: Verify, completions: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[Decision]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nearfuture.tasks.files import function_of, split_spec
-from nearfuture.tasks.judging import Verify
+from nearfuture.tasks.judging import ScoreVerifier, Verify
 from nearfuture.tasks.verify.external import ExternalVerifier
 from nearfuture.tasks.verify.function import TIME_LIMIT, FunctionVerifier, why_not_in_worker
 from nearfuture.tasks.verify.rows import RowVerifier
@@ -52,6 +52,8 @@ class Task:
         max_failure_frac: share of time-outs and crashes among the latest 1,000 verdicts beyond which the run stops.
         time_limit: seconds of CPU time that a function `verify` may take for one completion; None: it is called in
             this process, without a limit.
+        correct_threshold: the lowest score that counts as correct, where `verify` returns a number; None: it returns
+            a verdict, and a number is refused. What lies below earns nothing: partial credit is no verdict.
         notes: what a user should know of the rows before step 1: how many were left out, and why.
     """
 
@@ -67,10 +69,18 @@ class Task:
     test: Dataset | list[dict[str, Any]] = field(default_factory=list)
     max_failure_frac: float = 0.05
     time_limit: float | None = TIME_LIMIT
+    correct_threshold: float | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.time_limit is None or isinstance(self.verify, IN_WORKERS):
+        self._move_into_worker()
+        if self.correct_threshold is not None:
+            verify = self.verify.verify if isinstance(self.verify, ScoreVerifier) else self.verify
+            object.__setattr__(self, "verify", ScoreVerifier(verify, self.correct_threshold))
+
+    def _move_into_worker(self) -> None:
+        """Have the verifier called in a worker, or note why it is not."""
+        if self.time_limit is None or isinstance(self.verify, (*IN_WORKERS, ScoreVerifier)):
             return
         reason = why_not_in_worker(self.verify)
         if reason is None:

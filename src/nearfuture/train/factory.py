@@ -19,6 +19,7 @@ from trl.trainer.utils import get_quantization_config
 
 from nearfuture.tasks import Task, VerdictReward
 from nearfuture.train import processor
+from nearfuture.train.adapters import base_of, is_adapter, load_adapted
 from nearfuture.train.config import NPOConfig
 from nearfuture.train.memory import collect
 from nearfuture.train.trainer import NPOTrainer
@@ -48,7 +49,7 @@ def make_trainer(
     """A fresh trainer with the base weights.
 
     Args:
-        model: folder or name on the Hub.
+        model: folder or name on the Hub; a folder with an adapter goes on with that adapter, on its base.
         task: its verifier becomes the reward.
         train: prompts with ids.
         output_dir: where checkpoints go.
@@ -66,19 +67,25 @@ def make_trainer(
     init |= training.get("model_init_kwargs") or {}
     args = make_args(output_dir, {**training, "save_strategy": "steps", "model_init_kwargs": init or None})
     check_batch(args, len(train))
+    adapted = is_adapter(model)
     trainer = NPOTrainer(
-        model,
+        load_adapted(model, **init) if adapted else model,
         reward_funcs=VerdictReward(task),
         args=args,
         train_dataset=train,
         callbacks=list(callbacks),
-        processing_class=None if max_image_pixels is None else processor.load_for_training(model, max_image_pixels),
-        peft_config=get_peft_config(model_config),
+        processing_class=_processing_class(model, max_image_pixels),
+        peft_config=None if adapted else get_peft_config(model_config),
         quantization_config=get_quantization_config(model_config),
         **kwargs,
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _processing_class(model: str, max_image_pixels: int | None) -> Any:
+    """What TRL would load by itself is None."""
+    return None if max_image_pixels is None else processor.load_for_training(base_of(model), max_image_pixels)
 
 
 def make_args(output_dir: Path, training: dict[str, Any]) -> NPOConfig:

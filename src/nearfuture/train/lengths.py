@@ -53,6 +53,18 @@ def require_template(processor: Any, rows: Any) -> None:
         )
 
 
+def template_note(processor: Any, rows: Any) -> str | None:
+    """Say that prompts which are strings bypass the chat template of a model that has one; None where they do not."""
+    template = getattr(processor, "chat_template", None)
+    if template is None or not len(rows) or is_conversational({"prompt": rows[0]["prompt"]}):
+        return None
+    return (
+        "the prompts are strings, and the model has a chat template: it reads them as text to go on with, outside of "
+        "any turn, and may never end its answer. An instruct model wants messages: "
+        '{"prompt": [{"role": "user", "content": ...}]} (with dataset_name: dataset_template=chat)'
+    )
+
+
 def _rendered(processor: Any, row: Row) -> str:
     prompt = row["prompt"]
     if not is_conversational({"prompt": prompt}):

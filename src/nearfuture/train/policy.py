@@ -10,7 +10,6 @@ Not here: how tokens are drawn (`seeded`), vLLM (`vllm_policy`), training's own 
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,13 +23,12 @@ from trl.data_utils import is_conversational
 from trl.trainer.utils import create_model_from_path
 
 from nearfuture.train import scoring
+from nearfuture.train.adapters import base_of
 from nearfuture.train.decoding import Decoding, EngineSettings, Response, Row
 from nearfuture.train.memory import collect
 from nearfuture.train.processor import limit_pixels, load_processing_class
 from nearfuture.train.seeded import PresencePenalty, sample_by_row
 from nearfuture.types import UserError
-
-ADAPTER = "adapter_config.json"
 
 
 class TransformersPolicy:
@@ -101,14 +99,6 @@ class TransformersPolicy:
         """Let go of the weights."""
         self.__dict__.clear()
         collect()
-
-
-def base_of(model: str) -> str:
-    """The model an adapter was trained on; the model itself where it is none."""
-    path = Path(model) / ADAPTER
-    if not path.is_file():
-        return model
-    return str(json.loads(path.read_text())["base_model_name_or_path"])
 
 
 def load_processing(model: str, base: str, settings: EngineSettings) -> Any:

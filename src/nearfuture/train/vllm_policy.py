@@ -14,9 +14,10 @@ from typing import Any
 from transformers import GenerationConfig
 
 from nearfuture.train import scoring
+from nearfuture.train.adapters import base_of
 from nearfuture.train.decoding import Decoding, EngineSettings, Response, Row
 from nearfuture.train.memory import collect
-from nearfuture.train.policy import as_blocks, base_of, cannot_load, load_processing, response_of, stop_tokens
+from nearfuture.train.policy import as_blocks, cannot_load, load_processing, response_of, stop_tokens
 from nearfuture.train.vllm_training import require_vllm
 
 
