@@ -14,6 +14,7 @@ import nearfuture
 ROOT = Path(nearfuture.__file__).parent
 LAYERS = {
     "types": 0,
+    "refusals": 0,
     "algo": 1,
     "tasks": 1,
     "guidance": 2,

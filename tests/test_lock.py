@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nearfuture.run.lock import LOCK, writing, writing_file
-from nearfuture.types import DiskError, UserError
+from nearfuture.types import UserError
 
 HOLD = """
 import sys
@@ -129,7 +129,7 @@ def test_a_lock_file_with_anything_in_it_is_a_lock_file(left: str, tmp_path: Pat
         pass
 
 
-def test_a_folder_that_cannot_be_written_is_a_disk_error(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_the_systems_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DiskError, match="cannot be written"), writing(tmp_path / "file", "run"):
+    with pytest.raises(FileExistsError, match="file"), writing(tmp_path / "file", "run"):
         pass

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nearfuture.types import UserError
+from nearfuture.cli.failures import as_user_error
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -36,13 +36,27 @@ Overrides = Annotated[list[str] | None, typer.Argument(metavar="key=value", help
 
 @contextlib.contextmanager
 def told_to_user() -> Iterator[None]:
-    """Print a `UserError` as one message and leave with its exit code."""
+    """Print what a user can mend as one message and leave with its exit code; a bug keeps its traceback."""
     try:
         yield
-    except UserError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/]", end=" ")
-        print(error, file=sys.stderr)
-        raise typer.Exit(error.exit_code) from None
+        sys.stdout.flush()  # here a full disk behind a pipe or a file can still be told
+    except Exception as error:
+        told = as_user_error(error)
+        if told is None:
+            raise
+        _let_go_of_a_full_stdout()
+        with contextlib.suppress(OSError):  # stderr may be the full file
+            Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/]", end=" ")
+            print(told, file=sys.stderr)
+        raise typer.Exit(told.exit_code) from None
+
+
+def _let_go_of_a_full_stdout() -> None:
+    """What cannot be written is dropped: Python would try again when it ends, and end with a code of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def hush() -> None:

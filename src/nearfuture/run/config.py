@@ -21,6 +21,7 @@ from nearfuture.algo.trigger_config import TriggerConfig
 from nearfuture.guidance.collect import BATCH_SIZE, NUM_SAMPLES
 from nearfuture.run import flat_yaml
 from nearfuture.run.methods import with_method
+from nearfuture.run.ranges import check_plain, check_range
 from nearfuture.tasks.data.config import DataConfig
 from nearfuture.train.config import ModelConfig, NPOConfig
 from nearfuture.types import UserError
@@ -203,11 +204,7 @@ def load_configuration(path: Path | None, overrides: list[str] = []) -> Configur
             missing key, or interventions that cannot happen.
     """
     values = read_yaml(path) if path is not None else {}
-    for override in overrides:
-        key, separator, text = override.partition("=")
-        if not separator:
-            raise UserError(f"{override!r} is no override. Write key=value, for example learning_rate=1e-4.")
-        values[key] = flat_yaml.load(text)
+    values |= dict(flat_yaml.load_value(override, "learning_rate=1e-4") for override in overrides)
     return check(values)
 
 
@@ -218,12 +215,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UserError: the file does not exist, or holds something else.
     """
     try:
-        values = flat_yaml.load(path.read_text())
+        values = flat_yaml.load(path.read_text("utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist. Give the path of a YAML configuration.") from None
-    except flat_yaml.YAMLError as error:
+    except (flat_yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not YAML: {error}") from None
-    if not isinstance(values, dict):
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise UserError(f"{path} holds {type(values).__name__}, not keys and values. See configs/apprentice/tiny.yaml.")
     return values
 
@@ -241,6 +238,7 @@ def check(values: dict[str, Any]) -> Configuration:
         if source is None or key in MANAGED:
             raise _unknown(key, set().union(*names.values()) - set(MANAGED))
         parts[source][key] = _typed(key, value, hints[source][key])
+        check_range(key, parts[source][key], _default(source, key))
     missing = [name for name in ("run_dir", "max_steps") if name not in values]
     if missing:
         raise UserError(f"{', '.join(missing)} is missing. A run needs a task, a run_dir and max_steps (its horizon).")
@@ -283,9 +281,6 @@ def _check_data(task: str | None, data: DataConfig) -> None:
             f"dataset_test_split={data.dataset_test_split} and dataset_num_held_out={data.dataset_num_held_out} both "
             "say what is evaluated. Set one."
         )
-    for name in ("max_prompt_length", "max_image_pixels"):
-        if (value := getattr(data, name)) is not None and value < 1:
-            raise UserError(f"{name}={value} must be at least 1.")
 
 
 def _check_autonpo(values: dict[str, Any]) -> AutoNPOConfig:
@@ -299,6 +294,7 @@ def _check_autonpo(values: dict[str, Any]) -> AutoNPOConfig:
         if source is None:
             raise _unknown(key, {f"{AUTO}{known}" for source in hints for known in hints[source]})
         parts[source][name] = _typed(key, value, hints[source][name])
+        check_range(key, parts[source][name], _default(source, name))
     return AutoNPOConfig(**parts[AutoNPOConfig], trigger=TriggerConfig(**parts[TriggerConfig]))
 
 
@@ -312,6 +308,7 @@ def _unknown(key: str, known: set[str]) -> UserError:
 
 
 def _typed(key: str, value: Any, hint: Any) -> Any:
+    check_plain(key, value)
     adapter = TypeAdapter(hint)
     try:
         return adapter.validate_python(value)
@@ -323,11 +320,13 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
         raise UserError(f"{key}={value!r}: {problem}. Its type is {getattr(hint, '__name__', hint)}.") from None
 
 
+def _default(source: type, name: str) -> Any:
+    return next(field.default for field in dataclasses.fields(source) if field.name == name)
+
+
 def _check_interventions(run: RunConfig, max_steps: int) -> None:
     """Say which intervention cannot happen, before anything is trained."""
-    if max_steps < 1:
-        raise UserError(f"max_steps={max_steps}: the horizon must be at least one step.")
-    if not 0 <= run.scout_steps <= max_steps:
+    if run.scout_steps > max_steps:
         raise UserError(f"scout_steps={run.scout_steps} lies outside 0 to max_steps={max_steps}.")
     if (run.guide_step is None) != (run.rollback_to is None):
         raise UserError(
@@ -352,14 +351,9 @@ def _check_interventions(run: RunConfig, max_steps: int) -> None:
     has_guide = bool(run.scout_steps or run.resample_steps or run.guide_step)
     if run.source != "guide" and has_guide:
         raise UserError(f"source={run.source} takes no guide of this run. Leave scout_steps and guide_step unset.")
-    for name in ("guide_num_samples", "guide_num_kept", "guide_min_correct", "guide_batch_size", "eval_num_samples"):
-        if getattr(run, name) < 1:
-            raise UserError(f"{name}={getattr(run, name)} must be at least 1.")
     for name in ("guide_num_kept", "guide_min_correct"):
         if getattr(run, name) > run.guide_num_samples:
             raise UserError(
                 f"{name}={getattr(run, name)} is more than guide_num_samples={run.guide_num_samples}: so many cannot "
                 "come from so few samples. Raise guide_num_samples, or lower it."
             )
-    if run.replay_steps is not None and run.replay_steps < 1:
-        raise UserError(f"replay_steps={run.replay_steps} must be at least 1; null serves up to the guide's step.")

@@ -17,7 +17,7 @@ from nearfuture.run.resources.memory import Device, Load, plan_memory
 from nearfuture.run.resources.planner import lengths_of, load_of
 from nearfuture.run.resources.setting import Batch, Sharding, batch_of
 from nearfuture.run.resources.wanted import Wanted
-from nearfuture.train import factory, processes
+from nearfuture.train import factory, needs, processes
 from nearfuture.train.shapes import ModelShape, load_shape
 from nearfuture.types import UserError
 
@@ -51,6 +51,7 @@ def dry_run_report(config: Configuration, num_processes: int | None = None) -> s
         f"device: {args.device} (bf16={args.bf16}, gradient_checkpointing={args.gradient_checkpointing})",
         f"data:   {rows.num_train} training prompts, {rows.num_held_out} held-out prompts",
         *(f"data:   {note}" for note in rows.notes),
+        *(f"here:   {sentence}" for sentence in needs.missing({**config.training, **config.model})),
         f"batch:  {factory.batch_arithmetic(args) if num_processes is None else batch}",
         *(f"plan:   {stage}" for stage in stages),
         f"steps:  {config.max_steps} on the path, {total} paid for",

@@ -11,17 +11,45 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-__all__ = ["YAMLError", "dump", "load"]
+from nearfuture.types import UserError
+
+__all__ = ["YAMLError", "dump", "load", "load_value"]
 
 
 def load(text: str) -> Any:
     """Read one document into plain Python values.
 
+    Raises:
+        YAMLError: it is none, of whatever kind its fault is.
+
     Example:
         >>> load("{mode: off, learning_rate: 1e-4}")
         {'mode': 'off', 'learning_rate': 0.0001}
     """
-    return YAML(typ="safe", pure=True).load(text)
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except (ValueError, TypeError, RecursionError, OverflowError, AttributeError) as error:
+        raise YAMLError(f"{type(error).__name__}: {error}") from None  # of a tag, a date, a number, a depth
+
+
+def load_value(override: str, example: str) -> tuple[str, Any]:
+    """Read `key=value`, the value as YAML.
+
+    Args:
+        override: as it was typed.
+        example: of one, for the error.
+
+    Raises:
+        UserError: no key, or a value that is not YAML.
+    """
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise UserError(f"{override!r} is no override. Write key=value, for example {example}.")
+    try:
+        return key, load(text)
+    except YAMLError as error:
+        first = str(error).strip().splitlines()[0]
+        raise UserError(f"{override!r}: the value is not YAML ({first}). Put it in quotes, '{key}=\"...\"'.") from None
 
 
 def dump(values: dict[str, Any]) -> str:

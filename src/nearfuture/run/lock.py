@@ -3,7 +3,8 @@
     with writing(run_dir, "run"):            the lock file is run_dir/.lock, and says who holds it
     with writing_file(output, "cache"):      of what is replaced as a whole: .<name>.lock beside it
 
-The lock file stays: were it deleted, two processes could each hold one of its name. Several processes of one run (the
+The lock file stays as long as what it locks is there; a lock on one that was deleted meanwhile is none, and is taken
+again. Several processes of one run (the
 ranks of a launcher) share the lock of the main one. Who only reads needs none.
 
 On shared storage the lock is as good as the file system's: NFS (version 4, or 3 with its lock daemon), CephFS, GPFS and
@@ -30,7 +31,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nearfuture.types import DiskError, UserError
+from nearfuture.types import UserError
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def writing(folder: Path, what: str, *, wait: bool = False) -> Iterator[None]:
 
     Raises:
         UserError: another process writes it; who, and since when.
-        DiskError: the lock file cannot be written.
+        OSError: the lock file cannot be written.
     """
     with _locked(Path(folder) / LOCK, f"{what} {folder}", wait=wait):
         yield
@@ -69,14 +70,8 @@ def writing_file(path: Path, what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked(path: Path, what: str, *, wait: bool) -> Iterator[None]:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (closed below; not truncated: it may be another's)
-    except OSError as error:
-        raise DiskError(f"{what} cannot be written: {error}. Choose a folder that you may write to.") from None
+    file, has_lock = _opened(path, what, wait=wait)
     with file:
-        _held.add(file)
-        has_lock = _take(file, what, wait=wait)
         _warn_of_another_machine(file, what)
         _write(file, json.dumps(_this_process()) + "\n")
         try:
@@ -87,6 +82,19 @@ def _locked(path: Path, what: str, *, wait: bool) -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_UN)
 
 
+def _opened(path: Path, what: str, *, wait: bool) -> tuple[Any, bool]:
+    """The lock file, locked; and whether the file system has locks."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (the caller closes it; not truncated: another's)
+        _held.add(file)
+        has_lock = _take(file, what, wait=wait)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file, has_lock
+        file.close()  # it was deleted before it was locked
+
+
 def _take(file: Any, what: str, *, wait: bool) -> bool:
     """Take the lock; False where the file system has none."""
     try:
@@ -95,9 +103,11 @@ def _take(file: Any, what: str, *, wait: bool) -> bool:
         if error.errno in NO_LOCKS:
             logger.warning("%s: this file system has no locks, so that no second writer would be noticed.", what)
             return False
+        holder = _holder(file)
+        file.close()
         raise UserError(
-            f"{what} is being written by {_told(_holder(file))}. One process at a time may write it: wait until that "
-            "one has ended, or end it first."
+            f"{what} is being written by {_told(holder)}. One process at a time may write it: wait until that one has "
+            "ended, or end it first."
         ) from None
     return True
 

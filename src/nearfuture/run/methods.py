@@ -79,7 +79,7 @@ def with_method(values: dict[str, Any]) -> dict[str, Any]:
         UserError: an unknown method.
     """
     name = values.get("method", "npo")
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         near = difflib.get_close_matches(str(name), METHODS, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise UserError(f"method={name!r} is not known.{hint} There are: {', '.join(METHODS)}.")

@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 from nearfuture.algo.lineage import Lineage
 from nearfuture.run import build, flat_yaml
+from nearfuture.run.beginning import beginning, is_untouched, made_in_vain, names_in, remove
 from nearfuture.run.config import Configuration
 from nearfuture.run.executor import Executor, Outcome
 from nearfuture.run.folder import RunFolder, environment
@@ -22,7 +22,7 @@ from nearfuture.run.plan import only_trains
 from nearfuture.run.resources.disk import DiskPlan, disk_plan, require_space
 from nearfuture.run.show import Display
 from nearfuture.tasks.identity import prompt_hash
-from nearfuture.train import factory, processes, sharding
+from nearfuture.train import factory, needs, processes, sharding
 from nearfuture.types import UserError
 
 NUM_COMPARED = 1024
@@ -55,6 +55,8 @@ def train(
     processes.join(args)
     distils = bool(config.training.get("distill_coef"))
     sharding.check_run(args, only_trains=only_trains(config), distils=distils)
+    needs.check_packages({**config.training, **config.model})
+    needs.rehearse(args, config.training)
     task = build.load_checked_task(config)
     build.check_needs(config, task)
     if processes.number() > 1:
@@ -63,13 +65,22 @@ def train(
     factory.check_batch(args, len(task.train))
     folder = RunFolder(config.run.run_dir, is_main=processes.is_main())
     model = build.base_model(config, task)
+    needs.check_model(model, task, config.model)
     plan = disk_plan(config, model, len(task.train), is_sharded=processes.are_sharded())
     with contextlib.ExitStack() as held:
-        processes.main_first(lambda: held.enter_context(writing(folder.path, "run")))
+        processes.main_first(lambda: _take_over(folder.path, held))
         processes.main_first(lambda: _prepare(folder, config, plan, resume=resume, clean=clean))
         display = held.enter_context(Display(config, plan, quiet=quiet or not folder.is_main))
         display.notes(task.notes)
         return Executor(config, task, display).run(one_stage=one_stage)
+
+
+def _take_over(run: Path, held: contextlib.ExitStack) -> None:
+    """Lock the run folder; if nothing comes of the start, it is as before once the lock is let go of."""
+    held.enter_context(made_in_vain(run))
+    before = names_in(run)
+    held.enter_context(writing(run, "run"))
+    held.enter_context(beginning(run, before))
 
 
 def _sampled(rows: Any) -> str:
@@ -83,19 +94,26 @@ def _prepare(folder: RunFolder, config: Configuration, plan: DiskPlan, *, resume
     """Refuse, clean or check the folder; after this it holds a lineage and the configuration."""
     if clean:
         _refuse_to_delete_other_things(folder)
-        _empty(folder.path)
+        require_space(plan, folder.path, num_freed=_size(folder.path))
+    if clean or is_untouched(folder.path):
+        remove(_files_in(folder.path))
     if _files_in(folder.path) and not resume:
         raise UserError(
             f"run_dir={folder.path} exists. Go on with --resume, start over with --clean (this deletes it), or choose "
             "another run_dir."
+        )
+    if _files_in(folder.path) and not folder.lineage.exists():
+        raise UserError(
+            f"run_dir={folder.path} is not empty and holds no run (no lineage.json), so that there is nothing to "
+            "resume. Put its lineage.json back from a copy, or choose another run_dir."
         )
     if folder.lineage.exists():
         _refuse_other_configuration(folder, config)
     require_space(plan, folder.path)
     folder.path.mkdir(parents=True, exist_ok=True)
     if not folder.lineage.exists():
-        folder.write("config.yaml", flat_yaml.dump(config.as_dict()))
         folder.write("env.json", json.dumps(environment(), indent=1))
+        folder.write("config.yaml", flat_yaml.dump(config.as_dict()))
         Lineage.begin().write(folder.lineage)
 
 
@@ -104,14 +122,13 @@ def _files_in(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.name != LOCK] if folder.exists() else []
 
 
-def _empty(folder: Path) -> None:
-    for path in _files_in(folder):
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 def _refuse_to_delete_other_things(folder: RunFolder) -> None:
     """`--clean` deletes runs, not whatever folder a slip of the finger names."""
-    if _files_in(folder.path) and not (folder.lineage.exists() or folder.config.exists()):
+    if not is_untouched(folder.path) and not (folder.lineage.exists() or folder.config.exists()):
         raise UserError(
             f"run_dir={folder.path} is not empty and holds no run (no lineage.json): --clean does not delete it. "
             "Empty it by hand, or choose another run_dir."

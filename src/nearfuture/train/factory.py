@@ -17,8 +17,9 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import ModelConfig, get_peft_config
 from trl.trainer.utils import get_quantization_config
 
+from nearfuture.refusals import built_from, refusing
 from nearfuture.tasks import Task, VerdictReward
-from nearfuture.train import processor
+from nearfuture.train import needs, processor
 from nearfuture.train.adapters import base_of, is_adapter, load_adapted
 from nearfuture.train.config import NPOConfig
 from nearfuture.train.memory import collect
@@ -62,23 +63,25 @@ def make_trainer(
     Raises:
         UserError: the data does not fill one generation batch, or TRL refuses the settings.
     """
-    model_config = ModelConfig(**model_settings)
+    needs.check_packages({**training, **model_settings})
+    model_config = built_from(lambda given: ModelConfig(**given), model_settings, "TRL refuses these settings")
     init = {there: model_settings[here] for here, there in MODEL_INIT.items() if here in model_settings}
     init |= training.get("model_init_kwargs") or {}
     args = make_args(output_dir, {**training, "save_strategy": "steps", "model_init_kwargs": init or None})
     check_batch(args, len(train))
     adapted = is_adapter(model)
-    trainer = NPOTrainer(
-        load_adapted(model, **init) if adapted else model,
-        reward_funcs=VerdictReward(task),
-        args=args,
-        train_dataset=train,
-        callbacks=list(callbacks),
-        processing_class=_processing_class(model, max_image_pixels),
-        peft_config=None if adapted else get_peft_config(model_config),
-        quantization_config=get_quantization_config(model_config),
-        **kwargs,
-    )
+    with refusing(f"model={model} cannot be trained like this", {**training, **model_settings}):
+        trainer = NPOTrainer(
+            load_adapted(model, **init) if adapted else model,
+            reward_funcs=VerdictReward(task),
+            args=args,
+            train_dataset=train,
+            callbacks=list(callbacks),
+            processing_class=_processing_class(model, max_image_pixels),
+            peft_config=None if adapted else get_peft_config(model_config),
+            quantization_config=get_quantization_config(model_config),
+            **kwargs,
+        )
     trainer.remove_callback(PrinterCallback)
     return trainer
 
@@ -92,14 +95,13 @@ def make_args(output_dir: Path, training: dict[str, Any]) -> NPOConfig:
     """An `NPOConfig`; what TRL refuses is the user's to mend.
 
     Raises:
-        UserError: with TRL's own words.
+        UserError: with TRL's own words, and the keys that are to blame.
     """
-    try:
-        return NPOConfig(output_dir=str(output_dir), disable_tqdm=True, **{"log_level_replica": "error", **training})
-    except UserError:
-        raise
-    except ValueError as error:
-        raise UserError(f"TRL refuses these settings: {error}") from None
+
+    def build(settings: dict[str, Any]) -> NPOConfig:
+        return NPOConfig(output_dir=str(output_dir), disable_tqdm=True, **{"log_level_replica": "error", **settings})
+
+    return built_from(build, training, "TRL refuses these settings")
 
 
 def check_batch(args: NPOConfig, num_prompts: int) -> None:

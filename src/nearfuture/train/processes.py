@@ -57,17 +57,20 @@ def main_first(function: Callable[[], None]) -> None:
     """Call a function on the main process while the others wait; what fails there fails on all of them.
 
     Raises:
-        UserError: the main process's.
+        UserError: the main process's, or on the others what it was that the main process met.
     """
-    error = None
+    failed: Exception | None = None
     if is_main():
         try:
             function()
-        except UserError as exception:
-            error = (type(exception), str(exception))
-    (error,) = broadcast_object_list([error])
-    if error is not None:
-        kind, message = error
+        except Exception as error:  # noqa: BLE001 (raised below, once the others know)
+            failed = error
+    kind = type(failed) if isinstance(failed, UserError) else UserError
+    (told,) = broadcast_object_list([None if failed is None else (kind, str(failed))])
+    if failed is not None:
+        raise failed
+    if told is not None:
+        kind, message = told
         raise kind(message)
 
 

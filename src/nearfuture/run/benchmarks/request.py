@@ -19,6 +19,7 @@ from nearfuture.run import flat_yaml
 from nearfuture.run.benchmarks.subjects import configuration_of, is_run
 from nearfuture.run.benchmarks.suites import AS_TRAINED
 from nearfuture.run.config import Configuration
+from nearfuture.run.ranges import check_plain
 from nearfuture.tasks.data.config import DataConfig
 from nearfuture.train.decoding import Decoding, EngineSettings
 from nearfuture.types import UserError
@@ -63,17 +64,18 @@ def read_arguments(arguments: Sequence[str]) -> Arguments:
     hints = {kind: get_type_hints(kind) for kind in (Decoding, EngineSettings, DataConfig)}
     parts: dict[type, dict[str, Any]] = {kind: {} for kind in hints}
     for argument in arguments:
-        key, separator, text = argument.partition("=")
-        if separator:
+        if "=" in argument:
+            key, value = flat_yaml.load_value(argument, "temperature=0.7")
             kind = next((kind for kind, known in hints.items() if key in known and key not in ELSEWHERE), None)
             if kind is None:
                 raise _unknown(key)
-            parts[kind][key] = _typed(key, flat_yaml.load(text), hints[kind][key])
+            parts[kind][key] = _typed(key, value, hints[kind][key])
     Decoding(**parts[Decoding])  # says what is out of range before anything is loaded
     return Arguments(names, parts[Decoding], EngineSettings(**parts[EngineSettings]), DataConfig(**parts[DataConfig]))
 
 
 def _typed(key: str, value: Any, hint: Any) -> Any:
+    check_plain(key, value)
     try:
         return TypeAdapter(hint).validate_python(value)
     except ValidationError as error:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import get_safetensors_metadata
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from nearfuture.run.config import Configuration
 from nearfuture.run.plan import rollback_steps, segments_ahead, stages_ahead
@@ -88,8 +88,11 @@ def num_parameters(model: str) -> int:
         raise UserError(f"model={model} holds no safetensors file. Save it with save_pretrained first.")
     total = 0
     for path in files:
-        with safe_open(path, framework="numpy") as file:
-            total += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+        try:
+            with safe_open(path, framework="numpy") as file:
+                total += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+        except SafetensorError as error:
+            raise UserError(f"{path} is damaged: {error}. Get it again, or restore it from a copy.") from None
     return total
 
 
@@ -146,19 +149,24 @@ def _kept(config: Configuration, start: int, end: int) -> set[int]:
     save_steps = config.setting("save_steps")
     every = math.ceil(save_steps * config.max_steps) if save_steps < 1 else int(save_steps)
     pinned = {step for step in rollback_steps(config) if start < step <= end} | {end}
-    saved = {step for step in range(start + 1, end + 1) if step % every == 0} | pinned
+    saved = set(range((start // every + 1) * every, end + 1, every)) | pinned
     limit = config.setting("save_total_limit")
     return saved if limit is None else set(sorted(saved)[-(int(limit) + 1) :]) | pinned
 
 
-def require_space(plan: DiskPlan, folder: Path) -> None:
+def require_space(plan: DiskPlan, folder: Path, *, num_freed: int = 0) -> None:
     """Refuse a run that the disk cannot hold.
+
+    Args:
+        plan: of the run.
+        folder: it goes to.
+        num_freed: bytes in it that will be deleted first.
 
     Raises:
         DiskError: less is free than the plan needs.
     """
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(existing).free
+    free = shutil.disk_usage(existing).free + num_freed
     if plan.peak_bytes > free:
         raise DiskError(
             f"this run writes {format_bytes(plan.peak_bytes)} at its peak ({plan}), {format_bytes(free)} are free at "

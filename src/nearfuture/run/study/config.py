@@ -97,11 +97,11 @@ def load_study(
         if key not in names:
             raise UserError(f"{path}: {key} is no key of a study.{nearest(key, names)} There are: {', '.join(names)}.")
     for override in overrides:
-        key, separator, text = override.partition("=")
-        if not separator:
-            raise UserError(f"{override!r} is no override. Write key=value, for example run_dir=runs/study.")
+        key, value = flat_yaml.load_value(override, "run_dir=runs/study")
         target = values if key in names else values.setdefault("base", {})
-        target[key] = flat_yaml.load(text)
+        if not isinstance(target, dict):
+            raise UserError(f"{path}: base={target!r} must be keys and values of a run, to which {key} could be added.")
+        target[key] = value
     if num_seeds is not None:
         values["num_seeds"] = num_seeds
     study = _typed(path, values)

@@ -31,6 +31,7 @@ from nearfuture.run.study.config import Cell, StudyConfig, cells, check_runs
 from nearfuture.run.study.folder import BASE, Grid, StudyFolder
 from nearfuture.run.study.processes import INTERRUPTED, Children, last_lines
 from nearfuture.run.study.test_split import final_rows
+from nearfuture.train import needs
 
 State = Literal["finished", "failed", "interrupted"]
 LINES_OF_A_FAILURE = 8
@@ -72,6 +73,8 @@ class GridRunner:
         """
         self.study, self.folder = study, StudyFolder(study.run_dir)
         configurations = check_runs(study)
+        for configuration in configurations.values():
+            needs.check_packages({**configuration.training, **configuration.model})
         self.split = final_rows(build.load_checked_task(configurations[BASE]))[0]
         names = visible_devices()
         self.num_jobs = num_jobs or len(names) or num_cores()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nearfuture.refusals import is_a_librarys
 from nearfuture.tasks.benchmarks.loading import undecoded
 from nearfuture.tasks.data.config import DataConfig
 from nearfuture.tasks.data.registry import SOURCES, Source, find_source
@@ -60,7 +61,9 @@ def read_raw(config: DataConfig, split: str | None = None) -> Raw:
         rows = _read(place, path, _configs(config, source), wanted, is_other=split is not None)
     except UserError:
         raise
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+    except Exception as error:
+        if not is_a_librarys(error):
+            raise
         raise UserError(_unreadable(name, source, place, _configs(config, source), wanted, error)) from None
     there = Path(place).expanduser()
     folder = there.parent if there.is_file() else there if there.is_dir() else None
@@ -80,6 +83,8 @@ def _read(place: str, path: Path, configs: tuple[str | None, ...], split: str, *
         if not path.is_file():
             raise UserError(f"dataset_name={place}: there is no such file. Give the path from {Path.cwd()}.")
         _refuse_other_split(place, split, is_other=is_other)
+        if not _has_text(path):
+            raise UserError(f"dataset_name={place}: the file is empty. Write its rows, or name another one.")
         return datasets.load_dataset(FILES[path.suffix], data_files={split: str(path)}, split=split)
     if (path / "state.json").exists():
         _refuse_other_split(place, split, is_other=is_other)
@@ -91,6 +96,11 @@ def _read(place: str, path: Path, configs: tuple[str | None, ...], split: str, *
         return splits[split]
     parts = [datasets.load_dataset(place, config, split=split) for config in configs]
     return datasets.concatenate_datasets(parts) if len(parts) > 1 else parts[0]
+
+
+def _has_text(path: Path) -> bool:
+    with path.open("rb") as lines:
+        return any(line.strip() for line in lines)
 
 
 def _refuse_other_split(place: str, split: str, *, is_other: bool) -> None:

@@ -1,0 +1,84 @@
+"""A start is whole or leaves no trace: what it has written is taken back if it ends before anything was paid for.
+
+Paid for is what costs time to get again: a step, an evaluation, a whole checkpoint, samples of a guide. Until then a
+run folder holds what a start writes within a second, and the corrected command is to find the folder as it was.
+
+    refused, failed or interrupted before then    taken back at once
+    killed before then                            begun anew by the next start, as if it were not there
+
+Not here: what is checked before anything is written (`start`, `nearfuture.train.needs`), the lock (`lock`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+from nearfuture.run.lock import LOCK
+from nearfuture.train.checkpoint import MARKER
+
+FIRST = "env.json"
+FILES = (FIRST, "config.yaml", "lineage.json", "events.jsonl")
+SEGMENTS = "segments"
+WRITTEN = (*FILES, *(f"{name}.tmp" for name in FILES), SEGMENTS, LOCK)
+"""What a start writes, by name."""
+PAID = ("metrics.jsonl", "samples.jsonl", "final", f"{SEGMENTS}/*/*/{MARKER}", f"{SEGMENTS}/*/guidance*")
+
+
+def has_paid(run: Path) -> bool:
+    """True where a run folder holds something that cost time to get."""
+    return any(any(run.glob(pattern)) for pattern in PAID)
+
+
+def is_untouched(run: Path) -> bool:
+    """True where there is nothing but what a start has written that was killed before it had paid for anything.
+
+    A `config.yaml` alone is somebody's own.
+    """
+    names = names_in(run) - {LOCK, f"{FIRST}.tmp"}
+    return not names or (FIRST in names and names <= set(WRITTEN) and not has_paid(run))
+
+
+@contextlib.contextmanager
+def made_in_vain(run: Path) -> Iterator[None]:
+    """Remove the folders that are made inside on the way to `run`, if it ends by an exception and they are empty."""
+    made = [folder for folder in (run, *run.absolute().parents) if not folder.exists()]
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # something is in one of them
+            for folder in made:
+                folder.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def beginning(run: Path, before: Collection[str]) -> Iterator[None]:
+    """Take back what is written inside, if it ends by an exception before anything was paid for.
+
+    Args:
+        run: the run folder, whose lock is held.
+        before: names that were in it before; they stay.
+    """
+    try:
+        yield
+    except BaseException:
+        if not has_paid(run):
+            remove(run / name for name in WRITTEN if name not in before)
+        raise
+
+
+def names_in(folder: Path) -> set[str]:
+    """The names in a folder; none where it is not there."""
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Delete files and folders, those that are there."""
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,155 @@
+"""What a configuration needs of this machine: packages, an optimizer that can be made, a chat template.
+
+Asked before anything is written or a weight is read, in the libraries' own words where they have a check that costs
+nothing: reporters, the optimizer and the schedule are made once, for a model of one parameter.
+
+Not here: ranges of values (`nearfuture.run.ranges`), the folder and the disk (`nearfuture.run.start`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from transformers import AutoConfig, GenerationConfig, Trainer, get_scheduler
+from transformers.integrations import get_reporting_integration_callbacks
+from transformers.utils import (
+    is_bitsandbytes_available,
+    is_flash_attn_2_available,
+    is_liger_kernel_available,
+)
+from trl.data_utils import is_conversational
+from trl.import_utils import is_vllm_available
+
+from nearfuture.refusals import refusing
+from nearfuture.tasks import Task
+from nearfuture.train.adapters import base_of
+from nearfuture.train.config import NPOConfig
+from nearfuture.train.processor import load_processing_class
+from nearfuture.types import UserError
+
+OF_THE_MODEL = ("optim_target_modules", "galore", "apollo", "lomo")
+"""Optimizers that are made for the layers of a model, and are left to the trainer."""
+
+
+class Need(NamedTuple):
+    """A setting that needs a package."""
+
+    key: str
+    is_set: Callable[[Any], bool]
+    is_there: Callable[[], bool]
+    package: str
+    remedy: str
+
+
+NEEDS = (
+    Need("use_vllm", bool, is_vllm_available, "vLLM", "pip install 'nearfuture[vllm]'"),
+    Need("use_liger_kernel", bool, is_liger_kernel_available, "liger-kernel", "pip install liger-kernel"),
+    Need("load_in_4bit", bool, is_bitsandbytes_available, "bitsandbytes", "pip install bitsandbytes"),
+    Need("load_in_8bit", bool, is_bitsandbytes_available, "bitsandbytes", "pip install bitsandbytes"),
+    Need(
+        "attn_implementation",
+        lambda value: value == "flash_attention_2",
+        is_flash_attn_2_available,
+        "flash-attn and a GPU",
+        "pip install flash-attn",
+    ),
+)
+
+
+def check_packages(settings: Mapping[str, Any]) -> None:
+    """Refuse settings whose package is not installed here.
+
+    Args:
+        settings: of training and of the model, by key.
+
+    Raises:
+        UserError: the key, the package, how to get it.
+    """
+    if absent := missing(settings):
+        raise UserError(absent[0])
+
+
+def missing(settings: Mapping[str, Any]) -> list[str]:
+    """What is not installed here, a sentence a setting."""
+    return [
+        f"{need.key}={settings[need.key]} needs {need.package}, which is not installed here: {need.remedy}. Or leave "
+        f"{need.key} out."
+        for need in NEEDS
+        if need.is_set(settings.get(need.key)) and not need.is_there()
+    ]
+
+
+def rehearse(args: NPOConfig, settings: Mapping[str, Any]) -> None:
+    """Make what reports, optimizes and schedules once, and throw it away.
+
+    Args:
+        args: of the trainer.
+        settings: they were made of, for the error.
+
+    Raises:
+        UserError: a package that is missing, or values that these refuse.
+    """
+
+    def given(*keys: str) -> dict[str, Any]:
+        return {key: settings[key] for key in keys if key in settings}
+
+    with refusing("report_to cannot be used here", given("report_to")):
+        for reporter in get_reporting_integration_callbacks(args.report_to):
+            reporter()
+    _refuse_unknown_generation(args.generation_kwargs or {})
+    optim = str(getattr(args.optim, "value", args.optim))
+    if args.optim_target_modules or any(name in optim for name in OF_THE_MODEL):
+        return
+    adam = ("adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay", "learning_rate")
+    with refusing(f"optim={optim} cannot be made", given("optim", "optim_args", *adam)):
+        kind, options = Trainer.get_optimizer_cls_and_kwargs(args)
+        optimizer = kind([torch.nn.Parameter(torch.zeros(1))], **options)
+    schedule = ("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "max_steps")
+    with refusing(f"lr_scheduler_type={args.lr_scheduler_type} cannot be made", given(*schedule)):
+        get_scheduler(
+            args.lr_scheduler_type,
+            optimizer=optimizer,
+            num_warmup_steps=args.get_warmup_steps(args.max_steps),
+            num_training_steps=args.max_steps,
+            scheduler_specific_kwargs=args.lr_scheduler_kwargs,
+        )
+
+
+def _refuse_unknown_generation(kwargs: Mapping[str, Any]) -> None:
+    """transformers keeps what it does not know of generation, and does nothing with it."""
+    with refusing("transformers refuses generation_kwargs", {"generation_kwargs": kwargs}):
+        unknown = GenerationConfig().update(**kwargs)
+    if unknown:
+        raise UserError(f"generation_kwargs={kwargs}: transformers knows no {', '.join(unknown)}. Remove it.")
+
+
+def check_model(model: str, task: Task, settings: Mapping[str, Any]) -> None:
+    """Read what comes with a model beside its weights, and refuse messages for one that cannot read them.
+
+    Args:
+        model: folder or name on the Hub.
+        task: whose prompts it is to read.
+        settings: fields of TRL's `ModelConfig`.
+
+    Raises:
+        UserError: no such model or tokenizer, or no chat template for prompts of messages.
+    """
+    where = {"trust_remote_code": bool(settings.get("trust_remote_code"))}
+    if "model_revision" in settings:
+        where["revision"] = settings["model_revision"]
+    with refusing(f"model={model} cannot be read", {"model": model, **where}):
+        AutoConfig.from_pretrained(base_of(model), **where)
+        reader = load_processing_class(base_of(model), **where)
+    has_template = bool(getattr(reader, "chat_template", None))
+    if not has_template and any(map(is_conversational, _first_rows(task))):
+        raise UserError(
+            f"model={model} has no chat template, and the prompts of task {task.name!r} are messages. Use an instruct "
+            "model, save a template with its tokenizer, or give the prompts as text (dataset_template=text)."
+        )
+
+
+def _first_rows(task: Task) -> list[dict[str, Any]]:
+    """One prompt of each split: the rows of a split have one form."""
+    return [{"prompt": rows[0]["prompt"]} for rows in (task.train, task.evaluation) if len(rows)]
