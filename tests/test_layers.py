@@ -14,15 +14,15 @@ import nearfuture
 ROOT = Path(nearfuture.__file__).parent
 LAYERS = {
     "types": 0,
-    "refusals": 0,
-    "algo": 1,
-    "tasks": 1,
-    "guidance": 2,
-    "train": 3,
-    "run": 4,
-    "cli": 5,
-    "__main__": 6,
-    "__init__": 6,
+    "refusals": 1,
+    "algo": 2,
+    "tasks": 2,
+    "guidance": 3,
+    "train": 4,
+    "run": 5,
+    "cli": 6,
+    "__main__": 7,
+    "__init__": 7,
 }
 HEAVY = {"trl", "transformers", "accelerate", "vllm", "peft", "deepspeed"}
 
