@@ -73,7 +73,15 @@ def grpo(folder: Path, *, data: Sequence[Row] | None = None, reward: Any = None,
     return _quiet(GRPOTrainer(TASK.model, **_arguments(GRPOConfig, folder, data, reward, device | more)))
 
 
-TRAINER_ARGUMENTS = ("guidance", "on_group", "train_dataset", "eval_dataset", "callbacks", "peft_config")
+TRAINER_ARGUMENTS = (
+    "guidance",
+    "on_group",
+    "train_dataset",
+    "eval_dataset",
+    "callbacks",
+    "peft_config",
+    "processing_class",
+)
 
 
 def _arguments(config: type[GRPOConfig], folder: Path, data: Any, reward: Any, more: Row) -> Row:

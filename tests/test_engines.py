@@ -1,0 +1,154 @@
+"""What is promised of vLLM and DeepSpeed, as far as neither is needed to check it.
+
+Not here: the engines themselves (`make test-vllm`, `make test-deepspeed`), FSDP2 (`test_two_process_run`).
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import trl.generation.vllm_generation as backend
+import trl.trainer.grpo_trainer as grpo
+from accelerate import DeepSpeedPlugin
+from bos import tokenizer_with_bos
+from commands import CONFIGS
+from peft import LoraConfig, get_peft_model
+from PIL import Image
+from tiny import TASK, npo
+from tiny_vl import build_processor
+from transformers import AutoModelForCausalLM
+
+from nearfuture.run.config import load_configuration
+from nearfuture.run.plan import only_trains
+from nearfuture.train import NPOConfig, scoring, sharding
+from nearfuture.train.memory import collect
+from nearfuture.train.policy import encode
+from nearfuture.train.randomness import isolated_rng
+from nearfuture.train.vllm_policy import request_of
+from nearfuture.train.vllm_training import dtype_of
+from nearfuture.types import UserError
+
+TEXTS = ("3+4=", "12+1=")
+MESSAGES = tuple([{"role": "user", "content": text}] for text in TEXTS)
+
+# --- one BOS
+
+
+@pytest.mark.parametrize("prompts", [TEXTS, MESSAGES], ids=["texts", "messages"])
+def test_training_and_both_evaluations_ask_the_same_ids(prompts: Any, tmp_path: Path) -> None:
+    assert TASK.model is not None
+    rows = [{"prompt": prompt} for prompt in prompts]
+    tokenizer = tokenizer_with_bos(Path(TASK.model))
+    asked = [request_of(tokenizer, prompt)["prompt_token_ids"] for prompt in prompts]
+    trainer = npo(tmp_path, processing_class=tokenizer, data=[{**row, "answer": "1"} for row in rows])
+    assert asked == scoring.tokenize(trainer, rows).ids
+    assert asked == [encode(tokenizer, [row])["input_ids"][0].tolist() for row in rows]
+    assert [ids.count(tokenizer.bos_token_id) for ids in asked] == [1, 1]
+
+
+def test_an_image_is_one_placeholder_which_vllm_fills() -> None:
+    processor, images = build_processor(), [Image.new("RGB", size) for size in ((64, 96), (96, 64))]
+    row = {"prompt": [{"role": "user", "content": [*({"type": "image"} for _ in images), TEXT]}], "images": images}
+    (prompt,) = scoring.prompts([row])
+    request = request_of(processor, prompt)
+    placeholder = processor.image_token_id
+    filled = encode(processor, [row])["input_ids"][0].tolist()
+    shrunk = [ids for ids, before in zip(filled, [None, *filled], strict=False) if not ids == before == placeholder]
+    assert request["prompt_token_ids"] == shrunk and shrunk.count(placeholder) == 2
+    assert request["multi_modal_data"]["image"] == images
+
+
+TEXT = {"type": "text", "text": "Which is larger?"}
+
+# --- memory and random states
+
+
+def test_what_is_frozen_is_freed_as_well() -> None:
+    class Cycle:
+        def __init__(self) -> None:
+            self.me = self
+
+    frozen = weakref.ref(Cycle())
+    gc.freeze()
+    gc.collect()
+    assert frozen() is not None
+    collect()
+    assert frozen() is None
+
+
+def test_what_is_drawn_on_the_side_leaves_no_trace_even_where_it_fails() -> None:
+    before = (random.getstate(), np.random.get_state()[1].tolist(), torch.random.get_rng_state().tolist())
+    drawn = []
+    for _ in range(2):
+        with pytest.raises(RuntimeError), isolated_rng(7):
+            drawn.append((random.random(), np.random.random(), float(torch.rand(()))))
+            raise RuntimeError
+    assert drawn[0] == drawn[1]
+    assert before == (random.getstate(), np.random.get_state()[1].tolist(), torch.random.get_rng_state().tolist())
+
+
+# --- vLLM while a policy trains
+
+
+@pytest.mark.parametrize("weights", ["float32", "bfloat16"])
+def test_an_engine_samples_as_the_policy_computes(weights: str) -> None:
+    model = AutoModelForCausalLM.from_pretrained(TASK.model, dtype=weights)
+    assert dtype_of(model, "no") == weights
+    assert (dtype_of(model, "bf16"), dtype_of(model, "fp16")) == ("bfloat16", "float16")
+    adapted = get_peft_model(model, LoraConfig(target_modules=["q_proj"]))
+    assert dtype_of(adapted, "no") == weights
+
+
+def test_an_unknown_precision_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="vllm_dtype='half' is not known"):
+        NPOConfig(str(tmp_path), vllm_dtype="half")
+
+
+def test_without_vllm_a_trainer_says_so_and_trl_is_as_it_was(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="vLLM is not installed"):
+        npo(tmp_path, use_vllm=True, vllm_mode="colocate")
+    assert grpo.VLLMGeneration is backend.VLLMGeneration
+
+
+# --- DeepSpeed
+
+
+def deepspeed(folder: Path, stage: int, *, gathers: bool) -> NPOConfig:
+    args = NPOConfig(str(folder))
+    args.deepspeed_plugin = DeepSpeedPlugin(zero_stage=stage, zero3_save_16bit_model=gathers)
+    return args
+
+
+def test_zero_3_is_refused_where_a_policy_does_not_train(tmp_path: Path) -> None:
+    for stage in (1, 2):
+        sharding.check_run(deepspeed(tmp_path, stage, gathers=False), only_trains=False, distils=False)
+    sharding.check_run(deepspeed(tmp_path, 3, gathers=True), only_trains=True, distils=False)
+    sharding.check_run(NPOConfig(str(tmp_path)), only_trains=False, distils=True)
+    with pytest.raises(UserError, match=r"Set zero_optimization\.stage to 2"):
+        sharding.check_run(deepspeed(tmp_path, 3, gathers=True), only_trains=False, distils=False)
+    with pytest.raises(UserError, match="stage3_gather_16bit_weights_on_model_save"):
+        sharding.check_run(deepspeed(tmp_path, 3, gathers=False), only_trains=True, distils=False)
+    with pytest.raises(UserError, match="distill_coef needs the guide whole"):
+        sharding.check_run(deepspeed(tmp_path, 2, gathers=False), only_trains=True, distils=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ((), True),
+        (("scout_steps=3",), False),
+        (("guide_step=8", "rollback_to=5"), False),
+        (("resample_steps=4",), False),
+        (("autonpo.mode=advise",), False),
+    ],
+)
+def test_who_only_trains(settings: tuple[str, ...], expected: bool) -> None:
+    plain = ("scout_steps=0", "guide_step=null", "rollback_to=null")
+    assert only_trains(load_configuration(CONFIGS / "tiny.yaml", [*plain, *settings])) is expected
