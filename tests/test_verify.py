@@ -7,13 +7,21 @@ Not here: pairs from a generator (`test_verify_pairs.py`), workers (`test_verify
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nearfuture.tasks.verify import KINDS, Item, Verifier, explain, verify, verify_many
+from nearfuture.tasks.verify import KINDS, Item, RowVerifier, Verifier, explain, verify, verify_many
+from nearfuture.tasks.verify.choices import read_options
+from nearfuture.tasks.verify.decide import Decision, ask, decide
+from nearfuture.tasks.verify.numbers import read_tolerance
+from nearfuture.tasks.verify.pool import WorkerPool
+from nearfuture.tasks.verify.service_format import pack
 from nearfuture.types import UserError, Verdict
 
 DATA = Path(__file__).parent / "data"
@@ -22,20 +30,29 @@ GIVEN_CASES = json.loads((DATA / "verifier_cases.json").read_text())
 OWN_CASES = [json.loads(line) for line in (DATA / "verifier_own_cases.jsonl").read_text().splitlines()]
 
 
+def item_of(case: dict[str, Any]) -> Item:
+    """A case as an item; `dos` is the given file's word for hostile maths."""
+    kind = "math" if case["kind"] == "dos" else case["kind"]
+    return Item(case["response"], case["gold"], kind, case.get("options"), case.get("tolerance"))
+
+
 def failures(cases: list[dict[str, Any]]) -> list[str]:
-    """Cases in which the verdict is not the expected one; `dos` is the given file's word for hostile maths."""
-    items = [
-        Item(
-            c["response"], c["gold"], "math" if c["kind"] == "dos" else c["kind"], c.get("options"), c.get("tolerance")
-        )
-        for c in cases
-    ]
-    pairs = zip(cases, verify_many(items), strict=True)
+    """Cases in which the verdict is not the expected one."""
+    pairs = zip(cases, verify_many(list(map(item_of, cases))), strict=True)
     return [
         f"{case['gold'][:40]!r} {case['response'][-60:]!r}: {verdict}"
         for case, verdict in pairs
         if verdict not in VERDICTS[case["expected"]]
     ]
+
+
+def asked_of_workers(cases: list[dict[str, Any]]) -> Iterator[tuple[Item, dict[str, Any]]]:
+    """The cases that rules cannot decide, and what a worker is asked for them."""
+    for item in map(item_of, cases):
+        options, tolerance = read_options(item.options), read_tolerance(item.tolerance)
+        question = ask(item.response, item.gold or "", item.kind, options, tolerance, strict=False)
+        if not isinstance(question, Decision) and decide(question) is None:
+            yield item, pack(question)
 
 
 def test_the_given_cases() -> None:
@@ -142,13 +159,12 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_answers_are_wrong_within_a_second(name: str) -> None:
-    verify("\\boxed{x+1}", "y", kind="math")  # the worker runs
-    begin = time.monotonic()
+def test_hostile_answers_are_wrong_without_a_time_out(name: str) -> None:
+    begin = time.process_time()
     for response in (f"\\boxed{{{HOSTILE[name]}}}", f"<answer>{HOSTILE[name]}</answer>", HOSTILE[name]):
         for gold in ("1", "x^2+\\sqrt{2}"):
             assert verify(response, gold, kind="math") in (Verdict.WRONG, Verdict.NO_ANSWER)
-    assert time.monotonic() - begin < 3.0
+    assert time.process_time() - begin < 5.0, "in this process; a worker that takes 2 s would be a time-out"
 
 
 @pytest.mark.parametrize(
@@ -166,25 +182,79 @@ def test_hostile_answers_are_wrong_within_a_second(name: str) -> None:
     ],
 )
 def test_hostile_responses_are_read_in_linear_time(response: str) -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     for kind in KINDS:
         gold = {"mcq": "A", "bool": "yes"}.get(kind, "7")
         assert verify(response, gold, kind=kind) is not Verdict.CRASH
-    assert time.monotonic() - begin < 3.0
+    assert time.process_time() - begin < 15.0, "quadratic in 100,000 characters would be minutes"
+
+
+HANGS = Item("\\boxed{\\exp(\\exp(\\exp(100)))}", "2\\sqrt{3}", "math")
+SLOW = Item("\\boxed{\\cos(x)+\\frac{x^2+6}{(x^2-2)^{5/3}}}", "\\frac{x^2+6}{(x^2-2)^{5/3}}+\\cos x", "math")
 
 
 def test_what_no_guard_knows_is_ended_by_the_time_limit() -> None:
     verifier = Verifier(time_limit=0.5, size=1)
-    item = Item("\\boxed{\\exp(\\exp(\\exp(100)))}", "2\\sqrt{3}", "math")
-    verifier.decide(Item("\\boxed{x+1}", "y", "math"))
-    begin = time.monotonic()
-    decision = verifier.decide(item)
-    assert decision.verdict is Verdict.TIMEOUT
-    assert time.monotonic() - begin < 1.5
+    assert verifier.decide(HANGS).verdict is Verdict.TIMEOUT
     assert verifier.decide(Item("\\boxed{\\sqrt{12}}", "2\\sqrt{3}", "math")).verdict is Verdict.CORRECT
-    begin = time.monotonic()
-    assert verifier.decide(item) == decision
-    assert time.monotonic() - begin < 0.1, "a time-out is not waited for twice"
+
+
+def test_a_failure_is_no_verdict_to_remember() -> None:
+    """It says what became of a worker: the same question is asked again, and then gets its answer."""
+    verifier = Verifier(time_limit=0.002, size=1)
+    assert verifier.decide(SLOW).verdict is Verdict.TIMEOUT
+    verifier.pool, works = WorkerPool("verify_services:make", "cannot start"), verifier.pool
+    assert verifier.decide(SLOW).verdict is Verdict.CRASH
+    verifier.pool, verifier.time_limit = works, 60.0
+    assert verifier.decide(SLOW).verdict is Verdict.CORRECT
+
+
+def test_of_equal_questions_one_is_asked() -> None:
+    asked: list[Any] = []
+
+    class Listening(WorkerPool):
+        def ask_many(self, payloads: Any, *, limit: float) -> list[Any]:
+            asked.extend(payloads)
+            return super().ask_many(payloads, limit=limit)
+
+    verify = RowVerifier(size=1)
+    verify.verifier.pool = Listening("nearfuture.tasks.verify.service:make_service", size=1)
+    golds = [{"gold": gold, "kind": "math"} for gold in ("\\sqrt{x}", "\\sqrt{x}", "$\\sqrt{x}$", "10 \\bmod 3")] * 50
+    for _ in range(2):
+        assert list(verify.gold_faults(golds)) == list(range(3, 200, 4))
+    read = [payload["read"] for payload in asked]
+    assert "\\sqrt{x}" in read and len(read) == len(set(read))
+    asked.clear()
+    for _ in range(2):
+        verify.many(["\\boxed{x^{1/2}}"] * 200, golds[:1] * 200)
+    assert len(asked) == 1
+
+
+def test_golds_are_not_condemned_for_want_of_a_worker() -> None:
+    verify = RowVerifier(size=1)
+    verify.verifier.pool = WorkerPool("verify_services:make", "cannot start")
+    with pytest.raises(UserError, match=r"gold answers cannot be checked.*no such library"):
+        verify.gold_faults([{"gold": "\\sqrt{x}", "kind": "math"}])
+
+
+def test_a_worker_that_has_started_has_loaded_everything() -> None:
+    """No question pays for an import out of its own time; the order in which they come changes nothing."""
+    code = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from test_verify import GIVEN_CASES, OWN_CASES, asked_of_workers
+from nearfuture.tasks.verify.service import make_service
+cases = [payload for _, payload in asked_of_workers(GIVEN_CASES + OWN_CASES)]
+serve = make_service("")
+loaded = set(sys.modules)
+for payload in cases:
+    serve(payload)
+print(*sorted(set(sys.modules) - loaded))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [], "add a question to WARM_UP (service.py) that loads it"
 
 
 def test_easy_verdicts_cost_a_comparison() -> None:

@@ -21,7 +21,11 @@ import time
 
 def verl(data_source, solution_str, ground_truth, extra_info=None):
     if solution_str == "hang":
-        time.sleep(60)
+        while True:
+            pass
+    if solution_str == "wait":
+        time.sleep(1.5)
+        return 1.0
     if solution_str == "die":
         os._exit(1)
     if solution_str == "cannot":
@@ -67,8 +71,8 @@ def test_every_form_of_verl_and_easyr1(own: Path, form: str) -> None:
 
 def test_one_of_ones_own_cannot_hang_or_kill_a_run(own: Path, caplog: pytest.LogCaptureFixture) -> None:
     verify = ExternalVerifier(f"{own}:verl", time_limit=0.5, size=2)
-    decisions = verify.many(["hang", "die", "cannot", "5"], [ROW] * 4)
-    expected = [Verdict.TIMEOUT, Verdict.CRASH, Verdict.INVALID_GOLD, Verdict.CORRECT]
+    decisions = verify.many(["hang", "die", "cannot", "5", "wait"], [ROW] * 5)
+    expected = [Verdict.TIMEOUT, Verdict.CRASH, Verdict.INVALID_GOLD, Verdict.CORRECT, Verdict.CORRECT]
     assert [decision.verdict for decision in decisions] == expected
     assert "the worker died" in caplog.text
 

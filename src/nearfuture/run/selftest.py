@@ -33,7 +33,8 @@ RUN = {
     "learning_rate": 1e-3,
     "save_steps": 2,
 }
-TIMEOUT = 300
+TIMEOUT = 3600
+"""Seconds after which a command hangs; on a busy machine one takes minutes."""
 
 
 def run_selftest(steps: int) -> list[Comparison]:

@@ -14,6 +14,7 @@ import pickle
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from nearfuture.tasks.files import import_file
 
@@ -21,7 +22,7 @@ from nearfuture.tasks.files import import_file
 def make_service(argument: str) -> Callable[[str], dict[str, str]]:
     """Import the function."""
     module, file, name, _ = json.loads(argument)
-    function = functools.reduce(getattr, name.split("."), _module(module, Path(file)))
+    function: Any = functools.reduce(getattr, name.split("."), _module(module, Path(file)))
 
     def serve(payload: str) -> dict[str, str]:
         completion, row = pickle.loads(base64.b64decode(payload))
