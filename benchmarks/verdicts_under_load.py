@@ -1,10 +1,10 @@
 """Verdicts on an idle and on a busy machine: the same questions, asked alone and beside processes that compute.
 
-What it does: judges (a) all cases of `tests/data`, (b) pairs of `tests/answer_pairs.py`, (c) the hostile answers and one
-that no guard knows, (d) responses with a verifier in verl's form and with a function that each compute for a third of
-their limit, now and then hang, wait or die, and (e) checks all golds of (a); with workers that have just started. Once as
-the machine is, once beside `--fold` computing processes for each core. Verdicts and rules must be the same, one by one.
-Writes `benchmarks/results/verdicts_under_load.md`.
+What it does: judges (a) all cases of `tests/data`, (b) pairs of `tests/answer_pairs.py`, (c) the hostile answers and
+one that no guard knows, (d) responses with a verifier in verl's form and with a function that each compute for a third
+of their limit, now and then hang, wait or die, and (e) checks all golds of (a); with workers that have just started.
+Once as the machine is, once beside `--fold` computing processes for each core. Verdicts and rules must be the same, one
+by one. Writes `benchmarks/results/verdicts_under_load.md`.
 
 What it leaves out: CPU time grows on a crowded machine (caches, shared cores). How near a question comes to its limit
 is said by the slowest; one that needs nearly all of it on an idle machine may exceed it on a busy one.
@@ -131,9 +131,9 @@ def main() -> None:
         lines.append(f"| {name} | {len(idle[name])} | {counts(idle[name])} | {differ} | {taken} |")
     options.output.write_text(f"""# Verdicts under load
 
-Written by `benchmarks/verdicts_under_load.py`: {cores} cores, {options.fold * cores} processes that compute ({options.fold} a core);
-the load average before the first pass was {before:.1f}. Built-in verifier with its 2 s of CPU time, verifiers of one's own with 1 s.
-Golds count the faulty ones.
+Written by `benchmarks/verdicts_under_load.py`: {cores} cores, {options.fold} computing processes for each; the load
+average before the first pass was {before:.1f}. Limits are those of the verifiers: 2 s of CPU time for the built-in one;
+1 s for one's own here. Of golds, those with a fault are counted.
 
 | what | asked | verdicts | differ under load | seconds alone | seconds under load |
 |---|---|---|---|---|---|
