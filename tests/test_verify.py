@@ -219,7 +219,7 @@ def test_of_equal_questions_one_is_asked() -> None:
 
     verify = RowVerifier(size=1)
     verify.verifier.pool = Listening("nearfuture.tasks.verify.service:make_service", size=1)
-    golds = [{"gold": gold, "kind": "math"} for gold in ("\\sqrt{x}", "\\sqrt{x}", "$\\sqrt{x}$", "10 \\bmod 3")] * 50
+    golds = [{"gold": gold, "kind": "math"} for gold in ("\\sqrt{x}", "\\sqrt{x}", "$\\sqrt{x}$", "\\star{x}{y}")] * 50
     for _ in range(2):
         assert list(verify.gold_faults(golds)) == list(range(3, 200, 4))
     read = [payload["read"] for payload in asked]

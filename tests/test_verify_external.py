@@ -159,14 +159,14 @@ def test_golds_of_rows_are_verified_against_themselves() -> None:
         {"prompt": "?", "gold": "5", "kind": "math"},
         {"prompt": "?", "gold": "", "kind": "math"},
         {"prompt": "?", "gold": "east", "kind": "numeric"},
-        {"prompt": "?", "gold": "10 \\bmod 3", "kind": "math"},
+        {"prompt": "?", "gold": "\\star{x}{y}", "kind": "math"},
         {"prompt": "?", "gold": "E", "kind": "mcq", "options": ["p", "q"]},
     ]
     with pytest.raises(
         UserError, match=r"4 of 5 gold answers .*train\[1\].*it is empty.*train\[2\].*no number.*train\[3\]"
     ):
         check_gold(math_task(train=bad))
-    with pytest.raises(UserError, match=r"evaluation\[3\] math gold='10 \\\\bmod 3'.*no expression that can be read"):
+    with pytest.raises(UserError, match=r"evaluation\[3\] math gold='\\\\star{x}{y}'.*no expression that can be read"):
         check_gold(math_task(evaluation=[bad[0]] * 3 + [bad[3]]))
 
 
