@@ -20,6 +20,9 @@ class Judge(Protocol):
     def near(self, exact: str, rounded: str) -> bool:
         """Say whether a value may be rounded to another one."""
 
+    def solve(self, inequality: Inequality) -> tuple[Span, ...] | None:
+        """Give the intervals on which an inequality holds; None where that cannot be said."""
+
     def factor(self, gold: str, answer: str) -> float | None:
         """Give the constant c with gold = c answer for all values of their variables; None where there is none."""
 
@@ -31,9 +34,10 @@ def same_reals(gold: RealSet, answer: RealSet, judge: Judge) -> bool:
             return True
         if gold.name is not None and not _needs_source(gold, answer):
             return False
-    if gold.source is None or answer.source is None:
-        return False
-    return _same_inequalities(gold.source, answer.source, judge)
+    if gold.source is not None and answer.source is not None:
+        return _same_inequalities(gold.source, answer.source, judge)
+    solved = [one.spans or (one.source and judge.solve(one.source)) for one in (gold, answer)]
+    return bool(solved[0] and solved[1] and _same_spans(solved[0], solved[1], judge))
 
 
 def _needs_source(gold: RealSet, answer: RealSet) -> bool:

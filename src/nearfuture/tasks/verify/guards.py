@@ -18,7 +18,7 @@ _FORBIDDEN = re.compile(
     r"|\d{3,}\s?\}?\)?\s?!|!\s?!|!\s?\}?\)?\s?\^|\)\s?\}?\s?\)\s?!|[∧∨¬≈\u4e00-\u9fff]"
 )
 _OPERATOR = re.compile(r"\\(?:sum|prod|int|lim)(?![A-Za-z])")
-_HEAVY = re.compile(r"\d{4}|\^\s?\{?\s?\d{3}|\^[^\\]{0,12}\^|!\s?[\^!]")
+_HEAVY = re.compile(r"\d{4}|\^\s?\{?\s?\d{3}|\^\s?\{[^{}]*\^|\^\s?\w\s?\^|!\s?[\^!]")
 _BOUND = re.compile(r"\\(?:sum|prod)\s?(?:[_^]\s?(?:\{[^{}]*\}|\\infty|\w)\s?){2}")
 _PLAIN_BOUND = re.compile(r"\\(?:sum|prod)(?:[_^]\{?[A-Za-z]?=?[+-]?(?:\d{1,3}|[A-Za-z]|\\infty)\}?){2}")
 MAX_OPERATORS, MAX_OPERATOR_CHARS, MAX_CELLS = 2, 160, 36

@@ -68,6 +68,8 @@ _SIMPLE = [(re.compile(pattern), into) for pattern, into in [
     (r"\\(?:dots|cdots|ldots|dotsc)(?![A-Za-z])|\.\.\.", r"\\ldots "),
     (r"\\(?:mid|vert|lvert|rvert)(?![A-Za-z])", "|"),
     (r"\\%", "%"),
+    (r"(?<=[\d)\]}])(or|and)(?=[-\d(\[{\\]|[A-Za-z](?![A-Za-z]))", r" \1 "),
+    (r"(\\to\s?[\w\\]+)\s?\^\s?([+-])", r"\1^{\2}"),
     (r"(?<=[\d})])\s*(?:percentage\spoints?|percent(?:age)?|per\scent|pct\.?|个?百分点)(?![A-Za-z])", "%"),
     (r"\\&", " and "),
     (r"\^\s{0,4}(?:\{\s{0,4}\\circ\s{0,4}\}|\\circ(?![A-Za-z]))|\\circ\s*(?=[CF]\b)", r"\\degree "),
@@ -80,7 +82,7 @@ _SIMPLE = [(re.compile(pattern), into) for pattern, into in [
     (r"(?<![A-Za-z\\])C_\{?(\d{1,3})\}?\s?\^\s?\{?(\d{1,3})\}?(?!\d)", r"\\binom{\1}{\2}"),
     (r"\\overline\s?\{\s?([A-Z]{2})\s?\}", r"\1"),
     (r"[_^]\s?\{\s*\}", " "),
-    (r"(?<=[A-Za-z}])\^\s?(\{[^{}]*\}|\w)\s?_\s?(\{[^{}]*\}|\w)", r"_\2^\1"),
+    (r"(?<=[A-Za-z}])\s?\^\s?(\{[^{}]*\}|\w)\s?_\s?(\{[^{}]*\}|\w)", r"_\2^\1"),
 ]]  # fmt: skip
 _BOLD = re.compile(r"(?<![\w)}*])\*\*(?=[^\s*])([^*\n]{1,200}?)(?<=\S)\*\*(?![\w(*])")
 _SCALE = re.compile(

@@ -39,7 +39,9 @@ _MIXED = re.compile(
     r"(?P<sign>[+-]?)\s?(?P<whole>\d+)(?:\s?\\frac\s?\{\s?(?P<top>\d+)\s?\}\s?\{\s?(?P<bottom>\d+)\s?\}"
     r"|(?:\s|\s?(?:and)\s)(?P<top2>\d+)\s?/\s?(?P<bottom2>\d+))"
 )
-_REPEATING = re.compile(r"(?P<sign>[+-]?)\s?(?P<head>\d+\.\d*)\s?(?:\\overline|\\dot)\s?\{?\s?(?P<tail>\d+)\s?\}?")
+_REPEATING = re.compile(
+    r"(?P<sign>[+-]?)\s?(?P<head>\d+\.\d*)\s?(?:(?:\\overline|\\dot)\s?\{?|\()\s?(?P<tail>\d+)\s?[})]?"
+)
 _RECURRING = re.compile(
     r"(?P<sign>[+-]?)\s?(?P<head>\d+\.\d*?)(?P<tail>(?P<one>\d)(?=(?P=one){2})|\d{2,6})(?P=tail)+\s?\\ldots"
 )

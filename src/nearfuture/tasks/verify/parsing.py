@@ -38,6 +38,7 @@ _DERIVATIVE = re.compile(
     rf"\\frac\s?\{{\s?(?:d|\\partial)\s?(?:\^\s?\{{?(\d)\}}?\s?)?({_NAME}|\\[a-z]+)\s?\}}\s?"
     rf"\{{((?:\s?(?:d|\\partial)\s?(?:{_NAME}|\\[a-z]+)\s?(?:\^\s?\{{?\d\}}?)?){{1,3}})\s?\}}"
 )
+_BOUNDS = re.compile(r"(\\(?:int|sum|prod))\s?_\s?(\w|\\[a-z]+)\s?\^\s?(\w|\\[a-z]+)")
 _OPERATOR = re.compile(
     r"\\?(?<![A-Za-z])(sgn|sign|Re|Im|arg|erf|cis|tr|rank|dim|Var|Cov|Res|deg|ord|lcm|gcd|sech|csch|coth|arcoth|arsech"
     r"|arcsch|nabla|wp|ell|hbar)(?![A-Za-z])"
@@ -87,6 +88,7 @@ def read(text: str) -> Any:
 def _for_parser(text: str) -> str:
     """Spell out what the parser would misread: names, mixed numbers, degrees, percent, capitals (it lowers them)."""
     text = text.replace(ROW_BREAK, r"\\")
+    text = _BOUNDS.sub(r"\1_{\2}^{\3}", text)
     text = _MIXED.sub(_as_sum, text)
     text = _BLACKBOARD.sub(lambda mark: encode(f"bb{mark[1]}"), text)
     text = _DERIVATIVE.sub(_derivative, text)

@@ -87,11 +87,11 @@ def clean_name(name: str) -> str:
 
 _QUANTITY_NAME = (
     r"(?:[A-Z]{1,3}|\\(?:angle|overline|vec|triangle)\s?\{?[A-Za-z]{1,3}\}?|[a-w]|[A-Za-z]_(?:\{\w{1,6}\}|\w)|[A-Za-z]\(\w{1,3}\)"
-    r"|\|[A-Z]{1,3}\||[A-Z][A-Za-z]{0,3}\s?[(\[][^()\[\]=]{1,30}[)\]])"
+    r"|\|[A-Z]{1,3}\||[A-Z][A-Za-z]{0,3}\s?[(\[][^()\[\]]{1,30}[)\]])"
 )
 _QUANTITY_TERM = rf"(?:{_QUANTITY_NAME}|\\frac\{{{_QUANTITY_NAME}\}}\{{{_QUANTITY_NAME}\}})"
 _QUANTITY = re.compile(
-    rf"{_QUANTITY_TERM}(?:\s?(?:[-+/:]|\\cdot|\\times)?\s?{_QUANTITY_TERM}){{1,5}}|\\frac\{{{_QUANTITY_NAME}\}}\{{{_QUANTITY_NAME}\}}|[A-Z][A-Za-z]{{0,3}}\s?[(\[][^()\[\]=]{{1,30}}[)\]]"
+    rf"{_QUANTITY_TERM}(?:\s?(?:[-+/:]|\\cdot|\\times)?\s?{_QUANTITY_TERM}){{1,5}}|\\frac\{{{_QUANTITY_NAME}\}}\{{{_QUANTITY_NAME}\}}|\\(?:sin|cos|tan|cot)\s?(?:\\?angle\s?)?(?:[A-Z]{{1,3}}|\\[a-z]{{2,7}})|[A-Z][A-Za-z]{{0,3}}\s?[(\[][^()\[\]]{{1,30}}[)\]]"
 )
 
 

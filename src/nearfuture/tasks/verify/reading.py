@@ -57,9 +57,10 @@ _PHRASES: Mapping[str, Node] = (
     | dict.fromkeys(("dne", "does not exist", "undefined", "not defined"), _UNDEFINED)
 )
 _WORD_SEPARATOR = re.compile(r"\s+(?:or|and)\s+|\s*;\s*|,\s*(?:or|and)\s+")
+_FOR_INTEGERS = re.compile(r"(?<=[^,(]),?\s*\(?(?:where\s|for\s)?[kmn]\s?∈\s?\\(?:mathbb\s?\{?Z\}?|Z)\)?$")
 _LOGICAL = re.compile(r"[∨∧→↔]|\\(?:neg|lnot|to|rightarrow|Rightarrow|implies|iff|leftrightarrow)(?![A-Za-z])")
 _CLOCK = re.compile(r"(\d{1,2}):([0-5]\d)(?::([0-5]\d))?(?:\s?([AaPp])\.?\s?[Mm]\.?)?")
-_MATRIX = re.compile(r"\\begin\{([pbB]?matrix|array)\}(?:\{[clr| ]*\})?(.*)\\end\{\1\}", re.DOTALL)
+_MATRIX = re.compile(r"\\begin\{([pbB]?matrix|array)\}(?:\{[clr| ]*\})?((?:(?!\\begin).)*)\\end\{\1\}", re.DOTALL)
 
 
 def read_answer(text: str) -> Node:
@@ -81,7 +82,7 @@ def _read_short(text: str) -> Node:
 
 
 def _read(text: str, depth: int) -> Node:
-    text = strip_parentheses(text.strip())
+    text = strip_parentheses(_FOR_INTEGERS.sub("", text.strip()))
     phrase = _PHRASES.get(text.lower())
     if phrase is not None:
         return phrase

@@ -144,11 +144,15 @@ def _read_relation(text: str) -> RealSet | None:
         return None
     if len(signs) == 1:
         return _one_sided(sides[0], signs[0], sides[1])
-    if len(signs) != 2 or not is_name(sides[1]):
+    if len(signs) != 2:
         return None
     if set(signs) <= {">", "≥"}:
         sides, signs = sides[::-1], ["<" if sign == ">" else "≤" for sign in signs[::-1]]
     if not set(signs) <= {"<", "≤"}:
+        return None
+    if (ring := _ring(sides, signs)) is not None:
+        return ring
+    if not is_name(sides[1]):
         return None
     return RealSet((Span(_end(sides[0]), _end(sides[2]), signs[0] == "≤", signs[1] == "≤"),), clean_name(sides[1]))
 
@@ -188,6 +192,16 @@ def _around(left: str, sign: str, right: str) -> RealSet | None:
         return RealSet((Span(low, high, closed, closed),), inside[1])
     outside = Span(MINUS_INFINITY, low, False, closed), Span(high, INFINITY, closed, False)
     return RealSet(outside, inside[1])
+
+
+def _ring(sides: list[str], signs: list[str]) -> RealSet | None:
+    """Read a < |x| < b as two intervals."""
+    inside, low, high = _DISTANCE.fullmatch(sides[1]), read_number(sides[0]), read_number(sides[2])
+    if inside is None or inside[3] or low is None or high is None or not 0 <= low.value < high.value:
+        return None
+    near, far, has_near, has_far = _fraction(low.value), _fraction(high.value), signs[0] == "≤", signs[1] == "≤"
+    negative = Span(_fraction(-high.value), _fraction(-low.value), has_far, has_near)
+    return RealSet((negative, Span(near, far, has_near, has_far)), inside[1])
 
 
 def _fraction(value: Fraction) -> str:

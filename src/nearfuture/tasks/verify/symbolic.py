@@ -20,6 +20,7 @@ from typing import Any
 import sympy
 from math_verify import verify as math_verify
 
+from nearfuture.tasks.verify.answer import Inequality, Span
 from nearfuture.tasks.verify.evaluation import (
     agree,
     carried_out,
@@ -34,6 +35,7 @@ from nearfuture.tasks.verify.guards import is_blocked
 from nearfuture.tasks.verify.numbers import MAX_EXPONENT, Number, close, read_number
 from nearfuture.tasks.verify.parsing import read
 from nearfuture.tasks.verify.pieces import has_variables
+from nearfuture.tasks.verify.solving import solve
 from nearfuture.tasks.verify.values import RuleJudge, Undecided, is_rounded
 
 _SMALL, _LARGE = sympy.Float(10) ** -MAX_EXPONENT, sympy.Float(10) ** MAX_EXPONENT
@@ -85,6 +87,15 @@ class SymbolicJudge(RuleJudge):
             return not has_variables(exact)
         return bool(value.is_real) and is_rounded(_fraction(value), shown)
 
+    def solve(self, inequality: Inequality) -> tuple[Span, ...] | None:
+        """Give the intervals on which an inequality in one name holds; None where that cannot be said."""
+        try:
+            return super().solve(inequality)
+        except Undecided:
+            sides = read(inequality.left), read(inequality.right)
+        self.rule = "symbolic"
+        return solve(*sides, is_strict=inequality.is_strict) if all(map(_is_value, sides)) else None
+
     def _same_values(self, gold: Any, answer: Any, numbers: tuple[Number | None, Number | None]) -> bool:
         if isinstance(gold, sympy.MatrixBase) or isinstance(answer, sympy.MatrixBase):
             return self._same_matrices(gold, answer)
@@ -104,14 +115,15 @@ class SymbolicJudge(RuleJudge):
         exact = same_constant(gold, answer) if _is_value(gold) and _is_value(answer) else None
         if exact is None:
             return _by_math_verify(gold, answer)
-        if exact or (gold_number is None and answer_number is None and self.tolerance is None):
+        shown = [number for number in (gold_number, answer_number) if number and number.decimals is not None]
+        if exact or (not shown and self.tolerance is None):
             return exact
         values = evaluate(gold), evaluate(answer)
         if not all(value.is_real and _SMALL < abs(value) < _LARGE for value in values):
             return False
         known = [
-            shown if shown is not None else Number(_fraction(value))
-            for shown, value in zip((gold_number, answer_number), values, strict=True)
+            number if number is not None else Number(_fraction(value))
+            for number, value in zip((gold_number, answer_number), values, strict=True)
         ]
         return close(known[0], known[1], self.tolerance)
 

@@ -67,6 +67,7 @@ _MONEY = re.compile(r"([+-]?)\s?(\$|€|£|¥|USD|EUR)\s?(?=[\d.\\(])")
 _SINGLE = frozenset("mgshLlNJWVAK")
 
 
+_UNIT_FRACTION = re.compile(r"(?<=\d)\s?\\frac\s?\{\s?([A-Za-z]{1,4})\s?\}\s?\{\s?([A-Za-z]{1,4})\s?\}$")
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
 _COMPOUND = re.compile(rf"{_PART.pattern}(?:,?\s*(?:and\s+)?{_PART.pattern}){{1,2}}")
 
@@ -110,6 +111,7 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
         inner, unit = split_unit(rest)
         own = Unit(((base, 1),), Fraction(1))
         return f"{money[1]}{inner if unit == own else rest}", own
+    text = _UNIT_FRACTION.sub(_as_quotient, text)
     match = _TAIL.fullmatch(text)
     if match is None or not match["unit"].strip() or len(match["unit"]) > 60:
         return text, None
@@ -118,6 +120,13 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
         return text, None
     is_unit, unit = _read(tail.replace("\\mu ", "u"))
     return (match["core"].strip(), unit) if is_unit else (text, None)
+
+
+def _as_quotient(mark: re.Match[str]) -> str:
+    """Write 5 \\frac{km}{h} as 5 km/h; one letter over another is a fraction of names."""
+    top, bottom = mark[1], mark[2]
+    is_unit = top in _NAMES and bottom in _NAMES and len(top + bottom) > 2
+    return f" {top}/{bottom}" if is_unit else mark.group()
 
 
 def _stands_apart(core: str, text: str, tail: str) -> bool:

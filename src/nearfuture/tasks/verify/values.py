@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from nearfuture.tasks.verify.answer import Inequality, Span
 from nearfuture.tasks.verify.guards import is_blocked
 from nearfuture.tasks.verify.numbers import Number, Tolerance, read_number, same_number
 from nearfuture.tasks.verify.pieces import is_wordy
@@ -15,6 +16,9 @@ from nearfuture.tasks.verify.pieces import is_wordy
 _SPACE = re.compile(r"(?:\\cdot|\\times)(?![A-Za-z])\s?(?=[^\d\s])|(?<!\d)\s+|\s+(?!\d)")
 
 
+_ORDERED = re.compile(r"\\vec\s?\{?\w+\}?\s?\\times|(?<![A-Za-z])[A-Z]\s?\\times\s?[A-Z](?![A-Za-z])")
+"""Products that may not be turned round: of vectors, of sets."""
+_NESTED = re.compile(r"\(([A-Za-z\d]+!+)\)!")
 NEARNESS = Fraction(1, 100)
 """How far what is written behind an \\approx may be off: one part in a hundred, or the last digit shown."""
 
@@ -66,6 +70,16 @@ class RuleJudge:
             raise Undecided
         return is_rounded(numbers[0].value, numbers[1])
 
+    def solve(self, inequality: Inequality) -> tuple[Span, ...] | None:
+        """Give the intervals on which an inequality holds; None where that cannot be said.
+
+        Raises:
+            Undecided: sympy must be asked.
+        """
+        if is_blocked(inequality.left) or is_blocked(inequality.right):
+            return None
+        raise Undecided
+
     def by_rule(self, gold: str, answer: str) -> bool | None:
         """Say whether two values are equal; None where no rule can."""
         if _compact(gold) == _compact(answer):
@@ -81,6 +95,8 @@ class RuleJudge:
         if is_blocked(gold) or is_blocked(answer):
             self.rule = "guard"
             return False
+        if _ORDERED.search(gold) or _ORDERED.search(answer):
+            return False
         return None
 
 
@@ -91,6 +107,8 @@ def is_rounded(exact: Fraction, rounded: Number) -> bool:
 
 
 def _compact(text: str) -> str:
+    while (flat := _NESTED.sub(r"\1!", text)) != text:
+        text = flat
     return _SPACE.sub("", text).removeprefix("+")
 
 
