@@ -64,8 +64,8 @@ if [[ "$METHOD" == luffy ]]; then
   settings+=("traces=$traces")
 fi
 
-# A fresh process for every stage: vLLM's engine with sleep mode lives in a process once. --resume begins a run that is not
-# there yet, so that all nodes can say the same whenever they start.
+# A fresh process for every stage begins on empty devices. vLLM does not need it (a process has one engine), and nobody has
+# seen on a GPU that it can be left out. --resume begins a run that is not there yet, so that all nodes can say the same.
 until [[ -d "$RUN_DIR/final" ]]; do
   "$PYTHON" -m "${launch[@]}" -m nearfuture train "$CONFIG" "run_dir=$RUN_DIR" "${settings[@]}" "$@" --resume --one-stage
   if [[ "$SETUP" == 4x8 ]]; then

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 PATTERNS = ("*.md", "docs/**/*.md", "integrations/**/*.md", "benchmarks/*.py", "recipes/*", "src/**/*.py", "Makefile")
 PYTHON = "3.11"
 APART = {"eval"}  # integrations/lmms_eval/README.md says why
-COMMAND = re.compile(r"(?:-m )?\bpip install ([^`#\n]+)")
+COMMAND = re.compile(r"(?:-m )?\bpip install ([^`\"#\n]+)")
 
 
 @dataclass(frozen=True)

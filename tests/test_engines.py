@@ -112,7 +112,7 @@ def test_an_unknown_precision_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_vllm_a_trainer_says_so_and_trl_is_as_it_was(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="vLLM is not installed"):
+    with pytest.raises(UserError, match="use_vllm=True needs vLLM, which is not installed"):
         npo(tmp_path, use_vllm=True, vllm_mode="colocate")
     assert grpo.VLLMGeneration is backend.VLLMGeneration
 

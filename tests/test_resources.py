@@ -22,7 +22,7 @@ from nearfuture.run.resources.activations import (
     cast_bytes_per_layer,
     layer_bytes_per_token,
 )
-from nearfuture.run.resources.generation import Generation, cache_bytes_per_token, sequences_at_once
+from nearfuture.run.resources.generation import Generation, cache_bytes_per_token, generation_of, sequences_at_once
 from nearfuture.run.resources.memory import Device, Load, plan_memory
 from nearfuture.run.resources.parts import Memory
 from nearfuture.run.resources.setting import Batch, Lengths, Numerics, batch_of, numerics_of
@@ -298,6 +298,17 @@ def test_vllm_takes_its_share_and_gives_it_back_when_it_sleeps() -> None:
     assert cache_bytes_per_token(shape, 2) == 2 * 36 * 8 * 128 * 2
     room = sequences_at_once(awake, shape, Lengths(4096, 4096), 140 * 10**9)
     assert room == pytest.approx((70e9 - 2 * shape.parameters.total) / (147456 * 8192))
+    wide = sequences_at_once(replace(awake, width=4), shape, Lengths(4096, 4096), 140 * 10**9)
+    assert wide == pytest.approx((70e9 - 4 * shape.parameters.total) / (2 * 147456 * 8192))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [({}, 2), ({"bf16": False}, 4), ({"bf16": False, "vllm_dtype": "float16"}, 2)]
+)
+def test_vllm_is_planned_in_the_format_it_samples_in(given: dict[str, Any], expected: int) -> None:
+    config = settings(use_vllm=True, dtype="float32", **given)
+    numerics = numerics_of(config, "float32", "ddp")
+    assert generation_of(config, numerics.compute).width == expected
 
 
 RATES = Rates(generated_per_second=100, trained_per_second=400, prompt=20, completion=50)

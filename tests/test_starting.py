@@ -18,7 +18,7 @@ MODEL = CONFIGS.parent.parent / "src" / "nearfuture" / "tasks" / "apprentice" / 
 PLAIN = ["scout_steps=0", "guide_step=null", "rollback_to=null", "eval_every=0", "max_steps=1"]
 PLAIN += ["per_device_train_batch_size=8", "num_generations=4", "max_completion_length=4"]
 MISSING = [
-    (["use_vllm=true"], "nearfuture[vllm]"),
+    (["use_vllm=true"], "-e '.[vllm]'"),
     (["use_liger_kernel=true"], "liger-kernel"),
     (["load_in_4bit=true"], "bitsandbytes"),
     (["load_in_8bit=true"], "bitsandbytes"),

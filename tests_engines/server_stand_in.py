@@ -37,12 +37,13 @@ class StandIn:
         monkeypatch.setattr(VLLMClient, "check_server", lambda client, *args: None)
         monkeypatch.setattr(VLLMClient, "_get", lambda client, url, **kwargs: {"data": [{"id": "policy"}]})
         monkeypatch.setattr(VLLMClient, "get_server_info", lambda client: SERVER)
-        monkeypatch.setattr(VLLMClient, "init_communicator", self._open)
+        monkeypatch.setattr(VLLMClient, "init_communicator", lambda client, device=0: self.open(client))
         monkeypatch.setattr(VLLMClient, "update_named_params", lambda client, metadata, pairs: self._load(pairs))
         monkeypatch.setattr(VLLMClient, "reset_prefix_cache", lambda client: self.engine.reset_prefix_cache())
         monkeypatch.setattr(VLLMClient, "generate", lambda client, **kwargs: self._generate(**kwargs))
 
-    def _open(self, client: VLLMClient, device: Any = 0) -> None:
+    def open(self, client: VLLMClient) -> None:
+        """Bind the port of the channel for weights, for as long as the client keeps it."""
         group = StatelessProcessGroup.create("127.0.0.1", client.group_port, 0, 1)
         client.communicator = SimpleNamespace(group=group)
         self.num_channels += 1

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -262,7 +263,8 @@ def test_trainers_of_one_process_share_the_servers_channel(
     colocated = make(model, tmp_path / "colocated")
     server = StandIn(colocated.vllm_generation.llm)
     server.install(monkeypatch)
-    settings = ("vllm_mode=server", f"vllm_group_port={free_port()}")
+    port = free_port()
+    settings = ("vllm_mode=server", f"vllm_group_port={port}")
     for number in (1, 2):
         trainer = make(model, tmp_path / str(number), *settings)
         with torch.no_grad():
@@ -272,6 +274,8 @@ def test_trainers_of_one_process_share_the_servers_channel(
         assert difference(trainer.model, engine_model(server.engine)) == 0
         release(trainer)
     assert server.num_channels == 1
+    with pytest.raises(RuntimeError, match="EADDRINUSE"):  # it is held, as a trainer's own client would find out
+        server.open(SimpleNamespace(group_port=port))
     one, other = make(model, tmp_path / "one", *settings), make(model, tmp_path / "other", *settings)
     with torch.no_grad():
         next(other.model.parameters()).mul_(1.1)

@@ -39,7 +39,7 @@ def train(
         resume: go on where the run in this folder stopped, however it stopped.
         clean: delete what is in the folder first.
         quiet: print the result only.
-        one_stage: stop after the present stage; what holds a process for good (vLLM's engine, DeepSpeed) then begins
+        one_stage: stop after the present stage; what holds a process for good (DeepSpeed) then begins
             the next one in a fresh process.
 
     Returns:

@@ -4,7 +4,7 @@ Three things are missing from a TRL 1.16 checkpoint: where the prompt order stan
 micro-batches were consumed, and the rollouts that were generated but not trained on yet (`steps_per_generation` or
 `num_iterations` above 1). Without them a resumed run silently trains on other data.
 
-Exact on the same number of processes, on a CPU, under DDP and FSDP2; not exact by nature: vLLM's sampler, continuous
+Exact on the same number of processes, on a CPU, under DDP and FSDP2; not exact by nature: a vLLM server, continuous
 batching.
 
 Not here: the method (`nearfuture.train.trainer`), which checkpoint to use (`nearfuture.run`).

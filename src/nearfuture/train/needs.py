@@ -44,7 +44,7 @@ class Need(NamedTuple):
 
 
 NEEDS = (
-    Need("use_vllm", bool, is_vllm_available, "vLLM", "pip install 'nearfuture[vllm]'"),
+    Need("use_vllm", bool, is_vllm_available, "vLLM", "pip install -c constraints.txt -e '.[vllm]'"),
     Need("use_liger_kernel", bool, is_liger_kernel_available, "liger-kernel", "pip install liger-kernel"),
     Need("load_in_4bit", bool, is_bitsandbytes_available, "bitsandbytes", "pip install bitsandbytes"),
     Need("load_in_8bit", bool, is_bitsandbytes_available, "bitsandbytes", "pip install bitsandbytes"),
@@ -98,7 +98,7 @@ def rehearse(args: NPOConfig, settings: Mapping[str, Any]) -> None:
     with refusing("report_to cannot be used here", given("report_to")):
         for reporter in get_reporting_integration_callbacks(args.report_to):
             reporter()
-    _refuse_unknown_generation(args.generation_kwargs or {})
+    _refuse_unknown_generation(args.generation_kwargs or {}, use_vllm=bool(args.use_vllm))
     optim = str(getattr(args.optim, "value", args.optim))
     if args.optim_target_modules or any(name in optim for name in OF_THE_MODEL):
         return
@@ -117,8 +117,14 @@ def rehearse(args: NPOConfig, settings: Mapping[str, Any]) -> None:
         )
 
 
-def _refuse_unknown_generation(kwargs: Mapping[str, Any]) -> None:
-    """transformers keeps what it does not know of generation, and does nothing with it."""
+def _refuse_unknown_generation(kwargs: Mapping[str, Any], *, use_vllm: bool) -> None:
+    """transformers keeps what it does not know of generation, and does nothing with it; vLLM has names of its own."""
+    if use_vllm:
+        from vllm import SamplingParams
+
+        with refusing("vLLM refuses generation_kwargs", {"generation_kwargs": kwargs}):
+            SamplingParams(**kwargs)
+        return
     with refusing("transformers refuses generation_kwargs", {"generation_kwargs": kwargs}):
         unknown = GenerationConfig().update(**kwargs)
     if unknown:

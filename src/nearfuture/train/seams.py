@@ -15,6 +15,7 @@ from typing import Any
 
 import trl
 from trl import GRPOTrainer
+from trl.generation.vllm_generation import VLLMGeneration
 
 SIGNATURES = {
     "_generate": ["self", "prompts"],
@@ -33,6 +34,12 @@ SIGNATURES = {
     "_save_checkpoint": ["self", "model", "trial"],
     "_get_train_sampler": ["self", "dataset"],
 }
+LOOKED_UP = (
+    (GRPOTrainer, "__init__", "VLLMGeneration("),
+    (VLLMGeneration, "_init_vllm", "LLM("),
+    (VLLMGeneration, "_init_vllm", "VLLMClient("),
+)
+"""Names TRL looks up in its own modules, where `nearfuture.train.vllm_training` puts another value for a moment."""
 GENERATED = (
     "prompt_ids",
     "completion_ids",
@@ -77,6 +84,9 @@ def moved() -> list[str]:
     returned = re.findall(r"^        return (.+)$", inspect.getsource(generate), re.MULTILINE) if generate else None
     if returned is not None and returned != [", ".join(GENERATED)]:
         found.append(f"GRPOTrainer._generate returns {returned}, expected {', '.join(GENERATED)}")
+    for owner, name, looked_up in LOOKED_UP:
+        if looked_up not in inspect.getsource(getattr(owner, name)):
+            found.append(f"{owner.__name__}.{name} makes no {looked_up.removesuffix('(')} any more")
     return found
 
 

@@ -17,8 +17,8 @@ from nearfuture.train import scoring
 from nearfuture.train.adapters import base_of
 from nearfuture.train.decoding import Decoding, EngineSettings, Response, Row
 from nearfuture.train.memory import collect
+from nearfuture.train.needs import check_packages
 from nearfuture.train.policy import as_blocks, cannot_load, load_processing, response_of, stop_tokens
-from nearfuture.train.vllm_training import require_vllm
 
 
 class VLLMPolicy:
@@ -33,7 +33,7 @@ class VLLMPolicy:
     """
 
     def __init__(self, model: str, settings: EngineSettings) -> None:
-        require_vllm()
+        check_packages({"use_vllm": True})
         import vllm
         from vllm.lora.request import LoRARequest
 

@@ -26,9 +26,9 @@ import torch
 import trl.generation.vllm_generation as backend
 import trl.trainer.grpo_trainer as grpo
 from trl.generation.vllm_client import VLLMClient
-from trl.import_utils import is_vllm_available
 
 from nearfuture.train.memory import collect
+from nearfuture.train.needs import check_packages
 from nearfuture.train.randomness import isolated_rng
 from nearfuture.types import UserError
 
@@ -61,7 +61,7 @@ class SharedGeneration(backend.VLLMGeneration):
     _llm: Any = None
 
     def _init_vllm(self) -> None:
-        require_vllm()
+        check_packages({"use_vllm": True})
         if self.mode != "colocate":
             with _replaced(backend, "VLLMClient", _client):
                 super()._init_vllm()
@@ -113,19 +113,6 @@ class SharedGeneration(backend.VLLMGeneration):
         if self.tensor_parallel_size > 1:
             torch.distributed.broadcast_object_list(seed, group=self.tp_group, group_src=0)
         return seed[0]
-
-
-def require_vllm() -> None:
-    """Refuse what needs vLLM where there is none.
-
-    Raises:
-        UserError: how to install it.
-    """
-    if not is_vllm_available():
-        raise UserError(
-            "use_vllm=true, and vLLM is not installed. In nearfuture's folder, "
-            "`pip install -c constraints.txt -e '.[vllm]'` installs it; without use_vllm, transformers samples."
-        )
 
 
 def _require_open(engine: Any, dtype: str) -> None:

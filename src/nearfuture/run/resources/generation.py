@@ -20,7 +20,6 @@ from nearfuture.run.resources.setting import BYTES, Batch, Lengths, Numerics
 from nearfuture.train.shapes import ModelShape
 
 COPIES_OF_LAST_LOGITS = 3  # the logits in float32, sorted or scaled, and their probabilities
-VLLM_BYTES = BYTES["bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -32,16 +31,18 @@ class Generation:
         share: of a device's memory, for `colocate`.
         sleeps: vLLM gives its share back while the model trains.
         tensor_parallel: devices that share one copy of the weights.
+        width: bytes of a number in vLLM's weights, keys and values.
     """
 
     backend: Literal["transformers", "colocate", "server"] = "transformers"
     share: float = 0.0
     sleeps: bool = False
     tensor_parallel: int = 1
+    width: int = 2
 
 
-def generation_of(config: Configuration) -> Generation:
-    """Read TRL's settings."""
+def generation_of(config: Configuration, compute: int) -> Generation:
+    """Read TRL's settings; vLLM samples in the format the policy computes in (`compute` bytes) unless told."""
     if not config.setting("use_vllm"):
         return Generation()
     if config.setting("vllm_mode") == "server":
@@ -51,6 +52,7 @@ def generation_of(config: Configuration) -> Generation:
         float(config.setting("vllm_gpu_memory_utilization")),
         bool(config.setting("vllm_enable_sleep_mode")),
         int(config.setting("vllm_tensor_parallel_size")),
+        BYTES[dtype] if (dtype := config.setting("vllm_dtype")) else compute,
     )
 
 
@@ -83,6 +85,6 @@ def generation_parts(
 
 def sequences_at_once(generation: Generation, shape: ModelShape, lengths: Lengths, device_bytes: int) -> float:
     """Sequences of full length whose keys and values vLLM's share holds beside its weights; may be negative."""
-    weights = VLLM_BYTES * shape.parameters.total / generation.tensor_parallel
-    token = cache_bytes_per_token(shape, VLLM_BYTES) / generation.tensor_parallel
+    weights = generation.width * shape.parameters.total / generation.tensor_parallel
+    token = cache_bytes_per_token(shape, generation.width) / generation.tensor_parallel
     return (generation.share * device_bytes - weights) / (token * lengths.total)

@@ -125,12 +125,13 @@ def device_of(config: Configuration, wanted: Wanted) -> Device:
 def load_of(config: Configuration, shape: ModelShape, batch: Batch, lengths: Lengths, wanted: Wanted) -> Load:
     """What one device is asked to do."""
     checkpointing = _checkpointing(config)
+    numerics = numerics_of(config, shape.dtype, wanted.sharding, on_cpu=wanted.is_cpu)
     return Load(
         shape=shape,
         batch=batch,
         lengths=lengths,
-        numerics=numerics_of(config, shape.dtype, wanted.sharding, on_cpu=wanted.is_cpu),
-        generation=generation_of(config),
+        numerics=numerics,
+        generation=generation_of(config, numerics.compute),
         is_checkpointed=not wanted.is_cpu if checkpointing is None else bool(checkpointing),
         rank=int(config.setting("lora_r")) if config.setting("use_peft") else 0,
         is_tower_frozen=bool(config.setting("freeze_vision_tower")),
