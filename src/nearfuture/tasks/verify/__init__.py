@@ -8,8 +8,9 @@
 Not here: tasks, their reward and the check of gold answers (`nearfuture.tasks`).
 """
 
-from nearfuture.tasks.verify.decide import KINDS, Decision
+from nearfuture.tasks.verify.decide import Decision
 from nearfuture.tasks.verify.external import ExternalVerifier, load_verifier
+from nearfuture.tasks.verify.golds import KINDS
 from nearfuture.tasks.verify.rows import RowVerifier
 from nearfuture.tasks.verify.trl_reward import MathReward
 from nearfuture.tasks.verify.verifier import VERIFIER_VERSION, Item, Verifier, explain, verify, verify_many

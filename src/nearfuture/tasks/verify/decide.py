@@ -3,48 +3,46 @@
 `decide` works by rule and returns None where sympy must be asked; `decide_with` takes a judge that may have sympy, in a
 worker. Both are pure: no process, no clock.
 
-Not here: time limits and the cache (`verifier`), how values are compared (`compare`, `values`, `symbolic`).
+Not here: gold answers (`golds`), time limits and the cache (`verifier`), how values are compared (`compare`, `values`,
+`symbolic`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
-from nearfuture.tasks.verify.answer import Chain, Group, Named, Node, Scalar, Words
+from nearfuture.tasks.verify.answer import Group, Node, Words
 from nearfuture.tasks.verify.choices import Options, chosen_letters
 from nearfuture.tasks.verify.compare import same
 from nearfuture.tasks.verify.extract import extract
-from nearfuture.tasks.verify.guards import is_balanced
-from nearfuture.tasks.verify.latex import plain
+from nearfuture.tasks.verify.golds import clean_gold, gold_fault
 from nearfuture.tasks.verify.numbers import Tolerance, read_number, same_number
-from nearfuture.tasks.verify.pieces import has_variables
 from nearfuture.tasks.verify.reading import read_answer
 from nearfuture.tasks.verify.values import RuleJudge, Undecided
 from nearfuture.tasks.verify.words import read_bool, read_list, same_text
-from nearfuture.types import UserError, Verdict
+from nearfuture.types import Verdict
 
-KINDS = ("math", "numeric", "mcq", "bool", "text", "list")
 RULES = (
     *("identical", "number", "structure", "symbolic", "unreadable", "guard"),
     *("letter", "option", "bool", "text", "list", "no_answer", "gold"),
 )
 """What may have decided; `unreadable` is an answer that sympy cannot read, `guard` one it must not."""
 
-NOTHING_SAID = frozenset(("", "none", "null", "nan", "n/a"))
-
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What decides a verdict: the gold answer, the answer, the kind, the options and the tolerance."""
+    """What decides a verdict: the gold answer, the answer, the kind, the options and the tolerance.
+
+    `all_boxes` holds every box of the response where `answers` is only the last: together they may be the gold list.
+    """
 
     gold: str
     answers: tuple[str, ...]
     kind: str
     options: Options | None = None
     tolerance: Tolerance | None = None
+    all_boxes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,54 +64,7 @@ def ask(
     found = extract(response, kind=kind, strict=strict)
     if found is None:
         return Decision(Verdict.NO_ANSWER, "no_answer")
-    return Question(gold, found.parts or (found.text,), kind, options, tolerance)
-
-
-@lru_cache(maxsize=16384)
-def gold_fault(gold: str, kind: str, options: Options | None) -> str | None:
-    """Say what is wrong with a gold answer, as far as a rule can tell; None where nothing is.
-
-    Raises:
-        UserError: the kind is unknown.
-    """
-    if kind not in KINDS:
-        raise UserError(f"kind={kind!r} is no kind of answer. Use one of {', '.join(KINDS)}.")
-    text = clean_gold(gold)
-    if kind == "mcq":
-        return None if chosen_letters(text, options) else "it names no option"
-    if plain(text) in NOTHING_SAID:
-        return "it is empty"
-    if kind == "bool":
-        return "it is neither yes nor no" if read_bool(text) is None else None
-    if kind == "list":
-        return "it has no items" if read_list(text) is None else None
-    if kind == "text":
-        return None
-    if not is_balanced(text):
-        return "its braces do not match"
-    if kind == "numeric" and not _may_be_number(read_answer(text)):
-        return "it is no number"
-    return None
-
-
-@lru_cache(maxsize=16384)
-def clean_gold(gold: str) -> str:
-    """Take a gold answer out of a box or a tag, if it stands in one."""
-    text = gold.strip()
-    if text.startswith(("\\boxed", "\\fbox", "$\\boxed", "<answer>", "$$\\boxed")):
-        found = extract(text, strict=True)
-        return found.text if found is not None else ""
-    return text
-
-
-def _may_be_number(node: Node) -> bool:
-    if isinstance(node, Named):
-        return _may_be_number(node.value)
-    if isinstance(node, Chain):
-        return all(map(_may_be_number, node.items))
-    if isinstance(node, Scalar):
-        return not has_variables(re.sub(r"(?<![A-Za-z])e(?![A-Za-z])", "", node.text))
-    return False
+    return Question(gold, found.parts or (found.text,), kind, options, tolerance, found.all_boxes)
 
 
 def decide(question: Question, judge: RuleJudge | None = None) -> Decision | None:
@@ -128,11 +79,15 @@ def decide(question: Question, judge: RuleJudge | None = None) -> Decision | Non
 def decide_with(question: Question, judge: RuleJudge) -> Decision:
     """Decide with a judge; of several answers given at once, all must be right, alone or as a list."""
     compare = _COMPARE[question.kind]
-    gold = clean_gold(question.gold)
+    gold = clean_gold(question.gold, question.kind)
     shown = ", ".join(question.answers)
     is_right = compare(gold, shown, question, judge)
     if not is_right and len(question.answers) > 1:
         is_right = all(compare(gold, answer, question, judge) for answer in question.answers)
+    if not is_right and question.all_boxes and question.kind in ("math", "list"):
+        together = ", ".join(question.all_boxes)
+        if compare(gold, together, question, judge):
+            return Decision(Verdict.CORRECT, judge.rule, together)
     return Decision(Verdict.CORRECT if is_right else Verdict.WRONG, judge.rule, shown)
 
 

@@ -4,10 +4,11 @@
     box     \\boxed{...}, the last balanced one          strict and lenient
     line    "The answer is ...", "Answer: ...", "#### ..."       lenient only
     bold    **D**, for a choice                                  lenient only
-    bare    a response that is nothing but a short answer        lenient only
+    bare    a response or a last line that is nothing but a short answer, a conclusion     lenient only
 
-A cut-off answer is no answer: an unclosed thought, tag or box, however much of it can be read. Everything here is
-linear in the length of the response.
+An answer that the text takes back is none, and where a later line announces another one, that one counts (strict: both
+must be right). A cut-off answer is no answer: an unclosed thought, tag or box, however much of it can be read.
+Everything here is linear in the length of the response.
 
 Not here: what the answer means (`latex`, `answer`) and whether it is right (`decide`).
 """
@@ -16,50 +17,42 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
 
-MAX_CHARS = 4000
-"""A longer answer is kept, but nobody reads it: it is compared as text (`guards`)."""
+from nearfuture.tasks.verify.conclusions import concluded
+from nearfuture.tasks.verify.lines import announced, is_denied_in, is_value, last_announcement, without_emphasis
+from nearfuture.tasks.verify.marked import Span, boxes, tags
+from nearfuture.tasks.verify.retracted import begins_anew, is_denied, is_taken_back, replacement
 
-_THOUGHT = re.compile(r"<(/?)(?:think(?:ing)?|thoughts?|analysis|reasoning)>", re.IGNORECASE)
-_TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
-_BRACE = re.compile(r"(\\{1,2}(?:boxed|fbox)\s{0,4}\{)|\\.|([{}])", re.DOTALL)
-_LINE = re.compile(
-    r"(?:\b(?:answer|(?:correct|right|best)\s(?:option|choice|letter))\b[*_]{0,3}\s{0,3}"
-    r"(?:\b(?:is|are|(?:would|should|must|will)\sbe)\b|:|=|：)"
-    r"|\bfinal\sanswer[*_: ]{0,6}\n|答案[是为：:]{0,2}|^####)[ \t:*_：]{0,8}",
-    re.IGNORECASE | re.MULTILINE,
+MAX_BOXES = 16
+"""More boxes than this are no list of answers."""
+_THOUGHT = re.compile(
+    r"[<\[◁](/?)(?:seed:)?(?:think(?:ing)?|thoughts?|analysis|reasoning|reflection|scratchpad)[>\]▷]"
+    r"|<\|(begin|end)_of_thought\|>|<\|channel\|>(analysis|final)<\|message\|>",
+    re.IGNORECASE,
 )
-_MATHS = re.compile(r"(\$\$?)([^$]{1,400})\1|\\\(([^$]{1,400}?)\\\)|\\\[([^$]{1,400}?)\\\]")
-_SENTENCE_END = re.compile(r"[.!?。]\s+(?=[A-Z\\(])|[。]")
-_REASON = re.compile(r"[,;]?\s+(?:because|since)\b", re.IGNORECASE)
-_FILLER = re.compile(r"(?:therefore|thus|hence|then|simply|clearly|just)\b,?\s+", re.IGNORECASE)
-_STATED = re.compile(r"(?:[A-Za-z]+\s+){1,6}?(?:is|are|equals)\s+(?=[^A-Za-z]|\\)", re.IGNORECASE)
-_SPECIAL = re.compile(r"(?:<\|[^|<>]{1,30}\|>|</s>|<eos>)\s*")
-_CHOSEN = re.compile(
-    r"\b(?:option|choice)\s[*(]{0,3}([A-Z])[*)]{0,3}\sis\s(?:the\s)?(?:correct|right|best)", re.IGNORECASE
+_SPECIAL = re.compile(r"(?:<\|[^|<>]{1,30}\|>|</s>|<eos>|<end_of_turn>)\s*")
+_JOINER = re.compile(r"[\s$*,;&.、和或]*(?:\b(?:and|or)\b[\s$*,;&]*)?")
+_OR = re.compile(r"\bor\b|或", re.IGNORECASE)
+_OTHERWISE = re.compile(
+    r"[\s$*)\]\\,]{0,8}\bor\s(?:maybe\s|perhaps\s|possibly\s)?(?=[$\\(]{0,3}[-+]?[\d\\.]|[(*]{0,3}[A-Z]\b)",
+    re.IGNORECASE,
 )
-_BOLD = re.compile(r"\*\*\s?\(?([A-Z])\)?[.:]?\s?\*\*")
-_LATEX_WORD = re.compile(r"\\[A-Za-z]+")
-_TWO_WORDS = re.compile(r"[A-Za-z]{2,}\s+[A-Za-z]{2,}\s+[A-Za-z]{2,}")
-_JOINER = re.compile(r"[\s$*,;&.]*(?:\b(?:and|or)\b[\s$*,;&]*)?")
-_OR = re.compile(r"\bor\b", re.IGNORECASE)
 _DELIMITER = re.compile(r"\\[()\[\]]|\\q?quad|\\[,;: ]|\\text\s?\{([^{}]{0,20})\}")
+_TEXT_LEAD = re.compile(r"\\(?:text(?:bf|it|rm)?|mathrm|mbox)\s?\{([^{}]{0,60})\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """An answer: its text, where it stood, and all that were given at once ("\\boxed{3} or \\boxed{4}")."""
+    """An answer: its text, where it stood, and all that were given at once ("\\boxed{3} or \\boxed{4}").
+
+    `all_boxes` holds every box of the response where the answer is only the last of them: a gold answer that is a list
+    may have been given in parts ("\\boxed{3} for part (a) and \\boxed{4} for part (b)").
+    """
 
     text: str
     source: str
     parts: tuple[str, ...] = ()
-
-
-class _Span(NamedTuple):
-    start: int
-    end: int
-    content: str
+    all_boxes: tuple[str, ...] = ()
 
 
 def extract(response: str, *, kind: str = "math", strict: bool = False) -> Extracted | None:
@@ -75,19 +68,22 @@ def extract(response: str, *, kind: str = "math", strict: bool = False) -> Extra
         '\\\\frac{1}{2}'
         >>> extract("so \\\\boxed{\\\\sqrt{2}") is None
         True
+        >>> extract("\\\\boxed{4}. Actually, the final answer is 5.").text
+        '5'
     """
-    text = without_thoughts(_SPECIAL.sub("", response))
+    text = without_thoughts(response)
     if text is None:
         return None
-    spans, is_cut = _tags(text)
+    text = _SPECIAL.sub("", text)
+    spans, is_cut = tags(text)
     source = "tag"
     if not spans and not is_cut:
-        spans, is_cut = _boxes(text)
+        spans, is_cut = boxes(text)
         source = "box"
     if is_cut:
         return None
     if spans:
-        return _last_of(text, spans, source, strict)
+        return _marked(text, spans, source, kind, strict)
     return None if strict else _unmarked(text, kind)
 
 
@@ -96,40 +92,54 @@ def without_thoughts(response: str) -> str | None:
     marks = list(_THOUGHT.finditer(response))
     if not marks:
         return response
-    return response[marks[-1].end() :] if marks[-1].group(1) else None
+    last = marks[-1]
+    return response[last.end() :] if last[1] or last[2] == "end" or last[3] == "final" else None
 
 
-def _tags(text: str) -> tuple[list[_Span], bool]:
-    """Find all closed answer tags, and whether the last one is left open."""
-    spans: list[_Span] = []
-    opened: re.Match[str] | None = None
-    for mark in _TAG.finditer(text):
-        if not mark.group(1):
-            opened = mark
-        elif opened is not None:
-            spans.append(_Span(opened.start(), mark.end(), text[opened.end() : mark.start()]))
-            opened = None
-    return spans, opened is not None
+def _marked(text: str, spans: list[Span], source: str, kind: str, strict: bool) -> Extracted | None:
+    """Take the last tag or box that stands, unless a later line announces another answer."""
+    standing = [
+        span
+        for span, following in zip(spans, [*spans[1:], None], strict=True)
+        if not _is_withdrawn(text, span, following, kind)
+    ]
+    later = _said_later(text[spans[-1].end :], kind)
+    if not standing:
+        return None if later is None or strict else Extracted(later, "line")
+    last = _last_of(text, standing, source, kind, strict)
+    if later is None or last is None or _same_text(later, last.text):
+        return last
+    return (
+        Extracted(f"{last.text}, {later}", source, (*(last.parts or (last.text,)), later))
+        if strict
+        else Extracted(later, "line")
+    )
 
 
-def _boxes(text: str) -> tuple[list[_Span], bool]:
-    """Find the outermost balanced boxes in one pass, and whether the last box is left open."""
-    stack: list[tuple[int, int] | None] = []
-    spans: list[_Span] = []
-    for mark in _BRACE.finditer(text):
-        if mark.group(1):
-            stack.append((mark.start(), mark.end()))
-        elif mark.group(2) == "{":
-            stack.append(None)
-        elif mark.group(2) == "}" and stack and (box := stack.pop()) is not None:
-            while spans and spans[-1].start > box[0]:
-                spans.pop()
-            spans.append(_Span(box[0], mark.end(), text[box[1] : mark.start()]))
-    last_open = max((box[0] for box in stack if box is not None), default=-1)
-    return spans, last_open > (spans[-1].start if spans else -1)
+def _is_withdrawn(text: str, span: Span, following: Span | None, kind: str) -> bool:
+    behind = text[span.end : following.start if following else None]
+    return (
+        is_denied(text[max(0, span.start - 80) : span.start])
+        or is_taken_back(behind)
+        or (following is None and is_denied_in(behind, span.content, kind))
+    )
 
 
-def _last_of(text: str, spans: list[_Span], source: str, strict: bool) -> Extracted | None:
+def _said_later(behind: str, kind: str) -> str | None:
+    """Give the answer that is announced behind the last mark, or put in its place; None where there is none."""
+    if not behind.strip(" \n.$*)\\]"):
+        return None
+    line = announced(behind, kind)
+    if line is None and (start := replacement(behind)) is not None:
+        line = announced(f"answer: {behind[start:]}", kind)
+    return line if line is not None and is_value(line, kind) else None
+
+
+def _same_text(one: str, other: str) -> bool:
+    return re.sub(r"[\s$*.]", "", one) == re.sub(r"[\s$*.]", "", other)
+
+
+def _last_of(text: str, spans: list[Span], source: str, kind: str, strict: bool) -> Extracted | None:
     """Take the last span, with those before it that are joined to it: they were all given as the answer."""
     first = len(spans) - 1
     while first > 0 and _is_joined(text[spans[first - 1].end : spans[first].start]):
@@ -137,22 +147,34 @@ def _last_of(text: str, spans: list[_Span], source: str, strict: bool) -> Extrac
     parts = list(dict.fromkeys(span.content.strip() for span in spans[first:]))
     if not any(parts):
         return None
+    other = _OTHERWISE.match(text[spans[-1].end :][:40])
+    if other is not None and source == "box":
+        behind = announced(f"answer: {text[spans[-1].end + other.end() :]}", kind)
+        parts += [behind] if behind is not None and is_value(behind, kind) else []
     if len(parts) > 1:
         return Extracted(", ".join(parts), source, tuple(parts))
-    return _unwrapped(parts[0], source, strict)
+    found = _unwrapped(parts[0], source, kind, strict)
+    earlier = tuple(dict.fromkeys(span.content.strip() for span in spans))
+    is_list = (
+        source == "box" and 1 < len(earlier) <= MAX_BOXES and not begins_anew(text[spans[0].end : spans[-1].start])
+    )
+    if found is None or found.parts or not is_list:
+        return found
+    return Extracted(found.text, source, (), earlier)
 
 
-def _unwrapped(content: str, source: str, strict: bool) -> Extracted | None:
+def _unwrapped(content: str, source: str, kind: str, strict: bool) -> Extracted | None:
     """Take the box inside a tag, the line "The answer is ..." inside one, or the content itself."""
     if source == "tag":
-        spans, is_cut = _boxes(content)
+        spans, is_cut = boxes(content)
         if is_cut:
             return None
         if spans:
-            return _last_of(content, spans, "tag", strict=True)
-        if not strict and (line := _line(content)) is not None:
-            return Extracted(line, "tag")
-    content = re.sub(r"\\(?:boxed|fbox)\s{0,4}(?=\{)", "", content).strip()
+            return _last_of(content, spans, "tag", kind, strict=True)
+    said = _TEXT_LEAD.sub(lambda mark: f" {mark[1]} ", content) if source == "box" else content
+    if not (strict and source == "tag") and (line := announced(said, kind)) is not None:
+        return Extracted(line, source)
+    content = re.sub(r"\\(?:boxed|fbox|framebox)\s{0,4}(?=\{)", "", without_emphasis(content)).strip()
     return Extracted(content, source) if content.strip("{} \n\t$") else None
 
 
@@ -167,43 +189,12 @@ def _is_joined(gap: str) -> bool:
 
 
 def _unmarked(text: str, kind: str) -> Extracted | None:
-    line = _line(text)
-    if line is not None:
-        return Extracted(_value_stated(line) if kind in ("math", "numeric") else line, "line")
-    if kind == "mcq":
-        for pattern in (_CHOSEN, _BOLD):
-            if len(letters := set(pattern.findall(text))) == 1:
-                return Extracted(letters.pop(), "bold")
-    bare = text.strip()
-    if not bare or len(bare) > 200 or "\n" in bare or (len(bare.split()) > 12 and kind != "bool"):
-        return None
-    is_prose = kind in ("math", "numeric") and _TWO_WORDS.search(_LATEX_WORD.sub(" ", bare)) is not None
-    return None if is_prose else Extracted(bare, "bare")
-
-
-def _value_stated(line: str) -> str:
-    """Take 12 of "the area is 12": what stands behind a short statement, if no word follows."""
-    stated = _STATED.match(line)
-    if stated is None or re.search(r"\b(?:not|if|unless|no)\b", stated.group(), re.IGNORECASE):
-        return line
-    return line[stated.end() :]
-
-
-def _line(text: str) -> str | None:
-    """Take what follows the last "answer is", up to the end of its sentence."""
-    marks = list(_LINE.finditer(text))
-    if not marks:
-        return None
-    mark = marks[-1]
-    rest = text[mark.end() : mark.end() + MAX_CHARS].strip()
-    filler = _FILLER.match(rest)
-    rest = rest[filler.end() :] if filler else rest
-    maths = _MATHS.match(rest)
-    if maths is not None and re.match(
-        r"\s*(?:\*\*)?(?:[.,;!]?\s*\Z|[.;!]\s|[.,;!]?\n|,?\s+(?:because|since)\b)", rest[maths.end() :]
-    ):
-        return next(group for group in maths.groups()[1:] if group is not None).strip() or None
-    rest = rest.split("\n", 1)[0]
-    for cut in (_SENTENCE_END, _REASON):
-        rest = cut.split(rest, maxsplit=1)[0]
-    return rest.strip().rstrip("*_").rstrip(".。").strip("*_ ") or None
+    found = last_announcement(text, kind)
+    if found is not None:
+        line, end = found
+        later = _said_later(text[end:], kind)
+        if later is not None:
+            return Extracted(later, "line")
+        return None if is_taken_back(text[end:]) else Extracted(line, "line")
+    bare = concluded(text, kind)
+    return None if bare is None else Extracted(*bare)

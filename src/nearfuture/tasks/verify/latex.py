@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from nearfuture.tasks.verify.chinese import without_chinese
 from nearfuture.tasks.verify.functions import GREEK, name_functions
 from nearfuture.tasks.verify.guards import ROW_BREAK
 
@@ -117,6 +118,7 @@ def normalise(text: str) -> str:
     text = text.replace(r"\$", "$")
     for _ in range(3):
         text = _FONT.sub(_without_font, text)
+    text = without_chinese(text)
     text = re.sub(r"(?<!\\)\{\s+|\s+(?=\})", lambda mark: mark.group().strip(), _FONT_LETTER.sub("", text))
     text = re.sub(r"\\degree\s*([CF])\b", lambda mark: " celsius" if mark[1] == "C" else " fahrenheit", text)
     text = _SCALE.sub(lambda mark: f"{mark[1]}\\times 10^{{{_POWERS[mark[2].lower()]}}}", text)

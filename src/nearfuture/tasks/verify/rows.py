@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nearfuture.tasks.verify.choices import read_options
-from nearfuture.tasks.verify.decide import Decision, clean_gold, gold_fault
+from nearfuture.tasks.verify.decide import Decision
+from nearfuture.tasks.verify.golds import clean_gold, gold_fault
 from nearfuture.tasks.verify.reading import unread_values
 from nearfuture.tasks.verify.verifier import TIME_LIMIT, VERIFIER_VERSION, Item, Verifier
 from nearfuture.types import UserError, Verdict
@@ -68,7 +69,7 @@ class RowVerifier:
             if fault is not None:
                 faults[index] = fault
             elif item.kind in ("math", "numeric"):
-                for text in unread_values(clean_gold(gold)):
+                for text in unread_values(clean_gold(gold, item.kind)):
                     unread.setdefault(text, []).append(index)
         for text, fault in self.verifier.unreadable(list(unread)).items():
             faults |= dict.fromkeys(unread[text], fault)

@@ -26,6 +26,7 @@ def pack(question: Question) -> dict[str, Any]:
         "kind": question.kind,
         "options": question.options,
         "tolerance": bounds,
+        "all_boxes": list(question.all_boxes),
     }
 
 
@@ -42,4 +43,5 @@ def unpack(payload: dict[str, Any]) -> Question:
         payload["kind"],
         None if options is None else tuple((letter, text) for letter, text in options),
         tolerance,
+        tuple(payload["all_boxes"]),
     )

@@ -11,10 +11,24 @@ import re
 from nearfuture.tasks.verify.latex import plain
 from nearfuture.tasks.verify.pieces import split_top
 
-_TRUE = frozenset(("yes", "true", "correct", "right", "y", "t"))
-_FALSE = frozenset(("no", "false", "incorrect", "wrong", "n", "f"))
+_TRUE = frozenset(("yes", "true", "correct", "right", "y", "t", "affirmative"))
+_FALSE = frozenset(("no", "false", "incorrect", "wrong", "n", "f", "negative"))
 _LONG_TRUE, _LONG_FALSE = _TRUE - set("yt"), _FALSE - set("nf")
-_NEGATIONS = frozenset(("not", "isn't", "neither", "nor", "maybe", "perhaps", "or"))
+_CHINESE = dict.fromkeys("是 是的 对 对的 正确 真 成立 能 可以 会 有 はい 예".split(), True) | dict.fromkeys(
+    "否 不 不是 不是的 不对 错 错误 错的 不正确 假 不成立 不能 不可以 不会 没有 いいえ 아니요".split(), False
+)
+_SUBJECT = re.compile(
+    r"(?:(?:so|thus|therefore|hence)[, ]+)?(?:(?:the |this |that |my )?"
+    r"(?:(?:final |correct )?answer|statement|claim|proposition|it|this"
+    r"|that|assertion"
+    r"|conclusion|sentence)(?:'s| is| would be| must be|:)\s(?:therefore |thus |indeed |clearly )?)"
+)
+_BULLET = re.compile(r"\s*(?:[-*•]\s+|\(?\d{1,2}[.)]\s+)?")
+_COMMAS = str.maketrans("，、；", ",,;")
+_HEDGED = frozenset("or maybe perhaps possibly unless neither nor unclear unknown either".split())
+_GOES_ON = re.compile(
+    r"\w+(?:[,.;:!(—–-]|\s(?:[-(—–]|(?:it|they|he|she|this|that|these|those|there|we|you|i|the|because|since|as|for|statement)\b))"
+)
 
 
 def read_bool(text: str) -> bool | None:
@@ -22,16 +36,27 @@ def read_bool(text: str) -> bool | None:
 
     Example:
         >>> read_bool("\\\\text{Yes}"), read_bool("No, it is a square."), read_bool("yes and no"), read_bool("not true")
-        (True, False, None, None)
+        (True, False, None, False)
+        >>> read_bool("The statement is false."), read_bool("是的"), read_bool("maybe")
+        (False, True, None)
     """
     if len(text) > 600:
         return None
-    words = re.findall(r"[a-z']+", plain(text))
+    said = plain(text).strip("()[]*#' ")
+    said = _SUBJECT.sub("", said, count=1) if _SUBJECT.match(said) else said
+    chinese = _CHINESE.get(re.split(r"[,，。.;；!]", said, maxsplit=1)[0].strip())
+    if chinese is not None:
+        return chinese
+    if (
+        denied := re.fullmatch(r"(?:definitely |certainly )?not (true|correct|right|false|wrong|incorrect)", said)
+    ) is not None:
+        return denied[1] in _FALSE
+    words = re.findall(r"[a-z']+", said)
     if len(words) == 1:
         return True if words[0] in _TRUE else False if words[0] in _FALSE else None
     if not words or words[0] not in _LONG_TRUE | _LONG_FALSE:
         return None
-    if not re.match(r"\w+[,.;:!]", plain(text)) or "or" in words:
+    if _GOES_ON.match(said) is None or _HEDGED & set(words):
         return None
     is_true = words[0] in _TRUE
     against = _LONG_FALSE if is_true else _LONG_TRUE
@@ -49,7 +74,10 @@ def same_text(gold: str, answer: str) -> bool:
 
 
 def _phrase(text: str) -> str:
-    return re.sub(r"\s*([,:;/])\s*", r"\1", plain(text).removesuffix("^\\circ")).replace("{", "").replace("}", "")
+    """Reduce a phrase to its words: no hyphens between letters, "5cm" as "5 cm", "&" as "and"."""
+    said = re.sub(r"\s*([,:;/])\s*", r"\1", plain(text).removesuffix("^\\circ")).replace("{", "").replace("}", "")
+    said = re.sub(r"(?<=[^\W\d])-(?=[^\W\d])", " ", said.replace(" & ", " and "))
+    return re.sub(r"(?<=\d)\s+(?=[^\W\d])", "", said)
 
 
 def read_list(text: str) -> list[str] | None:
@@ -69,11 +97,17 @@ def read_list(text: str) -> list[str] | None:
         return literal or None
     if text[:1] in ("[", "(", "{") and text[-1:] == {"[": "]", "(": ")", "{": "}"}[text[0]]:
         text = text[1:-1]
+    return [item.strip(" \n\t*`").strip("'\"").strip() for item in _split_items(text.strip()) if item.strip()] or None
+
+
+def _split_items(text: str) -> list[str]:
+    """Split at line ends, semicolons or commas, and at the "and" before the last item."""
+    if "\n" in text and len(split_top(text, ",")) == 1:
+        return [_BULLET.sub("", line, count=1) for line in text.split("\n")]
+    text = text.translate(_COMMAS)
     separator = ";" if len(split_top(text, ";")) > 1 else ","
-    items = [
-        item for part in split_top(text, separator) for item in re.split(r"\s+and\s+|^and\s+", part) if item.strip()
-    ]
-    return [item.strip().strip("'\"").strip() for item in items] or None
+    parts = split_top(text, separator)
+    return [*parts[:-1], *re.split(r"\s+(?:and|&)\s+|^and\s+|(?<=\w)和(?=\w)", parts[-1])]
 
 
 def _literal(text: str) -> list[str] | None:

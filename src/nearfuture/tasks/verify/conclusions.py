@@ -1,0 +1,100 @@
+"""An answer that nothing marks: the last line, where it is nothing but a value, or a conclusion with one value in it.
+
+    "...\\n\\n12"   "64 + 67 = **131**"   "So x = 5."   "Therefore, she has 12 apples."
+    "Option C is correct", for a choice
+
+Not here: announcements (`lines`), tags and boxes (`marked`); none of this is read when training is strict (`extract`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from nearfuture.tasks.verify.lines import is_value, value_stated, without_emphasis
+
+_CHOSEN = re.compile(
+    r"\b(?:option|choice|answer|statement|letter)\s[*(\"]{0,3}([A-Z])[*)\"]{0,3}\sis\s(?:the\s)?(?:most\s)?"
+    r"(?:correct|right|best|appropriate|answer)"
+    r"|(?<![A-Za-z])[*(]{1,3}([A-Z])[*)]{1,3}\sis\s(?:the\s)?(?:most\s)?(?:correct|right|best|answer)"
+    r"|\b(?:choose|select|pick|go\swith|opt\sfor|choosing|selecting|it\smust\sbe)\s(?:the\s)?(?:option|choice|answer|letter)?\s?"
+    r"[*(\"]{0,3}([A-Z])[*)\"]{0,3}(?=[.,;!\s]*(?:\n|\Z|because|since|as\s))"
+    r"|[,;]\s(?:so|thus|therefore|hence)\s(?:it(?:'s|\sis)\s|the\sanswer\sis\s|option\s){0,2}[*(]{0,3}([A-Z])[*)]{0,3}\.?\s*\Z",
+    re.IGNORECASE,
+)
+_BOLD = re.compile(r"\*\*\s?\(?([A-Z])\)?[.:]?\s?\*\*")
+_LEAD = re.compile(
+    r"(?:(?:so|thus|therefore|hence|consequently|finally|altogether|overall|then|in\s(?:total|conclusion|summary|all|the\send)|as\sa\sresult"
+    r"|we\s(?:get|have|find|obtain|conclude)(?:\sthat)?|it\sfollows\sthat|this\sgives(?:\sus)?|which\sgives|∴|\\therefore|因此|所以|故|综上|则"
+    r")(?![a-z])[,:，\s]{0,3})+",
+    re.IGNORECASE,
+)
+_LATEX_WORD = re.compile(r"\\[A-Za-z]+")
+_TWO_WORDS = re.compile(r"[A-Za-z]{2,}\s+[A-Za-z]{2,}\s+[A-Za-z]{2,}")
+_ONE_VALUE = re.compile(r"\$[^$\n]{1,200}\$|\\\([^\n]{1,200}?\\\)|[$€£]?-?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?")
+_UNSURE = re.compile(
+    r"\b(?:not|or|if|unless|either|neither|nor|maybe|perhaps|possibly|might|may|could|at\s(?:least|most)|first|check|verify|let)\b|n['’]t\b|\?",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[.!?。]['\")]?\s+(?=[A-Z\\(])")
+_BULLET = re.compile(r"[>#\s]{0,6}(?:[•‣]\s|[-*]\s(?=\D))?")
+
+
+def concluded(text: str, kind: str) -> tuple[str, str] | None:
+    """Give an answer that nothing marks, and its source: `bold` for a choice, or `bare`.
+
+    Example:
+        >>> concluded("We add.\\n64 + 67 = **131**", "math"), concluded("So she has 12 apples left.", "math")
+        (('64 + 67 = 131', 'bare'), ('12 apples', 'bare'))
+        >>> concluded("I think 42 is right but maybe 41", "math") is None
+        True
+    """
+    if kind == "mcq":
+        for pattern in (_CHOSEN, _BOLD):
+            letters = {next(filter(None, mark.groups())).upper() for mark in pattern.finditer(text)}
+            if letters:
+                return (letters.pop(), "bold") if len(letters) == 1 else None
+    whole = text.strip()
+    if (
+        whole
+        and "\n" not in whole
+        and _stands_bare(whole, kind)
+        and not (kind in ("math", "numeric") and _LEAD.match(whole))
+    ):
+        return without_emphasis(whole), "bare"
+    line = _BULLET.sub("", whole.rpartition("\n")[2].strip(), count=1).strip()
+    if kind in ("text", "list") or not line or len(line) > 400:
+        return None
+    said = _value_of(without_emphasis(line), kind)
+    return None if said is None else (said, "bare")
+
+
+def _stands_bare(text: str, kind: str) -> bool:
+    """True for a response that is nothing but a short answer."""
+    if len(text) > 200 or (len(text.split()) > 12 and kind != "bool"):
+        return False
+    return kind not in ("math", "numeric") or _TWO_WORDS.search(_LATEX_WORD.sub(" ", text)) is None
+
+
+def _value_of(line: str, kind: str) -> str | None:
+    """Read the last line: "12", "x = 5", "So x = 5.", "Therefore, she has 12 apples."; "Yes, it is."; "(B) 12"."""
+    if kind == "bool":
+        return line if re.match(r"(?:yes|no|true|false)\b", line, re.IGNORECASE) else None
+    if kind == "mcq":
+        lead = _LEAD.match(line)
+        line = line[lead.end() :] if lead else line
+        return line if re.fullmatch(r"\(?[A-Z]\)?[.:]?|\(?[A-Z][).:]\s.{1,80}", line) else None
+    sentence = _SENTENCE_END.split(line)[-1].rstrip(" .。!")
+    lead = _LEAD.match(sentence)
+    said = sentence[lead.end() :] if lead else sentence
+    if (
+        is_value(said, kind)
+        and not re.search(r"[A-Za-z]{3,}\s", _LATEX_WORD.sub(" ", said))
+        and not _UNSURE.search(said)
+    ):
+        return said
+    if lead is None or _UNSURE.search(said):
+        return None
+    values = list(_ONE_VALUE.finditer(said))
+    if len(values) != 1:
+        return None
+    return value_stated(said[values[0].start() :].strip())
