@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import NamedTuple
 
 MAX_CHARS = 4000
 """A longer answer is kept, but nobody reads it: it is compared as text (`guards`)."""
@@ -21,21 +22,29 @@ _IS = (
     r"(?:(?<![A-Za-z])(?:is|are|was|(?:would|should|must|will|can\sonly)\sbe|equals?|becomes|comes\sout\s(?:to|as)"
     r"|turns\sout\sto\sbe)(?![A-Za-z])|[:=：→⇒]|->|[-–—](?=\s))"
 )
-_CHOICE = (
-    r"(?:correct|right|best|final|chosen|most\sappropriate)\s(?:option|choice|letter|alternative|statement|response)s?"
+_KEYWORD = re.compile(
+    r"[Aa](?:nswer|NSWER|ns(?![a-z])|NS(?![A-Z]))|####|[答选結结值답정]|respuesta|réponse|risposta|resposta|ntwort|твет"
+    r"|(?<=[a-zA-Z]\s)(?:option|choice|letter|alternative|statement|Option|Choice|OPTION|CHOICE)"
 )
-_MARK = re.compile(
-    rf"(?:\b(?:answers?|ans|{_CHOICE})\b(?P<quote>['\"])?[*_}}`)]{{0,4}}\s{{0,3}}"
-    rf"(?:\((?:[^()\n]{{1,30}})\)\s?|(?:to|for|of|in|here|therefore|thus|then|hence|now)\b[^.:=\n?]{{0,80}}?\s)?{_IS}"
-    r"|^[#*_\s>\\-]{0,9}(?:(?:the|my|and)\s)?(?:(?:final|correct|short)\s)?answer[*_:：}\s]{0,8}\n"
-    r"|(?<!will\s)(?<!['’]ll\s)(?<!to\s)(?<!can\s)\b(?:final\s)?answer\s(?=[*(\[]{0,3}(?:[$\\\d(+-]|[A-H][).*\]\s]|[A-H]\Z))"
-    r"|(?:最终|最后的?|正确|标准)?(?:答案|回答|解答|答え)(?:应该|应当|应|就|选项)?(?:是|为|為|は|选择?|選択?)?[:：]?"
-    r"|(?:故|应|因此|所以|应该|我|题|请)选(?:择|项|擇|D)?(?:是|为)?[:：]?(?=[\s(（*\"“]{0,4}[A-Za-z])"
-    r"|^\s{0,4}(?:答|解)\s?[:：]|(?:结果|值)(?:是|为)[:：]?|(?:정답|답)(?:은|는)?\s?[:：]?"
-    r"|\b(?:respuesta|réponse|risposta|resposta|antwort|ответ)\b(?:\s\w+){0,2}?\s?(?:es|est|è|é|ist|:)"
-    r"|(?<!#)####(?!#))(?P<lead>[ \t:*_：}\"'“]{0,8})",
-    re.IGNORECASE | re.MULTILINE,
+_ANSWER = re.compile(
+    r"ans(?:wers?)?\b(?P<quote>['\"])?[*_}`)]{0,4}\s{0,3}"
+    r"(?:\([^()\n]{1,30}\)\s?|(?:to|for|of|in|here|therefore|thus|then|hence|now)\b[^.:=\n?]{0,80}?\s)?"
+    rf"{_IS}|answer[*_:：}}\s]{{0,8}}\n|answer\s(?=[*(\[]{{0,3}}(?:[$\\\d(+-]|[A-H][).*\]\s]|[A-H]\Z))",
+    re.IGNORECASE,
 )
+_HEADING_LEAD = re.compile(r"[#*_\s>\\-]{0,9}(?:(?:the|my|and)\s)?(?:(?:final|correct|short)\s)?", re.IGNORECASE)
+_IN_SENTENCE = re.compile(r"(?:\bwill|['’]ll|\bto|\bcan)\s\Z", re.IGNORECASE)
+_CHOICE = re.compile(rf"(?:option|choice|letter|alternative|statement)s?\b[*_}}`)]{{0,4}}\s{{0,3}}{_IS}", re.IGNORECASE)
+_CHOICE_LEAD = re.compile(r"\b(?:correct|right|best|final|chosen|most\sappropriate)\s\Z", re.IGNORECASE)
+_OTHER = re.compile(
+    r"答(?:案|え)?(?:应该|应当|应|就|选项)?(?:是|为|為|は|选择?|選択?)?\s?[:：]?"
+    r"|选(?:择|项|D)?(?:是|为)?[:：]?(?=[\s(（*\"“]{0,4}[A-Za-z])"
+    r"|(?:结果|結果|值)(?:是|为|為)[:：]?|(?:정답|답)(?:은|는)?\s?[:：]?"
+    r"|(?:respuesta|réponse|risposta|resposta|ntwort|твет)\b(?:\s\w+){0,2}?\s?(?:es|est|è|é|ist|:)|####(?!#)"
+)
+_PAUSE = re.compile(r"[ \t:*_：}\"'“]{0,8}")
+MAX_MARKS = 32
+"""Only the last announcements are read."""
 _MATHS = re.compile(r"(\$\$?)([^$]{1,400})\1|\\\(([^$]{1,400}?)\\\)|\\\[([^$]{1,400}?)\\\]")
 _MATHS_END = re.compile(r"\s*(?:\*\*)?(?:[.,;!]?\s*\Z|[.;!。]\s|[.,;!。]?\n|,?\s+(?:because|since)\b|。)")
 _JSON_VALUE = re.compile(r"\s*(\"(?:[^\"\\]|\\.){0,400}\"|\[[^\[\]]{0,400}\]|[^,}\n]{1,200})")
@@ -90,12 +99,12 @@ def last_announcement(text: str, kind: str) -> tuple[str, int] | None:
     """Give what the last announcement says, and the index at which it ends."""
     denied: set[str] = set()
     prose: tuple[str, int] | None = None
-    for mark in reversed(list(_MARK.finditer(text))):
+    for mark in reversed(_marks(text)):
         content = _content(text, mark, kind)
         if content is None:
             continue
         negated = _NEGATED.match(content)
-        found = content, text.find(content, mark.end()) + len(content)
+        found = content, text.find(content, mark.end) + len(content)
         if negated is not None and kind not in ("text", "bool"):
             denied.add(_key(content[negated.end() :]))
             prose = prose or found
@@ -112,22 +121,67 @@ def is_denied_in(text: str, answer: str, kind: str) -> bool:
     """True where an announcement says that the answer is not this one: "The answer is not 5"."""
     return any(
         _key(content[negated.end() :]) == _key(answer)
-        for mark in _MARK.finditer(text)
+        for mark in _marks(text)
         if (content := _content(text, mark, kind)) is not None and (negated := _NEGATED.match(content)) is not None
     )
+
+
+class _Mark(NamedTuple):
+    """Where an announcement ends and its answer begins; `value` is set where it is a key of JSON."""
+
+    end: int
+    value: int | None = None
+    is_hash: bool = False
+
+
+def _marks(text: str) -> list[_Mark]:
+    """Find the announcements; keywords are looked for first, for most of a response holds none."""
+    marks: list[_Mark] = []
+    for keyword in list(_KEYWORD.finditer(text))[-4 * MAX_MARKS :]:
+        mark = _mark_at(text, keyword.start(), keyword[0])
+        if mark is not None and (not marks or mark.end > marks[-1].end):
+            marks.append(mark)
+    return marks[-MAX_MARKS:]
+
+
+def _mark_at(text: str, start: int, keyword: str) -> _Mark | None:
+    """Read the announcement that a keyword begins; None where it begins none."""
+    before = text[max(0, start - 40) : start]
+    if keyword[0] in "aA":
+        found = None if before[-1:].isalpha() else _ANSWER.match(text, start)
+        if found is None or _is_no_announcement(found[0], before):
+            return None
+        if (quote := found["quote"]) and before.lower().removesuffix("final_").removesuffix("final ")[-1:] == quote:
+            return _Mark(found.end(), value=found.end("quote"))
+    elif keyword[0] in "oOcClsa" and keyword[0].isascii():
+        found = _CHOICE.match(text, start) if _CHOICE_LEAD.search(before) else None
+    else:
+        found = None if before.endswith("#" if keyword == "####" else "不") else _OTHER.match(text, start)
+        if found is not None and found[0][:2] != "答案" and keyword == "答" and before[-1:] not in ("", *"\n 回解。"):
+            found = None
+    if found is None:
+        return None
+    pause = _PAUSE.match(text, found.end())
+    return _Mark(pause.end() if pause else found.end(), is_hash=keyword == "####")
+
+
+def _is_no_announcement(said: str, before: str) -> bool:
+    """True for "answer" at the end of a line of prose, and for "I will answer 3 questions"."""
+    if said.endswith("\n"):
+        return _HEADING_LEAD.fullmatch(before.rpartition("\n")[2]) is None
+    return said[-1:].isspace() and _IN_SENTENCE.search(before) is not None
 
 
 def _key(content: str) -> str:
     return re.sub(r"[\s$*.\\(){}]", "", content).casefold()
 
 
-def _content(text: str, mark: re.Match[str], kind: str) -> str | None:
+def _content(text: str, mark: _Mark, kind: str) -> str | None:
     """Read on from a mark to the end of its sentence; None for a heading, a question, or nothing."""
-    rest = text[mark.end() : mark.end() + MAX_CHARS]
-    if mark["quote"] and text[max(0, mark.start() - 12) : mark.start()].rstrip("final_ ")[-1:] == mark["quote"]:
-        return _from_json(text[mark.end("quote") :][:MAX_CHARS])
-    is_hash = mark.group().startswith("####")
-    if is_hash and _HEADING.match(rest.split("\n", 1)[0].strip()) and "\n" in rest.strip() and kind != "text":
+    if mark.value is not None:
+        return _from_json(text[mark.value : mark.value + MAX_CHARS])
+    rest = text[mark.end : mark.end + MAX_CHARS]
+    if mark.is_hash and kind != "text" and "\n" in rest.strip() and _HEADING.match(rest.split("\n", 1)[0].strip()):
         return None
     rest = rest.strip()
     filler = _FILLER.match(rest)
@@ -144,9 +198,9 @@ def _content(text: str, mark: re.Match[str], kind: str) -> str | None:
             return None
         rest = rest[: found.start()] if found else rest
     rest = without_emphasis(rest.strip()).strip().rstrip("*_").rstrip(".。！!").strip("*_ ")
-    return (
-        None if not rest or rest.endswith(("?", "？")) else value_stated(rest) if kind in ("math", "numeric") else rest
-    )
+    if not rest or rest.endswith(("?", "？")):
+        return None
+    return value_stated(rest) if kind in ("math", "numeric") and len(rest) < 400 else rest
 
 
 def _from_json(text: str) -> str | None:

@@ -41,13 +41,13 @@ _SUBJECT = (
     r"\s?(?:actually|really|rather|just|in\sfact)?:?\s?"
 )
 _VALUE = r"[$*(\\\[]{0,3}(?=[-+]?[\d\\.]|[A-Za-z]\b(?!['’\s][a-z]))"
-_OPENING = r"(?:\A|[.!?。\n,;])[\s$*)\]\\.,;:—–-]*(?:(?:but|oh|ah|well|however)\b[\s,]*)?"
+_OPENING = r"(?:\A|[.!?。\n,;])[\s$*)\]\\.,;:—–-]{0,8}(?:(?:but|oh|ah|well|however)\b[\s,]*)?"
 _TAKEN_BACK = re.compile(
-    rf"{_OPENING}(?:(?:{_TURN}|however|but)[\s,.!:;…—–-]*)+[^.!?\n]{{0,40}}?{_MISTAKE}"
+    rf"{_OPENING}(?:(?:{_TURN}|however|but)[\s,.!:;…—–-]{{0,4}}){{1,3}}[^.!?\n]{{0,40}}?{_MISTAKE}"
     rf"|[.!?\n]\s*(?:scratch|strike|disregard)\s(?:that|this)|[.!?\n]\s*i\smade\san?\s(?:\w+\s)?(?:mistake|error)",
     re.IGNORECASE,
 )
-_REPLACED = re.compile(rf"{_OPENING}(?:{_TURN}[\s,.!:;…—–-]*)+(?:{_SUBJECT})?{_VALUE}", re.IGNORECASE)
+_REPLACED = re.compile(rf"{_OPENING}(?:{_TURN}[\s,.!:;…—–-]{{0,4}}){{1,3}}(?:{_SUBJECT})?{_VALUE}", re.IGNORECASE)
 _CORRECTED = re.compile(rf"{_OPENING}(?:so\s|thus\s|then\s)?{_SUBJECT}{_VALUE}", re.IGNORECASE)
 _ANEW = re.compile(rf"\b(?:{_TURN}|recount|recheck|re-?check|again|instead|mistake|wrong|incorrect)|\?", re.IGNORECASE)
 WINDOW = 600
