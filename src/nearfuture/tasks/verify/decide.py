@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nearfuture.tasks.verify.answer import Group, Node, Words
+from nearfuture.tasks.verify.answer import Group, Words
 from nearfuture.tasks.verify.choices import Options, chosen_letters
 from nearfuture.tasks.verify.compare import same
 from nearfuture.tasks.verify.extract import extract
