@@ -73,7 +73,7 @@ def test_a_gold_that_says_nothing_is_invalid_whatever_was_answered(kind: str, go
 
 
 @pytest.mark.parametrize(
-    ("kind", "gold"), [("numeric", "east"), ("bool", "perhaps"), ("mcq", "Z"), ("math", "\\frac{1}{"), ("list", "[]")]
+    ("kind", "gold"), [("numeric", "east"), ("bool", "perhaps"), ("mcq", "Z"), ("math", "\\frac{1}{"), ("list", " ")]
 )
 def test_a_gold_that_its_kind_cannot_read_is_invalid(kind: str, gold: str) -> None:
     assert verify("\\boxed{1}", gold, kind=kind, options=["p", "q"]) is Verdict.INVALID_GOLD

@@ -20,6 +20,10 @@ _UNITS = """
 毫米 mm;厘米 cm;分米 dm;千米 km;公里 km;米 meters;毫克 mg;千克 kg;公斤 kg;克 grams;吨 tons;毫升 mL;升 liters
 小时 hours;分钟 minutes;秒钟 seconds;秒 seconds;周 weeks;星期 weeks;个月 months;年 years;岁 years;天 days;日 days
 美元 dollars;元 yuan;円 yen;원 won;角 jiao;度 \\degree;摄氏度 celsius;弧度 radians
+ドル dollars;ユーロ euros;セント cents;メートル meters;センチメートル cm;センチ cm;キロメートル km
+キログラム kg;グラム grams;リットル liters;時間 hours;分間 minutes;秒間 seconds;歳 years;年間 years
+달러 dollars;시간 hours;분 minutes;초 seconds
+미터 meters;센티미터 cm;킬로미터 km;그램 grams;킬로그램 kg;년 years;살 years
 开尔文 kelvin;牛顿 newtons;焦耳 joules;瓦 watts;伏 volts
 """
 _UNIT = dict(
@@ -29,7 +33,7 @@ _UNIT = dict(
 )
 _UNIT_BEHIND = re.compile(
     rf"(?<=[\d}}\)])\s*({'|'.join(sorted(map(re.escape, _UNIT), key=len, reverse=True))})[长宽高深远重]?"
-    r"(?![\u4e00-\u9fff])"
+    r"(?![\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af])"
 )
 _COUNTER = re.compile(
     r"(?<=[\d}\)])\s*(?:个|個|개|명|人|只|隻|本|张|張|件|条|條|名|位|次|块|枚|颗|棵|辆|台|箱|组|套|种|種|倍|页|朵|支|根|座|间|层|排|頁|回|匹|枝|袋|瓶|杯|双|对|份|道|题|分|步|行|列|桶|盒|场|节|艘|架)"
@@ -38,6 +42,12 @@ _COUNTER = re.compile(
 _LARGE = {"万": 4, "萬": 4, "亿": 8, "億": 8, "千": 3, "百": 2}
 _LARGE_BEHIND = re.compile(r"(?<=\d)\s*(万|萬|亿|億|千|百)(?![分米克瓦])")
 _PERCENT = re.compile(r"百分之\s*(\d+(?:\.\d+)?)")
+_NOUN_BEHIND = re.compile(
+    r"(?<=[\d}\)])\s*(?:(?![不非或到至以多少未和与且及分之点點無无か])[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]){1,7}\s*\Z"
+)
+_STATED = re.compile(
+    r"\A[\s$]*(?:(?![不非没無无或])[\u4e00-\u9fff]){1,12}(?:为|是|等于|[:：])\s*(?=[\s$]*[-+\d\\(\[{])"
+)
 _LEAD = re.compile(
     r"\A[\s$]*(?:(?:答|解|答案|因此|所以|故|则)[:：,，]?)*(?:最终|最后|正确)?(?:答案|结果|共有?|一共有?|总共有?|大约有?|约为?|等于|为|是|有|应为|应该是|[:：,，])+(?=[\s$]*[-+\d\\(\[{A-Za-z])"
 )
@@ -75,13 +85,13 @@ def without_chinese(text: str) -> str:
     bare = text.strip(" \n\t$。.，,：:")
     if bare in _PHRASES:
         return _PHRASES[bare]
-    text = _LEAD.sub("", text)
+    text = _STATED.sub("", _LEAD.sub("", text))
     if (said := re.fullmatch(r"([零一二三四五六七八九十两])(?:个|個|只|人)?", text.strip(" 。"))) is not None:
         return str(_DIGITS[said[1]])
     text = _PERCENT.sub(r"\1%", text)
     text = _LARGE_BEHIND.sub(lambda mark: rf"\times 10^{{{_LARGE[mark[1]]}}}", text)
     text = _UNIT_BEHIND.sub(lambda mark: f" {_UNIT[mark[1]]}", text)
-    text = _COUNTER.sub("", text)
+    text = _NOUN_BEHIND.sub("", _COUNTER.sub("", text.replace("パーセント", "%")))
     for word, into in _WORDS.items():
         text = text.replace(word, into)
     return text

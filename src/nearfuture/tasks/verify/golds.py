@@ -30,6 +30,7 @@ MAX_WORDS = 24
 """More words than this in a gold answer of maths are a solution, not an answer."""
 
 _HASHES = re.compile(r"####[ \t]*([^\n]*\S)")
+_LISTED = re.compile(r"(?s:\A(?=.{0,80}\Z))[^.!?\n]*(?:,|;|\b(?:and|or)\b)[^.!?\n]*\Z")
 _ANNOUNCED = re.compile(
     r"\W{0,8}(?:(?:the|my)\s)?(?:(?:final|correct)\s)?(?:answer|答案|答)\s?(?:is\s?)?[:：]", re.IGNORECASE
 )
@@ -51,10 +52,12 @@ def clean_gold(gold: str, kind: str = "math") -> str:
         spans, is_cut = find(text)
         if spans or is_cut:
             found = extract(text, kind=kind, strict=True)
+            if found is not None and found.all_boxes and _LISTED.search(text[spans[0].end : spans[-1].start]):
+                return ", ".join(found.all_boxes)
             return found.text if found is not None else ""
-    hashes = _HASHES.findall(text)
-    if hashes:
-        return str(hashes[-1]).strip()
+    if "####" in text:
+        hashes = _HASHES.findall(text)
+        return str(hashes[-1]).strip() if hashes else ""
     if _ANNOUNCED.match(text) or (kind in ("math", "numeric") and _is_solution(text)):
         return announced(text, kind) or text
     return text

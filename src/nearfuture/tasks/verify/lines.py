@@ -42,6 +42,9 @@ _OTHER = re.compile(
     r"|(?:结果|結果|值)(?:是|为|為)[:：]?|(?:정답|답)(?:은|는)?\s?[:：]?"
     r"|(?:respuesta|réponse|risposta|resposta|ntwort|твет)\b(?:\s\w+){0,2}?\s?(?:es|est|è|é|ist|:)|####(?!#)"
 )
+_DENIED_LEAD = re.compile(
+    r"\b(?:wrong|incorrect|false|bad|worst|tempting|common|not\s(?:the|an?|my))\s\Z", re.IGNORECASE
+)
 _PAUSE = re.compile(r"[ \t:*_：}\"'“]{0,8}")
 MAX_MARKS = 32
 """Only the last announcements are read."""
@@ -105,8 +108,8 @@ def last_announcement(text: str, kind: str) -> tuple[str, int] | None:
             continue
         negated = _NEGATED.match(content)
         found = content, text.find(content, mark.end) + len(content)
-        if negated is not None and kind not in ("text", "bool"):
-            denied.add(_key(content[negated.end() :]))
+        if mark.is_denied or (negated is not None and kind not in ("text", "bool")):
+            denied.add(_key(content[negated.end() if negated else 0 :]))
             prose = prose or found
         elif _key(content) in denied:
             return None
@@ -132,6 +135,7 @@ class _Mark(NamedTuple):
     end: int
     value: int | None = None
     is_hash: bool = False
+    is_denied: bool = False
 
 
 def _marks(text: str) -> list[_Mark]:
@@ -162,7 +166,8 @@ def _mark_at(text: str, start: int, keyword: str) -> _Mark | None:
     if found is None:
         return None
     pause = _PAUSE.match(text, found.end())
-    return _Mark(pause.end() if pause else found.end(), is_hash=keyword == "####")
+    is_denied = _DENIED_LEAD.search(before) is not None
+    return _Mark(pause.end() if pause else found.end(), is_hash=keyword == "####", is_denied=is_denied)
 
 
 def _is_no_announcement(said: str, before: str) -> bool:

@@ -31,6 +31,8 @@ rad: rad radian radians = 1
 L: L l liter liters litre litres = 1; mL ml milliliter milliliters = 1/1000
 $: $ dollar dollars usd = 1; cent cents = 1/100
 eur: euro euros eur = 1
+yen: yen jpy = 1
+won: won krw = 1
 N: N newton newtons = 1; kN = 1000
 J: J joule joules = 1; kJ = 1000
 W: W watt watts = 1; kW = 1000

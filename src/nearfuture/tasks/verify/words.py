@@ -74,19 +74,22 @@ def same_text(gold: str, answer: str) -> bool:
 
 
 def _phrase(text: str) -> str:
-    """Reduce a phrase to its words: no hyphens between letters, "5cm" as "5 cm", "&" as "and"."""
+    """Reduce a phrase to its words: no hyphens between letters, "5 cm" as "5cm", "U.S." as "US", "&" as "and"."""
     said = re.sub(r"\s*([,:;/])\s*", r"\1", plain(text).removesuffix("^\\circ")).replace("{", "").replace("}", "")
     said = re.sub(r"(?<=[^\W\d])-(?=[^\W\d])", " ", said.replace(" & ", " and "))
+    said = re.sub(r"\b[a-z](?:\.[a-z])+\b\.?", lambda mark: mark[0].replace(".", ""), said)
     return re.sub(r"(?<=\d)\s+(?=[^\W\d])", "", said)
 
 
 def read_list(text: str) -> list[str] | None:
-    """Read the items of a list: JSON, Python, brackets of any kind, or none; None where it is empty.
+    """Read the items of a list: JSON, Python, brackets of any kind, or none; None where nothing is there.
 
     Example:
         >>> read_list("['a', 'b']"), read_list("[2007, 2008]"), read_list("red and blue")
         (['a', 'b'], ['2007', '2008'], ['red', 'blue'])
     """
+    if not text.strip():
+        return None
     text = re.sub(r"\\(?:left|right)|\$", "", text).replace(r"\{", "{").replace(r"\}", "}").strip(" .\n\t")
     for _ in range(2):
         text = re.sub(r"^\\text\s?\{(.*)\}$", r"\1", text, flags=re.DOTALL)
@@ -94,10 +97,10 @@ def read_list(text: str) -> list[str] | None:
         return None
     literal = _literal(text)
     if literal is not None:
-        return literal or None
+        return literal
     if text[:1] in ("[", "(", "{") and text[-1:] == {"[": "]", "(": ")", "{": "}"}[text[0]]:
         text = text[1:-1]
-    return [item.strip(" \n\t*`").strip("'\"").strip() for item in _split_items(text.strip()) if item.strip()] or None
+    return [item.strip(" \n\t*`").strip("'\"").strip() for item in _split_items(text.strip()) if item.strip()]
 
 
 def _split_items(text: str) -> list[str]:
