@@ -27,17 +27,20 @@ def plan(
     teraflops: Annotated[float, typer.Option(help="10^12 operations a second that a device sustains.")] = 250.0,
     prompt_tokens: Annotated[int | None, typer.Option(help="Mean tokens of a prompt, images included.")] = None,
     completion_tokens: Annotated[int | None, typer.Option(help="Mean tokens of a completion.")] = None,
-    images: Annotated[int, typer.Option(help="Images a prompt, for a model that sees.", min=0)] = 1,
+    images: Annotated[int, typer.Option(help="Images per prompt, for a vision-language model.", min=0)] = 1,
     cpu: Annotated[bool, typer.Option("--cpu", help="Plan for a CPU instead of accelerators.")] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure the rates on this machine: a few steps of the run, seconds.")
+    ] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write everything to this file.")] = None,
 ) -> None:
-    """Work out memory, disk, tokens and hours of a run, without a weight and without a row."""
+    """Work out memory, disk, tokens and time of a run, without loading weights or data (unless they are measured)."""
     with told_to_user():
         kind = _sharding(sharding)
         from nearfuture.run.config import load_configuration
         from nearfuture.run.ledger import write_whole
         from nearfuture.run.resources import Wanted, make_plan
-        from nearfuture.run.resources.show import as_json, heading_lines, memory_table, stage_table
+        from nearfuture.run.resources.show import as_json, duration, heading_lines, memory_table, stage_table
 
         wanted = Wanted(
             gpus=gpus,
@@ -54,17 +57,33 @@ def plan(
         )
         configuration = load_configuration(config, overrides or [])
         hush()
+        if measure:
+            from nearfuture.run.resources.measure import measure as measured
+
+            wanted = measured(configuration, wanted)
         made = make_plan(configuration, wanted)
         print("\n".join(heading_lines(made)))
         console = Console()
         console.print(memory_table(made))
         console.print(stage_table(made))
-        print(f"{made.hours * made.num_devices:,.0f} device hours. Assumed:")
+        if not wanted.is_cpu and not has_accelerator():
+            print(
+                f"This machine has no accelerator: the plan is for {wanted.num_devices} with {wanted.gpu_memory:g} GB. "
+                "--cpu plans for a CPU, --measure for this machine."
+            )
+        print(f"{duration(made.hours * made.num_devices)} of device time. Known and assumed:")
         print("\n".join(f"  {line}" for line in made.assumptions))
         for warning in made.warnings:
             print(f"WARNING: {warning}")
         if json_file is not None:
             write_whole(json_file, json.dumps(as_json(made), indent=1))
+
+
+def has_accelerator() -> bool:
+    """True where torch finds an accelerator."""
+    import torch
+
+    return torch.accelerator.is_available()
 
 
 def _sharding(name: str) -> Literal["ddp", "fsdp2"]:

@@ -27,8 +27,9 @@ from nearfuture.guidance.draws import BatchResult, Draws, batch_seed
 from nearfuture.guidance.engine import Engine, Row
 from nearfuture.guidance.header import FORMAT_VERSION, CacheHeader, CollectionCounts, digest
 from nearfuture.guidance.journal import Journal, discard
+from nearfuture.guidance.judged import Verify
 from nearfuture.guidance.prompts import Prompt, digest_prompts, unique_prompts
-from nearfuture.guidance.sampler import Sampler, Verify
+from nearfuture.guidance.sampler import Sampler
 from nearfuture.guidance.table import Entry
 from nearfuture.types import Guidance, NoSignalError, PolicyRef, UserError, Verdict
 

@@ -6,14 +6,13 @@ Not here: which prompts are sampled (`draws`), what is kept of a batch (`collect
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nearfuture.guidance.draws import NO_EOS, TOO_LONG, BatchResult
 from nearfuture.guidance.engine import Engine, Row
+from nearfuture.guidance.judged import Verify, has_ended
 from nearfuture.types import Verdict
-
-Verify = Callable[[str, Row], Verdict]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +73,6 @@ class Sampler:
     def _drop_reason(self, completion_ids: list[int]) -> str:
         stops = self.engine.eos_token_ids
         assert not any(token in stops for token in completion_ids[:-1]), "the engine went on after a stop token"
-        if not completion_ids or completion_ids[-1] not in stops:
+        if not has_ended(completion_ids, stops):
             return NO_EOS
         return TOO_LONG if len(completion_ids) > self.engine.sampling.max_completion_length else ""

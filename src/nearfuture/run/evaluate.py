@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nearfuture.guidance.engine import Engine
+from nearfuture.guidance.judged import has_ended, judge_samples
 from nearfuture.types import Verdict
 
 Row = dict[str, Any]
@@ -28,6 +29,7 @@ class Answers:
     num_correct: list[int]
     num_judged: list[int]
     num_unjudged: int
+    num_cut_off: int
     num_tokens: int
     seconds: float
 
@@ -61,18 +63,18 @@ def answer(
     order = sorted(range(len(rows)), key=lambda i: -lengths[i])
     draws = [i for i in order for _ in range(num_samples)]
     num_correct, num_judged = [0] * len(rows), [0] * len(rows)
-    num_tokens = 0
+    num_tokens = num_cut_off = 0
     for batch, start in enumerate(range(0, len(draws), batch_size)):
         indices = draws[start : start + batch_size]
         batch_rows = [rows[i] for i in indices]
         completions = engine.generate(batch_rows, seed * 1_000_003 + batch)
         num_tokens += sum(map(len, completions))
-        for i, text in zip(indices, engine.decode(batch_rows, completions), strict=True):
-            verdict = verify(text, rows[i])
+        num_cut_off += sum(not has_ended(ids, engine.eos_token_ids) for ids in completions)
+        for i, verdict in zip(indices, judge_samples(engine, verify, batch_rows, completions), strict=True):
             num_judged[i] += verdict.is_judged
             num_correct[i] += verdict is Verdict.CORRECT
     num_unjudged = len(draws) - sum(num_judged)
-    return Answers(num_correct, num_judged, num_unjudged, num_tokens, time.perf_counter() - began)
+    return Answers(num_correct, num_judged, num_unjudged, num_cut_off, num_tokens, time.perf_counter() - began)
 
 
 def evaluate(
@@ -92,7 +94,7 @@ def evaluate(
 
     Returns:
         `eval/pass_rate`, `eval/pass_at_k`, `eval/<family>/pass_rate`, `eval/num_prompts`, `eval/num_samples`,
-        `eval/unjudged`, `eval/tokens`, `eval/seconds`.
+        `eval/unjudged`, `eval/clipped_frac` (completions cut off), `eval/tokens`, `eval/seconds`.
     """
     answers = answer(engine, rows, verify, num_samples=num_samples, batch_size=batch_size, seed=seed)
     rates = {i: rate for i, rate in enumerate(answers.rates) if answers.num_judged[i]}
@@ -109,6 +111,7 @@ def evaluate(
         "eval/num_prompts": len(rates),
         "eval/num_samples": num_samples,
         "eval/unjudged": answers.num_unjudged,
+        "eval/clipped_frac": answers.num_cut_off / max(1, len(rows) * num_samples),
         "eval/tokens": answers.num_tokens,
         "eval/seconds": answers.seconds,
     }

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from nearfuture.algo.resampling import draw_resamples
 from nearfuture.algo.signal import GuideSamples
 from nearfuture.guidance.engine import Engine, Row
+from nearfuture.guidance.judged import judge_samples
 from nearfuture.run.config import Configuration
 from nearfuture.run.policies import Policies
 from nearfuture.run.signal_rows import CLIP, anchor_rows
@@ -150,7 +151,7 @@ class Measurement:
         return [failed[i] for i in longest_first], num_tried
 
     def _draw(self, policy: Engine, prompts: list[Row], name: str) -> Drawn:
-        """Sample every prompt m times and judge; a completion that did not end is no guidance, hence wrong."""
+        """Sample every prompt m times and judge."""
         rows = [row for row in prompts for _ in range(self.question.num_samples)]
         completion_ids: list[list[int]] = []
         verdicts: list[str] = []
@@ -162,11 +163,8 @@ class Measurement:
         return Drawn(rows, completion_ids, verdicts, prompt_N)
 
     def _judge(self, policy: Engine, rows: list[Row], completion_ids: list[list[int]]) -> list[str]:
-        texts = policy.decode(rows, completion_ids)
-        return [
-            judge(self.task.verify, text, row).value if ids[-1] in policy.eos_token_ids else Verdict.WRONG.value
-            for row, ids, text in zip(rows, completion_ids, texts, strict=True)
-        ]
+        verdicts = judge_samples(policy, lambda text, row: judge(self.task.verify, text, row), rows, completion_ids)
+        return [verdict.value for verdict in verdicts]
 
     def _score(self, policy: Engine, drawn: Drawn) -> list[list[float]]:
         logps: list[list[float]] = []

@@ -26,6 +26,7 @@ from nearfuture.algo.mistakes import MistakePool
 from nearfuture.algo.rollback import Candidate
 from nearfuture.algo.signal import GuideSamples
 from nearfuture.guidance.engine import Engine, Row
+from nearfuture.guidance.judged import judge_samples
 from nearfuture.run.config import AutoNPOConfig
 from nearfuture.types import Verdict
 
@@ -111,9 +112,8 @@ def run_probe(
     completions: list[list[int]] = []
     for batch, first in enumerate(range(0, len(asked), batch_size)):
         completions += engine.generate(asked[first : first + batch_size], seed * 1_000_003 + step * 1_009 + batch)
-    texts = engine.decode(asked, completions)
-    judged = [verify(text, row).value for text, row in zip(texts, asked, strict=True)] if engine.is_main else []
-    verdicts = engine.broadcast(judged)
+    judged = judge_samples(engine, verify, asked, completions) if engine.is_main else []
+    verdicts = engine.broadcast([verdict.value for verdict in judged])
     k = config.probe_num_samples
     return Probe(
         step=step,

@@ -115,7 +115,7 @@ def device_of(config: Configuration, wanted: Wanted) -> Device:
     """One device of those the plan is for."""
     return Device(
         sharding=wanted.sharding,
-        num_bytes=int(wanted.gpu_memory * GB),
+        num_bytes=0 if wanted.is_cpu else int(wanted.gpu_memory * GB),
         overhead_bytes=0 if wanted.is_cpu else int(OVERHEAD_GB * GB),
         is_cpu=wanted.is_cpu,
         has_flash=config.setting("attn_implementation") in FLASH,

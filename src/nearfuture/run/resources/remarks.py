@@ -23,24 +23,26 @@ def assumptions_of(
 ) -> list[str]:
     """Numbers that nobody measured, and the option that replaces each."""
     found = [
-        f"generation: {rates.generated_per_second:,.0f} tokens a second and device (--tokens-per-second)",
-        f"training: {rates.trained_per_second:,.0f} tokens a second and device ("
-        + (
-            "--train-tokens-per-second)"
-            if wanted.train_tokens_per_second
-            else f"from --teraflops {wanted.teraflops:g})"
+        f"generation: {rates.generated_per_second:,.0f} tokens per second and device"
+        + _source(wanted, "--tokens-per-second"),
+        f"training: {rates.trained_per_second:,.0f} tokens per second and device"
+        + _source(
+            wanted,
+            "--train-tokens-per-second",
+            wanted.train_tokens_per_second,
+            f"from --teraflops {wanted.teraflops:g}",
         ),
-        f"mean completion: {rates.completion:,.0f} tokens "
-        + ("(--completion-tokens)" if wanted.completion_tokens else "(half of the longest; --completion-tokens)"),
-        f"mean prompt: {rates.prompt:,.0f} tokens "
-        + ("(--prompt-tokens)" if wanted.prompt_tokens else "(half of the longest; --prompt-tokens)"),
+        f"mean completion: {rates.completion:,.0f} tokens"
+        + _source(wanted, "--completion-tokens", wanted.completion_tokens, "half of the longest; --completion-tokens"),
+        f"mean prompt: {rates.prompt:,.0f} tokens"
+        + _source(wanted, "--prompt-tokens", wanted.prompt_tokens, "half of the longest; --prompt-tokens"),
     ]
     if config.data.max_prompt_length is None:
         why = "the longest of those measured" if rows.measured else "not measurable here"
         found.append(f"longest prompt: {lengths.prompt} tokens, {why}; max_prompt_length is not set")
     if lengths.patches and not rows.measured:
         limit = "max_image_pixels" if config.data.max_image_pixels else "no max_image_pixels, so 1,048,576 pixels"
-        found.append(f"images: {wanted.images} a prompt (--images), each of {limit}: {lengths.patches} patches")
+        found.append(f"images: {wanted.images} per prompt (--images), each of {limit}: {lengths.patches} patches")
     if not wanted.is_cpu:
         found.append(f"{OVERHEAD_GB:g} GB of every device for CUDA, NCCL and what the allocator cannot use again")
     if not shape.is_measured:
@@ -48,6 +50,13 @@ def assumptions_of(
     if str(config.setting("optim")) not in STATES_PER_PARAMETER:
         found.append(f"optim={config.setting('optim')}: two numbers a parameter")
     return found
+
+
+def _source(wanted: Wanted, option: str, given: float | None = 1, otherwise: str = "") -> str:
+    """Where a number comes from: measured here, given by an option, or worked out."""
+    if wanted.is_measured:
+        return " (measured on this machine)"
+    return f" ({otherwise if given is None else option})"
 
 
 def warnings_of(load: Load, memory: Memory, wanted: Wanted) -> list[str]:

@@ -62,28 +62,48 @@ def memory_table(plan: ResourcePlan) -> Table:
 
 def stage_table(plan: ResourcePlan) -> Table:
     """Tokens and hours, stage by stage."""
-    table = Table(title="Tokens and hours")
+    table = Table(title="Tokens and time")
     table.add_column("stage", no_wrap=True)
-    for name in ("rollouts", "generated, M tokens", "trained, M tokens", "hours"):
+    for name in ("rollouts", "generated, M tokens", "trained, M tokens", "time"):
         table.add_column(name, justify="right")
     rates = plan.rates
     for stage in plan.stages:
-        values = (stage.generated(rates) / 1e6, stage.trained(rates) / 1e6, stage.hours(rates, plan.num_devices))
-        bound = "<= " if stage.is_bound else ""
-        table.add_row(stage.name, f"{bound}{stage.rollouts:,.0f}", *(f"{value:,.1f}" for value in values))
+        bound, hours = "<= " if stage.is_bound else "", stage.hours(rates, plan.num_devices)
+        tokens = (_millions(stage.generated(rates)), _millions(stage.trained(rates)))
+        table.add_row(stage.name, f"{bound}{stage.rollouts:,.0f}", *tokens, duration(hours))
     table.add_section()
     table.add_row(
         "together",
         f"{sum(stage.rollouts for stage in plan.stages):,.0f}",
-        f"{sum(stage.generated(rates) for stage in plan.stages) / 1e6:,.1f}",
-        f"{sum(stage.trained(rates) for stage in plan.stages) / 1e6:,.1f}",
-        f"{plan.hours:,.1f}",
+        _millions(sum(stage.generated(rates) for stage in plan.stages)),
+        _millions(sum(stage.trained(rates) for stage in plan.stages)),
+        duration(plan.hours),
     )
     return table
 
 
+def duration(hours: float) -> str:
+    """Hours for people: nothing that takes time is 0.
+
+    Example:
+        >>> [duration(hours) for hours in (0.0, 0.002, 0.25, 3.14, 1234.0)]
+        ['0', '7.2 s', '15.0 min', '3.1 h', '1,234.0 h']
+    """
+    if not hours:
+        return "0"
+    if hours >= 1:
+        return f"{hours:,.1f} h"
+    return f"{hours * 60:.1f} min" if hours * 60 >= 1 else f"{hours * 3600:.1f} s"
+
+
+def _millions(tokens: float) -> str:
+    """Millions of tokens with two digits that count."""
+    millions = tokens / 1e6
+    return f"{millions:,.1f}" if millions >= 1 else f"{millions:.2g}"
+
+
 def _gb(num_bytes: float) -> str:
-    return f"{num_bytes / GB:,.2f}"
+    return f"{num_bytes / GB:,.2f}" if num_bytes >= GB / 10 else f"{num_bytes / GB:.2g}"
 
 
 def as_json(plan: ResourcePlan) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class Wanted:
         prompt_tokens: mean length of a prompt, images included.
         completion_tokens: mean length of a completion.
         images: a prompt.
+        is_measured: the rates and mean lengths were measured on this machine.
         is_cpu: no accelerator: torch's kernels, float32 where nothing else is said, nothing taken by CUDA.
     """
 
@@ -43,6 +44,7 @@ class Wanted:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     images: int = 1
+    is_measured: bool = False
     is_cpu: bool = False
 
     @property
