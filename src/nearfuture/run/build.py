@@ -5,6 +5,7 @@ Not here: what the stages are (`nearfuture.run.plan`), running them (`nearfuture
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from nearfuture.tasks.data import data_task
 from nearfuture.tasks.identity import with_prompt_ids
 from nearfuture.train import NPOTrainer, factory
 from nearfuture.train.adapters import base_of, is_adapter
-from nearfuture.train.lengths import within_length
+from nearfuture.train.lengths import template_note, within_length
+from nearfuture.train.processor import load_for_training
 from nearfuture.types import UserError
 
 
@@ -61,6 +63,20 @@ def check_needs(config: Configuration, task: Task) -> None:
             f"autonpo.accept=if_better compares two policies on held-out prompts, and task {task.name!r} has none. "
             "Give the task evaluation rows, or set autonpo.accept=always."
         )
+
+
+def policy_notes(config: Configuration, task: Task) -> list[str]:
+    """Say how the policy will read the prompts and draw its rollouts, where that deserves a warning."""
+    notes = []
+    if config.setting("use_peft") and config.setting("lora_dropout"):
+        notes.append(
+            f"lora_dropout={config.setting('lora_dropout')}: TRL draws rollouts with dropout on, so they come from no "
+            "policy that is ever scored or saved, and fast_generation is off. lora_dropout=0 avoids both"
+        )
+    with contextlib.suppress(OSError, ValueError):  # a model without a tokenizer is refused where it is loaded
+        found = load_for_training(base_model(config, task))
+        notes += filter(None, [template_note(found, task.train)])
+    return notes
 
 
 def training_rows(task: Task) -> Dataset:

@@ -17,6 +17,8 @@ import shutil
 from pathlib import Path
 from typing import Any, Literal
 
+from datasets import Dataset
+
 from nearfuture.algo.lineage import Lineage, Segment
 from nearfuture.algo.trigger import State
 from nearfuture.guidance.collect import Given
@@ -38,6 +40,7 @@ from nearfuture.run.plan import (
     guidance_end,
     next_stage,
     rollback_steps,
+    stages_ahead,
 )
 from nearfuture.run.policies import Policies, find_checkpoints
 from nearfuture.run.recorder import Recorder
@@ -65,6 +68,10 @@ NOT_IN_FINAL = (
     "rollouts-*",
     checkpoint.MARKER,
 )
+
+
+NUM_LOOKED_AT = 32
+"""Prompts that the base policy is asked before a run pays for a guide."""
 
 
 class Executor:
@@ -177,6 +184,8 @@ class Executor:
         ]
         if record.evaluates:
             hooks.append(callbacks.AtStart(lambda step: record.evaluate(trainer, step)))
+        elif head.id == 0 and self._pays_for_guides:
+            hooks.append(callbacks.AtStart(lambda _: record.look(trainer, _spread(self.train_rows))))
         # A scout or a guide has its end already; what leads to the horizon is watched.
         watches = self.config.autonpo.mode != "off" and stage.reason in ("horizon", REPLAYED)
         self._controller = self._watch(head, reached) if watches else None
@@ -210,6 +219,12 @@ class Executor:
         has_fired = self._controller.observe_step(step, logs)
         logs |= self._controller.metrics()
         return has_fired and self._may_go_back
+
+    @property
+    def _pays_for_guides(self) -> bool:
+        """True where a policy of the run is asked for guidance, or may be."""
+        is_planned = any(isinstance(stage, Intervention) for stage in stages_ahead(self.config))
+        return self.guides.injects and (is_planned or self.config.autonpo.mode == "act")
 
     @property
     def _may_go_back(self) -> bool:
@@ -339,3 +354,8 @@ class Executor:
         if self.folder.is_main:
             write_ledger(RunRecords.load(self.folder.path))
         processes.wait_for_everyone()
+
+
+def _spread(rows: Dataset) -> list[dict[str, Any]]:
+    """A few prompts from all over the data."""
+    return plain_rows(rows, list(range(0, len(rows), max(1, len(rows) // NUM_LOOKED_AT)))[:NUM_LOOKED_AT])

@@ -6,11 +6,12 @@ Not here: training it (`nearfuture.run.executor`), reading it back (`nearfuture.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from nearfuture.algo.lineage import Lineage
 from nearfuture.run.config import Configuration
-from nearfuture.run.evaluate import evaluate
+from nearfuture.run.evaluate import answer, evaluate
 from nearfuture.run.folder import RunFolder
 from nearfuture.run.plan import is_evaluated
 from nearfuture.run.rows import plain_rows
@@ -19,6 +20,8 @@ from nearfuture.run.thumbnails import thumbnails
 from nearfuture.tasks import Task, judge
 from nearfuture.train import NPOTrainer, TRLEngine
 from nearfuture.train.groups import Example
+
+Row = dict[str, Any]
 
 MAX_SAMPLES = 6
 VERDICTS = {1.0: "correct", 0.0: "wrong"}
@@ -77,6 +80,22 @@ class Recorder:
         )
         self.folder.append("metrics", {**self.clock(step), **metrics})
         self.display.evaluated(step, metrics)
+        self._began += time.perf_counter() - paused
+
+    def look(self, trainer: NPOTrainer, rows: Sequence[Row]) -> None:
+        """Ask the base policy a few prompts, so that a run says what can be learned before it pays for a guide."""
+        paused = time.perf_counter()
+        answers = answer(
+            TRLEngine(trainer),
+            rows,
+            lambda text, row: judge(self.task.verify, text, row),
+            num_samples=1,
+            batch_size=self.config.run.guide_batch_size,
+            seed=trainer.args.seed,
+        )
+        facts = {"num_samples": len(rows), "num_correct": sum(answers.num_correct), "num_cut_off": answers.num_cut_off}
+        self.folder.event("base_sampled", **facts)
+        self.display.base(**facts)
         self._began += time.perf_counter() - paused
 
     def sample(self, example: Example) -> None:

@@ -23,6 +23,7 @@ from nearfuture.types import PolicyRef
 LINES_PER_RUN = 20
 SHOWN = {"reward": "npo/reward", "pass": "npo/pass_rate", "entropy": "npo/entropy"}
 GUIDED = "npo/guided_frac"
+CLIPPED = "completions/clipped_ratio"
 
 
 class Display:
@@ -58,9 +59,9 @@ class Display:
         self.progress.stop()
 
     def notes(self, notes: Sequence[str]) -> None:
-        """Say what there is to know of the data."""
+        """Say what there is to know of the data and the policy before step 1."""
         for note in notes:
-            self.console.print(f"data: {note}")
+            self.console.print(f"note: {note}")
 
     def segment(self, lineage: Lineage, start: int, until: int, horizon: int) -> None:
         """A segment begins, or is taken up again."""
@@ -84,20 +85,35 @@ class Display:
     def collected(self, counts: CollectionCounts) -> None:
         """A batch of a collection is done."""
         text = f"collecting: {counts.num_solved}/{counts.num_prompts} solved, {counts.num_samples} samples"
+        text += _cut_off(counts.num_dropped_no_eos / max(1, counts.num_samples))
         self.progress.update(self.bar, description=text)
 
     def evaluated(self, step: int, metrics: dict[str, float]) -> None:
         """The held-out prompts were evaluated."""
         self.pass_rate = metrics["eval/pass_rate"]
         if not self.console.is_terminal:
-            self.console.print(f"  step {step:>5}  held-out pass rate {self.pass_rate:.3f}")
+            cut_off = _cut_off(metrics.get("eval/clipped_frac"))
+            self.console.print(f"  step {step:>5}  held-out pass rate {self.pass_rate:.3f}{cut_off}")
+
+    def base(self, num_samples: int, num_correct: int, num_cut_off: int) -> None:
+        """What the base policy does, before a guide is paid for."""
+        self.console.print(
+            f"base policy: {num_correct} of {num_samples} samples correct, {num_cut_off} cut off at "
+            "max_completion_length"
+        )
+        if num_cut_off == num_samples:
+            self.console.print(
+                "  none of them ended, so none is correct or can be guidance. Raise max_completion_length, or use a "
+                "prompt and a model that end their answers."
+            )
 
     def step(self, row: dict[str, Any]) -> None:
         """An optimizer step is done; one that generated nothing shows the rollouts it was trained on."""
-        self._latest |= {name: row[name] for name in (*SHOWN.values(), GUIDED) if name in row}
+        self._latest |= {name: row[name] for name in (*SHOWN.values(), GUIDED, CLIPPED) if name in row}
         text = "  ".join(f"{word} {_number(self._latest.get(name))}" for word, name in SHOWN.items())
         guided = self._latest.get(GUIDED)
         text += "" if guided is None else f"  guided {guided:.0%}"
+        text += _cut_off(self._latest.get(CLIPPED))
         held_out = "" if self.pass_rate != self.pass_rate else f"  held-out {self.pass_rate:.3f}"
         description = f"segment {row['segment']}  {text}{held_out}"
         self.progress.update(self.bar, completed=row["total_steps"], description=description)
@@ -110,6 +126,11 @@ class Display:
             return ""
         left = (time.perf_counter() - began) / (total_steps - at) * (self.all_steps - total_steps)
         return f"{left / 60:.0f} min left" if left >= 90 else f"{left:.0f} s left"
+
+
+def _cut_off(share: float | None) -> str:
+    """Say which share of completions was cut off, where any was."""
+    return f"  cut off {share:.0%}" if share else ""
 
 
 def _number(value: float | None) -> str:

@@ -71,7 +71,7 @@ def train(
         processes.main_first(lambda: _take_over(folder.path, held))
         processes.main_first(lambda: _prepare(folder, config, plan, resume=resume, clean=clean))
         display = held.enter_context(Display(config, plan, quiet=quiet or not folder.is_main))
-        display.notes(task.notes)
+        display.notes([*task.notes, *build.policy_notes(config, task)])
         return Executor(config, task, display).run(one_stage=one_stage)
 
 
