@@ -43,15 +43,15 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     )
 
 
-def warm(*arguments: object) -> WarmProcess:
+def warm(*arguments: object, file_size: int | None = None) -> WarmProcess:
     """Start a command whose libraries are loaded already; see `warm`."""
     output = Path(tempfile.mkdtemp()) / "output.txt"
-    return WarmProcess([str(argument) for argument in arguments], output, environment())
+    return WarmProcess([str(argument) for argument in arguments], output, environment(), file_size)
 
 
-def run(*arguments: object) -> tuple[int, str]:
+def run(*arguments: object, file_size: int | None = None) -> tuple[int, str]:
     """Exit code and everything that was printed."""
-    return warm(*arguments).result(timeout=180)
+    return warm(*arguments, file_size=file_size).result(timeout=180)
 
 
 def invoke(*arguments: object) -> tuple[int, str]:

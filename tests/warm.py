@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -24,11 +25,14 @@ class WarmProcess:
         arguments: of the command line.
         output: the file its two streams are written to.
         environment: its variables.
+        file_size: bytes no file may grow beyond, as on a disk that is full then (EFBIG); None: none.
     """
 
-    def __init__(self, arguments: list[str], output: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self, arguments: list[str], output: Path, environment: dict[str, str], file_size: int | None = None
+    ) -> None:
         self.output = output
-        self.process = CONTEXT.Process(target=_main, args=(arguments, output, environment))
+        self.process = CONTEXT.Process(target=_main, args=(arguments, output, environment, file_size))
         self.process.start()
 
     @property
@@ -61,13 +65,15 @@ class WarmProcess:
         return self.process.exitcode, self.output.read_text()
 
 
-def _main(arguments: list[str], output: Path, environment: dict[str, str]) -> None:
+def _main(arguments: list[str], output: Path, environment: dict[str, str], file_size: int | None) -> None:
     """In the fork: the streams, the variables, and the command line as `python -m nearfuture` calls it."""
     stream = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(stream, sys.stdout.fileno())
     os.dup2(stream, sys.stderr.fileno())
     os.environ.clear()
     os.environ.update(environment)
+    if file_size is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
     sys.argv = ["nearfuture", *arguments]
     from nearfuture.cli import main
 

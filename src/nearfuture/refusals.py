@@ -9,6 +9,7 @@ Not here: the values that are refused before a library sees them (`nearfuture.ru
 from __future__ import annotations
 
 import contextlib
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -63,7 +64,13 @@ def refusing(what: str, settings: Mapping[str, Any]) -> Iterator[None]:
 
 
 def is_a_librarys(error: BaseException) -> bool:
-    """True where the innermost frame, those of Python's own library aside, lies in a package that is not ours."""
+    """True where the innermost frame, those of Python's own library aside, lies in a package that is not ours.
+
+    What is no Python in a package has no frame, but raises errors of its own.
+    """
+    origin = type(error).__module__.partition(".")[0]
+    if origin != "nearfuture" and origin not in sys.stdlib_module_names:
+        return True
     names = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
     packages = [name for name in names if name.startswith(OURS) or INSTALLED in name]
     return bool(packages) and not packages[-1].startswith(OURS)

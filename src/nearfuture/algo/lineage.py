@@ -194,12 +194,31 @@ def _marked(segment: Segment, kept: dict[int, int | None]) -> Segment:
     return replace(segment, abandoned_from=None if last == segment.end_step else last)
 
 
+NUMBERS = ("id", "parent", "start_step", "end_step", "abandoned_from", "total_steps_before", "segment", "step")
+LARGEST = 10**15
+
+
 def _segment(row: dict[str, Any]) -> Segment:
     intervention = row.get("intervention")
+    _check_numbers(row)
     if intervention is not None:
+        _check_numbers(intervention)
+        _check_numbers(intervention["guide"])
         intervention = Intervention(**{**intervention, "guide": PolicyRef(**intervention["guide"])})
     passed = tuple(row.get("passed_triggers", ()))
     return Segment(**{**row, "intervention": intervention, "passed_triggers": passed})
+
+
+def _check_numbers(row: dict[str, Any]) -> None:
+    """Steps and segments are whole numbers from 0 on, or not there.
+
+    Raises:
+        TypeError: one is something else.
+    """
+    for name in NUMBERS:
+        value = row.get(name)
+        if value is not None and (type(value) is not int or not 0 <= value <= LARGEST):
+            raise TypeError(f"{name} is {value!r}, and a whole number from 0 on is expected")
 
 
 def _broken(segments: tuple[Segment, ...], head: int) -> str:

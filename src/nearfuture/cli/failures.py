@@ -47,7 +47,9 @@ def as_user_error(error: Exception) -> UserError | None:
             "gradient_accumulation_steps), max_completion_length or guide_batch_size; `nearfuture plan` lists what "
             "takes how much."
         )
-    if isinstance(error, OSError) and error.errno is not None and not isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError):
+        return None  # whoever read the output has left; the command line ends quietly
+    if isinstance(error, OSError) and error.errno is not None:
         return UserError(_path_error(error))
     if isinstance(error, ConnectionError | TimeoutError):
         return UserError(f"{_first_line(error)}. Is the server up, and reachable from here?")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from nearfuture.run.plain import finite
+from nearfuture.run.reading import read_rows
 
 PACKAGES = ("nearfuture", "torch", "transformers", "trl", "accelerate", "datasets", "peft", "vllm", "deepspeed")
 
@@ -52,14 +53,7 @@ class RunFolder:
 
     def events(self) -> list[dict[str, Any]]:
         """The events so far; a torn line is no event."""
-        rows = []
-        path = self.path / "events.jsonl"
-        for line in path.read_text().splitlines() if path.exists() else []:
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
-        return rows
+        return read_rows(self.path / "events.jsonl", required="event")[0]
 
     def sync(self) -> None:
         """Put the logs on disk."""

@@ -12,6 +12,7 @@ from datasets import Dataset
 from safetensors import safe_open
 
 from nearfuture.algo.lineage import Lineage
+from nearfuture.refusals import is_a_librarys
 from nearfuture.run import build
 from nearfuture.run.config import Configuration
 from nearfuture.tasks import Task
@@ -75,10 +76,14 @@ class Policies:
             self._step = 0
         if step != self._step:
             folder = self._checkpoints[step]
-            self._refuse_other_model(folder, self._trainer)
             try:
+                self._refuse_other_model(folder, self._trainer)
                 self._trainer._load_from_checkpoint(str(folder))
-            except (ValueError, RuntimeError, OSError) as error:
+            except UserError:
+                raise
+            except Exception as error:
+                if not is_a_librarys(error):
+                    raise
                 raise UserError(
                     f"{folder} cannot be loaded into the base model: {error}. Give the configuration the run was "
                     "trained with (model and, for adapters, its LoRA settings)."

@@ -52,8 +52,8 @@ def read_object(path: Path) -> Row:
     """
     if not path.exists():
         return {}
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         value = flat_yaml.load(text) if path.suffix == ".yaml" else json.loads(text)
     except (ValueError, flat_yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read: {error}. Restore it from a copy, or report another run.") from error

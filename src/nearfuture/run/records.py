@@ -25,6 +25,8 @@ from nearfuture.types import UserError
 
 TRAINING_COSTS = ("seconds", "rollout_tokens", "trained_tokens", "loss")
 EVALUATION = "eval/pass_rate"
+LARGEST = 2**53
+"""Whole numbers that a float can hold; what a log says beyond it was not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,12 @@ class RunRecords:
 
 def is_number(value: object) -> bool:
     """True for a finite number; None, NaN and text are missing values."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    is_whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
+    return is_whole or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_place(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST
 
 
 @dataclass
@@ -212,7 +219,7 @@ def _merge(metrics: Iterable[Row], segments: Iterable[Segment]) -> _Merged:
     merged = _Merged()
     for row in metrics:
         segment_id, step = row.get("segment"), row["step"]
-        if segment_id not in ends or not isinstance(step, int):
+        if not _is_place(segment_id) or segment_id not in ends or not _is_place(step):
             merged.num_stray_rows += 1
             continue
         end = ends[segment_id]

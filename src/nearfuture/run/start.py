@@ -19,6 +19,7 @@ from nearfuture.run.executor import Executor, Outcome
 from nearfuture.run.folder import RunFolder, environment
 from nearfuture.run.lock import LOCK, writing
 from nearfuture.run.plan import only_trains
+from nearfuture.run.reading import read_object
 from nearfuture.run.resources.disk import DiskPlan, disk_plan, require_space
 from nearfuture.run.show import Display
 from nearfuture.tasks.identity import prompt_hash
@@ -136,7 +137,7 @@ def _refuse_to_delete_other_things(folder: RunFolder) -> None:
 
 
 def _refuse_other_configuration(folder: RunFolder, config: Configuration) -> None:
-    before = flat_yaml.load(folder.config.read_text())
+    before = read_object(folder.config)
     now = flat_yaml.load(flat_yaml.dump(config.as_dict()))
     keys = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key) and key != "run_dir")
     if keys:

@@ -22,6 +22,7 @@ from transformers import GenerationConfig
 from trl.data_utils import is_conversational
 from trl.trainer.utils import create_model_from_path
 
+from nearfuture.refusals import is_a_librarys
 from nearfuture.train import scoring
 from nearfuture.train.adapters import base_of
 from nearfuture.train.decoding import Decoding, EngineSettings, Response, Row
@@ -52,7 +53,9 @@ class TransformersPolicy:
             loaded = create_model_from_path(base, **options)
             if base != model:
                 loaded = PeftModel.from_pretrained(loaded, model).merge_and_unload()
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
+        except Exception as error:
+            if not is_a_librarys(error):
+                raise
             raise cannot_load(model, error) from None
         self.model = loaded.eval()
         self.tokenizer = getattr(self.processing_class, "tokenizer", self.processing_class)
