@@ -30,7 +30,7 @@ from fuzz_kinds import KINDS
 for name in fuzz_runner.IMPORTED:  # once, before the forks
     importlib.import_module(name)
 
-SHARES = {"configurations": 0.4, "starts": 0.04, "lineages": 0.04, "paths": 0.07}
+SHARES = {"configurations": 0.3, "responses": 0.2, "starts": 0.03, "lineages": 0.06, "paths": 0.08}
 """Of all cases; the other kinds share what is left. A start takes seconds, a dry run milliseconds."""
 
 

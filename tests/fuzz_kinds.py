@@ -26,10 +26,14 @@ from nearfuture.guidance import GuidanceCache
 from nearfuture.guidance.header import CacheHeader, CollectionCounts, digest
 from nearfuture.run.config import AutoNPOConfig, RunConfig
 from nearfuture.tasks.data.config import DataConfig
+from nearfuture.tasks.verify.choices import read_options
+from nearfuture.tasks.verify.decide import Question, ask, decide
+from nearfuture.tasks.verify.numbers import read_tolerance
+from nearfuture.tasks.verify.verifier import Item
 from nearfuture.train.config import ModelConfig, NPOConfig
 from nearfuture.types import Guidance, PolicyRef, Sampling, Verdict
 
-Command = list[str]
+Command = list[str] | Callable[[], object]
 Kind = Callable[[random.Random, Path], list[Command]]
 
 MODEL = CONFIGS.parent.parent / "src" / "nearfuture" / "tasks" / "apprentice" / "model"
@@ -322,6 +326,7 @@ def _wrong_paths(rng: random.Random, folder: Path) -> list[Path]:
     run = npo_run(folder / "a_run")
     (folder / "half_model").mkdir()
     shutil.copy(MODEL / "config.json", folder / "half_model")
+    shutil.copytree(MODEL, folder / "model")
     weights = (MODEL / "model.safetensors").read_bytes()
     cut = folder / "cut_model"
     shutil.copytree(MODEL, cut)
@@ -331,11 +336,10 @@ def _wrong_paths(rng: random.Random, folder: Path) -> list[Path]:
     names += ["a_run/lineage.json"]
     return [
         *(folder / name for name in names),
-        MODEL,
+        folder / "model",
         run,
         Path("/proc/self/mem"),
         Path("/proc/nowhere"),
-        Path("/dev/null"),
     ]
 
 
@@ -356,7 +360,32 @@ def studies(rng: random.Random, folder: Path) -> list[Command]:
     return [["compare", str(folder / "study.yaml"), f"num_seeds={values.value_for(rng, int)}"]]
 
 
+ANSWER_KINDS = ("math", "numeric", "mcq", "bool", "text", "list", "nonsense")
+
+
+def responses(rng: random.Random, folder: Path) -> list[Command]:
+    """A response and a gold answer of pieces that meet nowhere else, judged by the rules."""
+
+    def text() -> str:
+        return rng.choice(("", " ", "\n")).join(rng.choice(values.ANSWERS) for _ in range(rng.randrange(1, 7)))
+
+    gold = text() if rng.random() < 0.8 else values.value(rng)
+    options = values.value(rng) if rng.random() < 0.3 else rng.choice((None, ["1", "2"], {"A": "1", "B": "2"}))
+    item = Item(text(), gold, rng.choice(ANSWER_KINDS), options, values.value(rng) if rng.random() < 0.2 else None)
+    is_strict = rng.random() < 0.5
+    return [lambda: by_rules(item, is_strict=is_strict)]
+
+
+def by_rules(item: Item, *, is_strict: bool) -> None:
+    """What the verifier does before it asks a worker; there an exception would be told as a crash."""
+    options, tolerance = read_options(item.options), read_tolerance(item.tolerance)
+    question = ask(item.response, str(item.gold), item.kind, options, tolerance, is_strict)
+    if isinstance(question, Question):
+        decide(question)
+
+
 KINDS: dict[str, Kind] = {
+    "responses": responses,
     "configurations": configurations,
     "starts": starts,
     "plans": plans,

@@ -22,15 +22,16 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fuzz_kinds import KINDS
+from fuzz_kinds import KINDS, Command
 from typer.testing import CliRunner
 
 from nearfuture.cli import app
 from nearfuture.run.lock import LOCK
+from nearfuture.types import UserError
 
 IMPORTED = (
     *("nearfuture.run.executor", "nearfuture.run.start", "nearfuture.run.dry", "nearfuture.run.report"),
@@ -141,7 +142,9 @@ def _case(kind: str, number: int) -> tuple[list[tuple[str, str, str]], list[int]
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _command(command: list[str], folder: Path) -> tuple[list[tuple[str, str, str]], int]:
+def _command(command: Command, folder: Path) -> tuple[list[tuple[str, str, str]], int]:
+    if callable(command):
+        return _call(command)
     before = snapshot(folder)
     shown = " ".join(command)[:2000]
     result = CliRunner().invoke(app, command)
@@ -157,6 +160,16 @@ def _command(command: list[str], folder: Path) -> tuple[list[tuple[str, str, str
     if result.exit_code and changed and not _was_paid(folder / "run"):
         return [("lost", shown, f"{changed[:8]} {result.output[-1500:]}")], result.exit_code
     return [], result.exit_code
+
+
+def _call(function: Callable[[], object]) -> tuple[list[tuple[str, str, str]], int]:
+    try:
+        function()
+    except UserError as error:
+        return [], error.exit_code
+    except Exception:  # noqa: BLE001 (it is what is looked for)
+        return [("traceback", "", traceback.format_exc()[-6000:])], 1
+    return [], 0
 
 
 def _was_paid(run: Path) -> bool:

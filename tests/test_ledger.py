@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from run_folders import auto_run, grpo_run, npo_run, resumed_run, segment, step_row, write_run
 
-from nearfuture.run.ledger import build_ledger, write_ledger
+from nearfuture.run.ledger import build_ledger, write_ledger, write_whole
 from nearfuture.run.records import RunRecords
 
 
@@ -95,3 +96,16 @@ def test_the_file_is_whole_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert path == tmp_path / "npo" / "ledger.json"
     assert json.loads(path.read_text()) == build_ledger(run)
     assert not list(path.parent.glob(".*"))
+
+
+def test_a_link_stays_a_link_and_a_pipe_a_pipe(tmp_path: Path) -> None:
+    """As `--json /dev/stdout` wants it: what is no file is written to, not replaced."""
+    (tmp_path / "file").write_text("before")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    write_whole(tmp_path / "link", "after")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_text() == "after"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_whole(tmp_path / "pipe", "text")
+    assert os.read(reader, 100) == b"text" and (tmp_path / "pipe").is_fifo()
+    os.close(reader)

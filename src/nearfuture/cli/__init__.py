@@ -7,8 +7,7 @@
     nearfuture signal RUN [--anchor T]              nearfuture explain RUN
     nearfuture advise LOG                           nearfuture selftest
 
-Exit codes: 0 done, 1 a run of a comparison failed, 2 bad configuration or data, 3 no learning signal, 4 disk,
-130 interrupted with a checkpoint saved.
+Exit codes stand in docs/configuration.md; what becomes which is decided in `failures`.
 
 Not here: anything that a Python user could not call; heavy imports happen inside the commands.
 """

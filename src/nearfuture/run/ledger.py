@@ -62,7 +62,14 @@ def write_ledger(records: RunRecords, path: Path | None = None) -> Path:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that a reader or a kill never meets half of it: temporary name, fsync, rename."""
+    """Write a text file so that a reader or a kill never meets half of it: temporary name, fsync, rename.
+
+    A device or a pipe (`/dev/stdout`) is written to, not replaced; of a link, what it leads to.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -1,0 +1,102 @@
+"""Values that mean nothing are refused when a configuration is read, by their key; the docs say the ranges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import CONFIGS
+
+from nearfuture.refusals import built_from, is_a_librarys, refusing
+from nearfuture.run import flat_yaml
+from nearfuture.run.config import load_configuration
+from nearfuture.run.ranges import BY_RANGE, CHOICES, LARGEST, RANGES
+from nearfuture.types import UserError
+
+TINY = CONFIGS / "tiny.yaml"
+DOCUMENTED = (CONFIGS.parent.parent / "docs" / "configuration.md").read_text()
+
+
+def refused(**values: Any) -> str:
+    overrides = [f"{key}={flat_yaml.dump({'v': value})[3:].strip()}" for key, value in values.items()]
+    with pytest.raises(UserError) as error:
+        load_configuration(TINY, overrides)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("key", RANGES)
+def test_just_outside_of_a_range(key: str) -> None:
+    found = RANGES[key]
+    for end, is_out, step in ((found.low, found.is_low_out, -1), (found.high, found.is_high_out, 1)):
+        if end is not None:
+            value = end if is_out else end + step
+            said = refused(**{key: value})
+            assert said.startswith(f"{key}={value}") and (f"must be {found}" in said or "must be" in said), said
+
+
+@pytest.mark.parametrize("key", CHOICES)
+def test_a_word_that_is_none_of_the_known(key: str) -> None:
+    assert refused(**{key: "something"}) == f"{key}='something' is not known. One of: {', '.join(CHOICES[key])}."
+
+
+@pytest.mark.parametrize("value", [".nan", ".inf", "-.inf"])
+@pytest.mark.parametrize("key", ["learning_rate", "max_pass_rate", "temperature", "autonpo.min_gain", "replay_frac"])
+def test_every_number_is_finite(key: str, value: str) -> None:
+    with pytest.raises(UserError, match=f"{key}=.* is no number to compute with"):
+        load_configuration(TINY, [f"{key}={value}"])
+
+
+def test_no_count_is_larger_than_anything() -> None:
+    assert "Give at most" in refused(max_steps=LARGEST + 1)
+    assert "Give at most" in refused(generation_kwargs={"a": [LARGEST + 1]})
+
+
+@pytest.mark.parametrize("key", ["task", "model", "run_dir", "report_to", "dataset_name", "run_name"])
+@pytest.mark.parametrize("value", ["", "  ", "a\x00b"])
+def test_text_that_is_none(key: str, value: str) -> None:
+    assert refused(**{key: value}).startswith(f"{key}=")
+
+
+@pytest.mark.parametrize("override", ["=1", "seed", "seed=[1,", "seed=!!int x", "seed={a: *b}", "seed=" + "[" * 3000])
+def test_an_override_that_is_none(override: str) -> None:
+    with pytest.raises(UserError, match=r"no override|not YAML|seed="):
+        load_configuration(TINY, [override])
+
+
+@pytest.mark.parametrize(
+    "text", [b"\xff\xfe\x00", b"a: [1,", b"- 1", b"1: 2", b"[" * 3000, b"\x00", b"a: !!python/object:x {}"]
+)
+def test_a_file_that_is_no_configuration(text: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_bytes(text)
+    with pytest.raises(UserError, match=r"x\.yaml"):
+        load_configuration(tmp_path / "x.yaml")
+
+
+def test_the_documentation_says_the_ranges() -> None:
+    for found, keys in BY_RANGE:
+        assert f"| {found} | {', '.join(f'`{key}`' for key in keys.split())} |" in DOCUMENTED
+    for key, words in CHOICES.items():
+        assert f"| `{key}` | {', '.join(f'`{word}`' for word in words)} |" in DOCUMENTED
+
+
+def test_what_a_library_refuses_is_told_with_the_keys_without_which_it_works() -> None:
+    import datasets
+
+    def build(settings: dict[str, Any]) -> Any:
+        return datasets.Dataset.from_dict({key: [1] * value for key, value in settings.items()})
+
+    with pytest.raises(UserError) as error:
+        built_from(build, {"a": 2, "b": 2, "c": 3}, "rows do not fit")
+    assert str(error.value).startswith("rows do not fit: ") and str(error.value).endswith("Set here: c=3.")
+
+
+def test_a_bug_of_ours_passes() -> None:
+    """Inside a library's call, but raised by our own code: no refusal."""
+    own: dict[str, Any] = {}
+    with pytest.raises(KeyError, match="missing"), refusing("never said", {"a": 1}):
+        own["missing"]
+    try:
+        flat_yaml.dump(own["missing"])
+    except KeyError as error:
+        assert not is_a_librarys(error)
