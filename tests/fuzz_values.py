@@ -42,8 +42,8 @@ ANSWERS = (
     r"\boxed{4}", r"\boxed{\boxed{}}", "<answer>B</answer>", "</answer>", "<think>", "#### 72", "(B)", "A. text", "B",
     r"\text{cm}", "$", "$$", r"\(", r"\)", "{", "\\", "&", "=", "<", "|x|", "x^2+1", "{1,2}", "[0,1)", "12:30",
     "The answer is", "答案: 3个", "½", "٣", "π", "\u202e", "\x00", "1/0", "0/0", "nan", "inf", "(" * 300, "^" * 50,
-    "9" * 500, r"\begin{pmatrix}1&2\end{pmatrix}", r"\sum_{k=1}^{10^9} k", r"\int_0^1 x dx", "true", "None", " or ", ";",
-    ",", "%",
+    "9" * 500, r"\begin{pmatrix}1&2\end{pmatrix}", r"\sum_{k=1}^{10^9} k", r"\int_0^1 x dx", "true", "None", " or ",
+    ";", ",", "%",
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ Not here: the words around a letter (`choice_words`), options that need sympy (`
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from string import ascii_uppercase
 
@@ -22,6 +22,7 @@ from nearfuture.tasks.verify.choice_words import IS, NOUN, cleaned, without_lead
 from nearfuture.tasks.verify.latex import plain
 from nearfuture.tasks.verify.numbers import read_number
 from nearfuture.tasks.verify.reading import MAX_RAW_CHARS
+from nearfuture.types import UserError
 
 Options = tuple[tuple[str, str], ...]
 
@@ -51,16 +52,22 @@ _REASON = re.compile(r"(?:because|since|as|for|due to|so|which|that|by|given|the
 
 
 def read_options(options: Sequence[str] | Mapping[str, str] | None) -> Options | None:
-    """Give every option its letter: texts in order, or a mapping of letters to texts."""
-    if not options:
+    """Give every option its letter: texts in order, or a mapping of letters to texts.
+
+    Raises:
+        UserError: they are neither.
+    """
+    if options is None or options == "":
         return None
+    if isinstance(options, str) or not isinstance(options, Iterable):
+        raise UserError(f"options={options!r} are no options. Give a list of texts, or a mapping of letters to texts.")
     if isinstance(options, Mapping):
-        return tuple(
+        named = (
             (str(letter).strip(" .():").upper(), str(text)) for letter, text in options.items() if text is not None
         )
-    return tuple(
-        (letter, _without_letter(str(text), letter)) for letter, text in zip(ascii_uppercase, options, strict=False)
-    )
+        return tuple(named) or None
+    lettered = zip(ascii_uppercase, options, strict=False)
+    return tuple((letter, _without_letter(str(text), letter)) for letter, text in lettered) or None
 
 
 def _without_letter(text: str, letter: str) -> str:

@@ -84,8 +84,10 @@ def read_tolerance(tolerance: Mapping[str, Any] | None) -> Tolerance | None:
     """Check a row's tolerance; None where it sets nothing.
 
     Raises:
-        UserError: an unknown key, or a bound that is negative or no number.
+        UserError: no mapping, an unknown key, or a bound that is negative or no number.
     """
+    if tolerance is not None and not isinstance(tolerance, Mapping):
+        raise UserError(f"tolerance={tolerance!r} is no tolerance. Give a mapping with abs, rel or decimals.")
     given = {key: value for key, value in (tolerance or {}).items() if value is not None}
     for key, value in given.items():
         if key not in ("abs", "rel", "decimals"):
