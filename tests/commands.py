@@ -43,15 +43,15 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     )
 
 
-def warm(*arguments: object, file_size: int | None = None) -> WarmProcess:
+def warm(*arguments: object, file_size: int | None = None, until: Path | None = None) -> WarmProcess:
     """Start a command whose libraries are loaded already; see `warm`."""
     output = Path(tempfile.mkdtemp()) / "output.txt"
-    return WarmProcess([str(argument) for argument in arguments], output, environment(), file_size)
+    return WarmProcess([str(argument) for argument in arguments], output, environment(), file_size, until)
 
 
 def run(*arguments: object, file_size: int | None = None) -> tuple[int, str]:
     """Exit code and everything that was printed."""
-    return warm(*arguments, file_size=file_size).result(timeout=180)
+    return warm(*arguments, file_size=file_size).result()
 
 
 def invoke(*arguments: object) -> tuple[int, str]:
@@ -67,9 +67,8 @@ def train(run_dir: Path, *arguments: object, config: str = "tiny") -> tuple[int,
 
 def train_and_kill(run_dir: Path, when: Path, *arguments: object) -> bool:
     """Train, and SIGKILL the process as soon as `when` exists. True if it was killed before it ended."""
-    process = warm("train", CONFIGS / "tiny.yaml", f"run_dir={run_dir}", *SMALL, *arguments)
-    end = time.monotonic() + 120
-    while process.is_running and not when.exists() and time.monotonic() < end:
+    process = warm("train", CONFIGS / "tiny.yaml", f"run_dir={run_dir}", *SMALL, *arguments, until=when)
+    while process.is_running and not when.exists():
         time.sleep(0.002)
     was_running = process.is_running
     process.kill()

@@ -17,7 +17,6 @@ from torchrun import two_processes
 
 from nearfuture.algo.lineage import Lineage
 
-TIMEOUT_S = 600
 """Processes that wait for each other for ever are ended, and the tests fail."""
 BY_RANK = """
 import os
@@ -35,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which two processes have run every scenario."""
     folder = tmp_path_factory.mktemp("two")
     (folder / "task.py").write_text(BY_RANK)
-    two_processes(script.__file__, folder, timeout_s=TIMEOUT_S)
+    two_processes(script.__file__, folder)
     return folder
 
 

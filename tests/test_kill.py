@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -94,11 +93,10 @@ def test_the_abandoned_tail_stays_readable(unkilled: Path) -> None:
 
 def test_interrupt_saves_and_leaves_with_130(unkilled: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    process = warm("train", CONFIGS / "tiny.yaml", f"run_dir={folder}", *SMALL)
-    while process.is_running and not (folder / "metrics.jsonl").exists():
-        time.sleep(0.01)
+    process = warm("train", CONFIGS / "tiny.yaml", f"run_dir={folder}", *SMALL, until=folder / "metrics.jsonl")
+    process.wait_until_stopped()
     process.interrupt()
-    code, output = process.result(timeout=120)
+    code, output = process.result()
     assert code == 130, output
     assert "--resume" in output
     saved = list((folder / "segments").rglob(checkpoint.MARKER))
@@ -110,10 +108,8 @@ def test_interrupt_saves_and_leaves_with_130(unkilled: Path, tmp_path: Path) -> 
 
 def test_a_living_run_is_neither_trained_twice_nor_deleted(tmp_path: Path) -> None:
     folder, config = tmp_path / "run", CONFIGS / "tiny.yaml"
-    process = warm("train", config, f"run_dir={folder}", *SMALL)
-    while process.is_running and not (folder / "metrics.jsonl").exists():
-        time.sleep(0.01)
-    process.pause()  # where it is, for as long as the others try
+    process = warm("train", config, f"run_dir={folder}", *SMALL, until=folder / "metrics.jsonl")
+    process.wait_until_stopped()  # and stays so, for as long as the others try
     rows = (folder / "metrics.jsonl").read_bytes()
     own = ("train", config, f"run_dir={folder}", *SMALL)
     guide = ("guide", "collect", config, "--guide", MODEL, "--output", folder / "guidance", *SMALL[4:5])

@@ -121,9 +121,8 @@ def test_clean_deletes_nothing_where_the_new_run_is_refused(tmp_path: Path) -> N
 def test_a_start_that_was_killed_before_its_first_step_is_as_if_it_had_not_been(tmp_path: Path) -> None:
     """SIGKILL as soon as the lineage is there; then another configuration, without --resume and without --clean."""
     folder = tmp_path / "run"
-    process = warm("train", TINY, f"run_dir={folder}", *PLAIN)
-    while process.is_running and not (folder / "lineage.json").exists():
-        pass
+    process = warm("train", TINY, f"run_dir={folder}", *PLAIN, until=folder / "lineage.json")
+    process.wait_until_stopped()
     process.kill()
     assert is_untouched(folder), tree(folder)
     code, output = run("train", TINY, f"run_dir={folder}", *PLAIN, "learning_rate=1e-4")

@@ -13,6 +13,7 @@ import torch
 from accelerate import FullyShardedDataParallelPlugin
 from commands import CONFIGS, SMALL, environment
 from safetensors.torch import load_file
+from warm import HANGS_AFTER
 
 from nearfuture.run.build import load_run_task
 from nearfuture.run.config import load_configuration
@@ -39,7 +40,7 @@ def launch(run_dir: Path, *program: str, **variables: str) -> str:
     command += ["--rdzv-backend", "c10d", *program, "train", str(CONFIGS / "tiny.yaml"), *SETTINGS]
     env = {**environment(), "ACCELERATE_USE_CPU": "true", **variables}
     command += [f"run_dir={run_dir}"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=HANGS_AFTER, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

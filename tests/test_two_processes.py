@@ -14,7 +14,6 @@ import torch
 import two_process_script as script
 from torchrun import two_processes
 
-TIMEOUT_S = 600
 """Processes that wait for each other for ever are ended, and the tests fail."""
 
 
@@ -27,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     entries = tiny.guidance(trainer, [index for n, index in enumerate(met) if n % 6 != 4], tiny.apart)
     tiny.GuidanceCache.write(folder / "guidance", tiny.header_of(trainer), [(entry, "") for entry in entries])
 
-    two_processes(script.__file__, folder, timeout_s=TIMEOUT_S)
+    two_processes(script.__file__, folder)
     return folder
 
 

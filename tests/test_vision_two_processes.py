@@ -18,7 +18,7 @@ def test_two_processes_train_on_images_what_one_trains(tmp_path: Path) -> None:
     tiny_vl.save_model(tmp_path / "model")
     trainer = script.build(tmp_path, num_processes=1)
     tiny.guidance_for(trainer, tmp_path / "guidance", behavior=tiny.apart)
-    two_processes(script.__file__, tmp_path, timeout_s=300)
+    two_processes(script.__file__, tmp_path)
     both = [torch.load(tmp_path / f"{rank}.pt", weights_only=False) for rank in (0, 1)]
     one = script.run(tmp_path, num_processes=1)
     assert [result["num_processes"] for result in (*both, one)] == [2, 2, 1]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import torch
+from warm import HANGS_AFTER
 
 
 def leave() -> NoReturn:
@@ -22,13 +23,13 @@ def leave() -> NoReturn:
     os._exit(0)
 
 
-def two_processes(script: str, folder: Path, *, timeout_s: float) -> None:
+def two_processes(script: str, folder: Path) -> None:
     """Run `script folder` in two processes; those that wait for each other for ever are ended, and the test fails."""
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script, str(folder)]
     environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
     with subprocess.Popen([sys.executable, *command], env=environment, stderr=subprocess.PIPE, text=True) as launcher:
         try:
-            _, errors = launcher.communicate(timeout=timeout_s)
+            _, errors = launcher.communicate(timeout=HANGS_AFTER)
         except subprocess.TimeoutExpired:
             launcher.terminate()  # and, unlike `kill`, the two processes with it
             raise
