@@ -1,10 +1,11 @@
-"""Does the plan's memory formula hold? Three small shapes, really trained, against what was predicted first.
+"""Does the plan's memory formula hold? Small shapes, really trained, against what was predicted first.
 
-    python benchmarks/memory_plan.py            three shapes, writes benchmarks/results/memory_plan.md
+    python benchmarks/memory_plan.py            all shapes, writes benchmarks/results/memory_plan.md
 
     text     a Qwen3 with a wide vocabulary, every weight trained
     lora     a Qwen3 with adapters
     image    a Qwen3-VL on images, every weight trained
+    llama    a Llama in the shape of SmolLM2-135M with adapters on every linear layer (what memory takes is its shape)
 
 Each shape is planned and the prediction printed first. Then a fresh process imports the libraries, trains a much
 smaller model of the same kind (so that nothing loaded lazily is counted), and trains three optimizer steps of GRPO;
@@ -48,6 +49,7 @@ class Case:
     prompt: int
     vision: dict[str, Any] | None = None
     image_side: int = 0
+    model_type: str = "qwen3"
 
 
 def decoder(vocabulary: int, hidden: int, layers: int, intermediate: int) -> dict[str, Any]:
@@ -114,6 +116,21 @@ CASES = {
         },
         image_side=320,
     ),
+    "llama": Case(
+        "llama",
+        {**decoder(49152, 576, 30, 1536), "num_attention_heads": 9, "num_key_value_heads": 3},
+        {
+            **BATCH,
+            "per_device_train_batch_size": 8,
+            "num_generations": 8,
+            "max_completion_length": 16,
+            "use_peft": True,
+            "lora_r": 16,
+            "lora_target_modules": ["all-linear"],
+        },
+        prompt=48,
+        model_type="llama",
+    ),
 }
 SMALL_TEXT = {"hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 128, "vocab_size": 512}
 
@@ -149,7 +166,7 @@ def build(case: Case, folder: Path, *, is_small: bool) -> Path:
     torch.manual_seed(0)
     dtype = getattr(torch, case.settings.get("dtype", "float32"))
     if case.vision is None:
-        config = AutoConfig.for_model("qwen3", **text, **ids)
+        config = AutoConfig.for_model(case.model_type, **text, **ids)
         model = random_model(AutoModelForCausalLM, config, dtype)
         tokenizer.save_pretrained(folder)
     else:

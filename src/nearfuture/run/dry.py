@@ -8,7 +8,7 @@ Not here: the checks themselves (`nearfuture.run.config`, `resources.disk`), tok
 
 from __future__ import annotations
 
-from nearfuture.run import flat_yaml
+from nearfuture.run import build, flat_yaml
 from nearfuture.run.config import Configuration
 from nearfuture.run.plan import segments_ahead
 from nearfuture.run.resources.data import Rows, rows_of
@@ -51,6 +51,7 @@ def dry_run_report(config: Configuration, num_processes: int | None = None) -> s
         f"device: {args.device} (bf16={args.bf16}, gradient_checkpointing={args.gradient_checkpointing})",
         f"data:   {rows.num_train} training prompts, {rows.num_held_out} held-out prompts",
         *(f"data:   {note}" for note in rows.notes),
+        *(f"policy: {note}" for note in ([] if rows.task is None else build.policy_notes(config, rows.task))),
         *(f"here:   {sentence}" for sentence in needs.missing({**config.training, **config.model})),
         f"batch:  {factory.batch_arithmetic(args) if num_processes is None else batch}",
         *(f"plan:   {stage}" for stage in stages),
