@@ -60,7 +60,7 @@ NOT_IN_FINAL = (
     "pytorch_model_fsdp*",
     "global_step*",  # DeepSpeed's weights and optimizer, in shards
     "latest",
-    "zero_to_fp32.py",
+    "zero_to_*.py",
     "scheduler*",
     "rng_state*",
     "trainer_state*",
