@@ -80,7 +80,7 @@ def log_probs(model: nn.Module, rollout: Rollout, temperature: float) -> Tensor:
     ids = torch.tensor([rollout.prompt_ids + rollout.completion_ids])
     logits = model(input_ids=ids).logits[0, len(rollout.prompt_ids) - 1 : -1]
     tokens = torch.tensor(rollout.completion_ids)
-    return torch.log_softmax(logits.double() / temperature, -1).gather(-1, tokens[:, None])[:, 0]
+    return torch.log_softmax(logits / temperature, -1).gather(-1, tokens[:, None])[:, 0]
 
 
 def generation(
@@ -150,7 +150,7 @@ def gradients(
     """The gradient of one optimizer step over the given micro-batches (generation, index in it).
 
     Args:
-        policy: in float64, with the weights at the beginning of the step.
+        policy: with the weights at the beginning of the step; in float64, or in float32 to see what rounding does.
         micro_steps: the micro-batches that are accumulated.
         objective: settings of the loss.
 

@@ -93,7 +93,7 @@ def test_what_is_stored_is_what_the_policy_gave_it(tmp_path: Path) -> None:
     rows = {row["prompt_id"]: row for row in trainer.train_dataset}
     scores = tiny.TRLEngine(trainer).score([rows[s.prompt_id] for s in found], [s.completion_ids for s in found])
     for stored, expected in zip(found, scores, strict=True):
-        assert stored.logps == pytest.approx(expected, abs=1e-5)
+        assert stored.logps == pytest.approx(expected, abs=1e-4)
         assert trainer.processing_class.decode(stored.completion_ids, skip_special_tokens=True)
 
 

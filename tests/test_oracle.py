@@ -6,8 +6,10 @@ Guidance stands in some groups and not in others, its behaviour log-probs lie vi
 tests insist that ratios differ from 1 and that clipping acts where the setting says it can. (The clip range is narrow
 and the steps small: the world's model is sharp, and after large steps plain float32 differs from float64 by 5e-5.)
 
-The reference is in float64 and unpadded, the trainer in float32 and padded; they differ by about 2e-6 of the largest
-gradient of a run.
+The reference is in float64 and unpadded, the trainer in float32 and padded. By how much they may differ depends on what
+was drawn, which differs from machine to machine: where advantages nearly cancel, the largest gradient is small beside
+the sums that it is made of. So the bound is read off the same run: the reference once more, in float32, is as far from
+float64 as float32 must be.
 
 Not here: vLLM's correction, KL, entropy bonus and masking of truncated completions, which `NPOTrainer` leaves to TRL.
 """
@@ -36,8 +38,9 @@ from nearfuture.types import Verdict
 
 LORA = LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
 """Not zero at the start, so that both matrices of an adapter have a gradient from the first step on."""
-TOLERANCE = 5e-6
-"""Of the largest gradient of a run."""
+SMALL, TIMES_ROUNDING = 2e-6, 8.0
+"""A difference, as a share of the largest gradient of a run, that needs no excuse; and how many times the reference's
+own rounding a larger one may be (another order of sums, padding, two forward passes in place of one)."""
 
 LOSS_TYPES = ("grpo", "bnpo", "dr_grpo", "dapo", "cispo", "luspo", "sapo", "vespo")
 SHAPES = [(accumulation, split, passes) for accumulation in (1, 2) for split in (1, 2) for passes in (1, 2)]
@@ -49,10 +52,18 @@ CASES = [(loss, shape) for loss in LOSS_TYPES for shape in (SHAPES if loss in ("
 
 @dataclass
 class Compared:
-    """One trained run beside its reference: the largest difference of a gradient, what was seen at each step."""
+    """One trained run beside its reference: the largest difference of a gradient, what was seen at each step.
+
+    `rounding` computes how far the reference in float32 is from the reference in float64.
+    """
 
     difference: float
     seen: list[Seen]
+    rounding: Callable[[], float]
+
+    def assert_equal(self) -> None:
+        """The two differ by no more than arithmetic in float32 does."""
+        assert self.difference < SMALL or self.difference < TIMES_ROUNDING * self.rounding()
 
     def ratios(self, *, guided: bool) -> list[float]:
         return [ratio for step in self.seen for ratio in step.ratios[guided]]
@@ -86,15 +97,15 @@ def judge(trainer: NPOTrainer) -> Callable[[Rollout], float]:
 
 
 @lru_cache
-def policy(adapter: bool) -> nn.Module:
-    """The policy in float64, untouched by TRL."""
+def policy(adapter: bool, dtype: torch.dtype) -> nn.Module:
+    """The policy, untouched by TRL."""
     model = AutoModelForCausalLM.from_pretrained(tiny.TASK.model)
-    return (get_peft_model(model, LORA) if adapter else model).double()
+    return (get_peft_model(model, LORA) if adapter else model).to(dtype)
 
 
-def policy_with(weights: dict[str, torch.Tensor], adapter: bool) -> nn.Module:
+def policy_with(weights: dict[str, torch.Tensor], adapter: bool, dtype: torch.dtype) -> nn.Module:
     """The policy with recorded weights; the next call overwrites them."""
-    model = policy(adapter)
+    model = policy(adapter, dtype)
     assert model.load_state_dict(weights, strict=False).unexpected_keys == []
     return model
 
@@ -125,19 +136,28 @@ def compare(folder: Path, *, weighting: str, adapter: bool = False, **settings: 
     recorder = tiny.record(trainer)
     trainer.train()
 
-    generations = compute_generations(trainer, recorder, cache, adapter)
-    objective = objective_of(trainer.args, weighting)
-    steps = []
-    for step in recorder.steps:
-        micro_steps = [(generations[g], i) for g, i in step.micro_steps]
-        steps.append(reference.gradients(policy_with(step.weights, adapter), micro_steps, objective))
-    expected = {f"{n}/{name}": value for n, (named, _) in enumerate(steps) for name, value in named.items()}
+    def again(dtype: torch.dtype) -> tuple[dict[str, torch.Tensor], list[Seen]]:
+        generations = compute_generations(trainer, recorder, cache, adapter, dtype)
+        objective = objective_of(trainer.args, weighting)
+        found, seen = {}, []
+        for number, step in enumerate(recorder.steps):
+            micro_steps = [(generations[g], i) for g, i in step.micro_steps]
+            named, of_step = reference.gradients(policy_with(step.weights, adapter, dtype), micro_steps, objective)
+            found |= {f"{number}/{name}": value for name, value in named.items()}
+            seen.append(of_step)
+        return found, seen
+
+    expected, seen = again(torch.float64)
     found = {f"{n}/{name}": value for n, step in enumerate(recorder.steps) for name, value in step.gradients.items()}
-    return Compared(tiny.largest_difference(found, expected), [seen for _, seen in steps])
+
+    def rounding() -> float:
+        return tiny.largest_difference(again(torch.float32)[0], expected)
+
+    return Compared(tiny.largest_difference(found, expected), seen, rounding)
 
 
 def compute_generations(
-    trainer: NPOTrainer, recorder: tiny.Recorder, cache: GuidanceCache, adapter: bool
+    trainer: NPOTrainer, recorder: tiny.Recorder, cache: GuidanceCache, adapter: bool, dtype: torch.dtype
 ) -> list[Generation]:
     """The buffered batches, judged and scored with the weights that generated them: those of their first step."""
     ids_of = {row["prompt"]: row["prompt_id"] for row in trainer.train_dataset}
@@ -148,7 +168,10 @@ def compute_generations(
     generations = []
     for number, buffer in enumerate(recorder.generations):
         begun = next(step for step in recorder.steps if any(g == number for g, _ in step.micro_steps))
-        generator, micro_batches = policy_with(begun.weights, adapter), [rollouts(batch, behavior) for batch in buffer]
+        generator, micro_batches = (
+            policy_with(begun.weights, adapter, dtype),
+            [rollouts(batch, behavior) for batch in buffer],
+        )
         generations.append(reference.generation(generator, micro_batches, judge(trainer), trainer.args.temperature))
     return generations
 
@@ -175,7 +198,7 @@ def test_gradients_are_those_of_the_formula(
     tmp_path: Path, weighting: str, loss_type: str, shape: tuple[int, int, int]
 ) -> None:
     compared = compare(tmp_path, weighting=weighting, **settings_for(loss_type, shape))
-    assert compared.difference < TOLERANCE
+    compared.assert_equal()
 
     accumulation, split, passes = shape
     has_clip, is_on_policy = loss_type not in ("sapo", "vespo"), split * passes <= accumulation
@@ -196,7 +219,7 @@ def test_gradients_are_those_of_the_formula(
 @pytest.mark.parametrize("weighting", ["on_policy", "importance"])
 def test_gradients_of_an_adapter(tmp_path: Path, weighting: str) -> None:
     compared = compare(tmp_path, weighting=weighting, adapter=True, num_iterations=2, max_steps=3)
-    assert compared.difference < TOLERANCE
+    compared.assert_equal()
     assert compared.ratios(guided=True)
 
 
@@ -213,7 +236,7 @@ def test_gradients_at_a_temperature_and_at_the_end_of_an_epoch(tmp_path: Path, l
         max_steps=4,
         data=tiny.rows(6),
     )
-    assert compared.difference < TOLERANCE
+    compared.assert_equal()
     assert len(compared.seen) == 4
     assert compared.num_clipped(guided=True) > 0
 
@@ -226,6 +249,6 @@ def test_shaped_gradients_are_those_of_the_formula(tmp_path: Path, loss_type: st
     """The reference differentiates A f(ratio) itself; the trainer weighs advantages with f'(ratio) ratio."""
     level = {"importance_sampling_level": "token"}
     compared = compare(tmp_path, weighting="shaped", **{**settings_for(loss_type, shape), **level})
-    assert compared.difference < TOLERANCE
+    compared.assert_equal()
     guided_ratios = compared.ratios(guided=True)
     assert max(guided_ratios) > 1.2 and min(guided_ratios) < 0.9

@@ -161,7 +161,7 @@ def test_the_gradient_spread_of_two_samples_is_half_their_squared_distance(tmp_p
         engine.per_token_logps([row], [tokens]).sum().backward()
         gradients.append(torch.cat([p.grad.reshape(-1) for p in engine.trainer.model.parameters()]).double().numpy())
     expected = float(np.square(gradients[0] - gradients[1]).sum()) / 2
-    assert spread["one"].trace == pytest.approx(expected, rel=1e-5)
+    assert spread["one"].trace == pytest.approx(expected, rel=1e-4)
     signal = float(np.square(sum(gradients) / 2).sum()) - expected / 2
     assert signal < 0 or spread["one"].noise_to_signal == pytest.approx(expected / signal, rel=1e-3)
-    assert spread["two"].trace == pytest.approx(4 * expected, rel=1e-5) and spread["none"].trace == 0
+    assert spread["two"].trace == pytest.approx(4 * expected, rel=1e-4) and spread["none"].trace == 0

@@ -169,7 +169,7 @@ def test_with_the_learner_as_its_own_guide_the_weightings_agree(tmp_path: Path) 
         settings = {"loss_type": loss_type, "max_steps": 1}
         runs = [trained(guided(tmp_path, weighting=w, **settings)) for w in ("importance", "on_policy")]
         assert runs[0].state.log_history[0]["npo/guided_frac"] > 0
-        assert tiny.largest_difference(*map(tiny.weights, runs)) < 1e-6
+        assert tiny.largest_difference(*map(tiny.weights, runs)) < 1e-5
         assert runs[0].state.log_history[0]["npo/guide/ratio_max"] == pytest.approx(1, abs=1e-4)
         assert runs[0].state.log_history[0]["npo/guide/ess_frac"] == pytest.approx(1, abs=1e-4)
 

@@ -61,8 +61,8 @@ def test_two_processes_train_what_one_trains(
     largest = max(float(g.abs().max()) for step in one["gradients"] for g in step.values())
     assert largest > 1e-2, "there is something to learn"
     for ours, theirs in zip(first["gradients"], one["gradients"], strict=True):
-        assert max(float((ours[name] - theirs[name]).abs().max()) for name in theirs) < 1e-5 * largest
-    assert tiny.largest_difference(first["weights"], one["weights"]) < 1e-5
+        assert max(float((ours[name] - theirs[name]).abs().max()) for name in theirs) < 1e-4 * largest  # float32
+    assert tiny.largest_difference(first["weights"], one["weights"]) < 1e-4
 
     counts = ("rollout_tokens", "trained_tokens", "num_tokens")
     for ours, theirs in zip(first["metrics"], one["metrics"], strict=True):

@@ -95,7 +95,7 @@ def test_a_score_depends_on_the_image_and_not_on_the_company(model: Path, tmp_pa
     ids = [tiny.gold_ids(trainer, row) for row in data]
     together = torch.tensor(engine.score(data, ids))
     alone = torch.tensor([engine.score([row], [tokens])[0] for row, tokens in zip(data, ids, strict=True)])
-    assert torch.allclose(together, alone, atol=1e-5)
+    assert torch.allclose(together, alone, atol=1e-4)  # float32, another order of sums
     swapped = [{**row, "images": data[(i + 1) % 6]["images"]} for i, row in enumerate(data)]
     assert not torch.isclose(torch.tensor(engine.score(swapped, ids)), together, atol=1e-3).all()
     assert engine.prompt_lengths(data) == [9, 11, 9, 11, 9, 11]  # start, 4 or 6 patches of 16 x 16, end, `0?>`
@@ -111,7 +111,7 @@ def test_rows_with_and_without_images_share_a_batch(model: Path, tmp_path: Path)
     recorder, engine = tiny.record(trainer), TRLEngine(trainer)
     ids = [tiny.gold_ids(trainer, row) for row in data]
     alone = [engine.score([row], [tokens])[0] for row, tokens in zip(data, ids, strict=True)]
-    assert torch.allclose(torch.tensor(engine.score(data, ids)), torch.tensor(alone), atol=1e-5)
+    assert torch.allclose(torch.tensor(engine.score(data, ids)), torch.tensor(alone), atol=1e-4)
     text = [row for row in data if not row["images"]]
     assert engine.generate(text, seed=1) == [engine.generate([*text, data[0]], seed=1)[i] for i in range(len(text))]
     trainer.train()
@@ -207,7 +207,7 @@ def test_guidance_is_collected_for_image_prompts(select: Any, model: Path, tmp_p
         assert entry.prompt_hash == hashes[entry.prompt_id]
         row = next(row for row in data if row["prompt_id"] == entry.prompt_id)
         scored = engine.score([row], [entry.completion_ids])[0]
-        assert entry.behavior_logps == pytest.approx(scored, abs=1e-5)
+        assert entry.behavior_logps == pytest.approx(scored, abs=1e-4)
     trainer.set_guidance(cache)
     trainer.train()
     assert trainer.state.log_history[0]["npo/guided_frac"] > 0

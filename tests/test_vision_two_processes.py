@@ -30,5 +30,5 @@ def test_two_processes_train_on_images_what_one_trains(tmp_path: Path) -> None:
         assert largest > 1e-2 and any(".visual." in name for name in theirs)
         for name, gradient in theirs.items():
             assert torch.equal(ours[name], other[name])
-            assert float((ours[name] - gradient).abs().max()) < 1e-5 * largest
-    assert tiny.largest_difference(both[0]["weights"], one["weights"]) < 1e-5
+            assert float((ours[name] - gradient).abs().max()) < 1e-4 * largest
+    assert tiny.largest_difference(both[0]["weights"], one["weights"]) < 1e-4
