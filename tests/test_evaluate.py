@@ -179,6 +179,17 @@ def test_other_settings_are_refused_and_other_verifiers_judge_again(tmp_path: Pa
         ask(tmp_path, Scripted(right), str(own))
 
 
+def test_what_the_verifier_failed_on_is_judged_again(tmp_path: Path) -> None:
+    whole = ask(tmp_path, Scripted(right), "mmstar")["policies"][0]["scores"]
+    lines = tmp_path / "responses/model/mmstar.jsonl"
+    before = lines.read_text()
+    for failure in (Verdict.TIMEOUT, Verdict.CRASH):
+        lines.write_text(before.replace('"correct"', f'"{failure}"', 3))
+        idle = Scripted(right)
+        assert ask(tmp_path, idle, "mmstar")["policies"][0]["scores"] == whole
+        assert not idle.sampled and lines.read_text() == before
+
+
 def test_unjudged_responses_are_neither_right_nor_wrong(tmp_path: Path) -> None:
     rows = [{"question": f"{n}?", "gold": "1", "kind": "numeric", "uid": str(n)} for n in range(3)]
     rows += [

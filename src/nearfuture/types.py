@@ -31,6 +31,11 @@ class Verdict(StrEnum):
         """True where the completion was judged (an answer that cannot be parsed is a wrong one)."""
         return self in (Verdict.CORRECT, Verdict.WRONG, Verdict.NO_ANSWER)
 
+    @property
+    def is_failure(self) -> bool:
+        """True where the verifier failed: it is never remembered, since asking again may give a verdict."""
+        return self in (Verdict.TIMEOUT, Verdict.CRASH)
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyRef:

@@ -57,8 +57,7 @@ def answer_suite(
         The answers to each question.
     """
     keys = [(question.uid, sample) for question in suite.questions for sample in range(num_samples)]
-    if file.is_judged_anew:
-        _judge_again(suite, file)
+    is_judged_anew = _judge_again(suite, file)
     batches = [keys[start : start + batch_size] for start in range(0, len(keys), batch_size)]
     missing = [[key for key in batch if key not in file.answers] for batch in batches]
     processes.wait_for_everyone()  # all have read what is there before one writes
@@ -68,7 +67,7 @@ def answer_suite(
     for batch in filter(None, missing):
         _answer_batch(load(), suite, file, decoding, [(place[uid], sample) for uid, sample in batch], seed)
         progress(sum(key in file.answers for key in keys), len(keys))
-    if processes.is_main() and (file.part.exists() or file.is_judged_anew):
+    if processes.is_main() and (file.part.exists() or is_judged_anew):
         file.finish([question.uid for question in suite.questions])
     return [[file.answers[question.uid, s] for s in range(num_samples)] for question in suite.questions]
 
@@ -92,13 +91,16 @@ def _answer_batch(
         file.answers |= {(answer.uid, answer.sample): answer for answer in answers}
 
 
-def _judge_again(suite: Suite, file: ResponseFile) -> None:
-    """Judge what is there with the verifier of today."""
+def _judge_again(suite: Suite, file: ResponseFile) -> bool:
+    """Judge what is there with the verifier of today, and what it failed on; True where something was to be judged."""
     place = {question.uid: index for index, question in enumerate(suite.questions)}
+    again = file.is_judged_anew
     for key, answer in file.answers.items():
-        if answer.uid in place:
+        if answer.uid in place and (file.is_judged_anew or answer.verdict.is_failure):
+            again = True
             [(verdict, extracted)] = suite.judge([answer.response], [suite.rows[place[answer.uid]]])
             file.answers[key] = replace(answer, verdict=verdict, extracted=extracted)
+    return again
 
 
 def responses_folder(output: Path, label: str) -> Path:
