@@ -191,6 +191,6 @@ def test_checkpoints_that_cannot_be_trusted_are_refused(tmp_path: Path) -> None:
     (folder / "optimizer.pt").write_bytes(b"half")
     with pytest.raises(UserError, match=r"is damaged: optimizer.pt has 4 bytes"):
         trainer.train(resume_from_checkpoint=str(folder))
-    (folder / checkpoint.MARKER).unlink()
+    checkpoint.open_for_writing(folder)
     with pytest.raises(UserError, match="was not written to its end"):
         trainer.train(resume_from_checkpoint=str(folder))

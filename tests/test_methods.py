@@ -80,6 +80,17 @@ def test_a_pool_larger_than_its_samples_is_refused_before_training() -> None:
         check({**RUN, "method": "rlep", "guide_num_samples": 16})
 
 
+def test_a_guide_at_another_temperature_is_refused_before_it_is_paid_for() -> None:
+    importance = {**RUN, "scout_steps": 5, "weighting": "importance"}
+    with pytest.raises(UserError, match=r"weighting=importance and guide_temperature=0\.7, .* at temperature=1\.0"):
+        check({**importance, "guide_temperature": 0.7})
+    with pytest.raises(UserError, match=r"guide_temperature=1\.0, .* at temperature=0\.7"):
+        check({**importance, "guide_temperature": 1.0, "temperature": 0.7})
+    for fine in ({}, {"guide_temperature": 1.0}, {"guide_temperature": 0.7, "temperature": 0.7}):
+        assert check({**importance, **fine}).run.guide_temperature == fine.get("guide_temperature")
+    assert check({**importance, "weighting": "on_policy", "guide_temperature": 0.7}).run.guide_temperature == 0.7
+
+
 def test_a_slot_has_one_source() -> None:
     with pytest.raises(UserError, match=r"source=experience.*autonpo\.mode=off"):
         check({**RUN, "method": "exgrpo", "autonpo.mode": "act"})

@@ -154,7 +154,7 @@ def test_an_evaluation_is_never_guided(tmp_path: Path) -> None:
     for make in (tiny.npo, guided, tiny.grpo):
         trainer = make(tmp_path, **held_out)
         metrics.append(trainer.evaluate())
-        assert trainer._rewards_N_F is None if isinstance(trainer, NPOTrainer) else True
+        assert trainer._batch is None if isinstance(trainer, NPOTrainer) else True
     names = [name for name in metrics[2] if not name.endswith(("_runtime", "_per_second", "_time"))]
     assert "eval_reward" in names
     assert [m[name] for m in metrics[:2] for name in names] == [metrics[2][name] for name in names] * 2

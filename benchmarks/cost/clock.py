@@ -65,11 +65,11 @@ def in_turns(world: World, arms: dict[str, Any], num_turns: int) -> dict[str, Ti
 
 def own_functions(trainer: Any) -> list[tuple[Any, str]]:
     """Where our own functions of a step lie."""
-    from nearfuture.train import groups
+    from nearfuture.train import groups, rewards
 
-    places = [(trainer, "_lookup")]
+    places = [(trainer, "_lookup"), (rewards, "of_mixed_groups")]
     places += [(trainer.onpolicy, name) for name in ("observe", "observe_loss", "take_token_counts")]
-    names = ("inject", "reward_guided_rows", "attach", "with_behavior", "show_examples")
+    names = ("inject", "attach", "with_behavior", "show_examples")
     return places + [(groups, name) for name in names]
 
 

@@ -23,7 +23,7 @@ from nearfuture.run import flat_yaml
 from nearfuture.run.methods import with_method
 from nearfuture.run.ranges import check_plain, check_range
 from nearfuture.tasks.data.config import DataConfig
-from nearfuture.train.config import ModelConfig, NPOConfig
+from nearfuture.train.config import ModelConfig, NPOConfig, Weighting
 from nearfuture.types import UserError
 
 TRAINING_DEFAULTS: dict[str, Any] = {"logging_steps": 1, "report_to": "none", "lr_scheduler_type": "constant"}
@@ -249,6 +249,7 @@ def check(values: dict[str, Any]) -> Configuration:
     if training["logging_steps"] != 1:
         raise UserError(f"logging_steps={training['logging_steps']}: metrics.jsonl is one row a step. Leave it at 1.")
     _check_interventions(run, int(training["max_steps"]))
+    _check_weights(run, training)
     if run.source == "experience" and autonpo.mode == "act":
         raise UserError(
             "source=experience and autonpo.mode=act: the last slot has one source, so that what AutoNPO collects would "
@@ -265,6 +266,17 @@ def check(values: dict[str, Any]) -> Configuration:
 def _model_settings(given: dict[str, Any]) -> dict[str, Any]:
     """Add our defaults where adapters are trained, so that `config.yaml` shows them."""
     return {**MODEL_DEFAULTS, **given} if given.get("use_peft") else given
+
+
+def _check_weights(run: RunConfig, training: dict[str, Any]) -> None:
+    """Refuse a guide whose log-probs could not be divided by, before it is paid for."""
+    temperature = training.get("temperature", _default(NPOConfig, "temperature"))
+    if training.get("weighting") == Weighting.IMPORTANCE and run.guide_temperature not in (None, temperature):
+        raise UserError(
+            f"weighting=importance and guide_temperature={run.guide_temperature}, while the run samples at "
+            f"temperature={temperature}: the guide's log-probs would not be those of this run's sampling, and an "
+            "importance weight divides by them. Leave guide_temperature unset, or use another weighting."
+        )
 
 
 def _check_data(task: str | None, data: DataConfig) -> None:

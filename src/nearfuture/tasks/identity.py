@@ -132,9 +132,41 @@ def with_prompt_ids(rows: Any) -> Any:
         ids = _unique_ids([_given_id(row) for row in rows], rows)
         return [{**row, "prompt_id": prompt_id} for row, prompt_id in zip(rows, ids, strict=True)]
     brings = [name for name in rows.column_names if name in ID_COLUMNS]
-    named = rows.select_columns(brings) if brings else [{}] * len(rows)
+    named = stored(rows).select_columns(brings) if brings else [{}] * len(rows)
     given = [_given_id(row) for row in named]
+    if is_transformed(rows):
+        return _through_transform(rows, _unique_ids(given, rows))
     ids = _unique_ids(given, rows.select_columns([name for name in rows.column_names if name in PROMPT_COLUMNS]))
+    return _with_column(rows, ids)
+
+
+def is_transformed(rows: Dataset) -> bool:
+    """True for a data set `with_transform`: what a row holds is known when it is read."""
+    return rows.format["type"] == "custom"
+
+
+def stored(rows: Dataset) -> Dataset:
+    """The columns as they are stored, without what a format or a transform makes of them."""
+    return rows.with_format(None)
+
+
+def _with_column(rows: Dataset, ids: list[str]) -> Dataset:
     if "prompt_id" in rows.column_names:
         rows = rows.remove_columns("prompt_id")
     return rows.add_column("prompt_id", ids)
+
+
+def _through_transform(rows: Dataset, ids: list[str]) -> Dataset:
+    """Rows whose transform hands the id on; it sees the columns that it saw before."""
+    transform, columns = rows.format["format_kwargs"]["transform"], rows.format["columns"]
+    sees_id = "prompt_id" in columns
+
+    def keep_ids(batch: dict[str, Any]) -> dict[str, Any]:
+        seen = batch if sees_id else {name: values for name, values in batch.items() if name != "prompt_id"}
+        return {**transform(seen), "prompt_id": batch["prompt_id"]}
+
+    return _with_column(stored(rows), ids).with_transform(
+        keep_ids,
+        columns=[*columns, *([] if sees_id else ["prompt_id"])],
+        output_all_columns=rows.format["output_all_columns"],
+    )

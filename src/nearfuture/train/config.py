@@ -1,7 +1,8 @@
 """`NPOConfig`: TRL's `GRPOConfig`, the settings of Near-Future Policy Optimization, and a faster loop.
 
 Deviation from TRL's defaults: `bf16` and `gradient_checkpointing` are decided by the device (TRL switches both on
-everywhere; on a CPU both only cost time). Set them and they stay as you set them.
+everywhere; on a CPU both only cost time). Set them and they stay as you set them. Where TRL's own
+defaults can be trained with, those of `NPOConfig` are the same.
 
 Not here: what the settings do (`nearfuture.train.trainer`), the settings of a run (`nearfuture.run.config`).
 """
@@ -10,14 +11,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import torch
 from transformers.utils import is_torch_bf16_gpu_available
 from trl import GRPOConfig, ModelConfig
+from trl.trainer.utils import get_config_model_id
 
 from nearfuture.types import UserError
 
-__all__ = ["ModelConfig", "NPOConfig", "Weighting"]
+__all__ = ["ModelConfig", "NPOConfig", "NPOSettings", "Weighting", "default_args"]
 
 
 PER_SEQUENCE = ("vespo",)
@@ -37,9 +40,16 @@ class Weighting(StrEnum):
     SHAPED = "shaped"
 
 
+class GuidedRewards(StrEnum):
+    """What the reward functions are asked about after a slot was replaced; see `NPOSettings.guided_rewards`."""
+
+    ROW = "row"
+    BATCH = "batch"
+
+
 @dataclass
-class NPOConfig(GRPOConfig):
-    """`GRPOConfig` with the settings of NPO. With no guidance all but `fast_generation` are without effect.
+class NPOSettings:
+    """The settings of NPO alone, as a trainer has them whose `args` are a `GRPOConfig`: all at their defaults.
 
     Args:
         max_pass_rate: highest on-policy pass rate of a group that still admits guidance (the paper's tau_gate);
@@ -53,6 +63,9 @@ class NPOConfig(GRPOConfig):
         correct_threshold: a rollout is correct where that function's reward is at least this; None (NaN) is not judged.
         freeze_vision_tower: nothing in the vision tower learns, adapters included; it trains by default (the paper).
         verify_guidance: verify every trajectory again with that function before step 1.
+        guided_rewards: whom the reward functions are asked about once a guided completion has taken its slot. `row`:
+            the guided rows alone; the others keep what they earned, and nothing is verified twice. `batch`: the whole
+            batch again, as TRL asks; needed where a function compares the completions of a group.
         fast_generation: read each prompt (and see its images) once instead of `num_generations` times, and go on with
             the rows that still write. The same random numbers are drawn; on a CPU no token was ever seen to differ from
             TRL's, but rounding may depend on the number of rows, so that nothing promises it. TRL's own path is taken
@@ -62,17 +75,6 @@ class NPOConfig(GRPOConfig):
             which the policy computes. vLLM by itself would sample a float32 policy in bfloat16.
     """
 
-    gradient_checkpointing: bool | None = field(
-        default=None,
-        metadata={"help": "Trade compute for memory. Default: on where there is an accelerator, off on a CPU."},
-    )
-    bf16: bool | None = field(
-        default=None,
-        metadata={"help": "Mixed precision in bfloat16. Default: on where there is an accelerator that has it."},
-    )
-    activation_checkpointing: bool | None = field(
-        default=None, metadata={"help": "The newer name of gradient_checkpointing in transformers."}
-    )
     max_pass_rate: float = field(
         default=0.6,
         metadata={
@@ -103,6 +105,13 @@ class NPOConfig(GRPOConfig):
     verify_guidance: bool = field(
         default=True, metadata={"help": "Verify every guidance trajectory again before step 1."}
     )
+    guided_rewards: str = field(
+        default="row",
+        metadata={
+            "help": "'row': reward functions are asked about the guided rows alone; 'batch': about the whole batch "
+            "again, for functions that compare the completions of a group."
+        },
+    )
     fast_generation: bool = field(
         default=False, metadata={"help": "Read each prompt once for all its completions; drop rows that have ended."}
     )
@@ -111,27 +120,59 @@ class NPOConfig(GRPOConfig):
         default=None, metadata={"help": "Precision of a colocated vLLM. Default: the one the policy computes in."}
     )
 
-    def __post_init__(self) -> None:
+    def check_settings(self) -> None:
+        """Refuse values that mean nothing.
+
+        Raises:
+            UserError: the value, the rule, the remedy.
+        """
         if self.vllm_dtype not in (None, "float32", "bfloat16", "float16"):
             raise UserError(f"vllm_dtype={self.vllm_dtype!r} is not known. One of: float32, bfloat16, float16.")
         if self.weighting not in list(Weighting):
             raise UserError(f"weighting={self.weighting!r} is not known. One of: {', '.join(Weighting)}.")
+        if self.guided_rewards not in list(GuidedRewards):
+            raise UserError(f"guided_rewards={self.guided_rewards!r} is not known. One of: {', '.join(GuidedRewards)}.")
         if self.shaping_gamma <= 0 or self.distill_coef < 0:
             raise UserError(
                 f"shaping_gamma={self.shaping_gamma} must be over 0, distill_coef={self.distill_coef} at least 0."
-            )
-        if (self.weighting == Weighting.SHAPED or self.distill_coef) and (
-            self.importance_sampling_level != "token" or self.loss_type in PER_SEQUENCE
-        ):
-            raise UserError(
-                f"weighting={self.weighting}, distill_coef={self.distill_coef} weigh single tokens, which "
-                f"loss_type={self.loss_type} with importance_sampling_level={self.importance_sampling_level} does not. "
-                "Use importance_sampling_level=token and another loss_type, for example dapo."
             )
         if self.max_pass_rate > 1:
             raise UserError(
                 f"max_pass_rate={self.max_pass_rate} is above 1: a pass rate is a share of the rollouts. "
                 "1.0 guides every prompt that has guidance, a negative value closes the gate."
+            )
+
+    @property
+    def weighs_tokens(self) -> bool:
+        """True where single tokens get a weight of their own."""
+        return self.weighting == Weighting.SHAPED or self.distill_coef != 0
+
+
+@dataclass
+class NPOConfig(NPOSettings, GRPOConfig):
+    """`GRPOConfig` with the settings of NPO. With no guidance all but `fast_generation` and `vllm_dtype` are without
+    effect.
+    """
+
+    gradient_checkpointing: bool | None = field(
+        default=None,
+        metadata={"help": "Trade compute for memory. Default: on where there is an accelerator, off on a CPU."},
+    )
+    bf16: bool | None = field(
+        default=None,
+        metadata={"help": "Mixed precision in bfloat16. Default: on where there is an accelerator that has it."},
+    )
+    activation_checkpointing: bool | None = field(
+        default=None, metadata={"help": "The newer name of gradient_checkpointing in transformers."}
+    )
+
+    def __post_init__(self) -> None:
+        self.check_settings()
+        if self.weighs_tokens and (self.importance_sampling_level != "token" or self.loss_type in PER_SEQUENCE):
+            raise UserError(
+                f"weighting={self.weighting}, distill_coef={self.distill_coef} weigh single tokens, which "
+                f"loss_type={self.loss_type} with importance_sampling_level={self.importance_sampling_level} does not. "
+                "Use importance_sampling_level=token and another loss_type, for example dapo."
             )
         on_accelerator = not self.use_cpu and torch.accelerator.is_available()
         if self.bf16 is None:
@@ -141,3 +182,13 @@ class NPOConfig(GRPOConfig):
         super().__post_init__()
         if not on_accelerator:
             self.dataloader_pin_memory = False
+
+
+def default_args(model: Any) -> NPOConfig:
+    """The config of a trainer that was given none, named as TRL names its own.
+
+    Args:
+        model: a name, or the model itself.
+    """
+    name = model if isinstance(model, str) else get_config_model_id(model.config)
+    return NPOConfig(f"{name.split('/')[-1]}-NPO")

@@ -2,7 +2,8 @@
 
 Three things are missing from a TRL 1.16 checkpoint: where the prompt order stands after the first epoch, how many
 micro-batches were consumed, and the rollouts that were generated but not trained on yet (`steps_per_generation` or
-`num_iterations` above 1). Without them a resumed run silently trains on other data.
+`num_iterations` above 1). Without them a resumed run silently trains on other data. The first two follow from the step,
+so that a checkpoint of plain TRL is resumed as exactly where it lies between two generation cycles, and refused inside.
 
 Exact on the same number of processes, on a CPU, under DDP and FSDP2; not exact by nature: a vLLM server, continuous
 batching.
@@ -24,7 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from trl import GRPOTrainer
 
-from nearfuture.train import checkpoint, sharding
+from nearfuture.train import checkpoint, plain, sharding
 from nearfuture.train.sampler import ExactRepeatSampler
 from nearfuture.types import UserError
 
@@ -87,14 +88,19 @@ class ExactResume(GRPOTrainer):
     pinned_steps: frozenset[int] = frozenset()
     stateful: Mapping[str, Stateful] = MappingProxyType({})
     train_dataset: Any
+    _rotates_later = False
     _buffered_inputs: Buffer | None
 
-    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
         """Train, from a checkpoint (its path, or True for the latest whole one) or from the present weights.
 
+        Args:
+            resume_from_checkpoint: one that was written here, or one of plain `GRPOTrainer`.
+            args, kwargs: as in `GRPOTrainer.train`.
+
         Raises:
-            UserError: the checkpoint is not whole, was saved inside a generation cycle by more or fewer processes, or
-                would be written in shards by FSDP.
+            UserError: the checkpoint is not whole, holds weights only, was saved inside a generation cycle by plain TRL
+                or by more or fewer processes, or would be written in shards by FSDP.
         """
         if self.is_fsdp_enabled:
             sharding.check(self.accelerator.state.fsdp_plugin)
@@ -108,18 +114,22 @@ class ExactResume(GRPOTrainer):
             self._last_loaded_step = -1
         if resume_from_checkpoint:
             self._restore(Path(resume_from_checkpoint))
-        return super().train(resume_from_checkpoint=resume_from_checkpoint or None, **kwargs)
+        return super().train(resume_from_checkpoint or None, *args, **kwargs)
 
     def _latest_checkpoint(self) -> str:
         output_dir = Path(self.args.output_dir)
-        steps = checkpoint.complete_steps(output_dir)
-        if not steps:
+        folder = checkpoint.latest(output_dir)
+        if folder is None:
             raise UserError(f"{output_dir} holds no whole checkpoint to resume from. Train without resume first.")
-        return str(output_dir / f"{checkpoint.PREFIX}{steps[-1]}")
+        return str(folder)
 
     def _restore(self, folder: Path) -> None:
         """Restore the micro-batch counter and the rollouts that were generated but not trained on."""
+        if checkpoint.is_plain(folder):
+            self._step = plain.micro_step(self, folder)
+            return
         state = checkpoint.read_state(folder)
+        plain.require_random_states(folder)
         self._step = state["micro_step"]
         for name, stateful in self.stateful.items():
             if (path := state_file(folder, name)).exists():
@@ -137,17 +147,26 @@ class ExactResume(GRPOTrainer):
     def _buffer_file(self, folder: Path) -> Path:
         return folder / f"rollouts-{self.accelerator.process_index}.safetensors"
 
+    def save_model(self, *args: Any, **kwargs: Any) -> None:
+        """Save the weights, and beside them the settings as they are.
+
+        TRL deletes old checkpoints before the new one is whole; here that happens after, so that from here to the end
+        of a checkpoint TRL sees no limit.
+        """
+        super().save_model(*args, **kwargs)
+        if self._rotates_later:
+            self.args.save_total_limit = None
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        output_dir = Path(self.args.output_dir)
+        output_dir = Path(self._get_output_dir(trial=trial))
         folder = output_dir / f"{checkpoint.PREFIX}{self.state.global_step}"
         if self.args.should_save:
             checkpoint.open_for_writing(folder)
-        # TRL deletes old checkpoints before the new one is whole; here that happens after.
-        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        limit, self._rotates_later = self.args.save_total_limit, True
         try:
             super()._save_checkpoint(model, trial)
         finally:
-            self.args.save_total_limit = limit
+            self.args.save_total_limit, self._rotates_later = limit, False
         has_buffer = self._step % (self.args.steps_per_generation * self.num_iterations) != 0
         if has_buffer:
             assert self._buffered_inputs is not None
@@ -163,7 +182,9 @@ class ExactResume(GRPOTrainer):
                 "num_processes": self.accelerator.num_processes,
             }
             checkpoint.mark_complete(folder, state)
-            checkpoint.rotate(output_dir, limit, self.pinned_steps)
+            best = self.state.best_global_step if self.state.best_model_checkpoint else None
+            newest = self.state.global_step
+            checkpoint.rotate(output_dir, limit, newest=newest, pinned=self.pinned_steps, best=best)
         self.accelerator.wait_for_everyone()
 
     def _get_train_sampler(self, dataset: Any = None) -> ExactRepeatSampler:
@@ -178,11 +199,14 @@ class ExactResume(GRPOTrainer):
             epoch=lambda: self.state.global_step // self.steps_per_epoch(len(dataset)),
         )
 
-    def steps_per_epoch(self, num_prompts: int) -> int:
-        """Optimizer steps in one pass over `num_prompts` prompts (an incomplete generation batch is dropped)."""
+    def micro_steps_per_epoch(self, num_prompts: int) -> int:
+        """Micro-batches in one pass over `num_prompts` prompts (an incomplete generation batch is dropped)."""
         batches = num_prompts // (self.args.generation_batch_size // self.num_generations)
-        micro_steps = batches * self.num_iterations * self.args.steps_per_generation
-        return max(1, -(-micro_steps // self.args.gradient_accumulation_steps))
+        return batches * self.num_iterations * self.args.steps_per_generation
+
+    def steps_per_epoch(self, num_prompts: int) -> int:
+        """Optimizer steps in one pass over `num_prompts` prompts."""
+        return max(1, -(-self.micro_steps_per_epoch(num_prompts) // self.args.gradient_accumulation_steps))
 
     def prompts_between(self, start_step: int, end_step: int) -> list[int]:
         """Dataset indices of the prompts whose rollouts are trained on in steps `start_step` + 1 to `end_step`.

@@ -3,36 +3,27 @@
 TRL gathers rows in process order, so global row r of N belongs to process r // B and to prompt r // G; the last slot of
 prompt p is row p * G + G - 1, whichever process owns it.
 
-Letters: P prompts, G generations per prompt, B local rows, N = P * G global rows, F reward functions, T tokens.
+Letters: P prompts, G generations per prompt, B local rows, N = P * G global rows, T tokens.
 
-Not here: the gate and the order of things (`nearfuture.train.trainer`).
+Not here: the gate and the order of things (`nearfuture.train.trainer`), what rows earn (`nearfuture.train.rewards`).
 """
 
 from __future__ import annotations
 
-import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from trl import GRPOTrainer
-from trl.data_utils import is_conversational
+from trl import GRPOConfig, GRPOTrainer
 
-from nearfuture.guidance.cache import GuidanceCache
-from nearfuture.guidance.checks import check_verdicts, verdict_by_prompt
-from nearfuture.tasks.identity import images_of, prompt_hash
-from nearfuture.train.config import NPOConfig, Weighting
-from nearfuture.train.tokenizer import tokenizer_hash
-from nearfuture.types import Guidance, Sampling, UserError, Verdict
+from nearfuture.tasks.identity import images_of
+from nearfuture.types import Guidance, Sampling, UserError
 
 if TYPE_CHECKING:
     from nearfuture.train.seams import Generated
     from nearfuture.train.trainer import NPOTrainer
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -97,59 +88,6 @@ def as_completion(like: Any, text: str) -> Any:
     return text if isinstance(like, str) else [{"role": "assistant", "content": text}]
 
 
-def reward_guided_rows(
-    trainer: NPOTrainer, prompts: list[Any], batch: Generated, rewards_N_F: Tensor, inject_P: Tensor
-) -> Tensor:
-    """Rewards of the mixed group: the guided rows are scored by the same reward functions, the others stay.
-
-    TRL gathers rewards with equal sizes, so a process with fewer guided rows than another scores some rows again.
-
-    Raises:
-        UserError: a guided row is not correct any more (a verifier that is not deterministic).
-    """
-    mask_N = last_slot_mask(inject_P, trainer.num_generations)
-    per_process = mask_N.view(trainer.accelerator.num_processes, -1)
-    width = int(per_process.sum(1).max())
-    mine = per_process[trainer.accelerator.process_index]
-    rows = (mine.nonzero().flatten().tolist() + (~mine).nonzero().flatten().tolist())[:width]
-
-    pending_extra, pending_metrics = dict(trainer._pending_extra_logs), dict(trainer._pending_metrics)
-    trainer._pending_extra_logs.clear()
-    trainer._pending_metrics.clear()
-    scored = GRPOTrainer._calculate_rewards(
-        trainer,
-        [trainer._inputs[i] for i in rows],
-        [prompts[i] for i in rows],
-        [batch.completions[i] for i in rows],
-        [batch.completion_ids[i] for i in rows],
-    ).view(trainer.accelerator.num_processes, width, -1)
-    # A column may come from one of the two calls only: the other rows are empty there, as in TRL's own table.
-    guided_rows = rows[: int(mine.sum())]
-    for column in {**pending_extra, **trainer._pending_extra_logs}:
-        values = trainer._pending_extra_logs.get(column, [None] * width)
-        whole = pending_extra.setdefault(column, [None] * len(batch.completions))
-        for i, value in zip(guided_rows, values, strict=False):
-            whole[i] = value
-    trainer._pending_extra_logs.update(pending_extra)
-    trainer._pending_metrics.clear()
-    trainer._pending_metrics.update(pending_metrics)
-
-    rewards_N_F = rewards_N_F.clone()
-    for process, is_guided in enumerate(per_process):
-        at = is_guided.nonzero().flatten() + process * len(is_guided)
-        rewards_N_F[at] = scored[process, : len(at)]
-    verdicts = rewards_N_F[mask_N, trainer._verdict_column()]
-    if not bool((verdicts >= trainer.args.correct_threshold).all()):
-        wrong = int((~(verdicts >= trainer.args.correct_threshold)).sum())
-        name = trainer.reward_func_names[trainer._verdict_column()]
-        raise UserError(
-            f"{name} does not find {wrong} of {len(verdicts)} guided completions correct at step "
-            f"{trainer.state.global_step}. Guidance must be verified and the verifier deterministic: check the cache "
-            "with `nearfuture guide verify`, or collect again."
-        )
-    return rewards_N_F
-
-
 def attach(output: dict[str, Any], guidance_B: Sequence[Guidance | None], *, importance: bool) -> None:
     """Let `is_guided` [B] and `behavior_logps` [B, T] ride along; put the latter into TRL's old log-probs if asked.
 
@@ -186,6 +124,7 @@ def with_behavior(logps_B_T: Tensor, inputs: dict[str, Any]) -> Tensor:
 
 def show_examples(
     trainer: NPOTrainer,
+    rows: Sequence[Any],
     batch: Generated,
     verdicts_P_G: Tensor,
     pass_rate_P: Tensor,
@@ -200,14 +139,13 @@ def show_examples(
         if guidance is None or i < size - 1:
             continue
         p = (offset + i) // size
-        rows = range(i - size + 1, i + 1)
-        texts = decode(trainer, [batch.completion_ids[row] for row in rows])
+        texts = decode(trainer, batch.completion_ids[i - size + 1 : i + 1])
         trainer.on_group(
             Example(
                 step=trainer.state.global_step + 1,
                 prompt_id=guidance.prompt_id,
-                prompt=trainer._inputs[i]["prompt"],
-                images=images_of(trainer._inputs[i]),
+                prompt=rows[i]["prompt"],
+                images=images_of(rows[i]),
                 pass_rate=float(pass_rate_P[p]),
                 rollouts=list(zip(texts, verdicts_P_G[p].tolist(), strict=True)),
                 guidance_text=decode(trainer, [list(guidance.completion_ids)])[0],
@@ -217,76 +155,7 @@ def show_examples(
         )
 
 
-def refuse_unsupported(trainer: NPOTrainer) -> None:
-    """A trajectory of token ids cannot stand in for a conversation with tools, and needs to find its prompt."""
-    if not hasattr(trainer.train_dataset, "__len__"):
-        raise UserError(
-            "guidance needs a data set of known length: its prompts are checked before step 1 and met again on replay. "
-            "Load it without streaming."
-        )
-    for name, used in {
-        "tools": bool(trainer.tools),
-        "rollout_func": trainer.rollout_func is not None,
-        "environment_factory": trainer.environment_factories is not None,
-    }.items():
-        if used:
-            raise UserError(
-                f"guidance cannot be used together with {name}: a guided slot is one completion of the policy, without "
-                f"turns of others. Train without guidance, or without {name}."
-            )
-
-
-def check_cache(trainer: NPOTrainer, cache: GuidanceCache) -> None:
-    """Check a cache against this trainer, and verify its trajectories again, before step 1.
-
-    Raises:
-        UserError: another tokenizer, other prompts, an entry that is truncated, too long, or not correct any more.
-    """
-    ids = trainer.train_dataset["prompt_id"]
-    guided = trainer.train_dataset.select([i for i, prompt_id in enumerate(ids) if prompt_id in cache])
-    rows = {row["prompt_id"]: row for row in guided}
-    coverage = cache.check_compatible(
-        tokenizer_hash=tokenizer_hash(trainer.processing_class),
-        sampling=sampling(trainer.args),
-        prompts=dict.fromkeys(ids, "") | {prompt_id: prompt_hash(row) for prompt_id, row in rows.items()},
-        eos_token_ids=trainer.eos_token_ids,
-        max_completion_length=trainer.max_completion_length,
-        verifier_version=None,
-        require_same_temperature=trainer.args.weighting == Weighting.IMPORTANCE,
-    )
-    logger.info("guidance for %d of %d prompts", coverage.num_covered, coverage.num_prompts)
-    if coverage.num_foreign:
-        logger.warning("%d guidance entries are for prompts that are not in the data", coverage.num_foreign)
-    if trainer.args.verify_guidance:
-        verdicts = judge_again(trainer, [(rows[g.prompt_id], g) for g in cache if g.prompt_id in rows])
-        check_verdicts(verdicts)
-
-
-def judge_again(trainer: NPOTrainer, pairs: list[tuple[Any, Guidance]]) -> dict[str, Verdict]:
-    """The verdict reward's opinion by prompt id; of several trajectories of a prompt the first that is not correct."""
-    ids = [list(guidance.completion_ids) for _, guidance in pairs]
-    inputs = [row for row, _ in pairs]
-    prompts = [row["prompt"] for row in inputs]
-    like = [{}] if is_conversational({"prompt": prompts[0]}) else ""
-    completions = [as_completion(like, text) for text in decode(trainer, ids)]
-    rewards = GRPOTrainer._calculate_rewards(trainer, inputs, prompts, completions, ids)[: len(pairs)]
-    trainer._pending_extra_logs.clear()
-    trainer._pending_metrics.clear()
-    verdicts = rewards[:, trainer._verdict_column()].tolist()
-    threshold = trainer.args.correct_threshold
-    return verdict_by_prompt(
-        (guidance.prompt_id, as_verdict(value, threshold)) for (_, guidance), value in zip(pairs, verdicts, strict=True)
-    )
-
-
-def as_verdict(reward: float, correct_threshold: float) -> Verdict:
-    """The verdict a reward stands for; None arrives as NaN and cannot be told apart from a crash."""
-    if math.isnan(reward):
-        return Verdict.CRASH
-    return Verdict.CORRECT if reward >= correct_threshold else Verdict.WRONG
-
-
-def sampling(args: NPOConfig) -> Sampling:
+def sampling(args: GRPOConfig) -> Sampling:
     """The sampling settings of a trainer."""
     return Sampling(
         temperature=args.temperature,

@@ -29,7 +29,6 @@ from nearfuture.types import UserError
 
 COLUMNS = ("images", "image")
 NUM_PROBED = 16
-MAX_ASPECT_RATIO = 200  # the processors of Qwen refuse more
 
 Row = dict[str, Any]
 _checked: set[tuple[str, str]] = set()
@@ -94,7 +93,9 @@ def problem_of(row: Row, processor: Any) -> str | None:
     token = getattr(processor, "image_token", None)
     if token and any(token in text for text in _texts(prompt)):
         return f"its text holds the image token {token!r}, which would be taken for an image"
-    problems = (f"image {number}: {found}" for number, image in enumerate(images) if (found := _problem(image)))
+    problems = (
+        f"image {number}: {found}" for number, image in enumerate(images) if (found := _problem(image, processor))
+    )
     return next(problems, None)
 
 
@@ -107,14 +108,18 @@ def _texts(prompt: list[Row]) -> Iterator[str]:
             yield from (part.get("text") or "" for part in content)
 
 
-def _problem(image: Any) -> str | None:
-    """What is wrong with an image, told from its header."""
+def _problem(image: Any, processor: Any) -> str | None:
+    """What is wrong with an image, told from its header; which shapes are, the processor says itself."""
     try:
         width, height = image_size(image)
     except (OSError, UnidentifiedImageError, ValueError) as error:
         return f"it does not open ({error})"
-    if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
-        return f"its sides are {width} x {height}, more than 1 : {MAX_ASPECT_RATIO}"
+    try:
+        processor._get_num_multimodal_tokens(image_sizes=[(height, width)])
+    except ValueError as error:
+        return f"its sides are {width} x {height}, which the model's processor refuses ({str(error).rstrip('.')})"
+    except (AttributeError, KeyError, TypeError, NotImplementedError):
+        pass  # a processor that counts no tokens ahead says nothing about shapes either
     return None
 
 

@@ -21,10 +21,26 @@ OF_IMAGES = ("pixel_values", "image_grid_thw")
 
 def with_image_lists(rows: list[Row]) -> list[Row]:
     """Rows of a batch in which some have no image, each with a list in `images`; other batches as they are."""
-    has_image = [bool(images_of(row)) for row in rows]
-    if all(has_image) or not any(name in rows[0] for name in ("images", "image")):
+    return [{**row, "images": images_of(row)} for row in rows] if _is_mixed(rows) else rows
+
+
+def as_given(rows: list[Row], given: list[Row]) -> list[Row]:
+    """Rows as a reward function is to see them: without those lists, with all that was put into them since.
+
+    Args:
+        rows: what TRL has made of `with_image_lists(given)`.
+        given: as the data set has them.
+    """
+    if not _is_mixed(given):
         return rows
-    return [{**row, "images": images_of(row)} for row in rows]
+    rest = ({name: value for name, value in row.items() if name != "images"} for row in rows)
+    lists = ({name: before[name] for name in ("images",) if name in before} for before in given)
+    return [row | images for row, images in zip(rest, lists, strict=True)]
+
+
+def _is_mixed(rows: list[Row]) -> bool:
+    """True where the rows may have images and some have none."""
+    return any(name in rows[0] for name in ("images", "image")) and not all(images_of(row) for row in rows)
 
 
 def without_none(images: Sequence[list[Any] | None] | None) -> list[list[Any]] | None:

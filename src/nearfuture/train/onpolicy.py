@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from nearfuture.train.seams import Generated
-    from nearfuture.train.trainer import NPOTrainer
+    from nearfuture.train.trainer import Judged, NPOTrainer
 
 
 class OnPolicyMetrics:
@@ -27,25 +26,23 @@ class OnPolicyMetrics:
         self.trainer = trainer
         self._num_tokens = {"rollout_tokens": 0, "trained_tokens": 0}
 
-    def observe(
-        self,
-        batch: Generated,
-        rewards_N_F: Tensor,
-        correct_P_G: Tensor,
-        pass_rate_P: Tensor,
-        has_guidance_P: Tensor,
-        inject_P: Tensor,
-    ) -> None:
-        """Record one generated batch, before any slot is replaced. All arguments but `batch` are global."""
-        trainer = self.trainer
+    def observe(self, completion_ids: list[list[int]], rewards_N_F: Tensor, seen: Judged) -> None:
+        """Record one generated batch, before any slot is replaced.
+
+        Args:
+            completion_ids: of this process's rows.
+            rewards_N_F: what the policy's own rollouts earned, over all processes.
+            seen: what the gate saw.
+        """
+        trainer, pass_rate_P = self.trainer, seen.pass_rate_P
         if trainer.replayer is not None:
             for name, value in trainer.replayer.source.metrics().items():
                 trainer._metrics["train"][name].append(value)
-        self._num_tokens["rollout_tokens"] += sum(map(len, batch.completion_ids))
+        self._num_tokens["rollout_tokens"] += sum(map(len, completion_ids))
         weights = trainer.reward_weights.to(rewards_N_F.device)
         judged = ~torch.isnan(rewards_N_F).all(1)
         reward = (rewards_N_F * weights).nansum(1)[judged].mean()
-        is_gated_P = pass_rate_P <= trainer.args.max_pass_rate
+        is_gated_P = pass_rate_P <= trainer.npo.max_pass_rate
         num_judged = (~torch.isnan(pass_rate_P)).sum().clamp(min=1)
         values = {
             "npo/reward": reward,
@@ -53,20 +50,20 @@ class OnPolicyMetrics:
             "npo/all_wrong_frac": (pass_rate_P == 0).sum() / num_judged,
             "npo/all_right_frac": (pass_rate_P == 1).sum() / num_judged,
             "npo/gated_frac": is_gated_P.float().mean(),
-            "npo/guidance_frac": has_guidance_P.float().mean(),
-            "npo/guided_frac": inject_P.float().mean(),
+            "npo/guidance_frac": seen.has_guidance_P.float().mean(),
+            "npo/guided_frac": seen.inject_P.float().mean(),
             "npo/unjudged_frac": torch.isnan(pass_rate_P).float().mean(),
-            "mix_policy/acc_threshold": trainer.args.max_pass_rate,
+            "mix_policy/acc_threshold": trainer.npo.max_pass_rate,
             "mix_policy/online_groups_evaluated": len(pass_rate_P),
-            "mix_policy/offline_candidates": has_guidance_P.sum(),
+            "mix_policy/offline_candidates": seen.has_guidance_P.sum(),
             "mix_policy/offline_triggered_groups": is_gated_P.sum(),
-            "mix_policy/offline_replaced_groups": inject_P.sum(),
+            "mix_policy/offline_replaced_groups": seen.inject_P.sum(),
         }
         for name, value in values.items():
             trainer._metrics["train"][name].append(float(value))
 
-    def observe_loss(self, inputs: dict[str, Any], logps_B_T: Tensor, entropies_B_T: Tensor) -> None:
-        """Record a micro-batch, after TRL has logged its own entropy.
+    def observe_loss(self, inputs: dict[str, Any], logps_B_T: Tensor, entropies_B_T: Tensor | None) -> None:
+        """Record a micro-batch, after TRL has logged its own entropy; a loss that asks for none has none here either.
 
         With guided rows in it: entropy without them, and how far the policy is from the guide on their tokens. With
         d = log pi(token) - log guide(token): the largest ratio exp(d), k3 = mean(exp(d) - 1 - d) >= 0, which estimates
@@ -77,18 +74,20 @@ class OnPolicyMetrics:
         mask = inputs["completion_mask"].bool()
         self._num_tokens["trained_tokens"] += int(mask.sum())
         if "is_guided" not in inputs:
-            metrics["npo/entropy"].append(metrics["entropy"][-1])
+            metrics["npo/entropy"].extend(metrics["entropy"][-1:])
             return
         is_guided = inputs["is_guided"][:, None]
         is_known = (inputs["behavior_logps"] != 0).any(1, keepdim=True)  # no sampler gives probability 1 throughout
         own, guided = mask & ~is_guided, mask & is_guided & is_known
         d = (logps_B_T - inputs["behavior_logps"]).float()[guided]
         w = d.exp()
-        sums = [entropies_B_T[own].sum(), own.sum(), w.sum(), (w * w).sum(), (w - 1 - d).sum(), guided.sum()]
+        entropies = w.new_zeros(()) if entropies_B_T is None else entropies_B_T[own].sum()
+        sums = [entropies, own.sum(), w.sum(), (w * w).sum(), (w - 1 - d).sum(), guided.sum()]
         largest = w.max() if w.numel() else w.new_zeros(())
         reduced = accelerator.reduce(torch.stack([value.float() for value in sums]), reduction="sum")
         entropy, num_own, w1, w2, k3, n = reduced.tolist()
-        metrics["npo/entropy"].append(entropy / max(num_own, 1))
+        if entropies_B_T is not None:
+            metrics["npo/entropy"].append(entropy / max(num_own, 1))
         if n:
             metrics["npo/guide/ratio_max"].append(accelerator.gather(largest).max().item())
             metrics["npo/guide/kl_k3"].append(k3 / n)

@@ -23,7 +23,7 @@ from trl.data_utils import is_conversational
 from trl.trainer.utils import create_model_from_path
 
 from nearfuture.refusals import is_a_librarys
-from nearfuture.train import scoring
+from nearfuture.train import placeholders, scoring
 from nearfuture.train.adapters import base_of
 from nearfuture.train.decoding import Decoding, EngineSettings, Response, Row
 from nearfuture.train.memory import collect
@@ -94,6 +94,7 @@ class TransformersPolicy:
             max_new_tokens=decoding.max_completion_length,
             repetition_penalty=decoding.repetition_penalty,
             eos_token_id=self.stops,
+            suppress_tokens=placeholders.ids_of(self.processing_class) or None,
             pad_token_id=self.tokenizer.pad_token_id,
             bos_token_id=self.tokenizer.bos_token_id,
         )

@@ -11,10 +11,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoProcessor, AutoTokenizer, ProcessorMixin
+from transformers import AutoProcessor, AutoTokenizer, PreTrainedConfig, ProcessorMixin
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.qwen3_vl import processing_qwen3_vl as stock
 from transformers.utils import cached_file, is_torchvision_available
+from trl import GRPOConfig
 
 from nearfuture.types import UserError
 
@@ -55,7 +56,7 @@ def load_processing_class(model: str, **settings: Any) -> Any:
     Raises:
         OSError, ValueError: as transformers raises them, where there is none.
     """
-    if is_torchvision_available() or AutoConfig.from_pretrained(model, **_where(settings)).model_type not in QWEN3_VL:
+    if not is_needed(model, **_where(settings)):
         return AutoProcessor.from_pretrained(model, **settings)
     images = Qwen2VLImageProcessorPil.from_pretrained(model, **_where(settings))
     tokenizer = AutoTokenizer.from_pretrained(model, **settings)
@@ -65,26 +66,48 @@ def load_processing_class(model: str, **settings: Any) -> Any:
     return processor
 
 
-def is_needed(model: Any) -> bool:
-    """True where TRL, left alone, would fail to load the processing class of a model (a name, or the model itself)."""
+def is_needed(model: Any, **where: Any) -> bool:
+    """True where transformers, left alone, would fail to load the processing class of a model.
+
+    Nothing but its settings file is looked at: no code of the model's runs, and whether it exists is for others to say.
+
+    Args:
+        model: a name, or the model itself.
+        where: `revision` and the like, of the name.
+    """
     if is_torchvision_available():
         return False
-    config = AutoConfig.from_pretrained(model) if isinstance(model, str) else model.config
-    return config.model_type in QWEN3_VL
+    if not isinstance(model, str):
+        return getattr(getattr(model, "config", None), "model_type", None) in QWEN3_VL
+    try:
+        settings, _ = PreTrainedConfig.get_config_dict(model, **where)
+    except (OSError, ValueError):
+        return False
+    return settings.get("model_type") in QWEN3_VL
 
 
-def load_for_training(model: Any, max_image_pixels: int | None = None) -> Any:
+def substitute(model: Any, config: GRPOConfig | None) -> Any:
+    """The processing class for a trainer that was given none; None where TRL loads it itself."""
+    if config is None:
+        return load_for_training(model) if is_needed(model) else None
+    revision = (config.model_init_kwargs or {}).get("revision") if isinstance(model, str) else None
+    where = {"trust_remote_code": config.trust_remote_code} | ({"revision": revision} if revision else {})
+    return load_for_training(model, **where) if is_needed(model, **where) else None
+
+
+def load_for_training(model: Any, max_image_pixels: int | None = None, **where: Any) -> Any:
     """Load the processing class of a model with the sides TRL pads and truncates on.
 
     Args:
         model: a name, or the model itself.
         max_image_pixels: larger images are scaled down, their shape kept; None: as the model has it.
+        where: `revision` and `trust_remote_code`.
 
     Raises:
         UserError: the model's processor has no such limit.
     """
     name = model if isinstance(model, str) else model.config._name_or_path
-    found = load_processing_class(name, padding_side="left", truncation_side="left")
+    found = load_processing_class(name, padding_side="left", truncation_side="left", **where)
     if max_image_pixels is not None:
         limit_pixels(found, name, max_image_pixels)
     return found

@@ -1,7 +1,8 @@
-"""What of TRL this package leans on, by name, checked when it is imported.
+"""What of TRL, transformers and datasets this package leans on that nobody promises, checked when it is imported.
 
-TRL's public constructor and `train` are stable; the private methods below are not promised. When TRL moves one of
-them, `check` says which and how, before anything is trained.
+TRL's public constructor and `train` are stable; the private names below are not promised. When one of them moves,
+`check` says which and how, before anything is trained. They are all of them: a test reads this package's source, and a
+private name of a host that does not stand here fails it.
 
 Not here: the overrides (`nearfuture.train.trainer`, `nearfuture.train.exact`).
 """
@@ -10,12 +11,19 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
+import datasets
+import transformers
 import trl
+from transformers.generation import utils as generation_utils
+from transformers.models.qwen3_vl import processing_qwen3_vl
 from trl import GRPOTrainer
 from trl.generation.vllm_generation import VLLMGeneration
+from trl.trainer import grpo_trainer
 
 SIGNATURES = {
     "_generate": ["self", "prompts"],
@@ -32,14 +40,56 @@ SIGNATURES = {
     "_generate_and_score_completions": ["self", "inputs"],
     "_compute_loss": ["self", "model", "inputs"],
     "_save_checkpoint": ["self", "model", "trial"],
+    "_load_from_checkpoint": ["self", "resume_from_checkpoint", "model"],
+    "_get_output_dir": ["self", "trial"],
     "_get_train_sampler": ["self", "dataset"],
 }
+"""Methods of `GRPOTrainer`, overridden or called, with their parameters."""
+
+FIRST_PARAMETERS = {
+    "_get_per_token_logps_and_entropies": [
+        "self",
+        "model",
+        "input_ids",
+        "attention_mask",
+        "logits_to_keep",
+        "batch_size",
+        "compute_entropy",
+    ]
+}
+"""The same, where what follows is passed on by name as it comes."""
+
+METHODS: dict[str, type] = {
+    "_init_vllm": VLLMGeneration,
+    "_sample": transformers.GenerationMixin,
+    "_update_model_kwargs_for_generation": transformers.GenerationMixin,
+    "_process_images": processing_qwen3_vl.Qwen3VLProcessor,
+    "_get_num_multimodal_tokens": processing_qwen3_vl.Qwen3VLProcessor,
+}
+"""Of other classes."""
+
+ATTRIBUTES: dict[str, ModuleType] = {
+    "_buffered_inputs": grpo_trainer,
+    "_current_train_step_time": grpo_trainer,
+    "_last_loaded_step": grpo_trainer,
+    "_metrics": grpo_trainer,
+    "_pending_extra_logs": grpo_trainer,
+    "_pending_metrics": grpo_trainer,
+    "_step": grpo_trainer,
+    "_tokenizer": grpo_trainer,
+    "_name_or_path": transformers.configuration_utils,
+    "_pad_token_tensor": generation_utils,
+    "_fingerprint": datasets.arrow_dataset,
+}
+"""Of instances: saved and restored, emptied, or read; with the module whose code sets them."""
+
 LOOKED_UP = (
     (GRPOTrainer, "__init__", "VLLMGeneration("),
     (VLLMGeneration, "_init_vllm", "LLM("),
     (VLLMGeneration, "_init_vllm", "VLLMClient("),
 )
 """Names TRL looks up in its own modules, where `nearfuture.train.vllm_training` puts another value for a moment."""
+
 GENERATED = (
     "prompt_ids",
     "completion_ids",
@@ -70,24 +120,35 @@ class Generated:
 
 
 def moved() -> list[str]:
-    """What differs between the installed TRL and the one this package was written against."""
-    found = []
-    for name, expected in SIGNATURES.items():
+    """What differs between the installed hosts and those this package was written against."""
+    return [*_moved_signatures(), *_moved_elsewhere()]
+
+
+def _moved_signatures() -> Iterator[str]:
+    for name, expected in {**SIGNATURES, **FIRST_PARAMETERS}.items():
         method = getattr(GRPOTrainer, name, None)
         if method is None:
-            found.append(f"GRPOTrainer.{name} is gone")
+            yield f"GRPOTrainer.{name} is gone"
             continue
         parameters = list(inspect.signature(inspect.unwrap(method)).parameters)
-        if parameters != expected:
-            found.append(f"GRPOTrainer.{name} takes {parameters}, expected {expected}")
+        if parameters[: len(expected) if name in FIRST_PARAMETERS else None] != expected:
+            yield f"GRPOTrainer.{name} takes {parameters}, expected {expected}"
     generate = getattr(GRPOTrainer, "_generate", None)
     returned = re.findall(r"^        return (.+)$", inspect.getsource(generate), re.MULTILINE) if generate else None
     if returned is not None and returned != [", ".join(GENERATED)]:
-        found.append(f"GRPOTrainer._generate returns {returned}, expected {', '.join(GENERATED)}")
+        yield f"GRPOTrainer._generate returns {returned}, expected {', '.join(GENERATED)}"
+
+
+def _moved_elsewhere() -> Iterator[str]:
+    for name, kind in METHODS.items():
+        if name not in dir(kind):
+            yield f"{kind.__module__}.{kind.__name__}.{name} is gone"
+    for name, module in ATTRIBUTES.items():
+        if not re.search(rf"\.{name}(: .+)? = ", inspect.getsource(module)):
+            yield f"{name} is set nowhere in {module.__name__}"
     for owner, name, looked_up in LOOKED_UP:
-        if looked_up not in inspect.getsource(getattr(owner, name)):
-            found.append(f"{owner.__name__}.{name} makes no {looked_up.removesuffix('(')} any more")
-    return found
+        if hasattr(owner, name) and looked_up not in inspect.getsource(getattr(owner, name)):
+            yield f"{owner.__name__}.{name} makes no {looked_up.removesuffix('(')} any more"
 
 
 def check() -> None:
@@ -99,9 +160,14 @@ def check() -> None:
     differences = moved()
     if differences:
         raise ImportError(
-            f"trl {trl.__version__} has moved: {'; '.join(differences)}. nearfuture was written for trl 1.16; "
-            "install trl==1.16.*."
+            f"trl {trl.__version__} or transformers {transformers.__version__} has moved: {'; '.join(differences)}. "
+            "nearfuture was written for trl 1.16 and transformers 5.23; install trl==1.16.* and transformers==5.23.*."
         )
 
 
-__all__ = ["GENERATED", "SIGNATURES", "Generated", "check", "moved"]
+def pinned() -> set[str]:
+    """Every private name of a host that this package uses."""
+    return {*SIGNATURES, *FIRST_PARAMETERS, *METHODS, *ATTRIBUTES}
+
+
+__all__ = ["ATTRIBUTES", "GENERATED", "METHODS", "SIGNATURES", "Generated", "check", "moved", "pinned"]

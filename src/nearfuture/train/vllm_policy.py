@@ -13,7 +13,7 @@ from typing import Any
 
 from transformers import GenerationConfig
 
-from nearfuture.train import scoring
+from nearfuture.train import placeholders, scoring
 from nearfuture.train.adapters import base_of
 from nearfuture.train.decoding import Decoding, EngineSettings, Response, Row
 from nearfuture.train.memory import collect
@@ -75,6 +75,7 @@ class VLLMPolicy:
             max_tokens=decoding.max_completion_length,
             stop_token_ids=self.stops,
             seed=seed,
+            **placeholders.bad_words(self.processing_class),
         )
 
     def _stops(self, base: str, settings: EngineSettings) -> list[int]:

@@ -1,0 +1,65 @@
+"""Checkpoints that plain `GRPOTrainer` wrote: resumed where that is exact, refused in words where it cannot be.
+
+TRL keeps no rollouts: inside a generation cycle they are lost, and what would be trained on instead is something else.
+Between two cycles nothing is missing, since the order of prompts is a function of seed and epoch, and the number of
+micro-batches one of the step.
+
+Not here: which checkpoints are TRL's (`nearfuture.train.checkpoint`), the rest of a resume (`nearfuture.train.exact`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nearfuture.train import checkpoint
+from nearfuture.types import UserError
+
+if TYPE_CHECKING:
+    from nearfuture.train.exact import ExactResume
+
+
+def micro_step(trainer: ExactResume, folder: Path) -> int:
+    """Micro-batches consumed when plain TRL wrote a checkpoint with the settings of `trainer`.
+
+    Raises:
+        UserError: it lies inside a generation cycle, was written by more or fewer processes, holds weights only, or its
+            data is streamed.
+    """
+    require_random_states(folder)
+    num_saved, num_now = len(list(folder.glob("rng_state*.pth"))), trainer.accelerator.num_processes
+    if num_saved != num_now:
+        raise UserError(
+            f"{folder} was saved by {num_saved} processes of plain TRL, {num_now} are running: random states are kept "
+            "for each. Use as many."
+        )
+    if not hasattr(trainer.train_dataset, "__len__"):
+        raise UserError(
+            f"{folder} was saved by plain TRL, which does not say where in streamed data it stood. Load the data "
+            f"without streaming, or begin a new run from its weights (model={folder})."
+        )
+    step, num_prompts = checkpoint.plain_step(folder), len(trainer.train_dataset)
+    epochs, rest = divmod(step, trainer.steps_per_epoch(num_prompts))
+    found = epochs * trainer.micro_steps_per_epoch(num_prompts) + rest * trainer.args.gradient_accumulation_steps
+    cycle = trainer.args.steps_per_generation * trainer.num_iterations
+    if found % cycle:
+        raise UserError(
+            f"{folder} was saved by plain TRL {found % cycle} of {cycle} micro-batches into a generation cycle, and "
+            "TRL keeps no rollouts: the rest of it would train on others. Use a checkpoint at the end of a cycle "
+            "(steps_per_generation * num_iterations micro-batches), or begin a new run from its weights "
+            f"(model={folder})."
+        )
+    return found
+
+
+def require_random_states(folder: Path) -> None:
+    """Refuse a checkpoint of weights alone.
+
+    Raises:
+        UserError: there are no random states, hence no optimizer either.
+    """
+    if not any(folder.glob("rng_state*.pth")):
+        raise UserError(
+            f"{folder} holds weights only (save_only_model): without optimizer and random states a run cannot go on as "
+            f"if it had never stopped. Begin a new run from its weights (model={folder})."
+        )
