@@ -165,6 +165,10 @@ def test_columns_are_those_that_were_given(tmp_path: Path, name: str, watched: s
         for i, prompt in enumerate(call["prompt"]):
             assert {column: values[i] for column, values in call.items()} == by_prompt[prompt]
     assert len(set(rates)) == 2 * N // G and all(isinstance(one, str) for one in rates)
+    seen.clear()
+    held_out = questions(4, prompt_id=["a", "b", "c", "d"])
+    trainer.evaluate(held_out)
+    assert {prompt_id for call in seen for prompt_id in call["prompt_id"]} == {"a", "b", "c", "d"}
 
 
 def test_a_transform_and_guidance_go_together(tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ class NPOTrainer(WeighedLoss):
             self.stateful = {**self.stateful, "experience": source}
 
     def as_given(self, row: Row) -> Row:
-        """A row as the data set has it: nobody but us sees an id that was made here."""
+        """A training row as the data set has it: nobody but us sees an id that was made here."""
         return row if self._ids is None else self._ids.as_given(row)
 
     def get_train_dataloader(self) -> Any:
@@ -214,7 +214,7 @@ class NPOTrainer(WeighedLoss):
         is_training = self.model.training
         if self.replayer is not None and is_training:
             inputs = self.replayer.mix(inputs)
-        as_given = [self.as_given(row) for row in inputs]
+        as_given = [self.as_given(row) for row in inputs] if is_training else inputs
         batch = Batch(inputs, as_given, self._calculate_rewards)
         self._batch = batch if is_training else None
         answers = rewards.answered_by(self, self._answer) if is_training else contextlib.nullcontext()
