@@ -115,6 +115,7 @@ def data(rng: random.Random, folder: Path) -> list[Command]:
     path = folder / f"rows{rng.choice(('.jsonl', '.json', '.csv', '.parquet', '.txt', ''))}"
     _write_rows(rng, path, rows)
     config = [TINY, "task=null", f"dataset_name={path}", f"run_dir={folder / 'run'}"]
+    config += [f"model={MODEL}"] if rng.random() < 0.3 else []
     more = [
         values.override(rng, key, HINTS[key]) for key in rng.sample([k for k in KEYS if k.startswith("dataset_")], 1)
     ]

@@ -75,9 +75,18 @@ def test_messages_need_a_chat_template(tmp_path: Path) -> None:
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
     own = ["task=null", f"dataset_name={data}", f"model={MODEL}"]
     before = tree(tmp_path)
-    code, output = start(tmp_path, *own)
-    assert code == 2 and "has no chat template" in output, output
-    assert tree(tmp_path) == before
+    for command in ("train", "data check", "guide collect", "data difficulty"):
+        more = {"guide collect": ["--guide", MODEL, "--output", tmp_path / "new"]}.get(command, own[2:])
+        more += ["--output", tmp_path / "new.parquet"] if command == "data difficulty" else []
+        code, output = run(*command.split(), TINY, f"run_dir={tmp_path / 'run'}", *PLAIN, *own[:2], *more)
+        assert code == 2 and "has no chat template" in output, f"{command}: {output}"
+        assert tree(tmp_path) == before, command
+
+
+def test_a_run_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "lineage.json").write_text("{}")
+    code, output = run("guide", "collect", TINY, "--guide", tmp_path, "--output", tmp_path / "cache")
+    assert code == 2 and f"{tmp_path}/final" in output and "Traceback" not in output, output
 
 
 TASK = """

@@ -85,7 +85,8 @@ def refusal(what: str, error: Exception, settings: Mapping[str, Any]) -> UserErr
     where = f"{'/'.join(Path(frame.filename).parts[-3:])}:{frame.lineno}"
     shown = ", ".join(f"{key}={value!r}" for key, value in list(settings.items())[:NUM_SHOWN])
     more = f" and {len(settings) - NUM_SHOWN} more" if len(settings) > NUM_SHOWN else ""
-    return UserError(f"{what}: {said} ({where}). Set here: {shown}{more}.")
+    keys = f" Set here: {shown}{more}." if shown else ""
+    return UserError(f"{what}: {said} ({where}).{keys}")
 
 
 def _works(build: Callable[[dict[str, Any]], Any], settings: dict[str, Any]) -> bool:

@@ -89,11 +89,13 @@ def base_model(config: Configuration, task: Task) -> str:
     """The base model of a run.
 
     Raises:
-        UserError: neither the configuration nor the task names one.
+        UserError: neither the configuration nor the task names one, or it is a run.
     """
     model = config.run.model or task.model
     if model is None:
         raise UserError(f"task {task.name!r} ships no model. Set model to a folder or a name on the Hub.")
+    if (Path(model) / "lineage.json").exists():
+        raise UserError(f"{model} is a run. Name its final policy, {model}/final, or one of its checkpoints.")
     return model
 
 

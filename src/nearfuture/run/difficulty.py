@@ -25,7 +25,7 @@ from nearfuture.run.config import Configuration
 from nearfuture.run.evaluate import answer
 from nearfuture.run.lock import writing_file
 from nearfuture.tasks import Task, judge
-from nearfuture.train import TRLEngine, factory, processes
+from nearfuture.train import TRLEngine, factory, needs, processes
 from nearfuture.types import UserError
 
 PART = 64
@@ -54,6 +54,7 @@ def measure_difficulty(
     if config.data.dataset_name is None:
         raise UserError(f"task={config.run.task} is no data set. Set dataset_name.")
     task = build.load_run_task(config)
+    needs.check_model(build.base_model(config, task), task, config.model)
     processes.join(factory.make_args(output.parent, config.training))
     with contextlib.ExitStack() as held:
         processes.main_first(lambda: held.enter_context(writing_file(output, "measurement")))

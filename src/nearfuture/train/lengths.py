@@ -31,7 +31,11 @@ def prompt_lengths(processor: Any, rows: Sequence[Row]) -> list[int]:
     Args:
         processor: processor or tokenizer of the model.
         rows: with `prompt`, and `images` or `image`, decoded or not.
+
+    Raises:
+        UserError: messages, and no chat template.
     """
+    require_template(processor, rows)
     tokenizer = getattr(processor, "tokenizer", processor)
     return [len(tokenizer(_rendered(processor, row))["input_ids"]) + _more_tokens(processor, row) for row in rows]
 

@@ -19,13 +19,13 @@ from transformers.utils import (
     is_flash_attn_2_available,
     is_liger_kernel_available,
 )
-from trl.data_utils import is_conversational
 from trl.import_utils import is_vllm_available
 
 from nearfuture.refusals import refusing
 from nearfuture.tasks import Task
 from nearfuture.train.adapters import base_of
 from nearfuture.train.config import NPOConfig
+from nearfuture.train.lengths import require_template
 from nearfuture.train.processor import load_processing_class
 from nearfuture.types import UserError
 
@@ -148,14 +148,5 @@ def check_model(model: str, task: Task, settings: Mapping[str, Any]) -> None:
     with refusing(f"model={model} cannot be read", {"model": model, **where}):
         AutoConfig.from_pretrained(base_of(model), **where)
         reader = load_processing_class(base_of(model), **where)
-    has_template = bool(getattr(reader, "chat_template", None))
-    if not has_template and any(map(is_conversational, _first_rows(task))):
-        raise UserError(
-            f"model={model} has no chat template, and the prompts of task {task.name!r} are messages. Use an instruct "
-            "model, save a template with its tokenizer, or give the prompts as text (dataset_template=text)."
-        )
-
-
-def _first_rows(task: Task) -> list[dict[str, Any]]:
-    """One prompt of each split: the rows of a split have one form."""
-    return [{"prompt": rows[0]["prompt"]} for rows in (task.train, task.evaluation) if len(rows)]
+    for rows in (task.train, task.evaluation):
+        require_template(reader, rows)

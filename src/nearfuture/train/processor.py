@@ -17,6 +17,7 @@ from transformers.models.qwen3_vl import processing_qwen3_vl as stock
 from transformers.utils import cached_file, is_torchvision_available
 from trl import GRPOConfig
 
+from nearfuture.refusals import refusing
 from nearfuture.types import UserError
 
 QWEN3_VL = ("qwen3_vl", "qwen3_vl_moe")
@@ -104,10 +105,11 @@ def load_for_training(model: Any, max_image_pixels: int | None = None, **where: 
         where: `revision` and `trust_remote_code`.
 
     Raises:
-        UserError: the model's processor has no such limit.
+        UserError: there is none, or it has no such limit.
     """
     name = model if isinstance(model, str) else model.config._name_or_path
-    found = load_processing_class(name, padding_side="left", truncation_side="left", **where)
+    with refusing(f"model={name}: no tokenizer or processor can be loaded", {}):
+        found = load_processing_class(name, padding_side="left", truncation_side="left", **where)
     if max_image_pixels is not None:
         limit_pixels(found, name, max_image_pixels)
     return found
