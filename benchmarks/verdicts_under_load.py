@@ -10,6 +10,7 @@ What it leaves out: CPU time grows on a crowded machine (caches, shared cores). 
 is said by the slowest; one that needs nearly all of it on an idle machine may exceed it on a busy one.
 
     OMP_NUM_THREADS=1 python benchmarks/verdicts_under_load.py       # about half an hour on two cores
+    ... --cores 1 --every 3 --pairs 50                               # on one core of them, a third of the cases
 """
 
 from __future__ import annotations
@@ -62,10 +63,10 @@ RESPONSES = ["5", "6", "wait", "5", "die", "hang", "5", "6", "5", "5"] * 2
 Verdicts = dict[str, list[object]]
 
 
-def verdicts(own: Path, num_pairs: int) -> tuple[Verdicts, dict[str, float]]:
+def verdicts(own: Path, num_pairs: int, every: int) -> tuple[Verdicts, dict[str, float]]:
     """Everything that is said, by set, and the seconds of the clock that each took."""
     verifier = Verifier()
-    cases = [item_of(case) for case in GIVEN_CASES + OWN_CASES]
+    cases = [item_of(case) for case in (GIVEN_CASES + OWN_CASES)[::every]]
     pairs = [pair for is_equal in (True, False) for pair in make_pairs(77 + is_equal, num_pairs, is_equal=is_equal)]
     hostile = [Item(f"\\boxed{{{text}}}", "2\\sqrt{3}", "math") for text in HOSTILE.values()]
     external = ExternalVerifier(f"{own}:verl", time_limit=1.0)
@@ -115,15 +116,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fold", type=int, default=8, help="computing processes for each core")
     parser.add_argument("--pairs", type=int, default=500, help="generated pairs of each sort")
+    parser.add_argument("--every", type=int, default=1, help="take every n-th case")
+    parser.add_argument("--cores", type=int, help="hold everything to so many cores (Linux)")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "verdicts_under_load.md")
     options = parser.parse_args()
-    cores = os.cpu_count() or 1
+    if options.cores:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-options.cores :])
+    cores = options.cores or os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
         own = Path(folder) / "own.py"
         own.write_text(OWN)
-        before, (idle, idle_seconds) = os.getloadavg()[0], verdicts(own, options.pairs)
+        before, (idle, idle_seconds) = os.getloadavg()[0], verdicts(own, options.pairs, options.every)
         with busy(options.fold * cores):
-            loaded, loaded_seconds = verdicts(own, options.pairs)
+            loaded, loaded_seconds = verdicts(own, options.pairs, options.every)
     lines = []
     for name in idle:
         differ = sum(a != b for a, b in zip(idle[name], loaded[name], strict=True))
@@ -131,7 +136,7 @@ def main() -> None:
         lines.append(f"| {name} | {len(idle[name])} | {counts(idle[name])} | {differ} | {taken} |")
     options.output.write_text(f"""# Verdicts under load
 
-Written by `benchmarks/verdicts_under_load.py`: {cores} cores, {options.fold} computing processes for each; the load
+Written by `benchmarks/verdicts_under_load.py`: {cores} core(s), {options.fold} computing processes for each; the load
 average before the first pass was {before:.1f}. Limits are those of the verifiers: 2 s of CPU time for the built-in one;
 1 s for one's own here. Of golds, those with a fault are counted.
 

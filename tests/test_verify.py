@@ -31,9 +31,11 @@ OWN_CASES = [json.loads(line) for line in (DATA / "verifier_own_cases.jsonl").re
 
 
 def item_of(case: dict[str, Any]) -> Item:
-    """A case as an item; `dos` is the given file's word for hostile maths."""
+    """A case as an item; `dos` is the given file's word for hostile maths, and its options may be a word of letters."""
     kind = "math" if case["kind"] == "dos" else case["kind"]
-    return Item(case["response"], case["gold"], kind, case.get("options"), case.get("tolerance"))
+    options = case.get("options")
+    options = list(options) if isinstance(options, str) else options
+    return Item(case["response"], case["gold"], kind, options, case.get("tolerance"))
 
 
 def failures(cases: list[dict[str, Any]]) -> list[str]:
