@@ -52,15 +52,18 @@ _REASON = re.compile(r"(?:because|since|as|for|due to|so|which|that|by|given|the
 
 
 def read_options(options: Sequence[str] | Mapping[str, str] | None) -> Options | None:
-    """Give every option its letter: texts in order, or a mapping of letters to texts.
+    """Give every option its letter: texts in order, a mapping of letters to texts, or the letters alone ("ABCD").
 
     Raises:
-        UserError: they are neither.
+        UserError: they are none of these.
     """
     if options is None or options == "":
         return None
-    if isinstance(options, str) or not isinstance(options, Iterable):
-        raise UserError(f"options={options!r} are no options. Give a list of texts, or a mapping of letters to texts.")
+    is_letters = isinstance(options, str) and ascii_uppercase.startswith(options)
+    if not isinstance(options, Iterable) or (isinstance(options, str) and not is_letters):
+        raise UserError(
+            f"options={options!r} are no options. Give a list of texts, a mapping of letters to texts, or ABCD."
+        )
     if isinstance(options, Mapping):
         named = (
             (str(letter).strip(" .():").upper(), str(text)) for letter, text in options.items() if text is not None

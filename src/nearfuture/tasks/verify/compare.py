@@ -165,16 +165,19 @@ def _same_words(gold: Words, answer: Words, judge: Judge) -> bool:
 
 
 def _same_groups(gold: Group, answer: Group, judge: Judge) -> bool:
-    if len(gold.items) != len(answer.items) or {gold.bracket, answer.bracket} in _NEVER_SAME:
+    if {gold.bracket, answer.bracket} in _NEVER_SAME:
+        return False
+    if len(gold.items) != len(answer.items):
         return False
     if _is_named(gold) ^ _is_named(answer) and {gold.bracket, answer.bracket} & {"{}", "[]"}:
         return False
-    free = {"", "{}"}
-    is_free = gold.bracket in free and answer.bracket in free and not _is_named(gold) ^ _is_named(answer)
+    is_free = gold.bracket in _FREE and answer.bracket in _FREE and not _is_named(gold) ^ _is_named(answer)
     pair = _same_in_any_order if is_free else _same_in_order
     return pair(_by_name(gold, answer), _by_name(answer, gold), lambda g, a: same(g, a, judge))
 
 
+_FREE = ("", "{}")
+"""Brackets whose items have no order; what is said twice counts twice."""
 _NEVER_SAME: tuple[set[str], ...] = ({"()", "[]"}, {"{}", "()"}, {"{}", "[]"})
 
 

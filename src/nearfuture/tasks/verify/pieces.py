@@ -43,7 +43,7 @@ def strip_parentheses(text: str) -> str:
         while not is_space and last > first and text[last] == " ":
             last -= 1
     inner = text[first : last + 1].strip()
-    return inner if inner and "," not in inner else (f"({inner})" if first and inner else text)
+    return inner if inner and not re.search("[,;]", inner) else (f"({inner})" if first and inner else text)
 
 
 def split_top(text: str, separator: str) -> list[str]:
