@@ -24,6 +24,7 @@ from PIL import Image
 from tiny import TASK, npo
 from tiny_vl import build_processor
 from transformers import AutoModelForCausalLM
+from transformers.integrations import deepspeed as hf_deepspeed
 
 from nearfuture.run.config import load_configuration
 from nearfuture.run.plan import only_trains
@@ -31,6 +32,7 @@ from nearfuture.train import NPOConfig, scoring, sharding
 from nearfuture.train.memory import collect
 from nearfuture.train.policy import encode
 from nearfuture.train.randomness import isolated_rng
+from nearfuture.train.shapes import load_shape
 from nearfuture.train.vllm_policy import request_of
 from nearfuture.train.vllm_training import dtype_of
 from nearfuture.types import UserError
@@ -152,3 +154,18 @@ def test_zero_3_is_refused_where_a_policy_does_not_train(tmp_path: Path) -> None
 def test_who_only_trains(settings: tuple[str, ...], expected: bool) -> None:
     plain = ("scout_steps=0", "guide_step=null", "rollback_to=null")
     assert only_trains(load_configuration(CONFIGS / "tiny.yaml", [*plain, *settings])) is expected
+
+
+def test_a_models_shape_is_read_whole_while_zero_3_shards_every_model() -> None:
+    class Zero3:
+        def is_zero3(self) -> bool:
+            return True
+
+    config = Zero3()
+    hf_deepspeed.set_hf_deepspeed_config(config)
+    try:
+        assert TASK.model is not None
+        assert load_shape(TASK.model).parameters.total > 0
+        assert hf_deepspeed.is_deepspeed_zero3_enabled()
+    finally:
+        hf_deepspeed.unset_hf_deepspeed_config()

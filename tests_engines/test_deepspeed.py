@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -43,7 +43,7 @@ def start(run_dir: Path, *arguments: str, script: str | None = None) -> subproce
     variables = {"ACCELERATE_USE_DEEPSPEED": "true", "ACCELERATE_TORCH_DEVICE": "cpu", "DS_ACCELERATOR": "cpu"}
     env = {**os.environ, **variables, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"}
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.Popen(command, env=env, text=True, start_new_session=True, **streams)
+    return subprocess.Popen(command, env=env, text=True, **streams)
 
 
 def train(run_dir: Path, *arguments: str) -> tuple[int, str]:
@@ -88,8 +88,10 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(whole: Path, stage: in
     process = start(tmp_path / "run", zero(tmp_path, stage))
     while process.poll() is None and not moment.exists():
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
+    for one in [*psutil.Process(process.pid).children(recursive=True), process]:  # the launcher's are in other groups
+        one.kill()
     process.communicate()
+    assert not (tmp_path / "run" / "final").exists()
     code, output = train(tmp_path / "run", zero(tmp_path, stage), "--resume")
     assert code == 0, output[-5000:]
     assert "resumed" in events(tmp_path / "run") and same(whole, tmp_path / "run")

@@ -9,6 +9,7 @@ Not here: bytes (`nearfuture.run.resources`).
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ import torch
 from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, PretrainedConfig
+from transformers.integrations import deepspeed as hf_deepspeed
 from transformers.utils import cached_file
 from trl import ModelConfig
 
@@ -197,9 +199,21 @@ def _config(model: str) -> tuple[PretrainedConfig, str]:
 
 def _on_meta(config: PretrainedConfig) -> nn.Module:
     kind = AutoModelForCausalLM if getattr(config, "vision_config", None) is None else AutoModelForImageTextToText
-    with torch.device("meta"):
+    with _in_one_piece(), torch.device("meta"):
         model: nn.Module = kind.from_config(config)
     return model
+
+
+@contextlib.contextmanager
+def _in_one_piece() -> Iterator[None]:
+    """While DeepSpeed's ZeRO 3 is set up, transformers makes every model of the process in shards; not inside."""
+    reference = hf_deepspeed._hf_deepspeed_config_weak_ref
+    hf_deepspeed.unset_hf_deepspeed_config()
+    try:
+        yield
+    finally:
+        if reference is not None and (config := reference()) is not None:
+            hf_deepspeed.set_hf_deepspeed_config(config)
 
 
 def _text_shape(config: Any) -> TextShape:
