@@ -16,6 +16,7 @@ _CHOSEN = re.compile(
     r"\b(?:option|choice|answer|statement|letter)\s[*(\"]{0,3}([A-Z])[*)\"]{0,3}\sis\s(?:the\s)?(?:most\s)?"
     r"(?:correct|right|best|appropriate|answer)"
     r"|(?<![A-Za-z])[*(]{1,3}([A-Z])[*)]{1,3}\sis\s(?:the\s)?(?:most\s)?(?:correct|right|best|answer)"
+    r"|(?<![A-Za-z])([B-HJ-Z])\sis\sthe\s(?:most\s)?(?:correct|right|best|appropriate)"
     r"|\b(?:choose|select|pick|go\swith|opt\sfor|choosing|selecting|it\smust\sbe)\s(?:the\s)?(?:option|choice|answer|letter)?\s?"
     r"[*(\"]{0,3}([A-Z])[*)\"]{0,3}(?=[.,;!\s]*(?:\n|\Z|because|since|as\s))"
     r"|[,;]\s(?:so|thus|therefore|hence)\s(?:it(?:'s|\sis)\s|the\sanswer\sis\s|option\s){0,2}[*(]{0,3}([A-Z])[*)]{0,3}\.?\s*\Z",
@@ -35,6 +36,13 @@ _UNSURE = re.compile(
     r"\b(?:not|or|if|unless|either|neither|nor|maybe|perhaps|possibly|might|may|could|at\s(?:least|most)|first|check|verify|let)\b|n['’]t\b|\?",
     re.IGNORECASE,
 )
+_STATES = re.compile(
+    rf"(?:\b(?:is|are|be|equals?|get|gets|gives?|obtain|find)|=)\s+(?P<value>(?:{_ONE_VALUE.pattern})(?:\s[A-Za-z]{{1,15}}){{0,3}})\Z"
+)
+_ASSUMED = re.compile(
+    r"\b(?:where|suppose|assum\w+|given|since|because|step|when|than|know|try|first|next|case)\b", re.IGNORECASE
+)
+_FENCE = re.compile(r"```[a-z]*")
 _SENTENCE_END = re.compile(r"[.!?。]['\")]?\s+(?=[A-Z\\(])")
 _BULLET = re.compile(r"[>#\s]{0,6}(?:[•‣]\s|[-*]\s(?=\D))?")
 
@@ -53,7 +61,8 @@ def concluded(text: str, kind: str) -> tuple[str, str] | None:
             letters = {next(filter(None, mark.groups())).upper() for mark in pattern.finditer(text)}
             if letters:
                 return (letters.pop(), "bold") if len(letters) == 1 else None
-    whole = text.strip()
+    whole = _FENCE.sub("", text).strip()
+    whole = whole.removeprefix("A: ") if kind != "mcq" else whole
     if (
         whole
         and "\n" not in whole
@@ -62,9 +71,13 @@ def concluded(text: str, kind: str) -> tuple[str, str] | None:
     ):
         return without_emphasis(whole), "bare"
     line = _BULLET.sub("", whole.rpartition("\n")[2].strip(), count=1).strip()
+    if kind == "list" and re.fullmatch(r"\[[^\[\]]{0,400}\]", whole, re.DOTALL):
+        return whole, "bare"
     if kind in ("text", "list") or not line or len(line) > 400:
         return None
     said = _value_of(without_emphasis(line), kind)
+    if said is None and kind in ("mcq", "bool"):
+        said = _value_of(without_emphasis(whole.partition("\n")[0].strip()), kind)
     return None if said is None else (said, "bare")
 
 
@@ -78,7 +91,9 @@ def _stands_bare(text: str, kind: str) -> bool:
 def _value_of(line: str, kind: str) -> str | None:
     """Read the last line: "12", "x = 5", "So x = 5.", "Therefore, she has 12 apples."; "Yes, it is."; "(B) 12"."""
     if kind == "bool":
-        return line if re.match(r"(?:yes|no|true|false)\b", line, re.IGNORECASE) else None
+        lead = _LEAD.match(line)
+        said = line[lead.end() :] if lead else line
+        return said if re.match(r"(?:yes|no|true|false)\b", said, re.IGNORECASE) else None
     if kind == "mcq":
         lead = _LEAD.match(line)
         line = line[lead.end() :] if lead else line
@@ -92,7 +107,12 @@ def _value_of(line: str, kind: str) -> str | None:
         and not _UNSURE.search(said)
     ):
         return said
-    if lead is None or _UNSURE.search(said):
+    if _UNSURE.search(said):
+        return None
+    stated = _STATES.search(said)
+    if stated is not None and not _ASSUMED.search(said):
+        return stated["value"]
+    if lead is None:
         return None
     values = list(_ONE_VALUE.finditer(said))
     if len(values) != 1:

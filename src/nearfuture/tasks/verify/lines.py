@@ -56,6 +56,7 @@ _REASON = re.compile(
     r"[,;]?\s+(?:because|since|so\sthat|which\s(?:is|means|matches|corresponds)|as\s(?:it|the|we|this))\b|[,，](?:因为|因此|所以)",
     re.IGNORECASE,
 )
+_CONTRAST = re.compile(r"(?<=\S)(?:,\s(?:and\s)?|\s\()not\s", re.IGNORECASE)
 _FILLER = re.compile(
     r"(?:(?:therefore|thus|hence|then|simply|clearly|just|indeed|exactly|definitely|obviously|equal\sto|given\sby|going\sto\sbe"
     r"|approximately|roughly|about|around|either\sway|that|:|：|是|为|应该是|约为?|大约|共有?|一共有?|等于)(?![A-Za-z])[,:]?\s*)+",
@@ -197,7 +198,7 @@ def _content(text: str, mark: _Mark, kind: str) -> str | None:
     rest = rest.split("\n", 1)[0]
     if kind == "mcq" and _LETTER_AND_TEXT.fullmatch(rest):
         return without_emphasis(rest.strip())
-    for cut in (_SENTENCE_END, _REASON):
+    for cut in (_SENTENCE_END, _REASON, _CONTRAST):
         found = cut.search(rest)
         if found is not None and found.start() and found.group()[0] in "?？":
             return None

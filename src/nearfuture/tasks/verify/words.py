@@ -18,11 +18,11 @@ _CHINESE = dict.fromkeys("是 是的 对 对的 正确 真 成立 能 可以 会
     "否 不 不是 不是的 不对 错 错误 错的 不正确 假 不成立 不能 不可以 不会 没有 いいえ 아니요".split(), False
 )
 _SUBJECT = re.compile(
-    r"(?:(?:so|thus|therefore|hence)[, ]+)?(?:(?:the |this |that |my )?"
-    r"(?:(?:final |correct )?answer|statement|claim|proposition|it|this"
-    r"|that|assertion"
-    r"|conclusion|sentence)(?:'s| is| would be| must be|:)\s(?:therefore |thus |indeed |clearly )?)"
+    r"\A(?:the |this |that |my )?"
+    r"(?:(?:final |correct )?answer|statement|claim|proposition|it|this|that|assertion|conclusion|sentence)"
+    r"(?:'s| is| would be| must be|:)\s(?:therefore |thus |indeed |clearly )?"
 )
+_LEAD = re.compile(r"\A(?:so|thus|therefore|hence)\b[, ]*")
 _BULLET = re.compile(r"\s*(?:[-*•]\s+|\(?\d{1,2}[.)]\s+)?")
 _COMMAS = str.maketrans("，、；", ",,;")
 _HEDGED = frozenset("or maybe perhaps possibly unless neither nor unclear unknown either".split())
@@ -43,7 +43,7 @@ def read_bool(text: str) -> bool | None:
     if len(text) > 600:
         return None
     said = plain(text).strip("()[]*#' ")
-    said = _SUBJECT.sub("", said, count=1) if _SUBJECT.match(said) else said
+    said = _SUBJECT.sub("", _LEAD.sub("", said, count=1), count=1)
     chinese = _CHINESE.get(re.split(r"[,，。.;；!]", said, maxsplit=1)[0].strip())
     if chinese is not None:
         return chinese
@@ -59,8 +59,9 @@ def read_bool(text: str) -> bool | None:
     if _GOES_ON.match(said) is None or _HEDGED & set(words):
         return None
     is_true = words[0] in _TRUE
-    against = _LONG_FALSE if is_true else _LONG_TRUE
-    return None if against & set(words[1:]) else is_true
+    against = "|".join(_LONG_FALSE if is_true else _LONG_TRUE)
+    is_open = re.search(rf"(?:\b(?:and|or|but|also|then)|[.,;!?/])\s*(?:{against})\b(?=\W*(?:\Z|[,.;!?]))", said)
+    return None if is_open else is_true
 
 
 def same_text(gold: str, answer: str) -> bool:
