@@ -102,6 +102,8 @@ class WeighedLoss(ExactResume):
         if inputs is not None and self._forward is None and self._is_policy(model):
             entropies_B_T = None if output[1] is None else output[1].detach()
             self._forward = logps_B_T, _ = output[0].detach(), entropies_B_T
+            if not self._is_inside and {"is_guided", "is_distilled"} & set(inputs):
+                self._refuse(type(self).__name__)
             self._weigh(inputs, logps_B_T)
             if self.replayer is not None:
                 self.replayer.observe_loss(inputs, logps_B_T)
@@ -114,8 +116,6 @@ class WeighedLoss(ExactResume):
 
     def _weigh(self, inputs: Row, logps_B_T: Tensor) -> None:
         """Set what TRL's loss divides and multiplies by: denominators of the guided rows, advantages per token."""
-        if not self._is_inside and {"is_guided", "is_distilled"} & set(inputs):
-            self._refuse(type(self).__name__)
         old_B_T = inputs.get("old_per_token_logps")
         if "is_guided" in inputs:
             if self.npo.weighting == Weighting.IMPORTANCE and old_B_T is None:
