@@ -85,9 +85,10 @@ class SharedGeneration(backend.VLLMGeneration):
         if key not in ENGINES:
             ENGINES.clear()
             collect()
-            ENGINES[key] = make(**settings)
+            engine = make(**settings)
             gc.unfreeze()  # making it froze the heap, and the policy with it
-            _require_open(ENGINES[key], settings["dtype"])
+            _require_open(engine, settings["dtype"])
+            ENGINES[key] = engine
         return ENGINES[key]
 
     def sync_weights(self) -> None:
