@@ -141,6 +141,22 @@ def test_zero_3_is_refused_where_a_policy_does_not_train(tmp_path: Path) -> None
         sharding.check_run(deepspeed(tmp_path, 2, gathers=False), only_trains=True, distils=True)
 
 
+@pytest.mark.parametrize("named", ["use_cpu", "environment"])
+def test_deepspeed_that_accelerate_would_leave_out_is_refused(
+    named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    args = deepspeed(tmp_path, 2, gathers=False)
+    args.deepspeed = "zero2.json"
+    monkeypatch.delenv("ACCELERATE_USE_CPU", raising=False)
+    sharding.check_run(args, only_trains=True, distils=False)
+    if named == "use_cpu":
+        args.use_cpu = True
+    else:
+        monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    with pytest.raises(UserError, match=r"deepspeed=zero2\.json and a CPU .* trains with plain DDP"):
+        sharding.check_run(args, only_trains=True, distils=False)
+
+
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [

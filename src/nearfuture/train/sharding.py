@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from accelerate import FullyShardedDataParallelPlugin
-from accelerate.utils import fsdp2_prepare_model
+from accelerate.utils import fsdp2_prepare_model, parse_flag_from_env
 from torch import nn
 from torch.distributed.fsdp import FSDPModule, StateDictType, register_fsdp_forward_method
 from transformers import TrainingArguments
@@ -76,6 +76,11 @@ def check_run(args: TrainingArguments, *, only_trains: bool, distils: bool) -> N
     Raises:
         UserError: with the setting to change.
     """
+    if args.deepspeed and (args.use_cpu or parse_flag_from_env("ACCELERATE_USE_CPU")):
+        raise UserError(
+            f"deepspeed={args.deepspeed} and a CPU (use_cpu, or ACCELERATE_USE_CPU in the environment): accelerate "
+            "leaves DeepSpeed out without a word and trains with plain DDP. Unset the one or the other."
+        )
     if distils:
         refuse_distilling(is_sharded=args.deepspeed_plugin is not None or are_sharded())
     if not only_trains:
