@@ -546,7 +546,11 @@ def test_difficulty_goes_on_where_it_was_killed_and_can_be_trained_on(
         list(difficulty.measure_difficulty(_configuration(config), again, num_samples=4))
     monkeypatch.setattr(difficulty, "_append", append)
     code, output = invoke("data", "difficulty", config, "--output", again, "--num-samples", 3)
-    assert code == 2 and "belongs to another measurement" in output
+    assert code == 2 and "belongs to another measurement (what differs: samples a row)" in output
+    jsonl(path, [row | {"answer": "else"} if i == 3 else row for i, row in enumerate(apprentice_rows(10))])
+    code, output = invoke("data", "difficulty", config, "--output", again, "--num-samples", 4)
+    assert code == 2 and "belongs to another measurement (what differs: rows)" in output
+    jsonl(path, apprentice_rows(10))
     code, output = invoke("data", "difficulty", config, "--output", again, "--num-samples", 4)
     assert code == 0 and "going on after 8 of 10 rows" in output
     assert again.read_bytes() == whole.read_bytes()

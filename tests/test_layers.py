@@ -14,6 +14,7 @@ import nearfuture
 ROOT = Path(nearfuture.__file__).parent
 LAYERS = {
     "types": 0,
+    "seal": 0,
     "refusals": 1,
     "algo": 2,
     "tasks": 2,

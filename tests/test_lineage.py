@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfuture.algo.lineage import Lineage, Segment
+from nearfuture.algo.lineage import COPY, Lineage, Segment
 from nearfuture.types import Intervention, UserError
 
 
@@ -136,7 +136,9 @@ def test_a_tree_that_cannot_have_grown_is_refused(tmp_path: Path, changes: dict,
             payload["segments"][key] |= change
         else:
             payload[key] = change
+    del payload["crc"]  # edited by hand, its seal taken out, and no copy left
     path.write_text(json.dumps(payload))
+    path.with_name(COPY).unlink()
     with pytest.raises(UserError, match=message):
         Lineage.read(path)
 

@@ -114,7 +114,8 @@ def test_a_file_cut_anywhere_loses_at_most_its_last_row(cut: int, tmp_path_facto
     lines = "".join(json.dumps({"event": "rollback", "guide": {"segment": 0, "step": n}}) + "\n" for n in range(6))
     path = tmp_path_factory.mktemp("cut") / "events.jsonl"
     path.write_text(lines[:cut])
-    rows, torn = read_rows(path, required="event")
+    found = read_rows(path, required="event")
+    rows, torn = found.rows, found.torn
     whole = lines[:cut].count("}}")
     assert [row["guide"]["step"] for row in rows] == list(range(whole))
     assert torn == (0 if not lines[:cut].split("\n")[-1] or lines[:cut].endswith("}}") else 1)

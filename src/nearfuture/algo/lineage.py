@@ -3,20 +3,27 @@
 `lineage.json` is the single truth about a run. A crash, a resume and a rollback share one code path: read the lineage,
 run its head. Nothing is forgotten: a tail that was rolled back stays, marked with the step it was abandoned from.
 
+It is sealed, and `lineage.copy.json` beside it is its twin: where one of the two is damaged, the other one counts.
+
 Not here: what to do next (`nearfuture.run.plan`), checkpoints on disk (`nearfuture.train.checkpoint`).
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from nearfuture import seal
 from nearfuture.types import Intervention, PolicyRef, UserError
 
+logger = logging.getLogger(__name__)
+
 VERSION = 1
+COPY = "lineage.copy.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,9 @@ class Segment:
 class Lineage:
     """The segments of a run in the order they were begun; the last one is the head.
 
+    `origin` is what the run was begun with (its data), as plain values; None for a run that was begun before rows and
+    files were sealed, in which nothing can be expected to be.
+
     Example:
         >>> lineage = Lineage.begin().end_head(40, "scout")
         >>> guide = lineage.ref(40)
@@ -71,11 +81,16 @@ class Lineage:
     """
 
     segments: tuple[Segment, ...] = field(default_factory=tuple)
+    origin: dict[str, Any] | None = None
 
     @classmethod
-    def begin(cls) -> Lineage:
+    def begin(cls, origin: dict[str, Any] | None = None) -> Lineage:
         """The lineage of a run that is about to take its first step from the base weights."""
-        return cls((Segment(id=0, parent=None, start_step=0),))
+        return cls((Segment(id=0, parent=None, start_step=0),), origin)
+
+    def until(self, segment: int) -> Lineage:
+        """The lineage as it was while that segment was trained: its head."""
+        return replace(self, segments=self.segments[: segment + 1])
 
     @property
     def head(self) -> Segment:
@@ -115,12 +130,15 @@ class Lineage:
     def end_head(self, step: int, reason: str) -> Lineage:
         """The head stopped after `step`."""
         assert step >= self.head.start_step
-        return Lineage((*self.segments[:-1], replace(self.head, end_step=step, reason=reason)))
+        return self._with_head(replace(self.head, end_step=step, reason=reason))
 
     def extend_head(self, *, passed_trigger: int | None = None) -> Lineage:
         """The head, which had stopped, goes on: a trigger was looked into and passed, or the horizon is further."""
         passed = self.head.passed_triggers + (() if passed_trigger is None else (passed_trigger,))
-        return Lineage((*self.segments[:-1], replace(self.head, end_step=None, reason=None, passed_triggers=passed)))
+        return self._with_head(replace(self.head, end_step=None, reason=None, passed_triggers=passed))
+
+    def _with_head(self, head: Segment) -> Lineage:
+        return replace(self, segments=(*self.segments[:-1], head))
 
     def branch(self, intervention: Intervention) -> Lineage:
         """Begin a new head at `intervention.start_step`; what lies behind it on the path is marked abandoned."""
@@ -141,29 +159,52 @@ class Lineage:
         assert end is not None, "only a segment that has ended can be left"
         paid = self.total_steps(end)
         head = Segment(len(self.segments), parent, step, total_steps_before=paid, **facts)
-        tree = Lineage((*self.segments, head))
+        tree = replace(self, segments=(*self.segments, head))
         kept = {segment.id: last for segment, last in tree.path()}
-        return Lineage(tuple(_marked(segment, kept) for segment in tree.segments))
+        return replace(tree, segments=tuple(_marked(segment, kept) for segment in tree.segments))
 
     def write(self, path: Path) -> None:
-        """Write atomically: a reader sees the old lineage or the new one, never a part."""
-        payload = {"version": VERSION, "head": self.head.id, "segments": [asdict(s) for s in self.segments]}
-        temporary = path.with_suffix(".json.tmp")
-        with open(temporary, "w") as file:
-            json.dump(payload, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        """Write it and its copy, each atomically: a reader sees the old lineage or the new one, never a part."""
+        payload: dict[str, Any] = {"version": VERSION, "head": self.head.id}
+        if self.origin is not None:
+            payload["origin"] = self.origin
+        text = seal.sealed(json.dumps({**payload, "segments": [asdict(s) for s in self.segments]}, indent=1))
+        for place in (path.with_name(COPY), path):
+            temporary = place.with_suffix(".json.tmp")
+            with open(temporary, "w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, place)
 
     @classmethod
     def read(cls, path: Path) -> Lineage:
-        """Read `lineage.json`.
+        """Read `lineage.json`, or its copy where it is damaged.
 
         Raises:
-            UserError: there is none, it is damaged, or another version of the tool wrote it.
+            UserError: there is none, both are damaged, or another version of the tool wrote it.
         """
         try:
-            payload = json.loads(path.read_text())
+            return cls.read_alone(path)
+        except UserError as error:
+            copy = path.with_name(COPY)
+            if not path.exists() or not copy.exists():
+                raise
+            try:
+                lineage = cls.read_alone(copy)
+            except UserError as second:
+                raise UserError(f"{error} Its copy cannot be used either: {second}") from None
+            logger.warning("%s %s is whole, and used in its place.", error, copy)
+            return lineage
+
+    @classmethod
+    def read_alone(cls, path: Path) -> Lineage:
+        """Read one of the two files, whatever the other one says; raises as `read` does."""
+        try:
+            data = path.read_bytes()
+            if seal.state(data) == "damaged":
+                raise ValueError("its bytes are not those that were written")
+            payload = json.loads(data)
         except FileNotFoundError:
             raise UserError(
                 f"{path} does not exist: {path.parent} is not a run folder. Name the folder that `train` wrote "
@@ -179,12 +220,16 @@ class Lineage:
                 f"{path} has version {version}, this tool reads version {VERSION}. Use the release that wrote the run."
             )
         try:
-            lineage = cls(tuple(map(_segment, payload["segments"])))
+            lineage = cls(tuple(map(_segment, payload["segments"])), payload.get("origin"))
             broken = _broken(lineage.segments, payload["head"])
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path} is not a lineage ({error!r}). Restore it from a copy of the run.") from error
-        if broken:
-            raise UserError(f"{path} cannot be followed: {broken}. Restore it from a copy of the run.")
+        unknown = sorted(payload.keys() - {"version", "head", "origin", "segments", seal.KEY})
+        if lineage.origin is not None and seal.state(data) == "unsealed":
+            broken = broken or "its seal is broken"
+        if broken or unknown:
+            why = broken or f"it holds {', '.join(unknown)}, which no lineage has"
+            raise UserError(f"{path} cannot be followed: {why}. Restore it from a copy of the run.")
         return lineage
 
 

@@ -5,7 +5,8 @@
     nearfuture plan CONFIG.yaml [key=value ...]     nearfuture data check|difficulty CONFIG.yaml
     nearfuture guide collect|show|verify|import|export
     nearfuture signal RUN [--anchor T]              nearfuture explain RUN
-    nearfuture advise LOG                           nearfuture selftest
+    nearfuture advise LOG                           nearfuture verify RUN
+    nearfuture selftest
 
 Exit codes stand in docs/configuration.md; what becomes which is decided in `failures`.
 
@@ -15,10 +16,23 @@ Not here: anything that a Python user could not call; heavy imports happen insid
 # In the order in which --help lists the commands.
 # isort: off
 from nearfuture.cli.base import app
-from nearfuture.cli import train, study, evaluate, plan, data, guide, signal, advise, selftest
+from nearfuture.cli import train, study, evaluate, plan, data, guide, signal, advise, verify, selftest
 # isort: on
 
-__all__ = ["advise", "app", "data", "evaluate", "guide", "main", "plan", "selftest", "signal", "study", "train"]
+__all__ = [
+    "advise",
+    "app",
+    "data",
+    "evaluate",
+    "guide",
+    "main",
+    "plan",
+    "selftest",
+    "signal",
+    "study",
+    "train",
+    "verify",
+]
 
 
 def main() -> None:

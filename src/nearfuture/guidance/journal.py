@@ -67,6 +67,14 @@ class Journal:
         fsync_folder(self.path.parent.parent)
 
 
+def damage(path: Path) -> str:
+    """Say where a journal is not as it was written; empty where a kill tore its last line at most."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    bad = [number for number, line in enumerate(lines, 1) if _parse(line) is None]
+    is_torn_only = bad == [len(lines)] and not lines[-1].endswith(b"\n")
+    return "" if not bad or is_torn_only else f"not as it was written: line {bad[0]}"
+
+
 def discard(folder: Path) -> None:
     """Delete the journal of finished work, and its folder where nothing else is in it."""
     (folder / JOURNAL_NAME).unlink(missing_ok=True)

@@ -16,11 +16,13 @@ import shutil
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from nearfuture.algo.lineage import COPY
 from nearfuture.run.lock import LOCK
+from nearfuture.run.origin import DATA
 from nearfuture.train.checkpoint import MARKER
 
 FIRST = "env.json"
-FILES = (FIRST, "config.yaml", "lineage.json", "events.jsonl")
+FILES = (FIRST, "config.yaml", DATA, COPY, "lineage.json", "events.jsonl")
 SEGMENTS = "segments"
 WRITTEN = (*FILES, *(f"{name}.tmp" for name in FILES), SEGMENTS, LOCK)
 """What a start writes, by name."""

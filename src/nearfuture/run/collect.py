@@ -18,7 +18,7 @@ from nearfuture.run.lock import writing, writing_file
 from nearfuture.run.rows import plain_rows, rows_by_id
 from nearfuture.tasks import judge
 from nearfuture.tasks.identity import prompt_hash
-from nearfuture.train import TRLEngine, factory, needs, processes
+from nearfuture.train import TRLEngine, checkpoint, factory, needs, processes
 from nearfuture.types import PolicyRef, UserError
 
 
@@ -29,6 +29,7 @@ def collect_from(config: Configuration, guide: PolicyRef, folder: Path, *, num_k
     task = build.load_checked_task(config)
     needs.check_model(build.base_model(config, task), task, config.model)
     rows = build.training_rows(task)
+    checkpoint.require_whole(Path(build.base_model(config, task)))
     with contextlib.ExitStack() as held:
         scratch = held.enter_context(tempfile.TemporaryDirectory())
         processes.join(factory.make_args(Path(scratch), config.training))

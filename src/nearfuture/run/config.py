@@ -17,6 +17,7 @@ from typing import Any, Literal, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from nearfuture import seal
 from nearfuture.algo.trigger_config import TriggerConfig
 from nearfuture.guidance.collect import BATCH_SIZE, NUM_SAMPLES
 from nearfuture.run import flat_yaml
@@ -215,7 +216,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UserError: the file does not exist, or holds something else.
     """
     try:
-        values = flat_yaml.load(path.read_text("utf-8"))
+        data = path.read_bytes()
+        if seal.state(data) == "damaged" and (path.parent / "lineage.json").exists():
+            raise UserError(
+                f"{path} is not what the run was begun with: its last line is a seal of the others. Restore it from a "
+                "copy. If it was edited on purpose, take that line out; better, give train a configuration of your own."
+            )
+        values = flat_yaml.load(data.decode())
     except FileNotFoundError:
         raise UserError(f"{path} does not exist. Give the path of a YAML configuration.") from None
     except (flat_yaml.YAMLError, UnicodeDecodeError) as error:

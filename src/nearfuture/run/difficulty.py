@@ -19,12 +19,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from nearfuture.guidance.header import digest
-from nearfuture.run import build
+from nearfuture import seal
+from nearfuture.run import build, origin
 from nearfuture.run.config import Configuration
 from nearfuture.run.evaluate import answer
 from nearfuture.run.lock import writing_file
 from nearfuture.tasks import Task, judge
+from nearfuture.tasks.fingerprint import fingerprint
 from nearfuture.train import TRLEngine, factory, needs, processes
 from nearfuture.types import UserError
 
@@ -66,9 +67,15 @@ def _measure(
 ) -> Iterator[str]:
     rows = build.training_rows(task)
     asked = _each_once(rows)
-    described = {"data": config.as_dict(), "num_samples": num_samples, "uids": digest(list(rows["uid"]))}
+    data = fingerprint(rows)
+    measurement = {
+        "rows": data.digest,
+        "ids of rows": data.names,
+        "settings": origin.digest(config),
+        "samples a row": num_samples,
+    }
     journal = output.with_name(output.name + ".partial")
-    done = _read_journal(journal, digest(described))
+    done = _read_journal(journal, measurement, say)
     if done:
         say(f"going on after {len(done)} of {len(asked)} rows")
     if len(done) < len(asked):
@@ -101,28 +108,33 @@ def _told(rates: list[float | None], num_samples: int, output: Path) -> Iterator
     yield f"the paper's filter: dataset_name={output} dataset_max_difficulty=0"
 
 
-def _read_journal(path: Path, fingerprint: str) -> dict[str, tuple[int, int]]:
-    """Counts by uid of the parts that are finished; a line that a kill cut short is taken away."""
+def _read_journal(path: Path, measurement: dict[str, Any], say: Callable[[str], None]) -> dict[str, tuple[int, int]]:
+    """Counts by uid of the parts that are finished; what a kill cut short or a disk damaged is sampled again."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        _append(path, {"fingerprint": fingerprint})
+        _append(path, {"measurement": measurement})
         return {}
-    text = path.read_text()
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        path.write_text(whole)
-    lines = [json.loads(line) for line in whole.splitlines()]
-    if not lines or lines[0].get("fingerprint") != fingerprint:
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if whole != data:
+        path.write_bytes(whole)
+    states = [(line, seal.state(line)) for line in whole.splitlines()]
+    lines = [json.loads(line) for line, state in states if state == "whole"]
+    before = lines[0].get("measurement", {}) if lines else {}
+    if before != measurement:
+        other = ", ".join(key for key in measurement if before.get(key) != measurement[key])
         raise UserError(
-            f"{path} belongs to another measurement (other rows, model, sampling or number of samples). Remove it, or "
-            "choose another --output."
+            f"{path} belongs to another measurement (what differs: {other}). Measure as before, with the data as it "
+            "was; or remove it, or choose another --output."
         )
+    if len(lines) < len(states):
+        say(f"{path}: {len(states) - len(lines)} lines damaged; their rows are sampled again")
     return {uid: (correct, judged) for line in lines[1:] for uid, correct, judged in line["rows"]}
 
 
 def _append(path: Path, value: Any) -> None:
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(value) + "\n")
+        file.write(seal.sealed(json.dumps(value)) + "\n")
         file.flush()
         os.fsync(file.fileno())
 

@@ -42,17 +42,18 @@ from nearfuture.run.plan import (
     rollback_steps,
     stages_ahead,
 )
-from nearfuture.run.policies import Policies, find_checkpoints
+from nearfuture.run.policies import Policies, saved_policies
 from nearfuture.run.recorder import Recorder
 from nearfuture.run.records import RunRecords
 from nearfuture.run.rows import plain_rows, rows_by_id
 from nearfuture.run.show import Display
+from nearfuture.run.whole import WholeCheckpoints, damage_of
 from nearfuture.tasks import Task
 from nearfuture.train import NPOTrainer, TRLEngine, callbacks, checkpoint, processes
 from nearfuture.train.distill import Distiller
 from nearfuture.train.exact import CONTROLLER, state_file
 from nearfuture.train.factory import release
-from nearfuture.types import Intervention, NoSignalError, PolicyRef
+from nearfuture.types import Intervention, NoSignalError, PolicyRef, UserError
 
 Outcome = Literal["finished", "paused", "interrupted"]
 NOT_IN_FINAL = (
@@ -74,6 +75,10 @@ NUM_LOOKED_AT = 32
 """Prompts that the base policy is asked before a run pays for a guide."""
 
 
+class Interrupted(Exception):  # noqa: N818 (no error: the run is to be gone on with)
+    """A signal came inside a stage; a checkpoint is saved."""
+
+
 class Executor:
     """One run in its folder. The folder must hold `lineage.json`; see `nearfuture.run.start`."""
 
@@ -84,17 +89,21 @@ class Executor:
         self.train_rows = build.training_rows(task)
         self.interrupt = callbacks.OnInterrupt()
         self.guides = Guides(config, task, display, self.folder, self.train_rows)
+        self.checkpoints = WholeCheckpoints(self.folder, display.warning)
 
     def run(self, *, one_stage: bool = False) -> Outcome:
         """Carry the run to its horizon, to the end of the present stage, or to an interrupt with a checkpoint saved."""
         with self.interrupt.listening():
-            while not isinstance(stage := next_stage(self.lineage, self.config), Finish):
-                self._carry_out(stage)
-                if self.interrupt.is_interrupted:
-                    return "interrupted"
-                if one_stage and not isinstance(next_stage(self.lineage, self.config), Finish):
-                    return "paused"
-            self._finish()
+            try:
+                while not isinstance(stage := next_stage(self.lineage, self.config), Finish):
+                    self._carry_out(stage)
+                    if self.interrupt.is_interrupted:
+                        return "interrupted"
+                    if one_stage and not isinstance(next_stage(self.lineage, self.config), Finish):
+                        return "paused"
+                self._finish()
+            except Interrupted:
+                return "interrupted"
         return "finished"
 
     def _carry_out(self, stage: Train | Confirm | Compare | Intervention) -> None:
@@ -121,6 +130,16 @@ class Executor:
             self._end_segment(reached, stage.reason)
             return
         self._event("segment_started" if reached == head.start_step else "resumed", reached)
+        step, has_fired = self._train_from(start, stage)
+        if step == stage.until:
+            self._end_segment(step, stage.reason)
+        elif has_fired:
+            self._end_segment(step, TRIGGERED)
+
+    def _train_from(self, start: tuple[int, Path] | None, stage: Train) -> tuple[int, bool]:
+        """Train the head from a checkpoint, and return the step it has reached and whether the trigger fired there."""
+        self._collect_damaged_again()
+        head, reached = self.lineage.head, 0 if start is None else start[0]
         self.display.segment(self.lineage, reached, stage.until, self.config.max_steps)
         record = Recorder(self.config, self.task, self.folder, self.display, self.lineage)
         trainer = self._trainer(head, stage, reached, record)
@@ -128,6 +147,7 @@ class Executor:
         if start is None:
             trainer.train()
         else:
+            trainer.trusted = start[1]
             trainer.train(resume_from_checkpoint=str(start[1]))
         step = trainer.state.global_step
         has_fired = self._may_go_back and self._controller is not None and self._controller.has_fired
@@ -135,10 +155,7 @@ class Executor:
             record.evaluate(trainer, step)  # what an intervention brings is read at this step
         self.folder.sync()
         release(trainer)
-        if step == stage.until:
-            self._end_segment(step, stage.reason)
-        elif has_fired:
-            self._end_segment(step, TRIGGERED)
+        return step, has_fired
 
     def _end_segment(self, step: int, reason: str) -> None:
         self._save_lineage(self.lineage.end_head(step, reason))
@@ -156,16 +173,60 @@ class Executor:
             return False
         return bool(json.loads(path.read_text())["trigger"]["state"] == State.FIRED)
 
-    def _resume_point(self, head: Segment) -> tuple[int, Path] | None:
+    def _resume_point(self, head: Segment, until: int | None = None) -> tuple[int, Path] | None:
         """The latest whole checkpoint of the head, else the one it branched from, else None: the base weights."""
-        steps = checkpoint.complete_steps(self.folder.path / head.folder)
-        if steps:
-            return steps[-1], self.folder.path / head.checkpoint(steps[-1])
-        ref = None if head.parent is None else self.lineage.segments[head.parent].checkpoint(head.start_step)
-        if ref is None:
+        step = self.checkpoints.latest(head, until)
+        if step is not None:
+            return step, self.folder.path / head.checkpoint(step)
+        if head.parent is None:
             return None
-        checkpoint.read_state(self.folder.path / ref)
-        return head.start_step, self.folder.path / ref
+        path = self.lineage.segments[head.parent].checkpoint(head.start_step)
+        return head.start_step, self._whole(PolicyRef(head.parent, head.start_step, path))
+
+    def _whole(self, policy: PolicyRef) -> Path:
+        """The folder of a checkpoint that is needed; a damaged one is trained again, to the same bits."""
+        if policy.step and not self.checkpoints.is_whole(policy):
+            self._train_again(policy)
+        return self.folder.path / policy.path
+
+    def _train_again(self, policy: PolicyRef) -> None:
+        """Train a segment as the head that it was, from its last whole checkpoint to the one that is damaged.
+
+        Raises:
+            Interrupted: a signal came; a checkpoint on the way is saved.
+        """
+        present, self.lineage = self.lineage, self.lineage.until(policy.segment).extend_head()
+        stage = next_stage(self.lineage, self.config)
+        assert isinstance(stage, Train), "a head that has not ended is trained"
+        try:
+            start = self._resume_point(self.lineage.head, policy.step)
+            while start is None or start[0] < policy.step:
+                self._train_from(start, Train(policy.step, stage.reason))
+                if self.interrupt.is_interrupted:
+                    raise Interrupted
+                start = self._resume_point(self.lineage.head, policy.step)
+        finally:
+            self.lineage = present
+
+    def _collect_damaged_again(self) -> None:
+        """Collect guidance on the path to the head again where it is damaged: the same guide writes the same.
+
+        Raises:
+            UserError: what AutoNPO asked its guide depends on a probe that is gone.
+        """
+        for segment, _ in self.lineage.path() if self.guides.injects else ():
+            if segment.intervention is None:
+                continue
+            folder = self.folder.path / segment.folder
+            damage = processes.from_main(lambda folder=folder: damage_of(folder / "guidance"))
+            if not damage:
+                continue
+            if segment.intervention.kind == AUTO_KIND:
+                raise UserError(f"{damage} A probe chose what was asked, so that it cannot be collected again here.")
+            self.display.warning(f"{damage} It is collected again.")
+            self.folder.event("guidance_damaged", path=f"{segment.folder}/guidance", reason=damage)
+            self._whole(segment.intervention.guide)
+            self.guides.collect(self.lineage.until(segment.id - 1), segment.intervention, folder)
 
     def _trainer(self, head: Segment, stage: Train, reached: int, record: Recorder) -> NPOTrainer:
         run = self.config.run
@@ -210,7 +271,7 @@ class Executor:
         gate = float(self.config.setting("max_pass_rate"))
         fired = None
         if head.intervention is not None and head.intervention.kind == AUTO_KIND and reached == head.start_step:
-            fired = autonpo.fired_state(self.folder.path / head.intervention.guide.path)["trigger"]
+            fired = autonpo.fired_state(self._whole(head.intervention.guide))["trigger"]
         return Controller(self.config.autonpo, gate, fired=fired, back_to=head.start_step)
 
     def _is_triggered(self, step: int, logs: dict[str, Any]) -> bool:
@@ -241,14 +302,14 @@ class Executor:
         intervention = head.intervention
         if not self.config.setting("distill_coef") or intervention is None:
             return None
-        folder = self.guides.weights(intervention.guide)
-        return Distiller.load(folder, intervention.start_step, intervention.end_step)
+        self._whole(intervention.guide)
+        return Distiller.load(self.guides.weights(intervention.guide), intervention.start_step, intervention.end_step)
 
     def _confirm(self, step: int) -> None:
         """The trigger has fired: probe, weigh, and go back or go on."""
         config, auto, head = self.config, self.config.autonpo, self.lineage.head
         rows = rows_by_id(self.train_rows)
-        checkpoints = find_checkpoints(self.folder.path)
+        checkpoints = {saved.step: self._whole(saved) for saved in saved_policies(self.folder.path, self.lineage)}
         if step not in checkpoints:
             checkpoint.read_state(self.folder.path / head.checkpoint(step))
         scratch = self.folder.path / head.folder
@@ -292,6 +353,7 @@ class Executor:
 
     def _answers(self, policy: PolicyRef) -> Answers:
         """What a policy answers to the held-out prompts; the same draws for every policy compared at its step."""
+        self._whole(policy)
         trainer = self.guides.policy(policy, self.folder.path / self.lineage.head.folder)
         answers = answer(
             TRLEngine(trainer),
@@ -312,11 +374,14 @@ class Executor:
             self._end_segment(self.lineage.head.start_step, intervention.kind)
         old, branched = self.lineage.head, self.lineage.branch(intervention)
         new = branched.head
+        start = self.lineage.ref(intervention.start_step)
+        for policy in (intervention.guide, *([] if start is None else [start])):
+            self._whole(policy)
         num_guidance = 0
         if self.guides.injects:
             counts = self.guides.collect(self.lineage, intervention, self.folder.path / new.folder, rows, given)
             num_guidance = counts.num_solved
-        if (start := self.lineage.ref(intervention.start_step)) is not None:
+        if start is not None:
             checkpoint.read_state(self.folder.path / start.path)  # nobody has deleted it meanwhile
         step = intervention.guide.step
         facts = {"kind": intervention.kind, "segment": old.id, "step": step, "total_steps": new.total_steps_before}
@@ -344,16 +409,31 @@ class Executor:
         step = self.config.max_steps
         ref = self.lineage.ref(step)
         assert ref is not None
-        if self.folder.is_main and not self.folder.final.exists():
-            checkpoint.read_state(self.folder.path / ref.path)
-            draft = self.folder.path / "final.tmp"
-            shutil.rmtree(draft, ignore_errors=True)
-            shutil.copytree(self.folder.path / ref.path, draft, ignore=shutil.ignore_patterns(*NOT_IN_FINAL))
-            draft.rename(self.folder.final)
+        if not processes.from_main(self._is_final_whole):
+            source = self._whole(ref)
+            if self.folder.is_main:
+                self._write_final(source, step)
         self.folder.event("finished", segment=ref.segment, step=step, total_steps=self.lineage.total_steps(step))
         if self.folder.is_main:
             write_ledger(RunRecords.load(self.folder.path))
         processes.wait_for_everyone()
+
+    def _is_final_whole(self) -> bool:
+        """True where the final policy is there as it was written; a damaged one is named, and taken away."""
+        try:
+            checkpoint.require_whole(self.folder.final)
+        except checkpoint.DamagedError as error:
+            self.display.warning(f"{error} It is copied again.")
+            self.folder.event("final_damaged", reason=str(error))
+            shutil.rmtree(self.folder.final)
+        return self.folder.final.exists()
+
+    def _write_final(self, source: Path, step: int) -> None:
+        draft = self.folder.path / "final.tmp"
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.copytree(source, draft, ignore=shutil.ignore_patterns(*NOT_IN_FINAL))
+        checkpoint.mark_complete(draft, {"step": step})
+        draft.rename(self.folder.final)
 
 
 def _spread(rows: Dataset) -> list[dict[str, Any]]:

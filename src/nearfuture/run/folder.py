@@ -1,6 +1,7 @@
 """The files of a run folder as they are written: append-only logs that survive a kill, small files that are replaced.
 
-Only the main process writes. Every line is flushed; `sync` puts the logs on disk before a checkpoint counts.
+Only the main process writes. Every line is flushed; `sync` puts the logs on disk before a checkpoint counts. Every row
+and every small file has its seal (`nearfuture.seal`).
 
 Not here: reading them (`nearfuture.run.reading`, `records`), the lineage (`nearfuture.algo.lineage`).
 """
@@ -19,6 +20,7 @@ from typing import Any
 
 from nearfuture.run.plain import finite
 from nearfuture.run.reading import read_rows
+from nearfuture.seal import sealed
 
 PACKAGES = ("nearfuture", "torch", "transformers", "trl", "accelerate", "datasets", "peft", "vllm", "deepspeed")
 
@@ -41,7 +43,7 @@ class RunFolder:
         with open(path, "a+b") as file:
             if file.tell() and _last_byte(file) != b"\n":
                 file.write(b"\n")  # a kill tore the line before
-            file.write(json.dumps(finite(row), ensure_ascii=False).encode() + b"\n")
+            file.write(sealed(json.dumps(finite(row), ensure_ascii=False)).encode() + b"\n")
 
     def event(self, event: str, **facts: Any) -> None:
         """Append an event, unless the very same one was written before a kill."""
@@ -52,8 +54,8 @@ class RunFolder:
             self.append("events", {**row, "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")})
 
     def events(self) -> list[dict[str, Any]]:
-        """The events so far; a torn line is no event."""
-        return read_rows(self.path / "events.jsonl", required="event")[0]
+        """The events so far; a torn or damaged line is no event."""
+        return read_rows(self.path / "events.jsonl", required="event").rows
 
     def sync(self) -> None:
         """Put the logs on disk."""
@@ -62,12 +64,12 @@ class RunFolder:
                 os.fsync(file.fileno())
 
     def write(self, name: str, text: str) -> None:
-        """Replace a small file atomically."""
+        """Seal and replace a small file atomically."""
         if not self.is_main:
             return
         temporary = self.path / f"{name}.tmp"
         with open(temporary, "w") as file:
-            file.write(text)
+            file.write(sealed(text))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, self.path / name)

@@ -21,6 +21,7 @@ from nearfuture.algo.lineage import Segment
 from nearfuture.run.clocks import collections, is_sampled_for
 from nearfuture.run.reading import Row
 from nearfuture.run.records import EVALUATION, RunRecords, is_number
+from nearfuture.seal import sealed
 
 LEDGER_VERSION = 1
 STEP_COSTS = ("rollout_tokens", "trained_tokens", "seconds")
@@ -57,7 +58,7 @@ def write_ledger(records: RunRecords, path: Path | None = None) -> Path:
     """Write `ledger.json` into the run folder (or to `path`), whole or not at all."""
     path = records.folder / "ledger.json" if path is None else Path(path)
     text = json.dumps(build_ledger(records), indent=2, allow_nan=False) + "\n"
-    write_whole(path, text)
+    write_whole(path, sealed(text))
     return path
 
 

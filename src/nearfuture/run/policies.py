@@ -5,6 +5,7 @@ Not here: what is measured with them (`signal`), a run that is being trained (`e
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from nearfuture.run.config import Configuration
 from nearfuture.tasks import Task
 from nearfuture.train import NPOTrainer, TRLEngine, checkpoint, sharding
 from nearfuture.train.factory import release
-from nearfuture.types import UserError
+from nearfuture.types import PolicyRef, UserError
+
+logger = logging.getLogger(__name__)
 
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin", "adapter_model*")
 
@@ -30,12 +33,8 @@ def find_checkpoints(run: Path) -> dict[int, Path]:
         UserError: the folder does not exist, or holds neither a lineage nor checkpoints.
     """
     if (run / "lineage.json").exists():
-        found = {}
-        for segment, last in Lineage.read(run / "lineage.json").path():
-            for step in checkpoint.complete_steps(run / segment.folder):
-                if segment.start_step < step and (last is None or step <= last):
-                    found[step] = run / segment.checkpoint(step)
-        return dict(sorted(found.items()))
+        saved = saved_policies(run, Lineage.read(run / "lineage.json"))
+        return {policy.step: run / policy.path for policy in saved if _is_there(run / policy.path)}
     if not run.is_dir():
         raise UserError(f"{run} does not exist. Name a run folder, or a TRL output folder with checkpoint-* in it.")
     named = {path.name.removeprefix(checkpoint.PREFIX): path for path in run.glob(f"{checkpoint.PREFIX}*")}
@@ -46,6 +45,26 @@ def find_checkpoints(run: Path) -> dict[int, Path]:
             f"in the Hugging Face layout (a TRL output folder; {len(named)} without weights). Name another folder."
         )
     return dict(sorted(found.items()))
+
+
+def saved_policies(run: Path, lineage: Lineage) -> list[PolicyRef]:
+    """The checkpoints on the path to the head that were written to their end, ascending; whole or not."""
+    found = {}
+    for segment, last in lineage.path():
+        for step in checkpoint.saved_steps(run / segment.folder):
+            if segment.start_step < step and (last is None or step <= last):
+                found[step] = PolicyRef(segment.id, step, segment.checkpoint(step))
+    return [found[step] for step in sorted(found)]
+
+
+def _is_there(folder: Path) -> bool:
+    """True for a checkpoint with all its files in their sizes; another one is named and left out."""
+    try:
+        checkpoint.read_state(folder)
+    except UserError as error:
+        logger.warning("%s It is left out.", error)
+        return False
+    return True
 
 
 def _has_weights(folder: Path) -> bool:
@@ -76,6 +95,7 @@ class Policies:
             self._step = 0
         if step != self._step:
             folder = self._checkpoints[step]
+            checkpoint.require_whole(folder)
             try:
                 self._refuse_other_model(folder, self._trainer)
                 self._trainer._load_from_checkpoint(str(folder))

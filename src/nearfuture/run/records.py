@@ -27,6 +27,8 @@ TRAINING_COSTS = ("seconds", "rollout_tokens", "trained_tokens", "loss")
 EVALUATION = "eval/pass_rate"
 LARGEST = 2**53
 """Whole numbers that a float can hold; what a log says beyond it was not counted."""
+LOGS = {"metrics": "step", "events": "event", "samples": "prompt_id"}
+"""The logs of a run, and a key that every row of them has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class RunRecords:
     config: Row = field(default_factory=dict)
     env: Row = field(default_factory=dict)
     torn_lines: dict[str, int] = field(default_factory=dict)
+    damaged_lines: dict[str, list[int]] = field(default_factory=dict)
     num_stray_rows: int = 0
 
     @classmethod
@@ -68,16 +71,17 @@ class RunRecords:
         """
         folder = Path(folder)
         lineage = Lineage.read(folder / "lineage.json")
-        metrics, torn_metrics = read_rows(folder / "metrics.jsonl", required="step")
-        events, torn_events = read_rows(folder / "events.jsonl", required="event")
-        samples, torn_samples = read_rows(folder / "samples.jsonl", required="prompt_id")
+        found = {
+            f"{name}.jsonl": read_rows(folder / f"{name}.jsonl", required, is_sealed=lineage.origin is not None)
+            for name, required in LOGS.items()
+        }
+        metrics, events, samples = (rows.rows for rows in found.values())
         merged = _merge(metrics, lineage.segments)
         if not merged.rows:
             raise UserError(
                 f"{folder} has no metrics row yet ({len(metrics)} rows read), and a report needs at least one finished "
                 "step. Wait for the first step, or look at the run's log."
             )
-        torn = {"metrics.jsonl": torn_metrics, "events.jsonl": torn_events, "samples.jsonl": torn_samples}
         return cls(
             folder=folder,
             name=folder.resolve().name,
@@ -89,7 +93,8 @@ class RunRecords:
             samples=tuple(samples),
             config=read_object(folder / "config.yaml"),
             env=read_object(folder / "env.json"),
-            torn_lines={name: count for name, count in torn.items() if count},
+            torn_lines={name: rows.torn for name, rows in found.items() if rows.torn},
+            damaged_lines={name: rows.damaged for name, rows in found.items() if rows.damaged},
             num_stray_rows=merged.num_stray_rows,
         )
 

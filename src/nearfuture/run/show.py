@@ -5,6 +5,7 @@ Not here: the report after it (`nearfuture.run.report`), the records (`nearfutur
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -62,6 +63,10 @@ class Display:
         """Say what there is to know of the data and the policy before step 1."""
         for note in notes:
             self.console.print(f"note: {note}")
+
+    def warning(self, text: str) -> None:
+        """Say what is not as it should be, whatever else is silent."""
+        self.console.print(f"warning: {text}") if not self.console.quiet else print(f"warning: {text}", file=sys.stderr)
 
     def segment(self, lineage: Lineage, start: int, until: int, horizon: int) -> None:
         """A segment begins, or is taken up again."""

@@ -17,13 +17,15 @@ from nearfuture.run.beginning import beginning, is_untouched, made_in_vain, name
 from nearfuture.run.config import Configuration
 from nearfuture.run.executor import Executor, Outcome
 from nearfuture.run.folder import RunFolder, environment
+from nearfuture.run.integrity import damages
 from nearfuture.run.lock import LOCK, writing
+from nearfuture.run.origin import DATA, Origin, refuse_other_configuration, refuse_other_data
 from nearfuture.run.plan import only_trains
-from nearfuture.run.reading import read_object
 from nearfuture.run.resources.disk import DiskPlan, disk_plan, require_space
 from nearfuture.run.show import Display
+from nearfuture.tasks import Task
 from nearfuture.tasks.identity import prompt_hash
-from nearfuture.train import factory, needs, processes, sharding
+from nearfuture.train import checkpoint, factory, needs, processes, sharding
 from nearfuture.types import UserError
 
 NUM_COMPARED = 1024
@@ -67,12 +69,15 @@ def train(
     folder = RunFolder(config.run.run_dir, is_main=processes.is_main())
     model = build.base_model(config, task)
     needs.check_model(model, task, config.model)
+    processes.main_first(lambda: checkpoint.require_whole(Path(model)))
     plan = disk_plan(config, model, len(task.train), is_sharded=processes.are_sharded())
     with contextlib.ExitStack() as held:
         processes.main_first(lambda: _take_over(folder.path, held))
-        processes.main_first(lambda: _prepare(folder, config, plan, resume=resume, clean=clean))
+        words = processes.from_main(lambda: _prepare(folder, config, task, plan, resume=resume, clean=clean))
         display = held.enter_context(Display(config, plan, quiet=quiet or not folder.is_main))
         display.notes([*task.notes, *build.policy_notes(config, task)])
+        for word in words if folder.is_main else ():
+            display.warning(word)
         return Executor(config, task, display).run(one_stage=one_stage)
 
 
@@ -91,8 +96,10 @@ def _sampled(rows: Any) -> str:
     return f"{len(rows)} rows, {digest[:8]}"
 
 
-def _prepare(folder: RunFolder, config: Configuration, plan: DiskPlan, *, resume: bool, clean: bool) -> None:
-    """Refuse, clean or check the folder; after this it holds a lineage and the configuration."""
+def _prepare(
+    folder: RunFolder, config: Configuration, task: Task, plan: DiskPlan, *, resume: bool, clean: bool
+) -> list[str]:
+    """Refuse, clean or check the folder; after this it holds a lineage and the configuration. Returns what to tell."""
     if clean:
         _refuse_to_delete_other_things(folder)
         require_space(plan, folder.path, num_freed=_size(folder.path))
@@ -108,14 +115,31 @@ def _prepare(folder: RunFolder, config: Configuration, plan: DiskPlan, *, resume
             f"run_dir={folder.path} is not empty and holds no run (no lineage.json), so that there is nothing to "
             "resume. Put its lineage.json back from a copy, or choose another run_dir."
         )
-    if folder.lineage.exists():
-        _refuse_other_configuration(folder, config)
     require_space(plan, folder.path)
+    if folder.lineage.exists():
+        return _take_up(folder, config, task)
     folder.path.mkdir(parents=True, exist_ok=True)
-    if not folder.lineage.exists():
-        folder.write("env.json", json.dumps(environment(), indent=1))
-        folder.write("config.yaml", flat_yaml.dump(config.as_dict()))
-        Lineage.begin().write(folder.lineage)
+    origin = Origin.of(config, task, build.training_rows(task))
+    folder.write("env.json", json.dumps(environment(), indent=1))
+    folder.write("config.yaml", flat_yaml.dump(config.as_dict()))
+    folder.write(DATA, origin.hashes())
+    Lineage.begin(origin.facts()).write(folder.lineage)
+    return []
+
+
+def _take_up(folder: RunFolder, config: Configuration, task: Task) -> list[str]:
+    """Check a run that is gone on with, and name what is damaged in it; what can be restored is."""
+    lineage = Lineage.read(folder.lineage)
+    damaged = damages(folder.path, with_weights=False)
+    refuse_other_configuration(folder, config, lineage.origin)
+    for damage in damaged:
+        folder.event("damaged", path=damage.path, what=damage.what)
+    lineage.write(folder.lineage)  # both copies, whichever was damaged
+    if lineage.origin is None:
+        unknown = f"{folder.path} was begun before runs knew their data, so that nothing tells whether it is the same."
+        return [*map(str, damaged), unknown]
+    refuse_other_data(folder, Origin.of(config, task, build.training_rows(task)), lineage.origin)
+    return [*map(str, damaged)]
 
 
 def _files_in(folder: Path) -> list[Path]:
@@ -133,16 +157,4 @@ def _refuse_to_delete_other_things(folder: RunFolder) -> None:
         raise UserError(
             f"run_dir={folder.path} is not empty and holds no run (no lineage.json): --clean does not delete it. "
             "Empty it by hand, or choose another run_dir."
-        )
-
-
-def _refuse_other_configuration(folder: RunFolder, config: Configuration) -> None:
-    before = read_object(folder.config)
-    now = flat_yaml.load(flat_yaml.dump(config.as_dict()))
-    keys = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key) and key != "run_dir")
-    if keys:
-        changes = ", ".join(f"{key}: {before.get(key)} -> {now.get(key)}" for key in keys)
-        raise UserError(
-            f"run_dir={folder.path} was begun with another configuration ({changes}). Resume with the same one, or "
-            "choose another run_dir."
         )

@@ -2,7 +2,9 @@
 
 TRL writes a checkpoint file by file. The marker `nearfuture_state.json` is written last, after everything it lists is
 on disk, so a run that was killed while saving leaves a folder without a marker, which no run ever uses. An empty file
-says meanwhile that the folder was begun here: one with neither is plain TRL's.
+says meanwhile that the folder was begun here: one with neither is plain TRL's. The marker is sealed, and holds the size
+and a digest of every file. Sizes are looked at wherever a checkpoint is looked for, digests (`verified`) before one is
+used: XXH3, which reads as fast as memory does (benchmarks/checksums.py).
 
 Not here: what is in the checkpoint (`nearfuture.train.exact`, TRL), which one a run goes back to (`nearfuture.run`).
 """
@@ -10,19 +12,32 @@ Not here: what is in the checkpoint (`nearfuture.train.exact`, TRL), which one a
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from xxhash import xxh3_128
+
+from nearfuture import seal
 from nearfuture.types import UserError
+
+logger = logging.getLogger(__name__)
 
 MARKER = "nearfuture_state.json"
 BEGUN = "nearfuture_unfinished"
 TRL_LAST = "trainer_state.json"
 """What TRL itself writes last."""
 PREFIX = "checkpoint-"
+VERSION = 2
+"""Of the marker; version 1 had no digests and no seal."""
+BYTES_AT_ONCE = 1 << 22
+
+
+class DamagedError(UserError):
+    """A checkpoint that was written to its end, and is not what was written any more."""
 
 
 def open_for_writing(folder: Path) -> None:
@@ -33,26 +48,38 @@ def open_for_writing(folder: Path) -> None:
 
 
 def mark_complete(folder: Path, state: dict[str, Any]) -> None:
-    """Flush every file of `folder` to disk, then write the marker with their sizes and `state`."""
+    """Flush every file of `folder` to disk, then write the marker with their sizes, their digests and `state`."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (MARKER, BEGUN))
     for path in files:
         with open(path, "rb") as file:
             os.fsync(file.fileno())
     sizes = {str(path.relative_to(folder)): path.stat().st_size for path in files}
+    digests = {str(path.relative_to(folder)): digest(path) for path in files}
     temporary = folder / f"{MARKER}.tmp"
     with open(temporary, "w") as file:
-        json.dump({"version": 1, **state, "files": sizes}, file, indent=1)
+        written = {"version": VERSION, **state, "files": sizes, "digests": digests}
+        file.write(seal.sealed(json.dumps(written, indent=1)))
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, folder / MARKER)
     (folder / BEGUN).unlink(missing_ok=True)
 
 
+def digest(path: Path) -> str:
+    """The digest of a file's bytes; other threads go on meanwhile."""
+    hashed, buffer = xxh3_128(), memoryview(bytearray(BYTES_AT_ONCE))
+    with open(path, "rb", buffering=0) as file:
+        while size := file.readinto(buffer):
+            hashed.update(buffer[:size])
+    return hashed.hexdigest()
+
+
 def read_state(folder: Path) -> dict[str, Any]:
-    """The state in the marker of a whole checkpoint.
+    """The state in the marker of a checkpoint whose files are all there, in their sizes.
 
     Raises:
-        UserError: the folder does not exist, has no marker, or a file is missing or of another size.
+        DamagedError: the marker is not as it was written, or a file is missing or of another size.
+        UserError: the folder does not exist, or has no marker.
     """
     if not folder.is_dir():
         raise UserError(
@@ -60,19 +87,61 @@ def read_state(folder: Path) -> dict[str, Any]:
             "copy, or start over with --clean."
         )
     try:
-        state = json.loads((folder / MARKER).read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        state = _marker((folder / MARKER).read_bytes())
+    except FileNotFoundError:
         raise UserError(
-            f"checkpoint {folder} has no readable {MARKER}: it was not written to its end. "
+            f"checkpoint {folder} has no {MARKER}: it was not written to its end. "
             f"Resume from an older one, or begin a new run from its weights (model={folder})."
         ) from None
+    except ValueError as error:
+        raise _damaged(folder, f"{MARKER} is not as it was written ({error})") from None
     for name, size in state["files"].items():
         found = (folder / name).stat().st_size if (folder / name).is_file() else None
         if found != size:
-            raise UserError(
-                f"checkpoint {folder} is damaged: {name} has {found} bytes, {size} were written. Use an older one."
-            )
+            raise _damaged(folder, f"{name} has {found} bytes, {size} were written")
     return state
+
+
+def _marker(data: bytes) -> dict[str, Any]:
+    """What a marker says.
+
+    Raises:
+        ValueError: it cannot be what was written.
+    """
+    state, sealed = json.loads(data), seal.state(data)
+    if not isinstance(state, dict) or not isinstance(state.get("files"), dict):
+        raise ValueError("it lists no files")
+    if sealed == "damaged" or (sealed == "unsealed" and (state.get("version") != 1 or seal.KEY in data.decode())):
+        raise ValueError("its seal is broken")
+    return seal.without(state)
+
+
+def verified(folder: Path) -> dict[str, Any]:
+    """The state of a checkpoint whose every byte is the one that was written; a version 1 is taken at its sizes.
+
+    Raises:
+        DamagedError: a file is not as it was written.
+        UserError: it is no checkpoint; see `read_state`.
+    """
+    state = read_state(folder)
+    for name, expected in state.get("digests", {}).items():
+        if digest(folder / name) != expected:
+            raise _damaged(folder, f"{name} holds other bytes than were written")
+    return state
+
+
+def require_whole(folder: Path) -> None:
+    """Refuse a model folder that a run of ours saved, and that is not as it was saved; others are taken as they are.
+
+    Raises:
+        DamagedError: a file is not as it was written.
+    """
+    if (folder / MARKER).exists():
+        verified(folder)
+
+
+def _damaged(folder: Path, what: str) -> DamagedError:
+    return DamagedError(f"checkpoint {folder} is damaged: {what}. Use an older one, or put it back from a copy.")
 
 
 def is_complete(folder: Path) -> bool:
@@ -108,15 +177,31 @@ def _steps(output_dir: Path) -> list[int]:
     return sorted(int(name) for name in names if name.isdecimal())
 
 
+def saved_steps(output_dir: Path) -> list[int]:
+    """The steps of the checkpoints in `output_dir` that were written to their end, whole or not, ascending."""
+    return [step for step in _steps(output_dir) if (output_dir / f"{PREFIX}{step}" / MARKER).exists()]
+
+
 def complete_steps(output_dir: Path) -> list[int]:
-    """The steps of the whole checkpoints in `output_dir`, ascending."""
+    """The steps of the checkpoints in `output_dir` whose files are all there in their sizes, ascending."""
     return [step for step in _steps(output_dir) if is_complete(output_dir / f"{PREFIX}{step}")]
 
 
 def latest(output_dir: Path) -> Path | None:
-    """The newest checkpoint in `output_dir` that is whole, or that plain TRL wrote to its end."""
-    folders = (output_dir / f"{PREFIX}{step}" for step in reversed(_steps(output_dir)))
-    return next((folder for folder in folders if is_complete(folder) or is_plain(folder)), None)
+    """The newest checkpoint in `output_dir` that is whole, or that plain TRL wrote; damaged ones are named."""
+    for step in reversed(_steps(output_dir)):
+        folder = output_dir / f"{PREFIX}{step}"
+        if is_plain(folder):
+            return folder
+        try:
+            verified(folder)
+        except DamagedError as error:
+            logger.warning("%s The one before is tried.", error)
+        except UserError:
+            continue  # not written to its end
+        else:
+            return folder
+    return None
 
 
 def rotate(
@@ -142,6 +227,7 @@ def rotate(
 
 def _discard(folder: Path) -> None:
     """Delete a checkpoint; half deleted it is none, neither ours nor plain TRL's."""
-    for name in (TRL_LAST, MARKER):
+    (folder / BEGUN).touch()
+    for name in (MARKER, TRL_LAST):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -25,7 +26,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from trl import GRPOTrainer
 
-from nearfuture.train import checkpoint, plain, sharding
+from nearfuture.train import checkpoint, plain, processes, sharding
 from nearfuture.train.sampler import ExactRepeatSampler
 from nearfuture.types import UserError
 
@@ -78,17 +79,28 @@ def load_buffer(path: Path, device: torch.device) -> Buffer:
     return buffer
 
 
+def _complete(folder: Path, state: dict[str, Any], limit: int | None, rotation: dict[str, Any]) -> None:
+    """Put a checkpoint on disk, let it count, and delete the ones that it is the end of."""
+    checkpoint.mark_complete(folder, state)
+    checkpoint.rotate(folder.parent, limit, **rotation)
+
+
 class ExactResume(GRPOTrainer):
     """A `GRPOTrainer` that continues from any of its checkpoints as if it had never stopped.
 
-    `pinned_steps` are never deleted by `save_total_limit`; each of `stateful` is saved and restored with every
-    checkpoint, under its name.
+    A checkpoint is put on disk and gets its digests beside the training that goes on. It counts when both are done: at
+    the latest when the next one is saved, or `train` returns.
+
+    `pinned_steps` are never deleted by `save_total_limit`; `trusted` is a checkpoint that the caller has verified;
+    each of `stateful` is saved and restored with every checkpoint, under its name.
     """
 
     pinned_steps: frozenset[int] = frozenset()
+    trusted: Path | None = None
     stateful: Mapping[str, Stateful] = MappingProxyType({})
     train_dataset: Any
     _rotates_later = False
+    _completion: Future[None] | None = None
     _buffered_inputs: Buffer | None
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
@@ -114,11 +126,16 @@ class ExactResume(GRPOTrainer):
             self._last_loaded_step = -1
         if resume_from_checkpoint:
             self._restore(Path(resume_from_checkpoint))
-        return super().train(resume_from_checkpoint or None, *args, **kwargs)
+        try:
+            output = super().train(resume_from_checkpoint or None, *args, **kwargs)
+        finally:
+            self._finish_checkpoint()
+        self.accelerator.wait_for_everyone()
+        return output
 
     def _latest_checkpoint(self) -> str:
         output_dir = Path(self.args.output_dir)
-        folder = checkpoint.latest(output_dir)
+        folder = processes.from_main(lambda: checkpoint.latest(output_dir))
         if folder is None:
             raise UserError(f"{output_dir} holds no whole checkpoint to resume from. Train without resume first.")
         return str(folder)
@@ -128,7 +145,8 @@ class ExactResume(GRPOTrainer):
         if checkpoint.is_plain(folder):
             self._step = plain.micro_step(self, folder)
             return
-        state = checkpoint.read_state(folder)
+        is_read = self.accelerator.is_main_process and folder != self.trusted
+        state = checkpoint.verified(folder) if is_read else checkpoint.read_state(folder)
         plain.require_random_states(folder)
         self._step = state["micro_step"]
         for name, stateful in self.stateful.items():
@@ -158,6 +176,7 @@ class ExactResume(GRPOTrainer):
             self.args.save_total_limit = None
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        self._finish_checkpoint()
         output_dir = Path(self._get_output_dir(trial=trial))
         folder = output_dir / f"{checkpoint.PREFIX}{self.state.global_step}"
         if self.args.should_save:
@@ -181,11 +200,20 @@ class ExactResume(GRPOTrainer):
                 "has_buffer": has_buffer,
                 "num_processes": self.accelerator.num_processes,
             }
-            checkpoint.mark_complete(folder, state)
             best = self.state.best_global_step if self.state.best_model_checkpoint else None
-            newest = self.state.global_step
-            checkpoint.rotate(output_dir, limit, newest=newest, pinned=self.pinned_steps, best=best)
+            rotation = {"newest": self.state.global_step, "pinned": self.pinned_steps, "best": best}
+            pool = ThreadPoolExecutor(1, "checkpoint")
+            self._completion = pool.submit(_complete, folder, state, limit, rotation)
+            pool.shutdown(wait=False)
+            if self.control.should_training_stop or self.args.load_best_model_at_end:
+                self._finish_checkpoint()  # transformers may look for it, or delete it, before `train` returns
         self.accelerator.wait_for_everyone()
+
+    def _finish_checkpoint(self) -> None:
+        """Wait until the last checkpoint counts; what failed meanwhile is raised here."""
+        completion, self._completion = self._completion, None
+        if completion is not None:
+            completion.result()
 
     def _get_train_sampler(self, dataset: Any = None) -> ExactRepeatSampler:
         dataset = self.train_dataset if dataset is None else dataset

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from accelerate import PartialState
@@ -17,6 +17,8 @@ from accelerate.utils import broadcast_object_list, gather_object
 
 from nearfuture.train.config import NPOConfig
 from nearfuture.types import UserError
+
+T = TypeVar("T")
 
 
 def join(args: NPOConfig) -> None:
@@ -59,19 +61,29 @@ def main_first(function: Callable[[], None]) -> None:
     Raises:
         UserError: the main process's, or on the others what it was that the main process met.
     """
-    failed: Exception | None = None
+    from_main(function)
+
+
+def from_main(function: Callable[[], T]) -> T:
+    """What a function returns on the main process (a plain value), on all of them; what fails there fails everywhere.
+
+    Raises:
+        UserError: the main process's, or on the others what it was that the main process met.
+    """
+    value, failed = None, None
     if is_main():
         try:
-            function()
+            value = function()
         except Exception as error:  # noqa: BLE001 (raised below, once the others know)
             failed = error
     kind = type(failed) if isinstance(failed, UserError) else UserError
-    (told,) = broadcast_object_list([None if failed is None else (kind, str(failed))])
+    value, told = broadcast_object_list([value, None if failed is None else (kind, str(failed))])
     if failed is not None:
         raise failed
     if told is not None:
         kind, message = told
         raise kind(message)
+    return cast(T, value)
 
 
 def require_same(given: Mapping[str, Any]) -> None:

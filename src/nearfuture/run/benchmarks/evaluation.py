@@ -23,7 +23,7 @@ from nearfuture.run.benchmarks.subjects import Subject
 from nearfuture.run.benchmarks.suites import Sources, Suite, load_suites
 from nearfuture.run.lock import writing
 from nearfuture.run.plain import finite
-from nearfuture.train import processes
+from nearfuture.train import checkpoint, processes
 from nearfuture.train.decoding import Decoding, EngineSettings, Policy
 from nearfuture.train.policies import load_policy
 from nearfuture.types import UserError
@@ -117,6 +117,7 @@ def _answered(
     def get() -> Policy:
         if not loaded:
             say(f"{subject.label}: loading {subject.model}")
+            checkpoint.require_whole(Path(subject.model))
             loaded.append(load(subject.model, asked.engine))
         return loaded[0]
 

@@ -10,6 +10,7 @@ Not here: sampling and judging (`answering`).
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +19,10 @@ from typing import Any
 
 from nearfuture.run.ledger import write_whole
 from nearfuture.run.reading import read_object, read_rows
+from nearfuture.seal import sealed
 from nearfuture.types import UserError, Verdict
+
+logger = logging.getLogger(__name__)
 
 Key = tuple[str, int]
 FREE = ("verifier_version",)
@@ -69,14 +73,21 @@ class ResponseFile:
         self.path = folder / f"{suite}.jsonl"
         self.head, self.part = folder / f"{suite}.json", folder / f"{suite}.part.jsonl"
         self.protocol = protocol
-        before = read_object(self.head)
-        self._refuse_other(before)
-        self.is_judged_anew = bool(before) and any(before.get(name) != protocol.get(name) for name in FREE)
+        self.before = read_object(self.head)
+        self._refuse_other(self.before)
+        self.is_judged_anew = bool(self.before) and any(self.before.get(name) != protocol.get(name) for name in FREE)
         self.answers: dict[Key, Answer] = {}
-        for row in read_rows(self.path, "uid")[0]:
+        for row in self._read(self.path, "uid"):
             self._hold([row])
-        for batch in read_rows(self.part, "answers")[0]:
+        for batch in self._read(self.part, "answers"):
             self._hold(batch["answers"])
+
+    def _read(self, path: Path, required: str) -> list[dict[str, Any]]:
+        """The rows that are as they were written; the answers of the others are sampled again."""
+        found = read_rows(path, required, is_sealed=bool(self.before.get("is_sealed")))
+        if found.damaged:
+            logger.warning("%s: line %s damaged, and sampled again.", path, ", ".join(map(str, found.damaged)))
+        return found.rows
 
     def _hold(self, rows: Iterable[dict[str, Any]]) -> None:
         for row in rows:
@@ -96,17 +107,19 @@ class ResponseFile:
 
     def begin(self) -> None:
         """Write down what the responses are sampled with."""
-        write_whole(self.head, json.dumps(self.protocol, indent=1, ensure_ascii=False) + "\n")
+        begun = {**self.protocol, "is_sealed": not self.answers or bool(self.before.get("is_sealed"))}
+        write_whole(self.head, sealed(json.dumps(begun, indent=1, ensure_ascii=False)))
 
     def add(self, answers: Sequence[Answer]) -> None:
         """Put a batch on disk."""
-        line = json.dumps({"answers": [asdict(answer) for answer in answers]}, ensure_ascii=False)
+        text = json.dumps({"answers": [asdict(answer) for answer in answers]}, ensure_ascii=False)
+        line = sealed(text.encode("utf-8", "replace").decode())
         with self.part.open("a+b") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
                     file.write(b"\n")  # a kill tore the line before
-            file.write(line.encode("utf-8", "replace") + b"\n")
+            file.write(line.encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
         for answer in answers:
@@ -116,8 +129,9 @@ class ResponseFile:
         """Write all answers in the order of the questions; what was asked in another evaluation stays, behind them."""
         place = {uid: index for index, uid in enumerate(order)}
         keys = sorted(self.answers, key=lambda key: (place.get(key[0], len(place)), key))
-        lines = [json.dumps(asdict(self.answers[key]), ensure_ascii=False) + "\n" for key in keys]
-        write_whole(self.path, "".join(lines).encode("utf-8", "replace").decode())
+        texts = (json.dumps(asdict(self.answers[key]), ensure_ascii=False) for key in keys)
+        lines = [sealed(text.encode("utf-8", "replace").decode()) + "\n" for text in texts]
+        write_whole(self.path, "".join(lines))
         self.part.unlink(missing_ok=True)
 
     @staticmethod

@@ -136,6 +136,10 @@ def notes(run: RunRecords, ledger: dict[str, Any]) -> list[str]:
     """Name what is torn, repeated or missing in a run folder."""
     totals = ledger["totals"]
     found = [f"{plural(num, 'torn line')} in {name} (a kill) skipped." for name, num in run.torn_lines.items()]
+    found += [
+        f"{plural(len(lines), 'line')} of {name} damaged, not as written, and left out: {', '.join(map(str, lines))}."
+        for name, lines in run.damaged_lines.items()
+    ]
     if run.recomputed_steps:
         found.append(
             f"{plural(run.recomputed_steps, 'step')} computed twice after a resume "

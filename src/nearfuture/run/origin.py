@@ -1,0 +1,124 @@
+"""What a run was begun with, its configuration and its data; and whether it is gone on with the same.
+
+    lineage.json   origin: digest of the configuration, and of the rows that are trained on and held out, with counts
+    data.json      a hash of every row, so that the first one that differs can be named
+
+Not here: hashing rows (`nearfuture.tasks.fingerprint`), writing the files (`start`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nearfuture import seal
+from nearfuture.run import flat_yaml
+from nearfuture.run.config import Configuration
+from nearfuture.run.folder import RunFolder
+from nearfuture.run.reading import read_object
+from nearfuture.tasks import Task
+from nearfuture.tasks.fingerprint import HASH_LENGTH, Fingerprint, difference, digest_of, fingerprint
+from nearfuture.types import UserError
+
+DATA = "data.json"
+SPLITS = {"train": "training rows", "evaluation": "held-out rows"}
+PLACES = ("run_dir", "dataset_name")
+"""Keys that say where something lies, and not what it is."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Configuration and data, as they are now.
+
+    Attributes:
+        config: digest of everything that is no place.
+        source: how the data is called.
+        data: what every split is.
+    """
+
+    config: str
+    source: str
+    data: Mapping[str, Fingerprint]
+
+    @classmethod
+    def of(cls, config: Configuration, task: Task, train: Any) -> Origin:
+        """Read the data of a run; `train` are its training rows with their ids."""
+        held_out = task.evaluation if len(task.evaluation) else []
+        return cls(digest(config), task.name, {"train": fingerprint(train), "evaluation": fingerprint(held_out)})
+
+    def facts(self) -> dict[str, Any]:
+        """What the lineage remembers."""
+        data = {split: found.facts() for split, found in self.data.items()}
+        return {"config": self.config, "source": self.source, "data": data}
+
+    def hashes(self) -> str:
+        """The text of `data.json`."""
+        return json.dumps({split: "".join(found.hashes) for split, found in self.data.items()}, indent=1)
+
+
+def digest(config: Configuration) -> str:
+    """Of the configuration, wherever it and its data lie."""
+    values = {key: value for key, value in config.as_dict().items() if key not in PLACES}
+    return digest_of(json.dumps(flat_yaml.load(flat_yaml.dump(values)), sort_keys=True, default=str))
+
+
+def refuse_other_configuration(folder: RunFolder, config: Configuration, origin: Mapping[str, Any] | None) -> None:
+    """Refuse to go on with another configuration; one whose file is damaged is written again.
+
+    Raises:
+        UserError: what differs.
+    """
+    if origin is not None and seal.state(folder.config.read_bytes() if folder.config.exists() else b"") != "whole":
+        if origin["config"] != digest(config):
+            raise UserError(
+                f"{folder.config} is damaged, and the run was begun with another configuration than the one that is "
+                "given now. Resume with the same one (it is restored then), or choose another run_dir."
+            )
+        folder.write(folder.config.name, flat_yaml.dump(config.as_dict()))
+        return
+    before = read_object(folder.config)
+    now = flat_yaml.load(flat_yaml.dump(config.as_dict()))
+    free = PLACES if origin is not None else ("run_dir",)
+    keys = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key) and key not in free)
+    if keys:
+        changes = ", ".join(f"{key}: {before.get(key)} -> {now.get(key)}" for key in keys)
+        raise UserError(
+            f"run_dir={folder.path} was begun with another configuration ({changes}). Resume with the same one, or "
+            "choose another run_dir."
+        )
+
+
+def refuse_other_data(folder: RunFolder, now: Origin, origin: Mapping[str, Any]) -> None:
+    """Refuse to go on with other rows than those the run was begun with; the same in another place are the same.
+
+    Raises:
+        UserError: what differs.
+    """
+    for split, called in SPLITS.items():
+        before, found = origin["data"][split], now.data[split]
+        if before["digest"] != found.digest:
+            raise UserError(
+                f"run_dir={folder.path} was begun with other {called} ({origin['source']}): "
+                f"{_difference(folder, split, found) or 'their content differs'}. Resume with the data it was begun "
+                "with, or choose another run_dir."
+            )
+        if before["names"] != found.names:
+            raise UserError(
+                f"run_dir={folder.path}: the {called} are the same, but their ids are others, under which guidance and "
+                f"mistakes are kept ({origin['source']} -> {now.source}). Give the file the name it had, or the rows "
+                "their ids."
+            )
+    if seal.state((folder.path / DATA).read_bytes() if (folder.path / DATA).exists() else b"") != "whole":
+        folder.write(DATA, now.hashes())  # a damaged one can be made again: the data is the same
+
+
+def _difference(folder: RunFolder, split: str, now: Fingerprint) -> str:
+    """Which rows differ, as far as `data.json` can tell."""
+    try:
+        text = read_object(folder.path / DATA).get(split, "")
+    except UserError:
+        return ""
+    before = tuple(text[i : i + HASH_LENGTH] for i in range(0, len(text), HASH_LENGTH))
+    return difference(before, now.hashes)

@@ -1,0 +1,124 @@
+"""What a data set was: a short hash of every row, so that another one is noticed, and what differs can be named.
+
+    hash of a row    everything in it but its names (`prompt_id`, `uid`, `id`, `source`), images by the bytes they are
+                     stored as; wherever the file lies, the same content has the same hash
+    digest           of all hashes in their order: the order of rows is part of a training run
+
+Images are not decoded; their bytes are read once a start (some seconds for each ten gigabytes).
+
+Not here: ids of prompts (`identity`), the run that is held against it (`nearfuture.run.origin`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xxhash import xxh3_128_hexdigest
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+NAMES = ("prompt_id", "uid", "id", "source")
+HASH_LENGTH = 8
+"""Hexadecimal digits a row: two rows are taken for one once in four billion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Of rows in their order.
+
+    Attributes:
+        hashes: of every row.
+        names: digest of what the rows are called.
+    """
+
+    hashes: tuple[str, ...]
+    names: str
+
+    @property
+    def digest(self) -> str:
+        """Of all rows."""
+        return digest_of("".join(self.hashes))
+
+    def facts(self) -> dict[str, Any]:
+        """What a lineage remembers."""
+        return {"num_rows": len(self.hashes), "digest": self.digest, "names": self.names}
+
+
+def fingerprint(rows: Dataset | list[dict[str, Any]]) -> Fingerprint:
+    """Hash every row."""
+    hashes, names = [], []
+    for row in _undecoded(rows):
+        content = {name: value for name, value in row.items() if name not in NAMES}
+        hashes.append(digest_of(_text(content))[:HASH_LENGTH])
+        names.append(str(row.get("prompt_id")))
+    return Fingerprint(tuple(hashes), digest_of(json.dumps(names)))
+
+
+def difference(before: tuple[str, ...], now: tuple[str, ...]) -> str:
+    """Say what differs between two data sets; empty where nothing does.
+
+    Example:
+        >>> difference(("a", "b", "c"), ("a", "x", "c"))
+        '1 of 3 rows differs, the first is row 1'
+        >>> difference(("a", "b"), ("b", "a"))
+        'the same 2 rows stand in another order, from row 0 on'
+    """
+    if before == now:
+        return ""
+    shared = min(len(before), len(now))
+    changed = [index for index in range(shared) if before[index] != now[index]]
+    first = changed[0] if changed else shared
+    if sorted(before) == sorted(now):
+        return f"the same {len(now)} rows stand in another order, from row {first} on"
+    if len(before) != len(now):
+        differ = f"{len(changed)} of the first {shared} differ, " if changed else ""
+        return f"{len(before)} rows then, {len(now)} now; {differ}the first difference is row {first}"
+    return f"{len(changed)} of {len(now)} rows {'differs' if len(changed) == 1 else 'differ'}, the first is row {first}"
+
+
+def _undecoded(rows: Dataset | list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The rows, with images as they are stored."""
+    if isinstance(rows, list):
+        yield from rows
+        return
+    from datasets import Image, List
+
+    for name, feature in rows.features.items():
+        if isinstance(feature, Image):
+            rows = rows.cast_column(name, Image(decode=False))
+        elif isinstance(getattr(feature, "feature", None), Image):
+            rows = rows.cast_column(name, List(Image(decode=False)))
+    yield from rows
+
+
+def _text(value: Any) -> str:
+    return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_type_of)
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON; bytes, files and images as digests; keys without a value vanish, as in `datasets`."""
+    if isinstance(value, Mapping):
+        if value.keys() == {"bytes", "path"}:
+            return digest_of(Path(value["path"]).read_bytes() if value["bytes"] is None else value["bytes"])
+        return {str(key): _plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, bytes):
+        return digest_of(value)
+    if hasattr(value, "tobytes"):
+        return [str(getattr(value, "mode", "")), str(getattr(value, "size", "")), digest_of(value.tobytes())]
+    return value
+
+
+def digest_of(data: str | bytes) -> str:
+    """32 hexadecimal digits over bytes, or over a text."""
+    return xxh3_128_hexdigest(data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data)
+
+
+def _type_of(value: Any) -> str:
+    return type(value).__name__
