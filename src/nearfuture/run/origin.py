@@ -9,7 +9,7 @@ Not here: hashing rows (`nearfuture.tasks.fingerprint`), writing the files (`sta
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,29 +96,48 @@ def refuse_other_data(folder: RunFolder, now: Origin, origin: Mapping[str, Any])
     Raises:
         UserError: what differs.
     """
+    hashes = _hashes(folder)
+    if origin["source"] != now.source and _together(hashes.values()) == _together(
+        found.hashes for found in now.data.values()
+    ):
+        raise UserError(
+            f"run_dir={folder.path}: the rows are the same, but their source is called {now.source} where it was "
+            f"{origin['source']}, and so are their ids, under which guidance is kept and rows are held out. Give the "
+            "file the name it had."
+        )
     for split, called in SPLITS.items():
         before, found = origin["data"][split], now.data[split]
-        if before["digest"] != found.digest:
+        if (before["digest"], before["names"]) != (found.digest, found.names):
             raise UserError(
                 f"run_dir={folder.path} was begun with other {called} ({origin['source']}): "
-                f"{_difference(folder, split, found) or 'their content differs'}. Resume with the data it was begun "
-                "with, or choose another run_dir."
-            )
-        if before["names"] != found.names:
-            raise UserError(
-                f"run_dir={folder.path}: the {called} are the same, but their ids are others, under which guidance and "
-                f"mistakes are kept ({origin['source']} -> {now.source}). Give the file the name it had, or the rows "
-                "their ids."
+                f"{_said(hashes[split], found, before)}. Resume with the data it was "
+                "begun with, or choose another run_dir."
             )
     if seal.state((folder.path / DATA).read_bytes() if (folder.path / DATA).exists() else b"") != "whole":
         folder.write(DATA, now.hashes())  # a damaged one can be made again: the data is the same
 
 
-def _difference(folder: RunFolder, split: str, now: Fingerprint) -> str:
+def _said(then: tuple[str, ...], now: Fingerprint, before: Mapping[str, Any]) -> str:
     """Which rows differ, as far as `data.json` can tell."""
+    if before["digest"] == now.digest:
+        return "the ids of the rows differ"
+    if len(then) != before["num_rows"]:
+        return f"{before['num_rows']} rows then, {len(now.hashes)} now; {DATA} cannot tell which differ"
+    return difference(then, now.hashes)
+
+
+def _hashes(folder: RunFolder) -> dict[str, tuple[str, ...]]:
+    """The hashes in `data.json`; none where it is damaged."""
     try:
-        text = read_object(folder.path / DATA).get(split, "")
+        found = read_object(folder.path / DATA)
     except UserError:
-        return ""
-    before = tuple(text[i : i + HASH_LENGTH] for i in range(0, len(text), HASH_LENGTH))
-    return difference(before, now.hashes)
+        found = {}
+    return {split: _cut(str(found.get(split, ""))) for split in SPLITS}
+
+
+def _cut(text: str) -> tuple[str, ...]:
+    return tuple(text[i : i + HASH_LENGTH] for i in range(0, len(text), HASH_LENGTH))
+
+
+def _together(splits: Iterable[Sequence[str]]) -> list[str]:
+    return sorted(one for hashes in splits for one in hashes)
