@@ -42,6 +42,7 @@ _STATES = re.compile(
 _ASSUMED = re.compile(
     r"\b(?:where|suppose|assum\w+|given|since|because|step|when|than|know|try|first|next|case)\b", re.IGNORECASE
 )
+_IS_ANSWER = re.compile(r"\s(?:is|are)\s(?:the|our|my)\s(?:final\s)?(?:solution|answer)s?\Z", re.IGNORECASE)
 _FENCE = re.compile(r"```[a-z]*")
 _SENTENCE_END = re.compile(r"[.!?。]['\")]?\s+(?=[A-Z\\(])")
 _BULLET = re.compile(r"[>#\s]{0,6}(?:[•‣]\s|[-*]\s(?=\D))?")
@@ -100,6 +101,7 @@ def _value_of(line: str, kind: str) -> str | None:
         return line if re.fullmatch(r"\(?[A-Z]\)?[.:]?|\(?[A-Z][).:]\s.{1,80}", line) else None
     sentence = _SENTENCE_END.split(line)[-1].rstrip(" .。!")
     lead = _LEAD.match(sentence)
+    sentence = _IS_ANSWER.sub("", sentence)
     said = sentence[lead.end() :] if lead else sentence
     if (
         is_value(said, kind)

@@ -31,6 +31,7 @@ _THOUGHT = re.compile(
     re.IGNORECASE,
 )
 _SPECIAL = re.compile(r"(?:<\|[^|<>]{1,30}\|>|</s>|<eos>|<end_of_turn>)\s*")
+_NEXT_TURN = re.compile(r"<\|(?:im_start|start_header_id)\|>(?:user|system)\b")
 _JOINER = re.compile(r"[\s$*,;&.、和或]*(?:\b(?:and|or)\b[\s$*,;&]*)?")
 _OR = re.compile(r"\bor\b|或", re.IGNORECASE)
 _OTHERWISE = re.compile(
@@ -74,7 +75,7 @@ def extract(response: str, *, kind: str = "math", strict: bool = False) -> Extra
     text = without_thoughts(response)
     if text is None:
         return None
-    text = _SPECIAL.sub("", text)
+    text = _SPECIAL.sub("", _NEXT_TURN.split(text, maxsplit=1)[0])
     spans, is_cut = tags(text)
     source = "tag"
     if not spans and not is_cut:

@@ -65,7 +65,7 @@ _FILLER = re.compile(
 _NEGATED = re.compile(
     r"(?:definitely |certainly |clearly |simply )?(?:not|never|no longer|neither|不是|不为)\b\s*", re.IGNORECASE
 )
-_STATED = re.compile(r"(?:[A-Za-z]+\s+){1,6}?(?:is|are|equals)\s+(?=[^A-Za-z]|\\)", re.IGNORECASE)
+_STATED = re.compile(r"(?:(?:[A-Za-z]+|\$[^$\n]{1,30}\$)\s+){1,12}?(?:is|are|equals)\s+(?=[^A-Za-z]|\\)", re.IGNORECASE)
 _PROSE = re.compile(
     r"(?:(?:also |still |now )?(?:correct|right|clear|verified|reasonable|consistent|confirmed|valid|unique|simple"
     r"|in|as|given|obtained|found|above"
