@@ -23,6 +23,7 @@ MISSING = [
     (["load_in_4bit=true"], "bitsandbytes"),
     (["load_in_8bit=true"], "bitsandbytes"),
     (["attn_implementation=flash_attention_2"], "flash-attn"),
+    (["cache_implementation=quantized"], "optimum-quanto"),
     *(([f"report_to={name}"], name) for name in ("wandb", "tensorboard", "trackio", "mlflow", "comet_ml", "swanlab")),
     (["report_to=[none_such]"], "none_such is not supported"),
     (["deepspeed={zero_optimization: {stage: 2}}"], "deepspeed"),

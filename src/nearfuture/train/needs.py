@@ -17,7 +17,9 @@ from transformers.integrations import get_reporting_integration_callbacks
 from transformers.utils import (
     is_bitsandbytes_available,
     is_flash_attn_2_available,
+    is_hqq_available,
     is_liger_kernel_available,
+    is_optimum_quanto_available,
 )
 from trl.import_utils import is_vllm_available
 
@@ -54,6 +56,13 @@ NEEDS = (
         is_flash_attn_2_available,
         "flash-attn and a GPU",
         "pip install flash-attn",
+    ),
+    Need(
+        "cache_implementation",
+        lambda value: value == "quantized",
+        lambda: is_optimum_quanto_available() or is_hqq_available(),
+        "optimum-quanto or hqq",
+        "pip install optimum-quanto",
     ),
 )
 
