@@ -155,6 +155,7 @@ def test_what_led_to_an_error_decides() -> None:
         (KeyError("npo/reward"), None),
         (ValueError("a bug"), None),
         (RuntimeError("shape mismatch"), None),
+        (RuntimeError("[enforce fail at inline_container.cc:1] . PytorchStreamReader failed reading zip"), None),
         (AssertionError(), None),
     ],
 )

@@ -24,7 +24,7 @@ SAID = (
     *(f"os error {number}" for number in FULL),  # Rust: safetensors, tokenizers
     "No space left on device",
     "Disk quota exceeded",
-    "inline_container.cc",  # torch.save says where it stood in the file, and never why
+    ". unexpected pos ",  # torch.save says where it stood in the file, and never why
     "PytorchStreamWriter failed writing",
 )
 """How libraries that raise no `OSError` tell that a file could not be written to its end."""
