@@ -6,12 +6,11 @@
     equation           the same up to a factor: x + y = 2 is 2x + 2y = 4
     set of reals       the same intervals, ends included or not
 
-Not here: single values by rule (`values`) and with sympy (`symbolic`).
+Not here: single things (`compare_single`), sets of reals (`compare_reals`), values (`values`, `symbolic`).
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -33,8 +32,16 @@ from nearfuture.tasks.verify.answer import (
     Words,
 )
 from nearfuture.tasks.verify.compare_reals import Judge, same_reals
+from nearfuture.tasks.verify.compare_single import (
+    clock_and_other,
+    matrix_and_scalar,
+    ratio_and_scalar,
+    same_clocks,
+    same_matrices,
+    same_ratios,
+    same_scalars,
+)
 from nearfuture.tasks.verify.guards import is_blocked
-from nearfuture.tasks.verify.numbers import read_number
 from nearfuture.tasks.verify.pieces import has_variables, is_quantity
 from nearfuture.tasks.verify.reading import read_answer
 
@@ -126,40 +133,6 @@ def _as_equation(node: Node) -> Equation | None:
     return None
 
 
-def _same_scalars(gold: Scalar, answer: Scalar, judge: Judge) -> bool:
-    units = gold.unit, answer.unit
-    if gold.unit is None or answer.unit is None:
-        if (gold.unit or answer.unit) is not None and _in_radians(
-            *((gold, answer) if gold.unit is None else (answer, gold))
-        ):
-            with_degrees = [
-                f"({side.text})\\cdot\\frac{{\\pi}}{{180}}" if side.unit is not None else side.text
-                for side in (gold, answer)
-            ]
-            return judge.equal(*with_degrees)
-        return judge.equal(gold.text, answer.text)
-    if gold.unit.dimension != answer.unit.dimension:
-        return False
-    if gold.unit.factor == answer.unit.factor:
-        return judge.equal(gold.text, answer.text)
-    return judge.equal(
-        *(_scaled(side.text, unit.factor) for side, unit in zip((gold, answer), units, strict=True) if unit)
-    )
-
-
-def _in_radians(bare: Scalar, with_unit: Scalar) -> bool:
-    is_degrees = with_unit.unit is not None and with_unit.unit.dimension == (("deg", 1),)
-    return is_degrees and r"\pi" in bare.text
-
-
-def _scaled(text: str, factor: object) -> str:
-    number = read_number(text)
-    if number is not None:
-        value = number.value * factor  # type: ignore[operator]
-        return f"{value.numerator}/{value.denominator}"
-    return f"({text})\\cdot({factor})"
-
-
 def _same_words(gold: Words, answer: Words, judge: Judge) -> bool:
     return gold.text == answer.text
 
@@ -236,13 +209,6 @@ def _same_equations(gold: Equation, answer: Equation, judge: Judge) -> bool:
     return judge.factor(*sides) is not None
 
 
-def _same_matrices(gold: Matrix, answer: Matrix, judge: Judge) -> bool:
-    if [len(row) for row in gold.rows] != [len(row) for row in answer.rows]:
-        return False
-    pairs = zip([x for row in gold.rows for x in row], [x for row in answer.rows for x in row], strict=True)
-    return all(judge.equal(g, a) for g, a in pairs)
-
-
 def _matrix_and_group(gold: Node, answer: Node, judge: Judge) -> bool:
     """Compare a vector written as a column with one written as a tuple."""
     matrix, group = (gold, answer) if isinstance(gold, Matrix) else (answer, gold)
@@ -254,80 +220,32 @@ def _matrix_and_group(gold: Node, answer: Node, judge: Judge) -> bool:
     return _same_in_order(gold_items, answer_items, lambda g, a: same(g, a, judge))
 
 
-def _same_ratios(gold: Ratio, answer: Ratio, judge: Judge) -> bool:
-    if len(gold.items) != len(answer.items):
-        return False
-    if gold.items == answer.items:
-        return True
-    firsts = gold.items[0], answer.items[0]
-    return all(
-        judge.equal(f"\\frac{{{g}}}{{{firsts[0]}}}", f"\\frac{{{a}}}{{{firsts[1]}}}")
-        for g, a in zip(gold.items[1:], answer.items[1:], strict=True)
-    )
-
-
-def _ratio_and_scalar(gold: Node, answer: Node, judge: Judge) -> bool:
-    texts = [
-        f"\\frac{{{side.items[0]}}}{{{side.items[1]}}}" if isinstance(side, Ratio) and len(side.items) == 2 else side
-        for side in (gold, answer)
-    ]
-    texts = [text.text if isinstance(text, Scalar) and text.unit is None else text for text in texts]
-    return isinstance(texts[0], str) and isinstance(texts[1], str) and judge.equal(texts[0], texts[1])
-
-
-def _same_clocks(gold: Clock, answer: Clock, judge: Judge) -> bool:
-    """Compare times of day; without am or pm, half a day is left open."""
-    if (gold.half and answer.half) or gold.half == answer.half:
-        return gold.seconds == answer.seconds
-    return (gold.seconds - answer.seconds) % HALF_A_DAY == 0
-
-
-def _clock_and_other(gold: Node, answer: Node, judge: Judge) -> bool:
-    """Compare what looks like a time of day with a ratio: 7:32 may be one, 12:30 would be written 2:5."""
-    clock, other = (gold, answer) if isinstance(gold, Clock) else (answer, gold)
-    assert isinstance(clock, Clock)
-    numbers = list(map(int, clock.ratio.items))
-    if clock.half or (clock is gold and math.gcd(*numbers) != 1):
-        return False
-    if isinstance(other, Ratio):
-        return _same_ratios(*((clock.ratio, other) if clock is gold else (other, clock.ratio)), judge)
-    assert isinstance(other, Scalar)
-    return other.text in (f"\\frac{{{numbers[0]}}}{{{numbers[-1]}}}", f"{numbers[0]}/{numbers[-1]}")
-
-
 def _same_statements(gold: Statement, answer: Statement, judge: Judge) -> bool:
     return gold == answer
 
 
-def _matrix_and_scalar(gold: Node, answer: Node, judge: Judge) -> bool:
-    """Compare a matrix with an expression that holds one: a multiple, a sum, a power."""
-    texts = [side.text for side in (gold, answer) if isinstance(side, Matrix | Scalar)]
-    return any(r"\begin" in side.text for side in (gold, answer) if isinstance(side, Scalar)) and judge.equal(*texts)
-
-
-HALF_A_DAY = 12 * 3600
 _TABLE: tuple[tuple[tuple[Any, Any], Callable[..., bool]], ...] = (
-    ((Scalar, Scalar), _same_scalars),
+    ((Scalar, Scalar), same_scalars),
     ((Words, Words), _same_words),
     ((Group, Group), _same_groups),
     ((RealSet, RealSet), same_reals),
     ((Group, RealSet), _group_and_reals),
     ((RealSet, Group), _group_and_reals),
     ((Equation, Equation), _same_equations),
-    ((Matrix, Matrix), _same_matrices),
+    ((Matrix, Matrix), same_matrices),
     ((Matrix, Group), _matrix_and_group),
     ((Group, Matrix), _matrix_and_group),
-    ((Matrix, Scalar), _matrix_and_scalar),
-    ((Scalar, Matrix), _matrix_and_scalar),
-    ((Clock, Clock), _same_clocks),
-    ((Clock, Scalar | Ratio), _clock_and_other),
-    ((Scalar | Ratio, Clock), _clock_and_other),
+    ((Matrix, Scalar), matrix_and_scalar),
+    ((Scalar, Matrix), matrix_and_scalar),
+    ((Clock, Clock), same_clocks),
+    ((Clock, Scalar | Ratio), clock_and_other),
+    ((Scalar | Ratio, Clock), clock_and_other),
     ((Statement, Statement), _same_statements),
     ((Equation, Scalar | Clock | Ratio), _equation_and_value),
     ((Scalar | Clock | Ratio, Equation), _equation_and_value),
-    ((Ratio, Ratio), _same_ratios),
-    ((Ratio, Scalar), _ratio_and_scalar),
-    ((Scalar, Ratio), _ratio_and_scalar),
+    ((Ratio, Ratio), same_ratios),
+    ((Ratio, Scalar), ratio_and_scalar),
+    ((Scalar, Ratio), ratio_and_scalar),
     ((Group, object), _single),
     ((object, Group), _single),
 )
