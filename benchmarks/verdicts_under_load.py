@@ -63,7 +63,7 @@ RESPONSES = ["5", "6", "wait", "5", "die", "hang", "5", "6", "5", "5"] * 2
 Verdicts = dict[str, list[object]]
 
 
-def verdicts(own: Path, num_pairs: int, every: int) -> tuple[Verdicts, dict[str, float]]:
+def verdicts(own: Path, num_pairs: int, every: int, sets: list[str]) -> tuple[Verdicts, dict[str, float]]:
     """Everything that is said, by set, and the seconds of the clock that each took."""
     verifier = Verifier()
     cases = [item_of(case) for case in (GIVEN_CASES + OWN_CASES)[::every]]
@@ -85,7 +85,7 @@ def verdicts(own: Path, num_pairs: int, every: int) -> tuple[Verdicts, dict[str,
     }
     said: Verdicts = {}
     seconds: dict[str, float] = {}
-    for name, ask in asked.items():
+    for name, ask in ((name, asked[name]) for name in sets or asked):
         begin = time.monotonic()
         said[name] = list(ask())
         seconds[name] = time.monotonic() - begin
@@ -117,6 +117,7 @@ def main() -> None:
     parser.add_argument("--fold", type=int, default=8, help="computing processes for each core")
     parser.add_argument("--pairs", type=int, default=500, help="generated pairs of each sort")
     parser.add_argument("--every", type=int, default=1, help="take every n-th case")
+    parser.add_argument("--sets", nargs="*", default=[], help="some of the sets alone, e.g. cases 'generated pairs'")
     parser.add_argument("--cores", type=int, help="hold everything to so many cores (Linux)")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "verdicts_under_load.md")
     options = parser.parse_args()
@@ -126,9 +127,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         own = Path(folder) / "own.py"
         own.write_text(OWN)
-        before, (idle, idle_seconds) = os.getloadavg()[0], verdicts(own, options.pairs, options.every)
+        before, (idle, idle_seconds) = os.getloadavg()[0], verdicts(own, options.pairs, options.every, options.sets)
         with busy(options.fold * cores):
-            loaded, loaded_seconds = verdicts(own, options.pairs, options.every)
+            loaded, loaded_seconds = verdicts(own, options.pairs, options.every, options.sets)
     lines = []
     for name in idle:
         differ = sum(a != b for a, b in zip(idle[name], loaded[name], strict=True))
