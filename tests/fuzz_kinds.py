@@ -164,7 +164,8 @@ def traces(rng: random.Random, folder: Path) -> list[Command]:
 def caches(rng: random.Random, folder: Path) -> list[Command]:
     """A cache whose header or table was changed or damaged: shown, verified, exported."""
     cache = folder / "cache"
-    header = CacheHeader("0" * 16, (0,), "1", Sampling(), PolicyRef(0, 1, "x"), CollectionCounts(3, 3, 8))
+    sampling = Sampling(max_completion_length=512)
+    header = CacheHeader("0" * 16, (0,), "1", sampling, PolicyRef(0, 1, "x"), CollectionCounts(3, 3, 8))
     GuidanceCache.write(cache, header, [(_guidance(name), "3") for name in "abc"])
     path = cache / rng.choice(("header.json", "guidance.parquet"))
     if path.suffix == ".json" and rng.random() < 0.8:

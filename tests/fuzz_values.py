@@ -59,7 +59,7 @@ def value(rng: random.Random) -> Any:
     if kind == 3:
         return rng.choice(REAL)
     if kind == 4:
-        return rng.choice(NESTED)
+        return copy.deepcopy(rng.choice(NESTED))
     if kind == 5:
         return "".join(
             chr(rng.choice((rng.randrange(32, 127), rng.randrange(32, 0xD7FF)))) for _ in range(rng.randrange(12))
@@ -85,7 +85,7 @@ def value_for(rng: random.Random, hint: Any) -> Any:
         return rng.choice((*REAL, *WHOLE))
     if chosen is str:
         return rng.choice(TEXTS)
-    return rng.choice(NESTED)
+    return copy.deepcopy(rng.choice(NESTED))
 
 
 def _parts(hint: Any) -> list[Any]:
