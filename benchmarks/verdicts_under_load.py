@@ -81,7 +81,7 @@ def verdicts(own: Path, num_pairs: int, every: int, sets: list[str]) -> tuple[Ve
         "hostile answers": lambda: verifier.decide_many([*hostile, HANGS]),
         "verl's form": lambda: external.many(RESPONSES, [row] * len(RESPONSES)),
         "a function": lambda: [judge(function, response, row) for response in RESPONSES],
-        "golds": lambda: sorted(RowVerifier().gold_faults(golds).items()),
+        "golds": lambda: faults_of(golds),
     }
     said: Verdicts = {}
     seconds: dict[str, float] = {}
@@ -93,6 +93,12 @@ def verdicts(own: Path, num_pairs: int, every: int, sets: list[str]) -> tuple[Ve
     for pool in (verifier.pool, external.pool, function.pool):
         pool.close()
     return said, seconds
+
+
+def faults_of(golds: list[dict[str, object]]) -> list[str]:
+    """Of each gold its fault."""
+    faults = RowVerifier().gold_faults(golds)
+    return [faults.get(index, "readable") for index in range(len(golds))]
 
 
 @contextmanager
@@ -107,7 +113,7 @@ def busy(num: int) -> Iterator[None]:
 
 def counts(said: list[object]) -> str:
     """How often each verdict was given."""
-    found = Counter(str(getattr(one, "verdict", one if isinstance(one, str) else "a fault")) for one in said)
+    found = Counter(str(getattr(one, "verdict", one)) for one in said)
     return ", ".join(f"{number} {verdict}" for verdict, number in sorted(found.items()))
 
 
@@ -139,8 +145,7 @@ def main() -> None:
 
 Written by `benchmarks/verdicts_under_load.py`: {cores} core(s), {options.fold} computing processes for each; the load
 average before the first pass was {before:.1f}. Limits are those of the verifiers: 2 s of CPU time for the built-in one;
-1 s for one's own here. Of golds, those with a fault are counted.
-
+1 s for one's own here.
 | what | asked | verdicts | differ under load | seconds alone | seconds under load |
 |---|---|---|---|---|---|
 {chr(10).join(lines)}
