@@ -1,6 +1,7 @@
 # Two commands on a machine with nothing but Python (>= 3.11) and make:
 #   make demo    install, train GRPO and NPO on the world that ships, write the report
 #   make test    install, lint, type check, run the whole suite
+# and make test-matrix: every pair of documented settings trained, killed, resumed and reported, in half an hour or so
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -13,7 +14,7 @@ export TOKENIZERS_PARALLELISM ?= false
 export MALLOC_MMAP_THRESHOLD_ ?= 4294967296
 export MALLOC_TRIM_THRESHOLD_ ?= 4294967296
 
-.PHONY: install demo test lint typecheck unit clean test-installs test-vllm test-deepspeed
+.PHONY: install demo test lint typecheck unit clean test-matrix test-installs test-vllm test-deepspeed
 
 install: $(VENV)/.installed
 
@@ -46,6 +47,10 @@ typecheck: install
 
 unit: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# Every pair of settings, trained, killed, resumed and reported; goes on where it was stopped.
+test-matrix: install
+	OMP_NUM_THREADS=1 $(BIN)/python tests/matrix.py --folder runs/matrix
 
 # Beside the suite, by hand: they need the registry, minutes, and (but the first) 3.6 GB for an environment of their own.
 test-installs: install

@@ -23,7 +23,8 @@ HANGS_AFTER = 3600.0
 """Seconds of the clock after which a process hangs; a busy machine does not come near it."""
 TOUCHES_FILES = frozenset(("open", "os.listdir", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.scandir"))
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["nearfuture.cli", "nearfuture.run.start", "nearfuture.run.executor"])
+PRELOADED = ("cli", "run.start", "run.executor", "run.dry", "run.report.page", "run.report.explanation", "run.explain")
+CONTEXT.set_forkserver_preload([*(f"nearfuture.{name}" for name in PRELOADED), "matplotlib.backends.backend_svg"])
 
 
 class WarmProcess:

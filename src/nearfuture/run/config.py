@@ -21,10 +21,11 @@ from nearfuture import seal
 from nearfuture.algo.trigger_config import TriggerConfig
 from nearfuture.guidance.collect import BATCH_SIZE, NUM_SAMPLES
 from nearfuture.run import flat_yaml
+from nearfuture.run.combinations import check_together
 from nearfuture.run.methods import with_method
 from nearfuture.run.ranges import check_plain, check_range
 from nearfuture.tasks.data.config import DataConfig
-from nearfuture.train.config import ModelConfig, NPOConfig, Weighting
+from nearfuture.train.config import ModelConfig, NPOConfig
 from nearfuture.types import UserError
 
 TRAINING_DEFAULTS: dict[str, Any] = {"logging_steps": 1, "report_to": "none", "lr_scheduler_type": "constant"}
@@ -44,7 +45,36 @@ MANAGED = {
     "eval_steps": "eval_every",
     "disable_tqdm": None,
     "num_train_epochs": "max_steps",
+    "push_to_hub": "`hf upload` on RUN_DIR/final",
+    "accelerator_config": None,
 }
+
+WITHOUT_EFFECT = {
+    "held-out prompts are evaluated by the run itself (eval_every, eval_num_samples, guide_batch_size)": (
+        *(
+            "eval_on_start",
+            "eval_delay",
+            "eval_accumulation_steps",
+            "eval_do_concat_batches",
+            "per_device_eval_batch_size",
+        ),
+        *("eval_use_gather_object", "prediction_loss_only", "batch_eval_metrics", "include_for_metrics", "do_eval"),
+        *("num_generations_eval", "bf16_full_eval", "fp16_full_eval", "metric_for_best_model", "greater_is_better"),
+    ),
+    "the order of prompts is that of the seed (data_seed, shuffle_dataset), on resume too": (
+        *("train_sampling_strategy", "length_column_name", "ignore_data_skip", "dataloader_drop_last"),
+        "restore_callback_states_from_checkpoint",
+    ),
+    "GRPO has neither labels nor tools nor columns to leave out here": (
+        *("label_names", "label_smoothing_factor", "remove_unused_columns", "max_tool_calling_iterations"),
+    ),
+    "nothing is pushed to the Hub (`hf upload` does, on RUN_DIR/final)": (
+        *("hub_model_id", "hub_strategy", "hub_token", "hub_private_repo", "hub_always_push", "hub_revision"),
+        "log_completions_hub_repo",
+    ),
+    "a run trains, and logs every step": ("do_train", "do_predict", "logging_first_step"),
+}
+"""Fields of TRL's configuration that a run does not read, by the reason: set, they would be ignored in silence."""
 
 
 @dataclass(frozen=True)
@@ -244,6 +274,7 @@ def check(values: dict[str, Any]) -> Configuration:
         source = next((source for source in hints if key in names[source]), None)
         if source is None or key in MANAGED:
             raise _unknown(key, set().union(*names.values()) - set(MANAGED))
+        _refuse_without_effect(key)
         parts[source][key] = _typed(key, value, hints[source][key])
         check_range(key, parts[source][key], _default(source, key))
     missing = [name for name in ("run_dir", "max_steps") if name not in values]
@@ -255,35 +286,14 @@ def check(values: dict[str, Any]) -> Configuration:
     training = {**TRAINING_DEFAULTS, **parts[NPOConfig]}
     if training["logging_steps"] != 1:
         raise UserError(f"logging_steps={training['logging_steps']}: metrics.jsonl is one row a step. Leave it at 1.")
-    _check_interventions(run, int(training["max_steps"]))
-    _check_weights(run, training)
-    if run.source == "experience" and autonpo.mode == "act":
-        raise UserError(
-            "source=experience and autonpo.mode=act: the last slot has one source, so that what AutoNPO collects would "
-            "never be served. Set autonpo.mode=off, or source=guide."
-        )
-    if autonpo.ask == "pool" and run.guidance_lifetime == "segment":
-        raise UserError(
-            "autonpo.ask=pool and guidance_lifetime=segment: guidance is dropped when the replay ends, so that most of "
-            "the pool would be asked in vain. Set guidance_lifetime=while_gated, or autonpo.ask=slice."
-        )
-    return Configuration(run, training, _model_settings(parts[ModelConfig]), autonpo, data)
+    config = Configuration(run, training, _model_settings(parts[ModelConfig]), autonpo, data)
+    check_together(config)
+    return config
 
 
 def _model_settings(given: dict[str, Any]) -> dict[str, Any]:
     """Add our defaults where adapters are trained, so that `config.yaml` shows them."""
     return {**MODEL_DEFAULTS, **given} if given.get("use_peft") else given
-
-
-def _check_weights(run: RunConfig, training: dict[str, Any]) -> None:
-    """Refuse a guide whose log-probs could not be divided by, before it is paid for."""
-    temperature = training.get("temperature", _default(NPOConfig, "temperature"))
-    if training.get("weighting") == Weighting.IMPORTANCE and run.guide_temperature not in (None, temperature):
-        raise UserError(
-            f"weighting=importance and guide_temperature={run.guide_temperature}, while the run samples at "
-            f"temperature={temperature}: the guide's log-probs would not be those of this run's sampling, and an "
-            "importance weight divides by them. Leave guide_temperature unset, or use another weighting."
-        )
 
 
 def _check_data(task: str | None, data: DataConfig) -> None:
@@ -326,6 +336,12 @@ def _unknown(key: str, known: set[str]) -> UserError:
     return UserError(f"{key} is not a known key.{hint} docs/configuration.md says which there are.")
 
 
+def _refuse_without_effect(key: str) -> None:
+    for reason, keys in WITHOUT_EFFECT.items():
+        if key in keys:
+            raise UserError(f"{key} would have no effect: {reason}. Remove it.")
+
+
 def _typed(key: str, value: Any, hint: Any) -> Any:
     check_plain(key, value)
     adapter = TypeAdapter(hint)
@@ -341,38 +357,3 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
 
 def _default(source: type, name: str) -> Any:
     return next(field.default for field in dataclasses.fields(source) if field.name == name)
-
-
-def _check_interventions(run: RunConfig, max_steps: int) -> None:
-    """Say which intervention cannot happen, before anything is trained."""
-    if run.scout_steps > max_steps:
-        raise UserError(f"scout_steps={run.scout_steps} lies outside 0 to max_steps={max_steps}.")
-    if (run.guide_step is None) != (run.rollback_to is None):
-        raise UserError(
-            f"guide_step={run.guide_step} and rollback_to={run.rollback_to}: a late intervention needs both. "
-            "Set both, or neither."
-        )
-    if run.guide_step is not None and run.rollback_to is not None:
-        if not 0 <= run.rollback_to < run.guide_step <= max_steps:
-            raise UserError(
-                f"rollback_to={run.rollback_to}, guide_step={run.guide_step}, max_steps={max_steps}: "
-                "must be 0 <= rollback_to < guide_step <= max_steps."
-            )
-        if run.guide_step <= run.scout_steps:
-            raise UserError(
-                f"guide_step={run.guide_step} is not after scout_steps={run.scout_steps}: the early replay must have "
-                "passed its guide first. Raise guide_step."
-            )
-    if run.scout_steps and run.resample_steps:
-        raise UserError(
-            f"scout_steps={run.scout_steps} and resample_steps={run.resample_steps}: both begin at step 0. Set one."
-        )
-    has_guide = bool(run.scout_steps or run.resample_steps or run.guide_step)
-    if run.source != "guide" and has_guide:
-        raise UserError(f"source={run.source} takes no guide of this run. Leave scout_steps and guide_step unset.")
-    for name in ("guide_num_kept", "guide_min_correct"):
-        if getattr(run, name) > run.guide_num_samples:
-            raise UserError(
-                f"{name}={getattr(run, name)} is more than guide_num_samples={run.guide_num_samples}: so many cannot "
-                "come from so few samples. Raise guide_num_samples, or lower it."
-            )

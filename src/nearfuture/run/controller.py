@@ -10,6 +10,7 @@ from typing import Any
 
 from nearfuture.algo.mistakes import MistakePool
 from nearfuture.algo.trigger import PlateauTrigger, State
+from nearfuture.algo.trigger_config import MIN_ROWS
 from nearfuture.run.config import AutoNPOConfig
 from nearfuture.types import UserError
 
@@ -27,11 +28,7 @@ class Controller:
     def __init__(
         self, config: AutoNPOConfig, max_pass_rate: float, *, fired: dict[str, Any] | None = None, back_to: int = 0
     ) -> None:
-        if not 0 <= max_pass_rate < 1:
-            raise UserError(
-                f"max_pass_rate={max_pass_rate}: with autonpo.mode={config.mode} the gate must lie in [0, 1), as a "
-                "mistake is a prompt at or under it. Set it, or autonpo.mode=off."
-            )
+        assert 0 <= max_pass_rate < 1, max_pass_rate  # the configuration is checked
         self.pool = MistakePool(max_pass_rate, window=config.max_rollback_distance)
         self.trigger = PlateauTrigger(config.trigger)
         self._is_rewound = fired is not None
@@ -65,3 +62,17 @@ class Controller:
         self.pool.load_state_dict(state["pool"])
         if not self._is_rewound:
             self.trigger.load_state_dict(state["trigger"])
+
+
+def check_window(config: AutoNPOConfig, steps_per_batch: float) -> None:
+    """Refuse a window of the trigger in which too few batches are generated for a slope: it would never fire.
+
+    Raises:
+        UserError: how long it has to be.
+    """
+    if config.mode != "off" and config.trigger.window < MIN_ROWS * steps_per_batch:
+        raise UserError(
+            f"autonpo.window={config.trigger.window}: rollouts are generated every {steps_per_batch:g} steps, and the "
+            f"trigger needs {MIN_ROWS} batches of them in its window. Set at least "
+            f"autonpo.window={math.ceil(MIN_ROWS * steps_per_batch)}."
+        )

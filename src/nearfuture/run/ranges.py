@@ -44,9 +44,9 @@ class Range:
 BY_RANGE: tuple[tuple[Range, str], ...] = (
     (
         Range(1),
-        """max_steps per_device_train_batch_size per_device_eval_batch_size gradient_accumulation_steps
-        steps_per_generation generation_batch_size num_iterations max_completion_length num_generations_eval
-        ref_model_sync_steps save_total_limit torch_empty_cache_steps eval_accumulation_steps pad_to_multiple_of
+        """max_steps per_device_train_batch_size gradient_accumulation_steps
+        steps_per_generation generation_batch_size num_iterations max_completion_length
+        ref_model_sync_steps save_total_limit torch_empty_cache_steps pad_to_multiple_of
         dataloader_prefetch_factor ddp_timeout ddp_bucket_cap_mb vllm_tensor_parallel_size vllm_max_model_length
         lora_r lora_alpha max_prompt_length max_image_pixels guide_num_samples guide_num_kept guide_min_correct
         guide_batch_size eval_num_samples replay_steps autonpo.max_rollback_distance autonpo.probe_num_prompts
@@ -55,8 +55,8 @@ BY_RANGE: tuple[tuple[Range, str], ...] = (
     (Range(2), "num_generations"),
     (
         Range(0),
-        """learning_rate weight_decay max_grad_norm warmup_steps eval_delay adam_epsilon beta top_k
-        dataloader_num_workers dataset_num_held_out num_completions_to_print max_tool_calling_iterations
+        """learning_rate weight_decay max_grad_norm warmup_steps adam_epsilon beta top_k
+        dataloader_num_workers dataset_num_held_out num_completions_to_print
         neftune_noise_alpha scout_steps guide_step rollback_to resample_steps eval_every no_signal_patience epsilon
         epsilon_high router_aux_loss_coef entropy_coef entropy_coef_min entropy_coef_max entropy_coef_delta
         entropy_target vespo_k_pos vespo_lambda_pos vespo_k_neg vespo_lambda_neg off_policy_mask_threshold distill_coef
@@ -70,7 +70,7 @@ BY_RANGE: tuple[tuple[Range, str], ...] = (
     ),
     (
         Range(0, 1),
-        """label_smoothing_factor min_p top_entropy_quantile ref_model_mixup_alpha replay_frac replay_start_pass_rate
+        """min_p top_entropy_quantile ref_model_mixup_alpha replay_frac replay_start_pass_rate
         autonpo.probe_min_pass_rate""",
     ),
     (Range(0, 1, is_low_out=True), "top_p guide_top_p vllm_gpu_memory_utilization autonpo.ema_weight"),

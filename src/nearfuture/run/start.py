@@ -15,6 +15,7 @@ from nearfuture.algo.lineage import Lineage
 from nearfuture.run import build, flat_yaml
 from nearfuture.run.beginning import beginning, is_untouched, made_in_vain, names_in, remove
 from nearfuture.run.config import Configuration
+from nearfuture.run.controller import check_window
 from nearfuture.run.executor import Executor, Outcome
 from nearfuture.run.folder import RunFolder, environment
 from nearfuture.run.integrity import damages
@@ -56,6 +57,7 @@ def train(
     """
     args = factory.make_args(config.run.run_dir, config.training)
     processes.join(args)
+    check_window(config.autonpo, factory.steps_per_batch(args))
     distils = bool(config.training.get("distill_coef"))
     sharding.check_run(args, only_trains=only_trains(config), distils=distils)
     needs.check_packages({**config.training, **config.model})
@@ -68,7 +70,7 @@ def train(
     factory.check_batch(args, len(task.train))
     folder = RunFolder(config.run.run_dir, is_main=processes.is_main())
     model = build.base_model(config, task)
-    needs.check_model(model, task, config.model)
+    needs.check_model(model, task, config.model, casts_head=config.setting("cast_lm_head_to_fp32"))
     processes.main_first(lambda: checkpoint.require_whole(Path(model)))
     plan = disk_plan(config, model, len(task.train), is_sharded=processes.are_sharded())
     with contextlib.ExitStack() as held:

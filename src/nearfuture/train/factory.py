@@ -8,6 +8,7 @@ Not here: the stages (`nearfuture.run.executor`), the checks of a configuration 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ def make_trainer(
         UserError: the data does not fill one generation batch, or TRL refuses the settings.
     """
     needs.check_packages({**training, **model_settings})
+    model_settings = _with_suffixes(model_settings)
     model_config = built_from(lambda given: ModelConfig(**given), model_settings, "TRL refuses these settings")
     init = {there: model_settings[here] for here, there in MODEL_INIT.items() if here in model_settings}
     init |= training.get("model_init_kwargs") or {}
@@ -84,6 +86,14 @@ def make_trainer(
         )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _with_suffixes(model_settings: dict[str, Any]) -> dict[str, Any]:
+    """Say one target module as a pattern: TRL makes text of a list of one, and PEFT takes text for the whole name."""
+    targets = model_settings.get("lora_target_modules")
+    if not isinstance(targets, list) or len(targets) != 1 or targets == ["all-linear"]:
+        return model_settings
+    return {**model_settings, "lora_target_modules": rf"(.*\.)?{re.escape(targets[0])}"}
 
 
 def _processing_class(model: str, max_image_pixels: int | None) -> Any:
@@ -119,10 +129,15 @@ def check_batch(args: NPOConfig, num_prompts: int) -> None:
         )
 
 
+def steps_per_batch(args: NPOConfig) -> float:
+    """Optimizer steps that one generated batch lasts for."""
+    return args.steps_per_generation * args.num_iterations / args.gradient_accumulation_steps
+
+
 def batch_arithmetic(args: NPOConfig) -> str:
     """Which batch size is which, in one line."""
     prompts = args.generation_batch_size // args.num_generations
-    updates = args.steps_per_generation * args.num_iterations / args.gradient_accumulation_steps
+    updates = steps_per_batch(args)
     per_update = args.per_device_train_batch_size * args.world_size * args.gradient_accumulation_steps
     return (
         f"{prompts} prompts x {args.num_generations} generations = {args.generation_batch_size} rollouts -> "

@@ -108,6 +108,7 @@ def rehearse(args: NPOConfig, settings: Mapping[str, Any]) -> None:
         for reporter in get_reporting_integration_callbacks(args.report_to):
             reporter()
     _refuse_unknown_generation(args.generation_kwargs or {}, use_vllm=bool(args.use_vllm))
+    _refuse_a_cache_of_all_memory(args)
     optim = str(getattr(args.optim, "value", args.optim))
     if args.optim_target_modules or any(name in optim for name in OF_THE_MODEL):
         return
@@ -140,22 +141,38 @@ def _refuse_unknown_generation(kwargs: Mapping[str, Any], *, use_vllm: bool) -> 
         raise UserError(f"generation_kwargs={kwargs}: transformers knows no {', '.join(unknown)}. Remove it.")
 
 
-def check_model(model: str, task: Task, settings: Mapping[str, Any]) -> None:
+def _refuse_a_cache_of_all_memory(args: NPOConfig) -> None:
+    """On a CPU the cache of continuous batching takes most of the machine's memory, and the system ends the process."""
+    is_batched = args.use_transformers_continuous_batching and args.device.type == "cpu"
+    if is_batched and not args.transformers_continuous_batching_config:
+        raise UserError(
+            "use_transformers_continuous_batching=true on a CPU: its cache takes up to nine tenths of the memory that "
+            "is free. Leave it off, or bound it with transformers_continuous_batching_config (max_memory_percent)."
+        )
+
+
+def check_model(model: str, task: Task, settings: Mapping[str, Any], *, casts_head: bool = False) -> None:
     """Read what comes with a model beside its weights, and refuse messages for one that cannot read them.
 
     Args:
         model: folder or name on the Hub.
         task: whose prompts it is to read.
         settings: fields of TRL's `ModelConfig`.
+        casts_head: `cast_lm_head_to_fp32`.
 
     Raises:
-        UserError: no such model or tokenizer, or no chat template for prompts of messages.
+        UserError: no such model or tokenizer, no chat template for prompts of messages, or a head TRL cannot cast.
     """
     where = {"trust_remote_code": bool(settings.get("trust_remote_code"))}
     if "model_revision" in settings:
         where["revision"] = settings["model_revision"]
     with refusing(f"model={model} cannot be read", {"model": model, **where}):
-        AutoConfig.from_pretrained(base_of(model), **where)
+        found = AutoConfig.from_pretrained(base_of(model), **where)
         reader = load_processing_class(base_of(model), **where)
+    if casts_head and hasattr(found, "vision_config") and found.tie_word_embeddings:
+        raise UserError(
+            f"cast_lm_head_to_fp32=true: model={model} sees images and ties its head to its embeddings, which TRL does "
+            "not find there. Leave it off, or train in dtype=float32."
+        )
     for rows in (task.train, task.evaluation):
         require_template(reader, rows)

@@ -1,0 +1,123 @@
+"""What cannot be combined: options of the table that end with a documented error, and the words of it.
+
+Not here: the options (`matrix_table`). docs/configuration.md tells the same to users.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from matrix_table import FACTORS
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A combination that ends with an error in words.
+
+    Attributes:
+        of: the options that meet, by factor; several of one factor are alike.
+        says: what the message must contain.
+        exit_code: 2, or 3 where it is a matter of signal.
+    """
+
+    of: dict[str, tuple[str, ...]]
+    says: str
+    exit_code: int = 2
+
+
+TASKS = ("strings", "messages", "images", "images in some rows", "shipped")
+WITH_IMAGES = ("images", "images in some rows", "file with images")
+WITHOUT_IMAGES = tuple(world for world in FACTORS["world"] if world not in WITH_IMAGES)
+ADAPTERS = tuple(FACTORS["adapter"])[1:]
+GUIDED = tuple(FACTORS["intervention"])[1:]
+COLLECTING = ("the method's", "beside")  # of distillation: guidance is put into slots, so that a guide is asked
+ON = ("advise", "act")
+TWICE = ("16 by 4, twice", "4 by 8")
+ONCE, AGAIN = ("gradient_accumulation_steps=1",), ("num_iterations=2",)
+WINDOW = "batches of them in its window"
+CAST = ("cast_lm_head_to_fp32=True",)
+PER_TOKEN = "weigh single tokens"
+GATE = "the gate must lie in [0, 1)"
+EXPERIENCE = "so that what AutoNPO collects would never be served"
+POOL = "most of the pool would be asked in vain"
+
+REFUSALS: tuple[Refusal, ...] = (
+    # data
+    Refusal({"world": TASKS, "held out": tuple(FACTORS["held out"])[1:]}, "a task brings its own data and verifier"),
+    Refusal(
+        {"world": ("folder with splits",), "held out": ("by number", "by number, of the hard")},
+        "both say what is evaluated",
+    ),
+    Refusal({"world": WITHOUT_IMAGES, "tower": ("freeze_vision_tower=True",)}, "has no vision tower"),
+    Refusal({"precision": ("bf16 without a device",)}, "doesn't support bf16"),
+    # a source beside a guide
+    Refusal({"method": ("luffy", "exgrpo"), "intervention": GUIDED}, "takes no guide of this run"),
+    Refusal({"method": ("rlep",), "intervention": ("late",)}, "is not after scout_steps"),
+    Refusal({"method": ("rlep",), "intervention": ("again",)}, "both begin at step 0"),
+    Refusal({"method": ("exgrpo",), "autonpo": ("act",)}, EXPERIENCE),
+    Refusal({"world": ("shipped", "file, strict"), "method": ("luffy",)}, "has a trajectory that can be used", 3),
+    Refusal({"method": ("luffy",), "weighting": ("importance",)}, "has no behaviour log-probs"),
+    # AutoNPO
+    Refusal({"autonpo": ON, "gate": ("max_pass_rate=-1.0",)}, GATE),
+    Refusal({"autonpo": ON, "method": ("luffy", "exgrpo", "rlep"), "gate": ("max_pass_rate=None",)}, GATE),
+    Refusal({"autonpo": ON, "batch": TWICE, "iterations": AGAIN, "accumulation": ONCE}, WINDOW),
+    Refusal({"autonpo": ON, "batch": ("16 by 4, three times",), "accumulation": ONCE}, WINDOW),
+    Refusal(
+        {
+            "autonpo": ON,
+            "batch": ("16 by 4, three times",),
+            "iterations": AGAIN,
+            "accumulation": ("gradient_accumulation_steps=2",),
+        },
+        WINDOW,
+    ),
+    Refusal({"autonpo.ask": ("autonpo.ask=pool",), "lifetime": ("segment", "one step")}, POOL),
+    Refusal(
+        {
+            "autonpo.ask": ("autonpo.ask=pool",),
+            "lifetime": ("the method's",),
+            "method": ("npo", "luffy", "exgrpo", "opd"),
+        },
+        POOL,
+    ),
+    Refusal(
+        {
+            "autonpo": ("act",),
+            "autonpo.accept": ("if_better",),
+            "world": ("file", "file, strict", "file with images"),
+            "held out": ("none", "the easy"),
+        },
+        "compares two policies on held-out prompts",
+    ),
+    # weights of single tokens
+    Refusal({"weighting": ("shaped",), "importance": ("importance_sampling_level=sequence",)}, PER_TOKEN),
+    Refusal({"weighting": ("shaped",), "loss": ("loss_type=vespo",)}, PER_TOKEN),
+    Refusal(
+        {
+            "method": ("luffy", "exgrpo"),
+            "weighting": ("the method's",),
+            "importance": ("importance_sampling_level=sequence",),
+        },
+        PER_TOKEN,
+    ),
+    Refusal({"method": ("luffy", "exgrpo"), "weighting": ("the method's",), "loss": ("loss_type=vespo",)}, PER_TOKEN),
+    Refusal({"distillation": ("beside", "alone"), "importance": ("importance_sampling_level=sequence",)}, PER_TOKEN),
+    Refusal({"distillation": ("beside", "alone"), "loss": ("loss_type=vespo",)}, PER_TOKEN),
+    Refusal({"method": ("opd",), "importance": ("importance_sampling_level=sequence",)}, PER_TOKEN),
+    Refusal({"method": ("opd",), "loss": ("loss_type=vespo",)}, PER_TOKEN),
+    # signal: an untrained model writes no box
+    Refusal(
+        {"world": ("file, strict",), "method": ("npo",), "intervention": GUIDED, "distillation": COLLECTING},
+        "solved none of",
+        exit_code=3,
+    ),
+    Refusal({"world": ("file, strict",), "method": ("rlep",), "distillation": COLLECTING}, "solved none of", 3),
+    # TRL
+    Refusal({"adapter": ADAPTERS, "reference": ("synced",)}, "sync_ref_model"),
+    Refusal({"adapter": ADAPTERS, "head": CAST}, "cast_lm_head_to_fp32=true and use_peft=true"),
+    Refusal({"world": WITH_IMAGES, "head": CAST}, "sees images and ties its head"),
+    Refusal({"weighting": ("importance",), "sampling of a guide": ("its own",)}, "and guide_temperature=0.7"),
+    Refusal({"weighting": ("importance",), "method": ("rlep",)}, "and guide_temperature=0.7"),
+    Refusal({"sampling": ("continuous",)}, "takes up to nine tenths of the memory"),  # where there is no accelerator
+    Refusal({"report": ("not installed", "unknown")}, "report_to"),
+)
