@@ -28,7 +28,7 @@ MOMENTS = {
     "while the final policy is copied": "final.tmp",
 }
 MODEL = Path(nearfuture.__file__).parent / "tasks" / "apprentice" / "model"
-COSTS = ("seconds", "time", "runtime", "per_second")
+COSTS = ("seconds", "time", "runtime", "per_second", "crc")
 
 
 @pytest.fixture(scope="module")

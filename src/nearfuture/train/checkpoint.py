@@ -67,7 +67,7 @@ def mark_complete(folder: Path, state: dict[str, Any]) -> None:
 
 def digest(path: Path) -> str:
     """The digest of a file's bytes; other threads go on meanwhile."""
-    hashed, buffer = xxh3_128(), memoryview(bytearray(BYTES_AT_ONCE))
+    hashed, buffer = xxh3_128(), memoryview(bytearray(min(BYTES_AT_ONCE, path.stat().st_size + 1)))
     with open(path, "rb", buffering=0) as file:
         while size := file.readinto(buffer):
             hashed.update(buffer[:size])
