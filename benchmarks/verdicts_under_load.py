@@ -146,6 +146,7 @@ def main() -> None:
 Written by `benchmarks/verdicts_under_load.py`: {cores} core(s), {options.fold} computing processes for each; the load
 average before the first pass was {before:.1f}. Limits are those of the verifiers: 2 s of CPU time for the built-in one;
 1 s for one's own here.
+
 | what | asked | verdicts | differ under load | seconds alone | seconds under load |
 |---|---|---|---|---|---|
 {chr(10).join(lines)}
