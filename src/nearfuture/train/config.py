@@ -61,6 +61,9 @@ class NPOSettings:
             (on-policy distillation from the near-future self); 0 is off.
         verdict_reward: name of the reward function that carries the verdict; default: the first one.
         correct_threshold: a rollout is correct where that function's reward is at least this; None (NaN) is not judged.
+        truncated_is_wrong: a completion that was cut off earns from that function what a wrong one does, 0. Off, as in
+            TRL: it earns what its text earns. Gate, pass rate and pool count it as wrong either way, because it can
+            never be guidance.
         freeze_vision_tower: nothing in the vision tower learns, adapters included; it trains by default (the paper).
         verify_guidance: verify every trajectory again with that function before step 1.
         guided_rewards: whom the reward functions are asked about once a guided completion has taken its slot. `row`:
@@ -98,6 +101,9 @@ class NPOSettings:
     )
     correct_threshold: float = field(
         default=1.0, metadata={"help": "A rollout is correct where the verdict reward is at least this."}
+    )
+    truncated_is_wrong: bool = field(
+        default=False, metadata={"help": "A completion that was cut off gets 0 from the verdict reward."}
     )
     freeze_vision_tower: bool = field(
         default=False, metadata={"help": "Keep the vision tower of a vision-language model as it is."}
@@ -150,8 +156,8 @@ class NPOSettings:
 
 @dataclass
 class NPOConfig(NPOSettings, GRPOConfig):
-    """`GRPOConfig` with the settings of NPO. With no guidance all but `fast_generation` and `vllm_dtype` are without
-    effect.
+    """`GRPOConfig` with the settings of NPO. With no guidance all but `fast_generation`, `truncated_is_wrong` and
+    `vllm_dtype` are without effect.
     """
 
     gradient_checkpointing: bool | None = field(

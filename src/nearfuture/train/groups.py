@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Example:
-    """A group whose last slot was replaced, for people to look at: `rollouts` pairs text and verdict reward."""
+    """A group for people to look at: `rollouts` pairs text and verdict reward; `guidance` is what took the last slot."""
 
     step: int
     prompt_id: str
@@ -36,9 +36,9 @@ class Example:
     images: list[Any]
     pass_rate: float
     rollouts: list[tuple[str, float]]
-    guidance_text: str
-    guide_segment: int
-    guide_step: int
+    guidance_text: str | None = None
+    guide_segment: int | None = None
+    guide_step: int | None = None
 
 
 def num_prompts(trainer: GRPOTrainer, num_local_rows: int) -> int:
@@ -125,32 +125,32 @@ def with_behavior(logps_B_T: Tensor, inputs: dict[str, Any]) -> Tensor:
 def show_examples(
     trainer: NPOTrainer,
     rows: Sequence[Any],
-    batch: Generated,
+    completion_ids: list[list[int]],
     verdicts_P_G: Tensor,
     pass_rate_P: Tensor,
     guidance_B: Sequence[Guidance | None],
 ) -> None:
-    """Hand the groups that lie on this process as a whole to `trainer.on_group`."""
+    """Hand groups that lie on this process as a whole to `trainer.on_group`: the guided ones, or else the first."""
+    step, size = trainer.state.global_step + 1, trainer.num_generations
     if trainer.on_group is None:
         return
-    size = trainer.num_generations
+    whole = [i for i in local_last_slots(trainer, len(guidance_B)) if i >= size - 1]
+    shown = [i for i in whole if guidance_B[i] is not None] or (whole[:1] if trainer.shows_group(step) else [])
     offset = trainer.accelerator.process_index * len(guidance_B)
-    for i, guidance in enumerate(guidance_B):
-        if guidance is None or i < size - 1:
-            continue
-        p = (offset + i) // size
-        texts = decode(trainer, batch.completion_ids[i - size + 1 : i + 1])
+    for i in shown:
+        p, guidance = (offset + i) // size, guidance_B[i]
+        texts = decode(trainer, completion_ids[i - size + 1 : i + 1])
         trainer.on_group(
             Example(
-                step=trainer.state.global_step + 1,
-                prompt_id=guidance.prompt_id,
-                prompt=rows[i]["prompt"],
+                step=step,
+                prompt_id=str(rows[i].get("prompt_id", "")),
+                prompt=rows[i].get("prompt"),
                 images=images_of(rows[i]),
                 pass_rate=float(pass_rate_P[p]),
                 rollouts=list(zip(texts, verdicts_P_G[p].tolist(), strict=True)),
-                guidance_text=decode(trainer, [list(guidance.completion_ids)])[0],
-                guide_segment=guidance.guide_segment,
-                guide_step=guidance.guide_step,
+                guidance_text=None if guidance is None else decode(trainer, [list(guidance.completion_ids)])[0],
+                guide_segment=None if guidance is None else guidance.guide_segment,
+                guide_step=None if guidance is None else guidance.guide_step,
             )
         )
 

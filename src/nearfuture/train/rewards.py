@@ -19,10 +19,12 @@ import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 from trl.data_utils import is_conversational
 
 from nearfuture.guidance.checks import verdict_by_prompt
+from nearfuture.guidance.judged import has_ended
 from nearfuture.train.config import GuidedRewards
 from nearfuture.train.groups import as_completion, decode, last_slot_mask
 from nearfuture.types import Guidance, UserError, Verdict
@@ -47,6 +49,32 @@ def answered_by(trainer: NPOTrainer, answer: Ask) -> Iterator[None]:
         delattr(trainer, NAME)
         if own is not None:
             setattr(trainer, NAME, own)
+
+
+def without_cut_off(trainer: NPOTrainer, ask: Ask) -> Ask:
+    """Ask, and give a completion that was cut off the verdict reward of a wrong one."""
+
+    def asked(rows: list[Any], prompts: list[Any], completions: list[Any], completion_ids: list[list[int]]) -> Tensor:
+        rewards_N_F = ask(rows, prompts, completions, completion_ids)
+        column = trainer.verdict_column()
+        is_wrong_N = are_cut_off(trainer, completion_ids) & ~torch.isnan(rewards_N_F[:, column])
+        rewards_N_F = rewards_N_F.clone()
+        rewards_N_F[is_wrong_N, column] = 0.0
+        return rewards_N_F
+
+    return asked
+
+
+def are_cut_off(trainer: NPOTrainer, completion_ids: list[list[int]]) -> Tensor:
+    """[N] bool, gathered over processes: True where a completion does not end with a stop token.
+
+    What a rollout function or a conversation with tools calls its end is theirs: nothing of it counts as cut off.
+    """
+    device = trainer.accelerator.device
+    ends_itself = trainer.rollout_func is not None or bool(trainer.tools)
+    cut_B = [not ends_itself and not has_ended(ids, trainer.eos_token_ids) for ids in completion_ids]
+    is_cut_N: Tensor = trainer.accelerator.gather(torch.tensor(cut_B, device=device))
+    return is_cut_N
 
 
 def of_mixed_groups(

@@ -100,12 +100,14 @@ class NPOTrainer(WeighedLoss):
             the tokenizer, the sampling settings and the prompts, and verified again with the reward function that
             carries the verdict. `ExperienceReplay` also chooses which questions are asked again.
         distiller: a guide that scores the policy's own rollouts on gated prompts (`distill_coef`).
-        on_group: called with `groups.Example` for each group whose last slot was replaced (one process at least).
+        on_group: called with `groups.Example` for each group whose last slot was replaced (one process at least); where
+            there is none, for one group of the batch, at the steps that `shows_group` names.
         on_pass_rates: called with the prompt ids and on-policy pass rates of every generated batch, on all processes.
         args, kwargs: as in `GRPOTrainer`. The config is an `NPOConfig`; a `GRPOConfig` is used as it is, the settings
             of NPO at their defaults; without one, an `NPOConfig` is made.
 
     Attributes:
+        shows_group: says for a step whether a group without guidance is handed to `on_group`; by default for none.
         npo: the settings of NPO, which are the config where that is an `NPOConfig`.
 
     Raises:
@@ -143,6 +145,7 @@ class NPOTrainer(WeighedLoss):
             freeze_vision_tower(self.model)
         self._check_rows()
         self.on_group = on_group
+        self.shows_group: Callable[[int], bool] = lambda step: False
         self.on_pass_rates = on_pass_rates
         self.onpolicy = OnPolicyMetrics(self)
         self.distiller = distiller
@@ -215,7 +218,10 @@ class NPOTrainer(WeighedLoss):
         if self.replayer is not None and is_training:
             inputs = self.replayer.mix(inputs)
         as_given = [self.as_given(row) for row in inputs] if is_training else inputs
-        batch = Batch(inputs, as_given, self._calculate_rewards)
+        ask = self._calculate_rewards
+        if self.npo.truncated_is_wrong:
+            ask = rewards.without_cut_off(self, ask)
+        batch = Batch(inputs, as_given, ask)
         self._batch = batch if is_training else None
         answers = rewards.answered_by(self, self._answer) if is_training else contextlib.nullcontext()
         try:
@@ -253,9 +259,10 @@ class NPOTrainer(WeighedLoss):
             self.replayer.observe(
                 batch.rows, generated.completion_ids, seen.correct_P_G, seen.is_judged_P_G, is_guided_B
             )
+        served_B = [g if guided else None for g, guided in zip(guidance_B, is_guided_B, strict=True)]
+        groups.show_examples(self, batch.rows, generated.completion_ids, seen.verdicts_P_G, seen.pass_rate_P, served_B)
         if seen.inject_P.any():
-            batch.guidance_B = [g if guided else None for g, guided in zip(guidance_B, is_guided_B, strict=True)]
-            groups.show_examples(self, batch.rows, generated, seen.verdicts_P_G, seen.pass_rate_P, batch.guidance_B)
+            batch.guidance_B = served_B
             groups.inject(self, generated, batch.guidance_B)
             rewards_N_F = rewards.of_mixed_groups(
                 self, batch.ask, batch.given, prompts, generated, rewards_N_F, seen.inject_P
@@ -273,7 +280,9 @@ class NPOTrainer(WeighedLoss):
         rewards_N_F = batch.ask(mixed.as_given(inputs, batch.given), prompts, completions, completion_ids)
         if not batch.is_judged:
             nothing_P = torch.zeros(groups.num_prompts(self, len(inputs)), dtype=torch.bool)
-            self._judge(batch, completion_ids, rewards_N_F, nothing_P)
+            seen = self._judge(batch, completion_ids, rewards_N_F, nothing_P)
+            nothing_B = [None] * len(completion_ids)
+            groups.show_examples(self, batch.rows, completion_ids, seen.verdicts_P_G, seen.pass_rate_P, nothing_B)
         return rewards_N_F
 
     def _judge(self, batch: Batch, completion_ids: Any, rewards_N_F: Tensor, has_guidance_P: Tensor) -> Judged:
@@ -281,7 +290,9 @@ class NPOTrainer(WeighedLoss):
         batch.is_judged = True
         verdicts_P_G = rewards_N_F[:, self.verdict_column()].view(-1, self.num_generations)
         is_judged_P_G = ~torch.isnan(verdicts_P_G)
-        correct_P_G = verdicts_P_G >= self.npo.correct_threshold
+        has_ended_P_G = ~rewards.are_cut_off(self, completion_ids).view(-1, self.num_generations)
+        verdicts_P_G = torch.where(has_ended_P_G | ~is_judged_P_G, verdicts_P_G, 0.0)
+        correct_P_G = (verdicts_P_G >= self.npo.correct_threshold) & has_ended_P_G
         pass_rate_P = pass_rate(correct_P_G, is_judged_P_G)
         has_guidance_P = has_guidance_P.to(pass_rate_P.device)
         inject_P = select_guided(pass_rate_P, has_guidance_P, max_pass_rate=self.npo.max_pass_rate)
