@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Example:
-    """A group for people to look at: `rollouts` pairs text and verdict reward; `guidance` is what took the last slot."""
+    """A group for people to look at: `rollouts` pairs text and verdict reward, guidance is what took the last slot."""
 
     step: int
     prompt_id: str
