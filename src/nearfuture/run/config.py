@@ -28,7 +28,13 @@ from nearfuture.tasks.data.config import DataConfig
 from nearfuture.train.config import ModelConfig, NPOConfig
 from nearfuture.types import UserError
 
-TRAINING_DEFAULTS: dict[str, Any] = {"logging_steps": 1, "report_to": "none", "lr_scheduler_type": "constant"}
+TRAINING_DEFAULTS: dict[str, Any] = {
+    "logging_steps": 1,
+    "report_to": "none",
+    "lr_scheduler_type": "constant",
+    "truncated_is_wrong": True,
+}
+"""Where a run departs from TRL, and from `NPOConfig`, which keeps TRL's values for whoever brings a script."""
 MODEL_DEFAULTS: dict[str, Any] = {"lora_dropout": 0.0}
 """TRL's is 0.05. TRL draws rollouts with dropout on, so that they come from no policy that is ever scored or saved, and
 `fast_generation` is off. docs/configuration.md says so."""

@@ -261,6 +261,7 @@ class Executor:
             on_group=record.sample,
             on_pass_rates=(lambda ids, rates: self._observe_batch(trainer, ids, rates)) if watches else None,
         )
+        trainer.shows_group = record.shows
         trainer.pinned_steps = save_at
         if self._controller is not None:
             trainer.stateful = {**trainer.stateful, CONTROLLER: self._controller}

@@ -35,7 +35,7 @@ class Recorder:
     ) -> None:
         self.config, self.task, self.folder, self.display, self.lineage = config, task, folder, display, lineage
         self.eval_rows = plain_rows(task.evaluation)
-        self._num_samples = 0
+        self._num_guided = 0
         self._began = time.perf_counter()
 
     @property
@@ -98,18 +98,25 @@ class Recorder:
         self.display.base(**facts)
         self._began += time.perf_counter() - paused
 
+    def shows(self, step: int) -> bool:
+        """True for the steps, spread over the run, of which a group without guidance is kept as well."""
+        return step == 1 or step % max(1, self.config.max_steps // MAX_SAMPLES) == 0
+
     def sample(self, example: Example) -> None:
-        """Keep the first few groups that guidance entered, for the report."""
-        self._num_samples += 1
-        if self._num_samples > MAX_SAMPLES:
+        """Keep a group for the report: the first few that guidance entered, and those of the steps that are shown."""
+        self._num_guided += example.guidance_text is not None
+        if example.guidance_text is not None and self._num_guided > MAX_SAMPLES:
             return
-        guidance = {
-            "text": example.guidance_text,
-            "guide_segment": example.guide_segment,
-            "guide_step": example.guide_step,
-        }
         rollouts = [{"text": text, "verdict": VERDICTS.get(v, "not judged")} for text, v in example.rollouts]
         facts = {"prompt_id": example.prompt_id, "prompt": example.prompt, "pass_rate": example.pass_rate}
         if example.images:
             facts |= {"images": thumbnails(example.images), "num_images": len(example.images)}
-        self.folder.append("samples", {**self.clock(example.step), **facts, "rollouts": rollouts, "guidance": guidance})
+        facts |= {"rollouts": rollouts, "guidance": _guidance(example)}
+        self.folder.append("samples", {**self.clock(example.step), **facts})
+
+
+def _guidance(example: Example) -> dict[str, Any] | None:
+    if example.guidance_text is None:
+        return None
+    where = {"guide_segment": example.guide_segment, "guide_step": example.guide_step}
+    return {"text": example.guidance_text, **where}
