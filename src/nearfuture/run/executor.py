@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -218,7 +219,7 @@ class Executor:
             if segment.intervention is None:
                 continue
             folder = self.folder.path / segment.folder
-            damage = processes.from_main(lambda folder=folder: damage_of(folder / "guidance"))
+            damage = processes.from_main(partial(damage_of, folder / "guidance"))
             if not damage:
                 continue
             if segment.intervention.kind == AUTO_KIND:
