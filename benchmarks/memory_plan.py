@@ -132,7 +132,7 @@ CASES = {
         model_type="llama",
     ),
 }
-SMALL_TEXT = {"hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 128, "vocab_size": 512}
+SMALL_TEXT = {"num_hidden_layers": 2, "intermediate_size": 128, "vocab_size": 512}
 
 
 def build(case: Case, folder: Path, *, is_small: bool) -> Path:
@@ -150,6 +150,8 @@ def build(case: Case, folder: Path, *, is_small: bool) -> Path:
     from nearfuture.train.processor import Qwen3VLProcessor
 
     text = {**case.text, **(SMALL_TEXT if is_small else {})}
+    if is_small:
+        text["hidden_size"] = text["head_dim"] * text["num_attention_heads"] // 8
     special = ["<pad>", "<eos>", "<unk>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
     words = special + [f"w{i}" for i in range(256)]
     raw = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
