@@ -65,6 +65,7 @@ def same(gold: Node, answer: Node, judge: Judge) -> bool:
 
 
 def _same_named(gold: Node, answer: Node, judge: Judge) -> bool:
+    answer = _last_of_named(answer)
     if isinstance(gold, Named) and isinstance(answer, Named):
         if gold.name == answer.name:
             return same(gold.value, answer.value, judge)
@@ -97,10 +98,29 @@ def _last(node: Node) -> Node:
 def _ends_in(gold: Node, answer: Chain, judge: Judge) -> bool:
     """Compare `2 + 3 = 5`: the last value is the gold answer, and no other contradicts it.
 
-    What nobody can read (a limit, a sum in words) contradicts nothing.
+    What nobody can read (a limit, a sum in words) contradicts nothing. Nor does a slip on the way: x = 3 + 4 = 8 and
+    4 + 4 + 1 = 8 + 2 = 10 end in an answer, while 2 + 2 = 5 and 4 = 5 are claims, and false.
     """
     *steps, last = answer.items
-    return same(gold, last, judge) and all(_is_opaque(step) or same(gold, step, judge) for step in steps)
+    if not same(gold, last, judge):
+        return False
+    if len(steps) > 1 and any(map(_is_calculated, steps)):
+        return True
+    return all(_is_opaque(step) or same(gold, step, judge) for step in steps)
+
+
+def _last_of_named(node: Node) -> Node:
+    """Take x = 8 of x = 3 + 4 = 8: what is calculated for a name ends in its value."""
+    if isinstance(node, Named) and isinstance(node.value, Chain) and any(map(_is_calculated, node.value.items[:-1])):
+        return Named(node.name, node.value.items[-1])
+    return node
+
+
+def _is_calculated(node: Node) -> bool:
+    return isinstance(node, Scalar) and _OPERATION.search(node.text) is not None
+
+
+_OPERATION = re.compile(r"(?<=[\w)}])\s?(?:[-+*/]|\\cdot|\\times|\\div)\s?(?=[\w(\\{])")
 
 
 def _is_opaque(node: Node) -> bool:
@@ -140,6 +160,7 @@ def _same_words(gold: Words, answer: Words, judge: Judge) -> bool:
 def _same_groups(gold: Group, answer: Group, judge: Judge) -> bool:
     if {gold.bracket, answer.bracket} in _NEVER_SAME:
         return False
+    gold, answer = _as_solutions(gold), _as_solutions(answer)
     if len(gold.items) != len(answer.items):
         return False
     if _is_named(gold) ^ _is_named(answer) and {gold.bracket, answer.bracket} & {"{}", "[]"}:
@@ -147,6 +168,13 @@ def _same_groups(gold: Group, answer: Group, judge: Judge) -> bool:
     is_free = gold.bracket in _FREE and answer.bracket in _FREE and not _is_named(gold) ^ _is_named(answer)
     pair = _same_in_any_order if is_free else _same_in_order
     return pair(_by_name(gold, answer), _by_name(answer, gold), lambda g, a: same(g, a, judge))
+
+
+def _as_solutions(group: Group) -> Group:
+    """Count a tuple of a bare list once: it is a solution, and not a root with its multiplicity."""
+    if group.bracket or not all(isinstance(item, Group) for item in group.items):
+        return group
+    return Group("", tuple(dict.fromkeys(group.items)))
 
 
 _FREE = ("", "{}")

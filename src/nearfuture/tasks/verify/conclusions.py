@@ -3,6 +3,8 @@
     "...\\n\\n12"   "64 + 67 = **131**"   "So x = 5."   "Therefore, she has 12 apples."
     "Option C is correct", for a choice
 
+Of maths, the last value that the text states (`closing`) where it has none of these.
+
 Not here: announcements (`lines`), tags and boxes (`marked`); none of this is read when training is strict (`extract`).
 """
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import re
 
+from nearfuture.tasks.verify.closing import closing_value
 from nearfuture.tasks.verify.lines import is_value, value_stated, without_emphasis
 
 _CHOSEN = re.compile(
@@ -33,7 +36,7 @@ _LATEX_WORD = re.compile(r"\\[A-Za-z]+")
 _TWO_WORDS = re.compile(r"[A-Za-z]{2,}\s+[A-Za-z]{2,}\s+[A-Za-z]{2,}")
 _ONE_VALUE = re.compile(r"\$[^$\n]{1,200}\$|\\\([^\n]{1,200}?\\\)|[$€£]?-?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?")
 _UNSURE = re.compile(
-    r"\b(?:not|or|if|unless|either|neither|nor|maybe|perhaps|possibly|might|may|could|at\s(?:least|most)|first|check|verify|let)\b|n['’]t\b|\?",
+    r"\b(?:(?:can)?not|or|if|unless|either|neither|nor|maybe|perhaps|possibly|might|may|could|at\s(?:least|most)|first|check|verify|let)\b|n['’]t\b|\?",
     re.IGNORECASE,
 )
 _STATES = re.compile(
@@ -43,6 +46,11 @@ _ASSUMED = re.compile(
     r"\b(?:where|suppose|assum\w+|given|since|because|step|when|than|know|try|first|next|case)\b", re.IGNORECASE
 )
 _IS_ANSWER = re.compile(r"\s(?:is|are)\s(?:the|our|my)\s(?:final\s)?(?:solution|answer)s?\Z", re.IGNORECASE)
+_ONE_FORMULA = re.compile(r"\$\$?[^$]{1,400}\$\$?|\\\[[^$]{1,400}?\\\]|\\\([^$]{1,400}?\\\)")
+_DENIED = re.compile(r"\b(?:(?:can)?not|never)\b[^.]*\d|n['’]t\b[^.]*\d", re.IGNORECASE)
+_LABEL = re.compile(r"[A-Za-z][A-Za-z ]{2,60}\s?:\s+(?=\$|\\[(\[]|[-+€£]?\d)")
+MAX_LINE = 400
+"""A longer line is no conclusion by itself."""
 _FENCE = re.compile(r"```[a-z]*")
 _SENTENCE_END = re.compile(r"[.!?。]['\")]?\s+(?=[A-Z\\(])")
 _BULLET = re.compile(r"[>#\s]{0,6}(?:[•‣]\s|[-*]\s(?=\D))?")
@@ -63,30 +71,46 @@ def concluded(text: str, kind: str) -> tuple[str, str] | None:
             if letters:
                 return (letters.pop(), "bold") if len(letters) == 1 else None
     whole = _FENCE.sub("", text).strip()
-    whole = whole.removeprefix("A: ") if kind != "mcq" else whole
-    if (
-        whole
-        and "\n" not in whole
-        and _stands_bare(whole, kind)
-        and not (kind in ("math", "numeric") and _LEAD.match(whole))
-    ):
+    whole = whole if kind == "mcq" else whole.removeprefix("A: ")
+    if kind in ("math", "numeric"):
+        said = _maths(whole, kind)
+        return None if said is None else (said, "bare")
+    if whole and "\n" not in whole and _stands_bare(whole, kind):
         return without_emphasis(whole), "bare"
-    line = _BULLET.sub("", whole.rpartition("\n")[2].strip(), count=1).strip()
     if kind == "list" and re.fullmatch(r"\[[^\[\]]{0,400}\]", whole, re.DOTALL):
         return whole, "bare"
-    if kind in ("text", "list") or not line or len(line) > 400:
+    if kind not in ("mcq", "bool"):
         return None
-    said = _value_of(without_emphasis(line), kind)
-    if said is None and kind in ("mcq", "bool"):
-        said = _value_of(without_emphasis(whole.partition("\n")[0].strip()), kind)
-    return None if said is None else (said, "bare")
+    for line in (_last_line(whole), whole.partition("\n")[0].strip()):
+        said = _value_of(without_emphasis(line), kind) if 0 < len(line) <= MAX_LINE else None
+        if said is not None:
+            return said, "bare"
+    return None
+
+
+def _maths(text: str, kind: str) -> str | None:
+    """Give the value of a response of maths: the whole of it, its last line, or the last value that it states."""
+    if text and "\n" not in text and _stands_bare(text, kind) and not _LEAD.match(text):
+        return _LABEL.sub("", without_emphasis(text), count=1)
+    line = without_emphasis(_last_line(text))
+    said = _value_of(line, kind) if 0 < len(line) <= MAX_LINE else None
+    return said if said is not None else closing_value(without_emphasis(text))
+
+
+def _last_line(text: str) -> str:
+    return _BULLET.sub("", text.rpartition("\n")[2].strip(), count=1).strip()
 
 
 def _stands_bare(text: str, kind: str) -> bool:
     """True for a response that is nothing but a short answer."""
+    is_maths = kind in ("math", "numeric")
+    if is_maths and _ONE_FORMULA.fullmatch(text):
+        return True
     if len(text) > 200 or (len(text.split()) > 12 and kind != "bool"):
         return False
-    return kind not in ("math", "numeric") or _TWO_WORDS.search(_LATEX_WORD.sub(" ", text)) is None
+    return not is_maths or not (
+        _DENIED.search(text) or _SENTENCE_END.search(text) or _TWO_WORDS.search(_LATEX_WORD.sub(" ", text))
+    )
 
 
 def _value_of(line: str, kind: str) -> str | None:

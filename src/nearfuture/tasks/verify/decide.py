@@ -17,7 +17,7 @@ from nearfuture.tasks.verify.choices import Options, chosen_letters
 from nearfuture.tasks.verify.compare import same
 from nearfuture.tasks.verify.extract import extract
 from nearfuture.tasks.verify.golds import clean_gold, gold_fault
-from nearfuture.tasks.verify.numbers import Tolerance, read_number, same_number
+from nearfuture.tasks.verify.numbers import Tolerance, read_number, same_number, with_decimal_point
 from nearfuture.tasks.verify.reading import read_answer
 from nearfuture.tasks.verify.values import RuleJudge, Undecided
 from nearfuture.tasks.verify.words import read_bool, read_list, same_text
@@ -96,6 +96,7 @@ def _same_maths(gold: str, answer: str, question: Question, judge: RuleJudge) ->
     if gold == answer:
         judge.rule = "identical"
         return True
+    gold, answer = with_decimal_point(gold, answer, min_decimals=2), with_decimal_point(answer, gold)
     numbers = read_number(gold), read_number(answer)
     if numbers[0] is not None and numbers[1] is not None:
         judge.rule = "number"

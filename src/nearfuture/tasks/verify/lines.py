@@ -15,6 +15,8 @@ import json
 import re
 from typing import NamedTuple
 
+from nearfuture.tasks.verify.closing import closing_value
+
 MAX_CHARS = 4000
 """A longer answer is kept, but nobody reads it: it is compared as text (`guards`)."""
 
@@ -206,7 +208,11 @@ def _content(text: str, mark: _Mark, kind: str) -> str | None:
     rest = without_emphasis(rest.strip()).strip().rstrip("*_").rstrip(".。！!").strip("*_ ")
     if not rest or rest.endswith(("?", "？")):
         return None
-    return value_stated(rest) if kind in ("math", "numeric") and len(rest) < 400 else rest
+    if kind not in ("math", "numeric") or len(rest) >= 400:
+        return rest
+    stated = value_stated(rest)
+    is_sentence = _THREE_WORDS.search(_LATEX_WORD.sub(" ", stated)) is not None and not _NEGATED.match(stated)
+    return (closing_value(stated, is_announced=True) if is_sentence else None) or stated
 
 
 def _from_json(text: str) -> str | None:

@@ -26,7 +26,7 @@ MAX_RELATIVE_ERROR = Fraction(1, 10**6)
 NOISE_DIGITS, NOISE = 15, Fraction(1, 10**12)
 """A decimal of 15 digits and more is a float in disguise: 0.30000000000000004 is 0.3."""
 
-_PLAIN = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)(?:\.\d*)?|\.\d+"
+_PLAIN = r"(?:(?!0)\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)(?:\.\d*)?|\.\d+"
 _DECIMAL = rf"[+-]?\s?(?:{_PLAIN})"
 _POWER = r"10\s?\^\s?(?:\{\s?(?P<exp>[+-]?\d+)\s?\}|(?P<digit>\d))"
 _NUMBER = re.compile(rf"(?P<mantissa>{_DECIMAL})(?:\s?(?:\\times|\\cdot)\s?{_POWER})?")
@@ -45,6 +45,8 @@ _REPEATING = re.compile(
 _RECURRING = re.compile(
     r"(?P<sign>[+-]?)\s?(?P<head>\d+\.\d*?)(?P<tail>(?P<one>\d)(?=(?P=one){2})|\d{2,6})(?P=tail)+\s?\\ldots"
 )
+_DECIMAL_COMMA = re.compile(r"(?<![\d,.(\[{])(?P<whole>\d{1,3}(?:\.\d{3})+|\d+)(?:,|\{,\})(?P<part>\d+)(?![\d,.)\]}])")
+_THOUSANDS = re.compile(r"(?!0)\d{1,3}(?:,|\{,\})\d{3}")
 _WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen twenty"
@@ -99,6 +101,25 @@ def read_tolerance(tolerance: Mapping[str, Any] | None) -> Tolerance | None:
         return None
     bounds = {key: Fraction(str(given[key])) for key in ("abs", "rel") if key in given}
     return Tolerance(**bounds, decimals=int(given["decimals"]) if "decimals" in given else None)
+
+
+def with_decimal_point(text: str, other: str, *, min_decimals: int = 1) -> str:
+    """Write a decimal comma as a point, where the other side shows that it is one: it has a point and no comma.
+
+    Without that "1,5" is a list, and "1,234" is a thousand. Both signs in one number ("1.234,56") show it alone.
+    `min_decimals` is for gold answers, where "1,5" is a list all the same.
+
+    Example:
+        >>> with_decimal_point("3,75", "3.75"), with_decimal_point("3,75", "3, 75"), with_decimal_point("1.234,56", "9")
+        ('3.75', '3,75', '1234.56')
+    """
+    found = list(_DECIMAL_COMMA.finditer(text)) if "," in text and len(text) <= MAX_CHARS else []
+    if len(found) != 1 or _THOUSANDS.fullmatch(found[0].group()) or re.search(r"\d", _DECIMAL_COMMA.sub("", text)):
+        return text
+    is_long = len(found[0]["part"]) >= min_decimals or found[0]["whole"] == "0"
+    is_shown = "." in found[0]["whole"] or (is_long and re.search(r"\d\.\d", other) is not None and "," not in other)
+    point = f"{found[0]['whole'].replace('.', '')}.{found[0]['part']}"
+    return text[: found[0].start()] + point + text[found[0].end() :] if is_shown else text
 
 
 def read_number(text: str) -> Number | None:

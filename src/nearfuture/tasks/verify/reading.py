@@ -203,6 +203,7 @@ def _split_commas(text: str) -> list[str]:
 
 
 def _read_bracketed(text: str, depth: int) -> Node | None:
+    is_grouped = text.startswith("{")
     text = text.replace(r"\{", "{").replace(r"\}", "}") if text.startswith(r"\{") and text.endswith(r"\}") else text
     if len(text) < 2 or text[0] not in "([{" or text[-1] != BRACKETS[text[0]] or first_close(text) != len(text) - 1:
         return None
@@ -213,7 +214,8 @@ def _read_bracketed(text: str, depth: int) -> Node | None:
     items = [part.replace("\x1f", ", ") for part in parts]
     if (len(items) < 2 and text[0] == "(") or len(items) > MAX_ITEMS or not all(items):
         return None
-    return Group(text[0] + text[-1], tuple(_read(item, depth + 1) for item in items))
+    bracket = "" if is_grouped and depth == 0 else text[0] + text[-1]
+    return Group(bracket, tuple(_read(item, depth + 1) for item in items))
 
 
 def _read_equality(text: str, depth: int) -> Node | None:

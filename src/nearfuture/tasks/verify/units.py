@@ -66,6 +66,7 @@ _FACTOR = re.compile(
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _FIRST = re.compile(r"\\[A-Za-z]+|[A-Za-z]+|\$|/|\^")
 _MONEY = re.compile(r"([+-]?)\s?(\$|€|£|¥|USD|EUR)\s?(?=[\d.\\(])")
+_MONEY_BEHIND = re.compile(r"([+-]?)(.*[\d.)}])\s?(€|£|¥|USD|EUR)", re.DOTALL)
 _SINGLE = frozenset("mgshLlNJWVAK")
 
 
@@ -106,6 +107,8 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
         >>> split_unit("2x"), split_unit("5 or so")
         (('2x', None), ('5 or so', None))
     """
+    behind = _MONEY_BEHIND.fullmatch(text)
+    text = f"{behind[1]}{behind[3]}{behind[2]}" if behind is not None and not _MONEY.match(text) else text
     money = _MONEY.match(text)
     if money is not None:
         base = {"$": "$", "USD": "$", "EUR": "eur", "€": "eur"}.get(money[2], money[2])
