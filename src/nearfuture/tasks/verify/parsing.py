@@ -7,6 +7,8 @@ name is one that it keeps: what it would misread becomes a name of its own, writ
     f'(x), f^{-1}(x), \\operatorname{Var}(X)    a function nobody knows more of
     0.25, 3\\frac{1}{2}, 30\\degree, 28%         exact
 
+The commonest spellings need no grammar (`descent`), which says the same in a fraction of the time.
+
 Not here: what an expression is worth (`evaluation`), what must not be read (`guards`).
 """
 
@@ -22,6 +24,7 @@ from latex2sympy2_extended import NormalizationConfig
 from math_verify import LatexExtractionConfig, parse
 from sympy.core.function import AppliedUndef
 
+from nearfuture.tasks.verify.descent import descend
 from nearfuture.tasks.verify.guards import ROW_BREAK, is_balanced
 
 _CONFIG = LatexExtractionConfig(
@@ -73,16 +76,23 @@ def read(text: str) -> Any:
     """Read LaTeX as a sympy expression with exact decimals; None where math-verify cannot."""
     if not is_balanced(text):
         return None
+    spelled = _for_parser(text)
+    expression = descend(spelled)
+    if expression is None:
+        expression = read_by_grammar(spelled)
+    return None if expression is None else _exact(expression)
+
+
+def read_by_grammar(spelled: str) -> Any:
+    """Read what is spelled out with math-verify's parser; None where it cannot."""
     found = parse(
-        f"${_for_parser(text)}$",
+        f"${spelled}$",
         [_CONFIG],
         fallback_mode="no_fallback",
         extraction_mode="first_match",
         parsing_timeout=None,
     )
-    if not found or isinstance(found[0], str):
-        return None
-    return _exact(found[0])
+    return None if not found or isinstance(found[0], str) else found[0]
 
 
 def _for_parser(text: str) -> str:
