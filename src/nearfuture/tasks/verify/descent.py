@@ -5,16 +5,15 @@ which nothing is ambiguous; of anything else `descend` says None, and the gramma
 
     sum       product, + or - product         product   signed, \cdot \times * / signed
     signed    +/- signed, or factors          factor    base, ^atom or ^{sum}, !
-    base      number, name, (sum), \frac, \binom, \sqrt, e^x, \sin x, \log_2(sum)
+    base      number, name, f(x), (sum), |sum|, or a command with what belongs to it (`commands`)
 
 Sums and products are joined by the library's own converter, unevaluated as there.
 
-Not here: what is spelled out before (`parsing`).
+Not here: what is spelled out before (`parsing`), cutting into tokens (`tokens`).
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import sympy
@@ -22,179 +21,28 @@ from latex2sympy2_extended.latex2sympy2 import ConversionConfig, _Latex2Sympy
 from latex2sympy2_extended.symbols import get_symbol
 from math_verify.grader import should_treat_as_complex
 
-_GREEK = r"\\(?:alpha|beta|theta|phi|lambda|mu|omega|sigma|pi)(?![A-Za-z])"
-_TOKEN = re.compile(
-    r"(?P<number>\d+(?:\.\d+)?(?![\d.,]))"
-    rf"|(?P<name>(?:(?<![A-Za-z])[abcf-z](?![A-Za-z]{{2}})|(?<![A-Za-z])[abcf-z]|(?<=[a-z])[abcf-z]|{_GREEK})(?:_(?:[\da-z](?!\d)|\{{\d+\}}))?)"
-    r"|(?P<sign>\\[A-Za-z]+|[-+*/^!(){}\[\]e_])"
-)
+from nearfuture.tasks.verify.commands import COMMANDS, FUNCTIONS, quotient
+from nearfuture.tasks.verify.tokens import Beyond, Tokens
+
 _TIMES, _OVER = (r"\cdot", r"\times", "*"), ("/", r"\div")
-_FUNCTIONS = {
-    rf"\{prefix}{name}": getattr(sympy, f"{prefix[:1]}{name}")
-    for name in ("sin", "cos", "tan", "cot", "sec", "csc")
-    for prefix in ("", "arc")
-} | {r"\ln": sympy.log, r"\log": sympy.log}
-_ENDS = ("", "+", "-", ")", "}", "]")
-Token = tuple[str | None, str]
-
-
-class _Beyond(Exception):  # noqa: N818 (no error: a text for the grammar)
-    """A text that is not read here."""
+_FAILURES = (TypeError, ValueError, AttributeError, ArithmeticError, NotImplementedError)
+_BEHIND = (*_TIMES, *_OVER, r"\mod", r"\rfloor", r"\rceil", r"\to")
+_ENDS = ("", "+", "-", ")", "}", "]", ",")
 
 
 def descend(text: str) -> Any:
     """Read a text that the grammar would read alike; None where the grammar must be asked.
 
     Example:
-        >>> descend("2\\\\sqrt{3}+1").doit(), descend("f(x)"), descend("1, 2")
-        (1 + 2*sqrt(3), None, None)
+        >>> descend("2\\\\sqrt{3}+1").doit(), descend("x(x+1)").doit(), descend("1, 2")
+        (1 + 2*sqrt(3), x*(x + 1), None)
     """
-    tokens = _tokens(text)
-    if not tokens:
-        return None
     try:
-        reader = _Reader([*tokens, (None, "")], is_real=not should_treat_as_complex(text))
+        reader = Reader(text)
         value = reader.sum()
-        return value if reader.index == len(tokens) else None
-    except _Beyond:
+    except (Beyond, *_FAILURES):
         return None
-
-
-def _tokens(text: str) -> list[Token] | None:
-    tokens: list[Token] = []
-    index = 0
-    while index < len(text):
-        if text[index] == " ":
-            index += 1
-            continue
-        mark = _TOKEN.match(text, index)
-        if mark is None:
-            return None
-        tokens.append((mark.lastgroup, mark.group()))
-        index = mark.end()
-    return tokens
-
-
-class _Reader:
-    """Reads tokens from left to right; `index` is the next one."""
-
-    def __init__(self, tokens: list[Token], *, is_real: bool) -> None:
-        self.tokens, self.index, self.is_real = tokens, 0, is_real
-        self.library = _Joiner(is_real=is_real, config=_CONFIG)
-
-    def sum(self) -> Any:
-        value = self.product()
-        while (sign := self.take("+", "-")) is not None:
-            term = self.product()
-            if sign == "-":
-                term = -term if term.func.is_Number else self.library.mul_flat(-1, term)
-            value = self.library.add_flat(value, term)
-        return value
-
-    def product(self) -> Any:
-        value = self.signed()
-        while (sign := self.take(*_TIMES, *_OVER)) is not None:
-            factor = self.signed()
-            value = self.library.mul_flat(value, factor) if sign in _TIMES else _quotient(value, factor)
-        return value
-
-    def signed(self) -> Any:
-        sign = self.take("+", "-")
-        if sign is None:
-            return self.library.convert_postfix_list(self.factors())
-        value = self.signed()
-        if sign == "+":
-            return value
-        return -value if value.is_Number else self.library.mul_flat(-1, value)
-
-    def factors(self) -> list[Any]:
-        """Read what stands side by side; a number may only be the first."""
-        factors = [self.factor()]
-        while self.starts_factor():
-            factors.append(self.factor())
-        return factors
-
-    def starts_factor(self) -> bool:
-        kind, text = self.tokens[self.index]
-        if kind == "number":
-            raise _Beyond
-        return kind == "name" or text in ("(", "e") or (text[:1] == "\\" and text not in (*_TIMES, *_OVER))
-
-    def factor(self) -> Any:
-        value = self.base()
-        if self.take("^") is not None:
-            value = sympy.Pow(value, self.raised(), evaluate=False)
-        while self.take("!") is not None:
-            value = sympy.factorial(value, evaluate=False)
-        if self.tokens[self.index][1] == "^":
-            raise _Beyond
-        return value
-
-    def raised(self) -> Any:
-        return self.group("{", "}") if self.tokens[self.index][1] == "{" else self.atom()
-
-    def base(self) -> Any:
-        kind, text = self.tokens[self.index]
-        if kind in ("number", "name"):
-            return self.atom()
-        if text == "(":
-            return self.group("(", ")")
-        self.index += 1
-        if text == r"\frac":
-            return _quotient(self.group("{", "}"), self.group("{", "}"))
-        if text == r"\binom":
-            return sympy.binomial(self.group("{", "}"), self.group("{", "}"))
-        if text == r"\sqrt":
-            degree = 2 if self.tokens[self.index][1] != "[" else self.group("[", "]")
-            return sympy.Pow(self.group("{", "}"), 1 / sympy.sympify(degree), evaluate=False)
-        if text == "e":
-            return sympy.exp(self.raised() if self.take("^") is not None else 1)
-        if text in _FUNCTIONS:
-            return self.function(text)
-        raise _Beyond
-
-    def atom(self) -> Any:
-        kind, text = self.tokens[self.index]
-        self.index += 1
-        if kind == "number":
-            return self.library.parse_number(text)
-        if kind != "name" or self.tokens[self.index][1] == "(":  # f(x) may be a function or a product
-            raise _Beyond
-        name, _, index = text.partition("_")
-        index = index.strip("{}")
-        below = f"_{{{index}}}" if len(index) > 1 else f"_{index}" if index else ""
-        return get_symbol(name + below, self.is_real, lowercase_symbols=True)
-
-    def function(self, name: str) -> Any:
-        r"""Read \sin^2(x), \ln x or \log_2 8, where nothing stands behind that may belong to the argument."""
-        base: Any = sympy.E if name == r"\ln" else 10
-        if self.take("_") is not None:
-            base = self.raised()
-            if name != r"\log":
-                raise _Beyond
-        power = self.raised() if self.take("^") is not None else None
-        argument = self.group("(", ")") if self.tokens[self.index][1] == "(" else self.atom()
-        if self.tokens[self.index][1] not in _ENDS or power == -1:
-            raise _Beyond
-        arguments = (argument, base) if _FUNCTIONS[name] is sympy.log else (argument,)
-        value = _FUNCTIONS[name](*arguments, evaluate=False)
-        return sympy.Pow(value, power, evaluate=False) if power else value
-
-    def group(self, opening: str, closing: str) -> Any:
-        if self.take(opening) is None:
-            raise _Beyond
-        value = self.sum()
-        if self.take(closing) is None:
-            raise _Beyond
-        return value
-
-    def take(self, *signs: str) -> str | None:
-        """Pass the next token where it is one of these."""
-        text = self.tokens[self.index][1]
-        if text not in signs:
-            return None
-        self.index += 1
-        return text
+    return value if reader.text == "" and reader.index else None
 
 
 class _Joiner(_Latex2Sympy):
@@ -207,7 +55,168 @@ class _Joiner(_Latex2Sympy):
 _CONFIG = ConversionConfig()
 
 
-def _quotient(top: Any, bottom: Any) -> Any:
-    if top.is_Integer and bottom.is_Integer:
-        return sympy.Rational(top, bottom)
-    return sympy.Mul(top, sympy.Pow(bottom, -1, evaluate=False), evaluate=False)
+class Reader(Tokens):
+    """Reads from left to right what the next tokens say."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.depth = 0
+        self.is_real = not should_treat_as_complex(text)
+        self.library: Any = _Joiner(is_real=self.is_real, config=_CONFIG)
+
+    def sum(self) -> Any:
+        """Read products with + and - between them."""
+        value = self.product()
+        while (sign := self.take("+", "-")) is not None:
+            term = self.product()
+            if sign == "-":
+                term = -term if term.func.is_Number else self.library.mul_flat(-1, term)
+            value = self.library.add_flat(value, term)
+        return value
+
+    def product(self) -> Any:
+        r"""Read what \cdot, \times, * or / stands between."""
+        value = self.signed()
+        while (sign := self.take(*_TIMES, *_OVER, r"\mod")) is not None:
+            factor = self.signed()
+            if sign == r"\mod":
+                value = sympy.Mod(value, factor, evaluate=False)
+            else:
+                value = self.library.mul_flat(value, factor) if sign in _TIMES else quotient(value, factor)
+        return value
+
+    def signed(self) -> Any:
+        """Read factors behind any number of signs."""
+        sign = self.take("+", "-")
+        if sign is None:
+            return self.library.convert_postfix_list(self.factors())
+        value = self.signed()
+        if sign == "+":
+            return value
+        return -value if value.is_Number else self.library.mul_flat(-1, value)
+
+    def factors(self) -> list[Any]:
+        """Read what stands side by side; a number may only be the first."""
+        factors = [self.factor() if self.take("|") is None else self.absolute()]
+        while self.starts_factor():
+            factors.append(self.factor())
+        return factors
+
+    def starts_factor(self) -> bool:
+        """Say whether one more factor follows; a number there may be a mistake."""
+        kind, text = self.kind, self.text
+        if kind == "number":
+            raise Beyond
+        is_group = text == "(" or (text == "{" and self.depth > 0)
+        return kind == "name" or is_group or text == "e" or (text[:1] == "\\" and text not in _BEHIND)
+
+    def factor(self) -> Any:
+        """Read a base, its power and its factorials."""
+        value = self.base()
+        if self.take("^") is not None:
+            value = sympy.Pow(value, self.raised(), evaluate=False)
+        while self.take("!") is not None:
+            value = sympy.factorial(value, evaluate=False)
+        if self.text == "^":
+            raise Beyond
+        return value
+
+    def raised(self) -> Any:
+        """Read what stands behind ^ or _."""
+        value = self.group("{", "}") if self.text == "{" else self.atom()
+        if self.text == "(" and self.tokens[self.index - 1][0] == "name":
+            raise Beyond
+        return value
+
+    def base(self) -> Any:
+        """Read a value that needs nothing around it."""
+        kind, text = self.kind, self.text
+        if kind == "number":
+            return self.atom()
+        if kind == "name":
+            return self.name_or_function()
+        if text == "(" or (text == "{" and self.depth):  # at the top they are a set
+            return self.group(text, ")" if text == "(" else "}")
+        self.index += 1
+        if text in FUNCTIONS:
+            return self.function(text)
+        read = COMMANDS.get(text)
+        if read is None:
+            raise Beyond
+        return read(self)
+
+    def absolute(self) -> Any:
+        """Read |sum| behind its first bar; bars inside bars are ambiguous."""
+        value = sympy.Abs(self.enclosed("|"), evaluate=False)
+        if self.text not in _ENDS:
+            raise Beyond
+        return value
+
+    def atom(self) -> Any:
+        """Read a number or a name."""
+        kind, text = self.kind, self.text
+        self.index += 1
+        if kind == "number":
+            return sympy.Float(text) if "." in text else sympy.Integer(int(text))
+        if text == r"\infty":
+            return sympy.oo
+        if kind != "name":
+            raise Beyond
+        name, _, index = text.partition("_")
+        index = index.strip("{}")
+        below = f"_{{{index}}}" if len(index) > 1 else f"_{index}" if index else ""
+        return get_symbol(name + below, self.is_real, lowercase_symbols=True)
+
+    def name_or_function(self) -> Any:
+        """Read x; f(x) and f(2) are functions, as the grammar has it, x(x+1) is a product."""
+        following = [text for _, text in self.tokens[self.index + 1 : self.index + 4]]
+        if following[0] != "(":
+            return self.atom()
+        text = self.text
+        if text.startswith("\\") or following[2:] == ["^"]:
+            raise Beyond
+        if following[2:] != [")"]:
+            return self.atom()
+        self.index += 2
+        argument = self.atom()
+        self.must_take(")")
+        if self.text not in _ENDS:
+            raise Beyond
+        return sympy.Function(text)(argument)
+
+    def function(self, name: str) -> Any:
+        r"""Read \sin^2(x), \ln x or \log_2 8, where nothing stands behind that may belong to the argument."""
+        base: Any = sympy.E if name == r"\ln" else 10
+        if self.take("_") is not None:
+            base = self.raised()
+            if name != r"\log":
+                raise Beyond
+        power = self.raised() if self.take("^") is not None else None
+        argument = self.group("(", ")") if self.text == "(" else self.raised()
+        if self.text not in _ENDS or power == -1:
+            raise Beyond
+        arguments = (argument, base) if FUNCTIONS[name] is sympy.log else (argument,)
+        value = FUNCTIONS[name](*arguments, evaluate=False)
+        return sympy.Pow(value, power, evaluate=False) if power else value
+
+    def arguments(self) -> list[Any]:
+        """Read (a, b)."""
+        arguments = []
+        sign: str | None = self.must_take("(")
+        while sign != ")":
+            arguments.append(self.sum())
+            sign = self.must_take(",", ")")
+        return arguments
+
+    def group(self, opening: str, closing: str) -> Any:
+        """Read a sum in brackets."""
+        self.must_take(opening)
+        return self.enclosed(closing)
+
+    def enclosed(self, closing: str) -> Any:
+        """Read a sum up to the closing sign."""
+        self.depth += closing != ")"
+        value = self.sum()
+        self.depth -= closing != ")"
+        self.must_take(closing)
+        return value
