@@ -96,22 +96,19 @@ def test_a_run_that_saves_too_seldom_goes_on(tmp_path: Path) -> None:
     assert events(folder, "declined") and not events(folder, "probe", "rollback") and (folder / "final").exists()
 
 
-def test_a_guide_whose_solutions_cannot_be_trained_on_is_declined(tmp_path: Path) -> None:
-    """Every right answer here is cut off before its stop token: the probe counts it, the collection drops it."""
+def test_what_was_cut_off_is_solved_neither_for_the_probe_nor_for_a_guide(tmp_path: Path) -> None:
+    """Every right answer here is cut off before its stop token: the probe says so, and no guide is paid for."""
     (tmp_path / "task.py").write_text(
         "from dataclasses import replace\nfrom nearfuture.tasks import load_task\n"
         "def odd(text, row):\n    return bool(text) and sum(map(ord, text + row['prompt'][-2:])) % 2 == 1\n"
         "def cut():\n    return replace(load_task('apprentice'), verify=odd, gold_column=None)\n"
     )
-    settings = [f"task={tmp_path}/task.py:cut", "max_completion_length=1", "seed=1", "guide_num_samples=16"]
+    settings = [f"task={tmp_path}/task.py:cut", "max_completion_length=1", "seed=1", "truncated_is_wrong=false"]
     folder = run(tmp_path / "run", *settings)
-    (refused,) = [event for event in events(folder, "declined") if "solved none" in event["reason"]]
-    assert "did not end within max_completion_length" in refused["reason"] and "guide_num_samples=" in refused["reason"]
-    (probe,), (collected,) = events(folder, "probe"), events(folder, "collected")
-    assert probe["num_solved"] > 0 == collected["num_solved"]
+    (probe,), (refused,) = events(folder, "probe"), events(folder, "declined")
+    assert probe["num_solved"] == 0 and not events(folder, "collected")
     ledger = json.loads((folder / "ledger.json").read_text())
-    assert ledger["totals"]["guide_tokens"] == probe["guide_tokens"] + collected["guide_tokens"]
-    assert collected["guide_tokens"] > 0, "what was sampled for nothing is paid for as well"
+    assert ledger["totals"]["guide_tokens"] == probe["guide_tokens"] > 0
     lineage = Lineage.read(folder / "lineage.json")
     assert len(lineage.segments) == 1 and refused["step"] in lineage.head.passed_triggers
     assert (folder / "final").exists()
