@@ -33,22 +33,25 @@ _VALUE = re.compile(
 _UNIT = re.compile(r"\s?[A-Za-z°][A-Za-z°/²³^\d]{0,14}")
 _SENTENCE_END = re.compile(r"[.!?。！？:]['\")*]{0,3}(?:\s+(?=[A-Z\\$(*\d])|\n)|\n\s*\n")
 _END = re.compile(r"[\s*_)\]\"'”]*(?:[.!。！…][\s*_)\]\"'”.]*|\n\s*|\Z)")
-_MORE = re.compile(r"[^.!?\n]{0,160}[.!]\s*")
-_WORD_END = re.compile(r"(?:\s[A-Za-z-]{1,15}){0,12}")
-_CONDITION = re.compile(r"\b(?:when|where|because|given\s(?:that|an?))\b", re.IGNORECASE)
+_MORE = re.compile(r"[^.!?\n]{0,160}[.!]\s*|(?:QED|∎|□)\s*\Z")
+_WORD_END = re.compile(r"(?:,?\s[A-Za-z-]{1,15}){0,12}")
+_CONDITION = re.compile(r"\b(?:when|where|because|so|but|then|given\s(?:that|an?))\b", re.IGNORECASE)
 _HEDGE = re.compile(
-    r"\b(?:or|if|unless|either|maybe|perhaps|possibly|might|sure|guess|unclear|than|between|except|all|every|any)\b",
+    r"\b(?:or|if|unless|either|maybe|perhaps|possibly|might|sure|guess|unclear|than|between|except|(?<!in\s)all(?!\s(?:things|told))|every|any)\b",
     re.IGNORECASE,
 )
 _DOUBT = re.compile(
-    r"\b(?:may|could|would|should|unknowns?|suppose|assum\w+|let|check|verify|try|consider|first|next|step|case|question|given"
-    r"|know|says?|states?|stated|tells?|told|now|we\s(?:must|need|have\sto|multiply|divide|add|subtract|use|take|compute|start|begin|set)|since|because|where|when|at\s(?:least|most))\b",
+    r"\b(?:may|could|would|should|unknowns?|suppose|assum\w+|let|(?:i|we)(?:\swill|['’]ll)|check|verify|try|consider|first|next|step|case|question|given"
+    r"|know|says?|states?|stated|tells?|told|now|we\s(?:must|need\sto|have\sto|multiply|divide|add|subtract|use|take|compute|start|begin|set)|since|because|where|when|at\s(?:least|most))\b",
     re.IGNORECASE,
 )
 _LEADS_ON = re.compile(r"\s*(?:\d+[.)]\s|[-*•]\s\D|#)")
 _PART_OF = re.compile(
-    r"(?:\b(?:of\s(?:the|these|those|all|his|her|its|their|our)|out\sof)|\d\sof)[\s$\\(]*\Z", re.IGNORECASE
+    r"(?:\b(?:of\s(?:the|these|those|all|his|her|its|their|our)|out\sof|times|plus|minus|over|divided\sby"
+    r"|lemma|theorem|equation|problem|figure|table|section|line|example|page)|\d\sof)[\s$\\(]*\Z",
+    re.IGNORECASE,
 )
+"""In front of a number that is a part of something said, or a label."""
 _JOINER = re.compile(r"\s?(?:[,;]\s?)?(?:\b(?:and|or)\b)?\s?")
 _NEGATION = re.compile(r"\b(?:not|cannot|never|neither|nor|no)\b|n['’]t\b", re.IGNORECASE)
 
@@ -83,7 +86,7 @@ def closing_value(text: str, *, is_announced: bool = False) -> str | None:
         and not _is_negated(before, [mark.start() - start for mark in earlier])
         and _is_closed(behind[len(unit) :])
     )
-    return ", ".join(map(_content, values[first:])) + unit if is_stated else None
+    return ", ".join(map(_content, values[first:])) + f" {unit.strip()}".rstrip() if is_stated else None
 
 
 def _tail(text: str) -> str:
@@ -124,4 +127,6 @@ def _is_closed(behind: str) -> bool:
 
 def _unit_behind(value: str, behind: str) -> str:
     unit = _UNIT.match(behind)
-    return unit.group() if unit is not None and split_unit(normalise(value + unit.group()))[1] is not None else ""
+    if unit is None or split_unit(normalise(f"{value} {unit.group().strip()}"))[1] is None:
+        return ""
+    return unit.group()

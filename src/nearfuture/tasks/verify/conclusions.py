@@ -48,6 +48,7 @@ _ASSUMED = re.compile(
 _IS_ANSWER = re.compile(r"\s(?:is|are)\s(?:the|our|my)\s(?:final\s)?(?:solution|answer)s?\Z", re.IGNORECASE)
 _ONE_FORMULA = re.compile(r"\$\$?[^$]{1,400}\$\$?|\\\[[^$]{1,400}?\\\]|\\\([^$]{1,400}?\\\)")
 _DENIED = re.compile(r"\b(?:(?:can)?not|never)\b[^.]*\d|n['’]t\b[^.]*\d", re.IGNORECASE)
+_SENTENCE = re.compile(r"[A-Za-z]+\s[A-Za-z]+\s")
 _LABEL = re.compile(r"[A-Za-z][A-Za-z ]{2,60}\s?:\s+(?=\$|\\[(\[]|[-+€£]?\d)")
 MAX_LINE = 400
 """A longer line is no conclusion by itself."""
@@ -91,7 +92,8 @@ def concluded(text: str, kind: str) -> tuple[str, str] | None:
 def _maths(text: str, kind: str) -> str | None:
     """Give the value of a response of maths: the whole of it, its last line, or the last value that it states."""
     if text and "\n" not in text and _stands_bare(text, kind) and not _LEAD.match(text):
-        return _LABEL.sub("", without_emphasis(text), count=1)
+        said = closing_value(text) if _SENTENCE.match(text) else None
+        return said or _LABEL.sub("", without_emphasis(text), count=1)
     line = without_emphasis(_last_line(text))
     said = _value_of(line, kind) if 0 < len(line) <= MAX_LINE else None
     return said if said is not None else closing_value(without_emphasis(text))
@@ -143,4 +145,4 @@ def _value_of(line: str, kind: str) -> str | None:
     values = list(_ONE_VALUE.finditer(said))
     if len(values) != 1:
         return None
-    return value_stated(said[values[0].start() :].strip())
+    return closing_value(said) or value_stated(said[values[0].start() :].strip())
