@@ -35,9 +35,11 @@ _SENTENCE_END = re.compile(r"[.!?。！？:]['\")*]{0,3}(?:\s+(?=[A-Z\\$(*\d])|\
 _END = re.compile(r"[\s*_)\]\"'”]*(?:[.!。！…][\s*_)\]\"'”.]*|\n\s*|\Z)")
 _MORE = re.compile(r"[^.!?\n]{0,160}[.!]\s*|(?:QED|∎|□)\s*\Z")
 _WORD_END = re.compile(r"(?:,?\s[A-Za-z-]{1,15}){0,12}")
-_CONDITION = re.compile(r"\b(?:when|where|because|so|but|then|given\s(?:that|an?))\b", re.IGNORECASE)
+_CONDITION = re.compile(
+    r"\b(?:when|where|because|so|but|then|given\s(?:that|an?))\b|\b(?:and|or|with|to|the|of|an?)\Z", re.IGNORECASE
+)
 _HEDGE = re.compile(
-    r"\b(?:or|if|unless|either|maybe|perhaps|possibly|might|sure|guess|unclear|than|between|except|(?<!in\s)all(?!\s(?:things|told))|every|any)\b",
+    r"\b(?:or|if|unless|either|maybe|perhaps|possibly|might|sure|guess|unclear|than|except|(?<!in\s)all(?!\s(?:things|told))|every|any)\b",
     re.IGNORECASE,
 )
 _DOUBT = re.compile(
@@ -47,11 +49,13 @@ _DOUBT = re.compile(
 )
 _LEADS_ON = re.compile(r"\s*(?:\d+[.)]\s|[-*•]\s\D|#)")
 _PART_OF = re.compile(
-    r"(?:\b(?:of\s(?:the|these|those|all|his|her|its|their|our)|out\sof|times|plus|minus|over|divided\sby"
-    r"|lemma|theorem|equation|problem|figure|table|section|line|example|page)|\d\sof)[\s$\\(]*\Z",
+    r"(?:\b(?:of\s(?:the|these|those|all|his|her|its|their|our)|out\sof|between|times|plus|minus|over|divided\sby)|\d\sof)"
+    r"[\s$\\(]*\Z",
     re.IGNORECASE,
 )
-"""In front of a number that is a part of something said, or a label."""
+_LABEL = re.compile(
+    r"\b(?:lemma|theorem|equation|problem|figure|table|section|line|example|page)[\s(]*\Z", re.IGNORECASE
+)
 _JOINER = re.compile(r"\s?(?:[,;]\s?)?(?:\b(?:and|or)\b)?\s?")
 _NEGATION = re.compile(r"\b(?:not|cannot|never|neither|nor|no)\b|n['’]t\b", re.IGNORECASE)
 
@@ -82,7 +86,7 @@ def closing_value(text: str, *, is_announced: bool = False) -> str | None:
     behind = text[values[-1].end() :]
     unit = _unit_behind(_content(values[-1]), behind) if values[-1]["plain"] else ""
     is_stated = (
-        not _is_doubted(before, is_announced)
+        not _is_doubted(before, is_announced, values[first]["plain"] is not None)
         and not _is_negated(before, [mark.start() - start for mark in earlier])
         and _is_closed(behind[len(unit) :])
     )
@@ -99,10 +103,10 @@ def _content(mark: re.Match[str]) -> str:
     return next(mark[name] for name in ("dollar", "round", "square", "plain") if mark[name] is not None).strip()
 
 
-def _is_doubted(before: str, is_announced: bool) -> bool:
-    """True where a sentence asks, assumes or hedges in front of its value, or names a part of it ("3 of the 5")."""
+def _is_doubted(before: str, is_announced: bool, is_plain: bool) -> bool:
+    """True where a sentence asks, assumes or hedges before its value, or names a part ("3 of the 5") or a label."""
     words = _VALUE.sub(" ", before)
-    if _HEDGE.search(words) or _PART_OF.search(before):
+    if _HEDGE.search(words) or _PART_OF.search(before) or (is_plain and _LABEL.search(before)):
         return True
     return not is_announced and (_DOUBT.search(words) or _LEADS_ON.match(before)) is not None
 

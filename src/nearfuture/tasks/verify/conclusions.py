@@ -48,7 +48,8 @@ _ASSUMED = re.compile(
 _IS_ANSWER = re.compile(r"\s(?:is|are)\s(?:the|our|my)\s(?:final\s)?(?:solution|answer)s?\Z", re.IGNORECASE)
 _ONE_FORMULA = re.compile(r"\$\$?[^$]{1,400}\$\$?|\\\[[^$]{1,400}?\\\]|\\\([^$]{1,400}?\\\)")
 _DENIED = re.compile(r"\b(?:(?:can)?not|never)\b[^.]*\d|n['’]t\b[^.]*\d", re.IGNORECASE)
-_SENTENCE = re.compile(r"[A-Za-z]+\s[A-Za-z]+\s")
+_SENTENCE = re.compile(r"[^\W\d_]+\s[^\W\d_]+\s")
+_BREAKS_OFF = re.compile(r"\b(?:and|or|so|then|but|with|to|the|of|is)\Z", re.IGNORECASE)
 _LABEL = re.compile(r"[A-Za-z][A-Za-z ]{2,60}\s?:\s+(?=\$|\\[(\[]|[-+€£]?\d)")
 MAX_LINE = 400
 """A longer line is no conclusion by itself."""
@@ -93,7 +94,8 @@ def _maths(text: str, kind: str) -> str | None:
     """Give the value of a response of maths: the whole of it, its last line, or the last value that it states."""
     if text and "\n" not in text and _stands_bare(text, kind) and not _LEAD.match(text):
         said = closing_value(text) if _SENTENCE.match(text) else None
-        return said or _LABEL.sub("", without_emphasis(text), count=1)
+        label = _LABEL.match(text)
+        return said or without_emphasis(text[label.end() :] if label and not _UNSURE.search(label.group()) else text)
     line = without_emphasis(_last_line(text))
     said = _value_of(line, kind) if 0 < len(line) <= MAX_LINE else None
     return said if said is not None else closing_value(without_emphasis(text))
@@ -111,7 +113,10 @@ def _stands_bare(text: str, kind: str) -> bool:
     if len(text) > 200 or (len(text.split()) > 12 and kind != "bool"):
         return False
     return not is_maths or not (
-        _DENIED.search(text) or _SENTENCE_END.search(text) or _TWO_WORDS.search(_LATEX_WORD.sub(" ", text))
+        _DENIED.search(text)
+        or _BREAKS_OFF.search(text)
+        or _SENTENCE_END.search(text)
+        or _TWO_WORDS.search(_LATEX_WORD.sub(" ", text))
     )
 
 
