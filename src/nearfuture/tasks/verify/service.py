@@ -25,6 +25,7 @@ WARM_UP = (
     Question("f(x)+1", ("g(x)",), "math"),
     Question("\\sin x", ("\\cos x",), "math"),
     Question("x\\ge 2", ("2\\le x+0",), "math"),
+    Question("x^2<4", ("-2<x<2",), "math"),
     Question("\\int_0^1 x^2 dx", ("\\frac{1}{3}+\\lim_{x \\to 0} x",), "math"),
     Question("\\sum_{k=1}^{n} k", ("\\binom{n}{2}+\\arctan x",), "math"),
     Question("2\\begin{pmatrix}1\\\\2\\end{pmatrix}", ("\\begin{pmatrix}2\\\\x\\end{pmatrix}",), "math"),
