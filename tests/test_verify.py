@@ -192,7 +192,7 @@ def test_hostile_responses_are_read_in_linear_time(response: str) -> None:
 
 
 HANGS = Item("\\boxed{\\exp(\\exp(\\exp(100)))}", "2\\sqrt{3}", "math")
-SLOW = Item("\\boxed{\\cos(x)+\\frac{x^2+6}{(x^2-2)^{5/3}}}", "\\frac{x^2+6}{(x^2-2)^{5/3}}+\\cos x", "math")
+SLOW = Item("\\boxed{\\frac{\\ln 2}{3}+\\frac{\\pi}{3\\sqrt{3}}}", "\\int_0^1 \\frac{1}{1+x^3} dx", "math")
 
 
 def test_what_no_guard_knows_is_ended_by_the_time_limit() -> None:
