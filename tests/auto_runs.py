@@ -76,9 +76,10 @@ def fired(finished: Path, folder: Path) -> Path:
     shutil.copytree(finished, folder)
     for name in ("final", "segments/001"):
         shutil.rmtree(folder / name)
-    first, second = Lineage.read(folder / "lineage.json").segments
+    lineage = Lineage.read(folder / "lineage.json")
+    first, second = lineage.segments
     assert second.intervention is not None
-    Lineage((replace(first, abandoned_from=None),)).write(folder / "lineage.json")
+    replace(lineage, segments=(replace(first, abandoned_from=None),)).write(folder / "lineage.json")
     return folder
 
 
@@ -86,8 +87,10 @@ def in_the_replay(finished: Path, folder: Path, *, keep: int = 1) -> Path:
     """A copy of such a run, as it lay on disk when the replay had written its first `keep` checkpoints."""
     shutil.copytree(finished, folder)
     shutil.rmtree(folder / "final")
-    first, second = Lineage.read(folder / "lineage.json").segments
-    Lineage((first, replace(second, end_step=None, reason=None))).write(folder / "lineage.json")
+    lineage = Lineage.read(folder / "lineage.json")
+    first, second = lineage.segments
+    running = (first, replace(second, end_step=None, reason=None))
+    replace(lineage, segments=running).write(folder / "lineage.json")
     saved = sorted((folder / second.folder).glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
     for path in saved[keep:]:
         shutil.rmtree(path)
