@@ -208,6 +208,7 @@ FACTORS: dict[str, dict[str, Settings]] = {
         "weighed": {"reward_weights": [2.0], "multi_objective_aggregation": "normalize_then_sum"},
     },
     "truncated": values("mask_truncated_completions", False, True),
+    "truncated_reward": values("truncated_is_wrong", True, False),
     "entropy": {
         "default": {},
         "top": {"top_entropy_quantile": 0.5},

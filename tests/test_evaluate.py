@@ -18,6 +18,7 @@ from datasets import Dataset
 from pages import Page
 from tiny import TASK
 
+from nearfuture import seal
 from nearfuture.algo.lineage import Lineage
 from nearfuture.run import flat_yaml
 from nearfuture.run.benchmarks.answering import seed_of
@@ -79,6 +80,12 @@ def test_all_eight_are_scored(tmp_path: Path) -> None:
     assert result["policies"][0]["mean"]["value"] == 1.0
 
 
+def resealed(text: str) -> str:
+    """Rows that somebody else would have written: each with the seal of what it says now."""
+    rows = (json.dumps(seal.without(json.loads(line))) for line in text.splitlines())
+    return "".join(f"{seal.sealed(row)}\n" for row in rows)
+
+
 def test_what_is_counted_is_what_was_answered(tmp_path: Path) -> None:
     """One of four forms by the question's number: right, wrong, no answer, cut off."""
     rows = rows_of("mmstar")
@@ -97,6 +104,7 @@ def test_what_is_counted_is_what_was_answered(tmp_path: Path) -> None:
     )
     assert score["pass_at"]["2"]["value"] == 0.25  # both samples of a question are alike
     lines = [json.loads(line) for line in (tmp_path / "responses/model/mmstar.jsonl").read_text().splitlines()]
+    lines = [seal.without(line) for line in lines]
     assert [(line["uid"], line["sample"]) for line in lines] == [(uid, s) for uid in place for s in (0, 1)]
     assert lines[0] == {
         "uid": next(iter(place)),
@@ -162,9 +170,9 @@ def test_other_settings_are_refused_and_other_verifiers_judge_again(tmp_path: Pa
     with pytest.raises(UserError, match=r"sampled otherwise \(seed: 0 -> 1\).*--clean"):
         ask(tmp_path, Scripted(right), "mmstar", seed=1)
     head = tmp_path / "responses/model/mmstar.json"
-    head.write_text(json.dumps(json.loads(head.read_text()) | {"verifier_version": "0"}))
+    head.write_text(resealed(json.dumps(json.loads(head.read_text()) | {"verifier_version": "0"})))
     lines = tmp_path / "responses/model/mmstar.jsonl"
-    lines.write_text(lines.read_text().replace('"correct"', '"wrong"'))
+    lines.write_text(resealed(lines.read_text().replace('"correct"', '"wrong"')))
     idle = Scripted(right)
     assert ask(tmp_path, idle, "mmstar")["policies"][0]["scores"]["mmstar"]["value"] == 1.0
     assert not idle.sampled and '"wrong"' not in lines.read_text()
@@ -184,7 +192,7 @@ def test_what_the_verifier_failed_on_is_judged_again(tmp_path: Path) -> None:
     lines = tmp_path / "responses/model/mmstar.jsonl"
     before = lines.read_text()
     for failure in (Verdict.TIMEOUT, Verdict.CRASH):
-        lines.write_text(before.replace('"correct"', f'"{failure}"', 3))
+        lines.write_text(resealed(before.replace('"correct"', f'"{failure}"', 3)))
         idle = Scripted(right)
         assert ask(tmp_path, idle, "mmstar")["policies"][0]["scores"] == whole
         assert not idle.sampled and lines.read_text() == before

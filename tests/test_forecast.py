@@ -139,6 +139,7 @@ def test_no_function_repeats_the_default_of_a_setting() -> None:
     names = {field.name for source in sources for field in dataclasses.fields(source)}
     neutral = {"None", "0", "1", "0.0", "1.0", "True", "False", "'auto'", "''"}
     own = {
+        "slice mode", "sample mode",  # which mistakes belong to a distance: not the controller's mode
         "clipped_cost epsilon",  # the clip of a cost that is measured, not trained with
         # the paper's evaluation
         "Decoding temperature", "Decoding top_p", "Decoding top_k", "Decoding max_completion_length",

@@ -19,6 +19,7 @@ from pathlib import Path
 from nearfuture.algo.lineage import COPY
 from nearfuture.run.lock import LOCK
 from nearfuture.run.origin import DATA
+from nearfuture.run.reading import read_rows
 from nearfuture.train.checkpoint import MARKER
 
 FIRST = "env.json"
@@ -30,8 +31,9 @@ PAID = ("metrics.jsonl", "samples.jsonl", "final", f"{SEGMENTS}/*/*/{MARKER}", f
 
 
 def has_paid(run: Path) -> bool:
-    """True where a run folder holds something that cost time to get."""
-    return any(any(run.glob(pattern)) for pattern in PAID)
+    """True where a run folder holds something that cost time to get, a collection that solved nothing included."""
+    rows = read_rows(run / "events.jsonl", required="event").rows
+    return any(any(run.glob(pattern)) for pattern in PAID) or any(row["event"] == "collected" for row in rows)
 
 
 def is_untouched(run: Path) -> bool:

@@ -58,7 +58,7 @@ def train(
     args = factory.make_args(config.run.run_dir, config.training)
     processes.join(args)
     check_window(config.autonpo, factory.steps_per_batch(args))
-    distils = bool(config.training.get("distill_coef"))
+    distils = bool(config.setting("distill_coef"))
     sharding.check_run(args, only_trains=only_trains(config), distils=distils)
     needs.check_packages({**config.training, **config.model})
     needs.rehearse(args, config.training)

@@ -92,7 +92,7 @@ def _read(place: str, path: Path, configs: tuple[str | None, ...], split: str, *
     if (path / "dataset_dict.json").exists():
         splits = datasets.load_from_disk(str(path))
         if split not in splits:
-            raise ValueError(f'Unknown split "{split}". Should be one of {list(splits)}.')
+            raise UserError(f'dataset_name={place}: Unknown split "{split}". Name one of {", ".join(splits)}.')
         return splits[split]
     parts = [datasets.load_dataset(place, config, split=split) for config in configs]
     return datasets.concatenate_datasets(parts) if len(parts) > 1 else parts[0]
