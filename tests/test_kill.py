@@ -77,7 +77,7 @@ def test_a_half_written_checkpoint_is_not_used_and_deletes_nothing(unkilled: Pat
     (half / checkpoint.MARKER).unlink()
     (half / "model.safetensors").write_bytes(b"half")
     assert checkpoint.complete_steps(segment) == [6, 8]
-    checkpoint.rotate(segment, 5)
+    checkpoint.rotate(segment, 5, newest=8)
     assert half.exists() and good.exists()
     (good / "optimizer.pt").write_bytes(b"cut off")  # a whole marker over a damaged file
     assert checkpoint.complete_steps(segment) == [6]
