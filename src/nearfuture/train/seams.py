@@ -20,6 +20,7 @@ import datasets
 import transformers
 import trl
 from transformers.generation import utils as generation_utils
+from transformers.integrations import deepspeed as deepspeed_integration
 from transformers.models.qwen3_vl import processing_qwen3_vl
 from trl import GRPOTrainer
 from trl.generation.vllm_generation import VLLMGeneration
@@ -82,6 +83,9 @@ ATTRIBUTES: dict[str, ModuleType] = {
     "_fingerprint": datasets.arrow_dataset,
 }
 """Of instances: saved and restored, emptied, or read; with the module whose code sets them."""
+
+MODULE_NAMES: dict[str, ModuleType] = {"_hf_deepspeed_config_weak_ref": deepspeed_integration}
+"""Of modules."""
 
 LOOKED_UP = (
     (GRPOTrainer, "__init__", "VLLMGeneration("),
@@ -146,6 +150,9 @@ def _moved_elsewhere() -> Iterator[str]:
     for name, module in ATTRIBUTES.items():
         if not re.search(rf"\.{name}(: .+)? = ", inspect.getsource(module)):
             yield f"{name} is set nowhere in {module.__name__}"
+    for name, module in MODULE_NAMES.items():
+        if not hasattr(module, name):
+            yield f"{module.__name__}.{name} is gone"
     for owner, name, looked_up in LOOKED_UP:
         if hasattr(owner, name) and looked_up not in inspect.getsource(getattr(owner, name)):
             yield f"{owner.__name__}.{name} makes no {looked_up.removesuffix('(')} any more"
@@ -167,7 +174,7 @@ def check() -> None:
 
 def pinned() -> set[str]:
     """Every private name of a host that this package uses."""
-    return {*SIGNATURES, *FIRST_PARAMETERS, *METHODS, *ATTRIBUTES}
+    return {*SIGNATURES, *FIRST_PARAMETERS, *METHODS, *ATTRIBUTES, *MODULE_NAMES}
 
 
 __all__ = ["ATTRIBUTES", "GENERATED", "METHODS", "SIGNATURES", "Generated", "check", "moved", "pinned"]
