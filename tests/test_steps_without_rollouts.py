@@ -121,7 +121,7 @@ def test_it_is_as_silent_as_the_batch_it_was_trained_on() -> None:
 )
 def test_such_a_run_trains_and_is_reported(cycle: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    watched = ["autonpo.mode=advise", "autonpo.window=6", "no_signal_patience=3"]
+    watched = ["autonpo.mode=advise", "autonpo.window=12", "no_signal_patience=3"]
     code, output = run(
         *["train", CONFIGS / "tiny.yaml", f"run_dir={folder}", "max_steps=6", "scout_steps=2", "guide_step=5"],
         *["rollback_to=3", "eval_every=2", "per_device_train_batch_size=64", "guide_num_samples=64", *cycle, *watched],
