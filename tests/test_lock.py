@@ -61,7 +61,7 @@ def test_sigkill_frees_the_lock_at_once(other: subprocess.Popen[str], tmp_path: 
 
 
 def test_a_worker_that_outlives_its_killed_parent_does_not_hold_it(tmp_path: Path) -> None:
-    body = "pid = os.fork(); print(pid, flush=True); sys.stdin.read()"
+    body = "os.write(1, b'%d\\n' % os.fork()); sys.stdin.read()"  # one write a line: two processes share the pipe
     process = holder(tmp_path / "run", body="import os; " + body)
     assert process.stdout is not None
     pids = {int(process.stdout.readline()) for _ in range(2)} - {0}  # of the child, as the parent and the child say it
