@@ -2,7 +2,7 @@
 commands make of them: every one must end with a documented exit code, without a traceback, and one that is refused
 must leave the files as they were.
 
-    python benchmarks/fuzz.py --num 10000 --output /tmp/fuzz.jsonl      hours on one core; --kind data for one kind
+    python benchmarks/fuzz.py --num 10000 --output fuzz.jsonl      hours on one core; --kind data for one kind
 
 A case is a kind and a number and is made again by `python tests/fuzz_runner.py KIND NUMBER`.
 
