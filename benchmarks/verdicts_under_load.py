@@ -105,10 +105,12 @@ def faults_of(golds: list[dict[str, object]]) -> list[str]:
 def busy(num: int) -> Iterator[None]:
     """Processes that compute."""
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(num)]
-    yield
-    for process in processes:
-        process.kill()
-        process.wait()
+    try:
+        yield
+    finally:  # whatever happens inside, none of them goes on
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 def counts(said: list[object]) -> str:

@@ -49,10 +49,12 @@ def num_cores() -> Iterator[int]:
 def busy(num: int) -> Iterator[None]:
     """Processes that compute."""
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(num)]
-    yield
-    for process in processes:
-        process.kill()
-        process.wait()
+    try:
+        yield
+    finally:  # whatever happens inside, none of them goes on
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 def verdicts(own: Path) -> list[object]:
