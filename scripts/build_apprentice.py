@@ -5,10 +5,10 @@ training prompts those that the result fails in 4 of 4 samples (the paper's filt
 test families without a filter, and measures what the base knows. Same seed, same machine, same torch: the same files,
 byte for byte. `--test-only` draws the test families beside the files that are there, and trains nothing.
 
-What it leaves out: reinforcement learning (benchmarks/apprentice_dynamics.py, and the package itself), the tables
+What it leaves out: reinforcement learning (measurements/apprentice_dynamics.py, and the package itself), the tables
 (they follow from a seed in `world`), the teacher (build_teacher.py), and GPUs (2 to 3 minutes on one CPU thread).
 
-    OMP_NUM_THREADS=1 python scripts/build_apprentice.py --out src/nearfuture/tasks/apprentice
+    OMP_NUM_THREADS=1 python scripts/build_apprentice.py --out src/nearfuture/tasks/worlds/apprentice
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import torch
 from building import Schedule, Size
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast, Qwen3ForCausalLM
 
-from nearfuture.tasks.apprentice import families, world
+from nearfuture.tasks.worlds.apprentice import families, world
 
 SEED = 0
 SIZE = Size(hidden_size=64, intermediate_size=160, num_hidden_layers=2)

@@ -24,7 +24,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen3VLConfig, Qwen3VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from nearfuture.train.processor import Qwen3VLProcessor
+from nearfuture.train.vision.processor import Qwen3VLProcessor
 
 Row = dict[str, Any]
 LETTERS = "ABCDEFGHIJ"

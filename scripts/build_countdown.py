@@ -6,9 +6,9 @@ draws training, evaluation and test prompts, none of which depends on the model;
 test prompts. Same seed, same machine, same torch: the same files, byte for byte. `--prompts-only` draws the prompts
 beside the model that is there, and trains nothing.
 
-What it leaves out: reinforcement learning (benchmarks/countdown_dynamics.py), and GPUs (3 minutes on one CPU thread).
+What it leaves out: reinforcement learning (measurements/countdown_dynamics.py), and GPUs (3 minutes on one CPU thread).
 
-    OMP_NUM_THREADS=1 python scripts/build_countdown.py --out src/nearfuture/tasks/countdown
+    OMP_NUM_THREADS=1 python scripts/build_countdown.py --out src/nearfuture/tasks/worlds/countdown
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import torch
 from building import Schedule, Size
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from nearfuture.tasks.countdown import families, world
+from nearfuture.tasks.worlds.countdown import families, world
 
 SEED = 0
 SIZE = Size(hidden_size=72, intermediate_size=180, num_hidden_layers=3)

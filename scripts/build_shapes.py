@@ -6,9 +6,9 @@ are misread; draws training, evaluation and test scenes, none of which depends o
 last two. Same seed, same machine, same torch: the same files, byte for byte. `--prompts-only` draws the scenes beside
 the model that is there.
 
-What it leaves out: reinforcement learning (benchmarks/shapes_dynamics.py), GPUs, videos.
+What it leaves out: reinforcement learning (measurements/shapes_dynamics.py), GPUs, videos.
 
-    OMP_NUM_THREADS=1 python scripts/build_shapes.py --out src/nearfuture/tasks/shapes
+    OMP_NUM_THREADS=1 python scripts/build_shapes.py --out src/nearfuture/tasks/worlds/shapes
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ import torch
 from building import Schedule
 from transformers import AutoModelForImageTextToText, Qwen3VLForConditionalGeneration
 
-from nearfuture.tasks.shapes import families, world
-from nearfuture.tasks.shapes.shipped import with_image
-from nearfuture.train import policy
-from nearfuture.train.processor import load_for_training
+from nearfuture.tasks.worlds.shapes import families, world
+from nearfuture.tasks.worlds.shapes.shipped import with_image
+from nearfuture.train.answer import policy
+from nearfuture.train.vision.processor import load_for_training
 
 SEED = 0
 BATCH_SIZE = 64

@@ -7,7 +7,7 @@ machine, same torch: the same file, byte for byte.
 
 What it leaves out: the teacher's weights (only its traces ship), and the training that uses them (LUFFY).
 
-    OMP_NUM_THREADS=1 python scripts/build_teacher.py --folder src/nearfuture/tasks/apprentice     # 3 minutes
+    OMP_NUM_THREADS=1 python scripts/build_teacher.py --folder src/nearfuture/tasks/worlds/apprentice     # 3 minutes
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import torch
 from building import Schedule, Size
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast, Qwen3ForCausalLM
 
-from nearfuture.tasks.apprentice import families, world
+from nearfuture.tasks.worlds.apprentice import families, world
 
 SEED = 100
 SIZE = Size(hidden_size=80, intermediate_size=160, num_hidden_layers=2, num_attention_heads=5)

@@ -14,8 +14,8 @@ from building import IGNORED, build_tokenizer
 from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3VLConfig, Qwen3VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from nearfuture.train import policy
-from nearfuture.train.processor import Qwen3VLProcessor
+from nearfuture.train.answer import policy
+from nearfuture.train.vision.processor import Qwen3VLProcessor
 
 VISION = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 TEMPLATE = (

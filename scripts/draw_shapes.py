@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from nearfuture.tasks import load_task
-from nearfuture.tasks.shapes.families import FAMILIES
+from nearfuture.tasks.worlds.shapes.families import FAMILIES
 
 OUT = Path(__file__).parent.parent / "docs" / "images" / "shapes.png"
 PER_FAMILY, SCALE = 4, 2

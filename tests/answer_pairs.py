@@ -3,7 +3,7 @@
 A family draws parameters, spells them in all notations it knows, and draws a neighbour that is a different value. What
 is equal is known from the parameters, never from a verifier.
 
-Not here: who judges the pairs (`test_verify_pairs.py`, `benchmarks/verifiers.py`).
+Not here: who judges the pairs (`test_verify_pairs.py`, `measurements/verifiers.py`).
 """
 
 from __future__ import annotations

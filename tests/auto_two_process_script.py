@@ -25,8 +25,8 @@ from auto_runs import configuration, fired, run
 from torchrun import leave
 
 from nearfuture.run import build
+from nearfuture.run.disk import disk_plan
 from nearfuture.run.executor import Executor
-from nearfuture.run.resources.disk import disk_plan
 from nearfuture.run.show import Display
 from nearfuture.train.callbacks import StopWhen
 from nearfuture.types import UserError

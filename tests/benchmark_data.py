@@ -10,9 +10,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from nearfuture.tasks.benchmarks import BENCHMARKS
-from nearfuture.tasks.benchmarks.loading import Rows, load_benchmark
-from nearfuture.train.decoding import Decoding, EngineSettings, Response
+from nearfuture.lab.evaluate.benchmarks import BENCHMARKS
+from nearfuture.lab.evaluate.benchmarks.loading import Rows, load_benchmark
+from nearfuture.train.answer.decoding import Decoding, EngineSettings, Response
 
 ROOT = Path(__file__).parent.parent
 Row = dict[str, Any]

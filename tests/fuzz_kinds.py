@@ -21,22 +21,22 @@ import pyarrow.parquet as pq
 from commands import CONFIGS
 from run_folders import auto_run, grpo_run, npo_run
 
-from nearfuture.algo.trigger_config import TriggerConfig
 from nearfuture.guidance import GuidanceCache
 from nearfuture.guidance.header import CacheHeader, CollectionCounts, digest
-from nearfuture.run.config import AutoNPOConfig, RunConfig
-from nearfuture.tasks.data.config import DataConfig
-from nearfuture.tasks.verify.choices import read_options
-from nearfuture.tasks.verify.decide import Question, ask, decide
-from nearfuture.tasks.verify.numbers import read_tolerance
-from nearfuture.tasks.verify.verifier import Item
-from nearfuture.train.config import ModelConfig, NPOConfig
+from nearfuture.method.trigger_config import TriggerConfig
+from nearfuture.run.settings.config import AutoNPOConfig, RunConfig
+from nearfuture.tasks.data.data_config import DataConfig
+from nearfuture.train.npo_config import ModelConfig, NPOConfig
 from nearfuture.types import Guidance, PolicyRef, Sampling, Verdict
+from nearfuture.verify.choices import read_options
+from nearfuture.verify.decide import Question, ask, decide
+from nearfuture.verify.numbers import read_tolerance
+from nearfuture.verify.verifier import Item
 
 Command = list[str] | Callable[[], object]
 Kind = Callable[[random.Random, Path], list[Command]]
 
-MODEL = CONFIGS.parent.parent / "src" / "nearfuture" / "tasks" / "apprentice" / "model"
+MODEL = CONFIGS.parent.parent / "src" / "nearfuture" / "tasks" / "worlds" / "apprentice" / "model"
 TINY = str(CONFIGS / "tiny.yaml")
 SMALL = ["max_steps=2", "scout_steps=0", "guide_step=null", "rollback_to=null", "eval_every=0"]
 SMALL += ["per_device_train_batch_size=8", "num_generations=4", "max_completion_length=4"]

@@ -30,13 +30,18 @@ from fuzz_kinds import KINDS, Command
 from typer.testing import CliRunner
 
 from nearfuture.cli import app
-from nearfuture.run.lock import LOCK
+from nearfuture.record.lock import LOCK
 from nearfuture.types import UserError
 
 IMPORTED = (
-    *("nearfuture.run.executor", "nearfuture.run.start", "nearfuture.run.dry", "nearfuture.run.report"),
-    *("nearfuture.run.advise", "nearfuture.run.explain", "nearfuture.run.signal", "nearfuture.run.data_check"),
-    *("nearfuture.run.benchmarks.evaluation", "nearfuture.run.study.grid", "nearfuture.run.interop"),
+    *("nearfuture.run.executor", "nearfuture.run.start", "nearfuture.lab.forecast.dry", "nearfuture.lab.report"),
+    *(
+        "nearfuture.lab.measure.advise",
+        "nearfuture.lab.measure.explain",
+        "nearfuture.lab.measure.run_signal",
+        "nearfuture.lab.forecast.data_check",
+    ),
+    *("nearfuture.lab.evaluate.evaluation", "nearfuture.lab.study.grid", "nearfuture.run.interop"),
 )
 """What the commands import, for who forks."""
 CODES = (0, 2, 3, 4)

@@ -18,7 +18,7 @@ from typing import Any
 import commands
 from matrix_cases import Case
 
-from nearfuture.run import flat_yaml
+from nearfuture.record import flat_yaml
 
 TRACEBACK = "Traceback (most recent call last)"
 
@@ -124,8 +124,8 @@ def _run(*arguments: object) -> tuple[int, str]:
 
 def _rows_are_whole(run: Path) -> None:
     """Every step of the head's path has a row with a loss and its costs."""
-    from nearfuture.run.clocks import head_positions
-    from nearfuture.run.records import RunRecords
+    from nearfuture.record.clocks import head_positions
+    from nearfuture.record.records import RunRecords
 
     records = RunRecords.load(run)
     for at in head_positions(records)[1:]:

@@ -18,10 +18,10 @@ import tiny_vl
 from matrix_verifier import is_odd, verify
 
 from nearfuture.tasks import Task
-from nearfuture.tasks.files import read_rows
+from nearfuture.verify.files import read_rows
 
 PACKAGE = Path(__import__("nearfuture").__file__).parent
-CHAINS = PACKAGE / "tasks" / "apprentice"
+CHAINS = PACKAGE / "tasks" / "worlds" / "apprentice"
 NUM_TRAIN, NUM_HELD_OUT = 48, 4
 TEMPLATE = "{% for message in messages %}{{ message.content }}{% endfor %}"
 Row = dict[str, Any]

@@ -8,8 +8,8 @@ import pytest
 from commands import CONFIGS, invoke, run
 
 from nearfuture.run import build
-from nearfuture.run.config import load_configuration
-from nearfuture.run.resources.disk import disk_plan
+from nearfuture.run.disk import disk_plan
+from nearfuture.run.settings.config import load_configuration
 
 TINY = CONFIGS / "tiny.yaml"
 LORA = [

@@ -20,10 +20,10 @@ import pytest
 from commands import invoke, run
 from run_folders import npo_run
 
-from nearfuture.algo.trigger import TriggerConfig
-from nearfuture.run.advise import advice_text, advise
-from nearfuture.run.event_files import read_scalars
-from nearfuture.run.logs import Columns, read_log
+from nearfuture.lab.measure.advise import advice_text, advise
+from nearfuture.method.trigger import TriggerConfig
+from nearfuture.record.event_files import read_scalars
+from nearfuture.record.logs import Columns, read_log
 from nearfuture.types import UserError
 
 EVENTS = Path(__file__).parent / "data" / "events.out.tfevents.torch"

@@ -13,8 +13,8 @@ import pytest
 from commands import invoke
 from test_advise import EVENTS, OPTIONS, SMALL, STEPS, entropy, event_file, reward, write_jsonl
 
-from nearfuture.run.advise import advice_text, advise
-from nearfuture.run.logs import read_log
+from nearfuture.lab.measure.advise import advice_text, advise
+from nearfuture.record.logs import read_log
 from nearfuture.types import UserError
 
 

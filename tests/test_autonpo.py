@@ -9,7 +9,7 @@ import pytest
 from auto_runs import events, same
 from commands import train, train_and_kill
 
-from nearfuture.algo.lineage import Lineage
+from nearfuture.method.lineage import Lineage
 
 # A trigger so eager that it fires in a run of 24 steps: these tests are about what follows, not about when.
 EAGER = [

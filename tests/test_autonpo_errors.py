@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from auto_runs import configuration, events, fired, in_the_replay, run, same
 
-from nearfuture.algo.lineage import Lineage
-from nearfuture.algo.mistakes import MistakePool
 from nearfuture.guidance.engine import Engine
+from nearfuture.method.lineage import Lineage
+from nearfuture.method.mistakes import MistakePool
 from nearfuture.run import build
-from nearfuture.run.autonpo import decide, is_spent
-from nearfuture.run.config import AutoNPOConfig
+from nearfuture.run.auto.autonpo import decide, is_spent
+from nearfuture.run.disk import disk_plan
 from nearfuture.run.executor import Executor
-from nearfuture.run.resources.disk import disk_plan
+from nearfuture.run.settings.config import AutoNPOConfig
 from nearfuture.run.show import Display
 from nearfuture.types import Intervention, PolicyRef, UserError
 

@@ -15,7 +15,7 @@ import torch
 from auto_runs import events, run, weights
 from torchrun import two_processes
 
-from nearfuture.algo.lineage import Lineage
+from nearfuture.method.lineage import Lineage
 
 """Processes that wait for each other for ever are ended, and the tests fail."""
 BY_RANK = """

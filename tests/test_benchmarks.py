@@ -15,15 +15,15 @@ from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfuture.algo.signal import pass_at_k
-from nearfuture.tasks.benchmarks import BENCHMARKS, PAPER, Metric, Question, Unit, mathvista, mmbench
-from nearfuture.tasks.benchmarks.asking import ask, lettered_options, with_images
-from nearfuture.tasks.benchmarks.loading import load_benchmark
-from nearfuture.tasks.benchmarks.metrics import accuracy, all_of
-from nearfuture.tasks.benchmarks.wemath import BENCHMARK as WEMATH
-from nearfuture.tasks.benchmarks.wemath import num_composites, outcome
-from nearfuture.tasks.verify import verify
+from nearfuture.lab.evaluate.benchmarks import BENCHMARKS, PAPER, Metric, Question, Unit, mathvista, mmbench
+from nearfuture.lab.evaluate.benchmarks.loading import load_benchmark
+from nearfuture.lab.evaluate.benchmarks.metrics import accuracy, all_of
+from nearfuture.lab.evaluate.benchmarks.wemath import BENCHMARK as WEMATH
+from nearfuture.lab.evaluate.benchmarks.wemath import num_composites, outcome
+from nearfuture.method.signal import pass_at_k
+from nearfuture.tasks.data.asking import ask, lettered_options, with_images
 from nearfuture.types import UserError
+from nearfuture.verify import verify
 
 KEYS = ("2steps_1", "2steps_2", "2steps_multi")
 

@@ -139,7 +139,7 @@ def test_dry_run_says_what_would_happen_and_writes_nothing(tmp_path: Path) -> No
 
 def test_guide_collect_and_verify_from_the_command_line(tmp_path: Path) -> None:
     config, cache = CONFIGS / "tiny.yaml", tmp_path / "cache"
-    model = CONFIGS.parent.parent / "src/nearfuture/tasks/apprentice/model"
+    model = CONFIGS.parent.parent / "src/nearfuture/tasks/worlds/apprentice/model"
     collect = ["guide", "collect", config, "--guide", model, "--output", cache, "guide_num_samples=2"]
     code, output = run(*collect, "guide_batch_size=1024")
     assert code == 0 and "num_solved" in output, output

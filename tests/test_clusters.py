@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from nearfuture.algo.clusters import (
+from nearfuture.stats.clusters import (
     Units,
     detectable_difference,
     difference,
@@ -21,7 +21,7 @@ from nearfuture.algo.clusters import (
     standard_error,
     weighted_means,
 )
-from nearfuture.algo.resampling import draw_resamples
+from nearfuture.stats.resampling import draw_resamples
 
 
 def units(values: list[float], strata: list[int] | None = None, clusters: list[int] | None = None) -> Units:

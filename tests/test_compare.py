@@ -14,8 +14,8 @@ from commands import CONFIGS, start, warm
 from safetensors.torch import load_file
 from warm import HANGS_AFTER
 
-from nearfuture.run.records import RunRecords
-from nearfuture.run.study.processes import Children
+from nearfuture.lab.study.processes import Children
+from nearfuture.record.records import RunRecords
 from nearfuture.train import checkpoint
 
 SMOKE = CONFIGS / "compare_smoke.yaml"

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from nearfuture.run.config import load_configuration
+from nearfuture.run.settings.config import load_configuration
 from nearfuture.tasks import Task, check_gold, load_task
-from nearfuture.tasks.countdown import families, world
-from nearfuture.tasks.countdown.shipped import FOLDER
-from nearfuture.tasks.countdown.world import Expression, Puzzle
+from nearfuture.tasks.worlds.countdown import families, world
+from nearfuture.tasks.worlds.countdown.shipped import FOLDER
+from nearfuture.tasks.worlds.countdown.world import Expression, Puzzle
 from nearfuture.types import Verdict
 
 ROOT = Path(__file__).parent.parent

@@ -9,8 +9,8 @@ from typing import Any
 from commands import CONFIGS, run
 from test_collect import EOS, FakeEngine
 
+from nearfuture.guidance.held_out import answer, evaluate
 from nearfuture.guidance.judged import judge_samples
-from nearfuture.run.evaluate import answer, evaluate
 from nearfuture.types import Verdict
 
 SHORT = [

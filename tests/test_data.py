@@ -15,17 +15,17 @@ from commands import invoke
 from data_rows import jsonl, own_cache, parquet, png
 from datasets import Dataset, Features, Image, List, Value
 
+from nearfuture.lab.forecast.overlap import Overlap
 from nearfuture.run import build
-from nearfuture.run.config import check
+from nearfuture.run.settings.config import check
 from nearfuture.tasks import check_gold
 from nearfuture.tasks.data import SOURCES, DataConfig, data_task, load_rows
 from nearfuture.tasks.data.findings import Findings
 from nearfuture.tasks.data.light import Light
 from nearfuture.tasks.data.loading import REPEATED
-from nearfuture.tasks.data.overlap import Overlap
 from nearfuture.types import UserError, Verdict
 
-BASE = Path(__file__).parent.parent / "src" / "nearfuture" / "tasks"
+BASE = Path(__file__).parent.parent / "src" / "nearfuture" / "tasks" / "worlds"
 APPRENTICE, SHAPES = BASE / "apprentice" / "model", BASE / "shapes" / "model"
 
 
@@ -522,7 +522,7 @@ def test_an_image_of_a_benchmark_is_known_by_its_pixels() -> None:
 def test_difficulty_goes_on_where_it_was_killed_and_can_be_trained_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nearfuture.run import difficulty
+    from nearfuture.lab.measure import difficulty
 
     monkeypatch.setattr(difficulty, "PART", 4)
     path = jsonl(tmp_path / "rows.jsonl", apprentice_rows(10))
@@ -563,7 +563,7 @@ def test_difficulty_goes_on_where_it_was_killed_and_can_be_trained_on(
 
 def test_difficulty_of_rows_that_ask_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last row of a part may be one of an earlier part: it is no sign that the part was sampled."""
-    monkeypatch.setattr("nearfuture.run.difficulty.PART", 2)
+    monkeypatch.setattr("nearfuture.lab.measure.difficulty.PART", 2)
     rows = apprentice_rows(3)
     path = jsonl(tmp_path / "rows.jsonl", [rows[0], rows[1], rows[2], rows[0]])
     small = {**TRAINING, "per_device_train_batch_size": 4}
@@ -576,7 +576,7 @@ def test_difficulty_of_rows_that_ask_again(tmp_path: Path, monkeypatch: pytest.M
 
 
 def _configuration(path: Path) -> Any:
-    from nearfuture.run.config import load_configuration
+    from nearfuture.run.settings.config import load_configuration
 
     return load_configuration(path)
 

@@ -10,8 +10,8 @@ import pytest
 from tiny import guidance_for, npo
 from trl import GRPOConfig
 
-from nearfuture.algo.trigger_config import TriggerConfig
-from nearfuture.run.config import AutoNPOConfig, RunConfig
+from nearfuture.method.trigger_config import TriggerConfig
+from nearfuture.run.settings.config import AutoNPOConfig, RunConfig
 from nearfuture.tasks.data import SOURCES, DataConfig
 from nearfuture.train import NPOConfig
 
@@ -52,5 +52,5 @@ def test_links_and_paths_exist(path: Path) -> None:
     text = path.read_text()
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (path.parent / target).exists(), target
-    for target in re.findall(r"`((?:src|tests|docs|configs|scripts|benchmarks)/[\w./-]+)`", text):
+    for target in re.findall(r"`((?:src|tests|docs|configs|scripts|measurements)/[\w./-]+)`", text):
         assert (README.parent / target).exists(), target

@@ -32,7 +32,7 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.experimental.gmpo import GMPOConfig, GMPOTrainer
 
 from nearfuture.train import NPOConfig, NPOTrainer
-from nearfuture.train.processor import load_for_training
+from nearfuture.train.vision.processor import load_for_training
 
 Kind = type[GRPOTrainer]
 ON_CPU = {"bf16": False, "gradient_checkpointing": False, "dataloader_pin_memory": False, "save_strategy": "no"}

@@ -26,14 +26,14 @@ from tiny_vl import build_processor
 from transformers import AutoModelForCausalLM
 from transformers.integrations import deepspeed as hf_deepspeed
 
-from nearfuture.run.config import load_configuration
-from nearfuture.run.plan import only_trains
+from nearfuture.run.settings.config import load_configuration
+from nearfuture.run.settings.plan import only_trains
 from nearfuture.train import NPOConfig, scoring, sharding
+from nearfuture.train.answer.policy import encode
+from nearfuture.train.answer.vllm_policy import request_of
 from nearfuture.train.memory import collect
-from nearfuture.train.policy import encode
 from nearfuture.train.randomness import isolated_rng
-from nearfuture.train.shapes import load_shape
-from nearfuture.train.vllm_policy import request_of
+from nearfuture.train.shape.shapes import load_shape
 from nearfuture.train.vllm_training import dtype_of
 from nearfuture.types import UserError
 

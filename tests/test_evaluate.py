@@ -19,23 +19,23 @@ from pages import Page
 from tiny import TASK
 
 from nearfuture import seal
-from nearfuture.algo.lineage import Lineage
-from nearfuture.run import flat_yaml
-from nearfuture.run.benchmarks.answering import seed_of
-from nearfuture.run.benchmarks.evaluation import Asked, evaluate
-from nearfuture.run.benchmarks.reported import COLUMNS, REPORTED
-from nearfuture.run.benchmarks.request import output_of, read_arguments, task_of
-from nearfuture.run.benchmarks.subjects import find_subjects
-from nearfuture.run.benchmarks.suites import Sources, judge_answers, load_suites
-from nearfuture.run.benchmarks.writing import write_evaluation
-from nearfuture.run.config import Configuration, load_configuration
-from nearfuture.run.evaluate import evaluate as evaluate_on_the_way
+from nearfuture.guidance.held_out import evaluate as evaluate_on_the_way
+from nearfuture.lab.evaluate.answering import seed_of
+from nearfuture.lab.evaluate.benchmarks import PAPER
+from nearfuture.lab.evaluate.evaluation import Asked, evaluate
+from nearfuture.lab.evaluate.reported import COLUMNS, REPORTED
+from nearfuture.lab.evaluate.request import output_of, read_arguments, task_of
+from nearfuture.lab.evaluate.subjects import find_subjects
+from nearfuture.lab.evaluate.suites import Sources, judge_answers, load_suites
+from nearfuture.lab.evaluate.writing import write_evaluation
+from nearfuture.method.lineage import Lineage
+from nearfuture.record import flat_yaml
+from nearfuture.run.settings.config import Configuration, load_configuration
 from nearfuture.tasks import Task, VerdictReward
-from nearfuture.tasks.benchmarks import PAPER
 from nearfuture.train import NPOConfig, NPOTrainer, TRLEngine, checkpoint
-from nearfuture.train.decoding import Decoding, EngineSettings
-from nearfuture.train.policy import TransformersPolicy
-from nearfuture.train.processor import load_processing_class
+from nearfuture.train.answer.decoding import Decoding, EngineSettings
+from nearfuture.train.answer.policy import TransformersPolicy
+from nearfuture.train.vision.processor import load_processing_class
 from nearfuture.types import UserError, Verdict
 
 EIGHT = tuple(benchmark.name for benchmark in PAPER)

@@ -141,7 +141,7 @@ def test_the_buffer_round_trips_tensors_scalars_and_counts(tmp_path: Path) -> No
 def test_evaluation_between_steps_changes_no_bit(tmp_path: Path) -> None:
     from tiny import TASK
 
-    from nearfuture.run.evaluate import evaluate
+    from nearfuture.guidance.held_out import evaluate
     from nearfuture.tasks import judge
     from nearfuture.train import TRLEngine
     from nearfuture.train.callbacks import AtStep

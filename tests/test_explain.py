@@ -14,13 +14,13 @@ from commands import invoke
 from pages import Page
 from run_folders import CANDIDATES, auto_run, eval_row, grpo_run, npo_run, resumed_run, segment, step_row, write_run
 
-from nearfuture.run.decisions import decisions_of
-from nearfuture.run.explain import facts
-from nearfuture.run.records import RunRecords
-from nearfuture.run.report import decision_words as words
-from nearfuture.run.report.decision_figures import draw_candidates, firings
-from nearfuture.run.report.explanation import write_explanation
-from nearfuture.run.report.formats import MINUS
+from nearfuture.lab.measure.explain import facts
+from nearfuture.lab.report import decision_words as words
+from nearfuture.lab.report.decision_figures import draw_candidates, firings
+from nearfuture.lab.report.explanation import write_explanation
+from nearfuture.record.decisions import decisions_of
+from nearfuture.record.formats import MINUS
+from nearfuture.record.records import RunRecords
 
 PLACE = {"segment": 1, "step": 10, "total_steps": 14}
 COMPARED = {

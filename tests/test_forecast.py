@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 from commands import CONFIGS, invoke, run
 
-from nearfuture.algo.lineage import Lineage
-from nearfuture.algo.trigger_config import TriggerConfig
+from nearfuture.lab.forecast.workload import stages_of
+from nearfuture.method.lineage import Lineage
+from nearfuture.method.trigger_config import TriggerConfig
 from nearfuture.run import build
-from nearfuture.run.config import AutoNPOConfig, Configuration, RunConfig, field_default, load_configuration
-from nearfuture.run.plan import segments_ahead
-from nearfuture.run.resources.disk import disk_plan
-from nearfuture.run.resources.setting import batch_of, numerics_of
-from nearfuture.run.resources.workload import stages_of
-from nearfuture.tasks.data.config import DataConfig
-from nearfuture.train.config import ModelConfig, NPOConfig
+from nearfuture.run.disk import disk_plan
+from nearfuture.run.settings.config import AutoNPOConfig, Configuration, RunConfig, field_default, load_configuration
+from nearfuture.run.settings.plan import segments_ahead
+from nearfuture.run.settings.sizes import batch_of, numerics_of
+from nearfuture.tasks.data.data_config import DataConfig
+from nearfuture.train.npo_config import ModelConfig, NPOConfig
 
 SOURCE = Path(__file__).parent.parent / "src" / "nearfuture"
 TINY = CONFIGS / "tiny.yaml"

@@ -1,4 +1,4 @@
-"""A slice of the fuzzer (`benchmarks/fuzz.py` runs it at size): fixed cases of every kind, without a fault."""
+"""A slice of the fuzzer (`measurements/fuzz.py` runs it at size): fixed cases of every kind, without a fault."""
 
 from __future__ import annotations
 

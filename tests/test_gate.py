@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfuture.algo.gate import pass_rate, select_guided
+from nearfuture.method.gate import pass_rate, select_guided
 
 groups = st.integers(1, 6).flatmap(
     lambda size: st.lists(st.lists(st.booleans(), min_size=size, max_size=size), min_size=1, max_size=8)

@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from torch import equal
 
 from nearfuture import seal
-from nearfuture.algo.lineage import Lineage
+from nearfuture.method.lineage import Lineage
+from nearfuture.record.reading import read_rows
+from nearfuture.record.records import RunRecords
 from nearfuture.run.integrity import damages
-from nearfuture.run.reading import read_rows
-from nearfuture.run.records import RunRecords
 from nearfuture.train import checkpoint
 
 SIX_STEPS = ["guide_batch_size=64", "max_steps=6", "scout_steps=2", "guide_step=5", "rollback_to=3", "eval_every=3"]

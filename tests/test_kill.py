@@ -27,7 +27,7 @@ MOMENTS = {
     "before the end": "segments/002/checkpoint-10/model.safetensors",
     "while the final policy is copied": "final.tmp",
 }
-MODEL = Path(nearfuture.__file__).parent / "tasks" / "apprentice" / "model"
+MODEL = Path(nearfuture.__file__).parent / "tasks" / "worlds" / "apprentice" / "model"
 COSTS = ("seconds", "time", "runtime", "per_second", "crc")
 
 

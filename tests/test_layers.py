@@ -1,10 +1,11 @@
-"""Imports run strictly downward, and heavy ones happen in one layer."""
+"""Imports run strictly downward, room by room, and heavy ones happen in one room."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,62 +13,83 @@ import pytest
 import nearfuture
 
 ROOT = Path(nearfuture.__file__).parent
-LAYERS = {
-    "types": 0,
-    "seal": 0,
-    "refusals": 1,
-    "algo": 2,
-    "tasks": 2,
-    "guidance": 3,
-    "train": 4,
-    "run": 5,
-    "cli": 6,
-    "__main__": 7,
-    "__init__": 7,
-}
+ROOMS = (
+    ("types", "seal"),
+    ("refusals",),
+    ("method", "stats", "verify"),
+    ("tasks", "record"),
+    ("tasks/data", "tasks/worlds"),
+    ("guidance", "lab/evaluate/benchmarks"),
+    ("guidance/interop", "train/vision", "train/shape"),
+    ("train",),
+    ("train/answer", "run/settings"),
+    ("run/auto",),
+    ("run",),
+    ("lab/forecast", "lab/study"),
+    ("lab/report",),
+    ("lab/measure", "lab/evaluate"),
+    ("cli",),
+    ("__main__", "__init__"),
+)
+"""From the bottom to the top: a file imports from its own room and from rooms of the lines above its own."""
+
+HEIGHTS = {room: height for height, rooms in enumerate(ROOMS) for room in rooms}
 HEAVY = {"trl", "transformers", "accelerate", "vllm", "peft", "deepspeed"}
+FILES = {
+    ".".join(("nearfuture", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in sorted(ROOT.rglob("*.py"))
+}
 
 
-def imports(path: Path) -> set[str]:
-    """Full names of everything a file imports, at any depth."""
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """Everything a file imports, at any depth and for types alone: files of ours, else names as they stand there."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+            wholes = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {whole if whole in FILES else node.module for whole in wholes}
+    return frozenset(names)
 
 
-def layer_of(path: Path) -> str:
-    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+def room_of(path: Path) -> str:
+    """The folder that has a height, or the file beside the folders."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return next(name for n in range(len(parts), 0, -1) if (name := "/".join(parts[:n])) in HEIGHTS)
 
 
-FILES = sorted(ROOT.rglob("*.py"))
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", FILES.values(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_run_downward(path: Path) -> None:
-    own = layer_of(path)
+    own = room_of(path)
     for name in imports(path):
-        parts = name.split(".")
-        if parts[0] == "nearfuture" and len(parts) > 1:
-            other = parts[1]
-            assert other == own or LAYERS[other] < LAYERS[own], f"{path.name} ({own}) imports {name}"
-        if own != "train":
-            assert parts[0] not in HEAVY, f"{path.name} imports {name}"
+        if name in FILES:
+            other = room_of(FILES[name])
+            assert other == own or HEIGHTS[other] < HEIGHTS[own], f"{path.name} ({own}) imports {name} ({other})"
+        assert own.split("/")[0] == "train" or name.split(".")[0] not in HEAVY, f"{path.name} imports {name}"
+
+
+def test_every_folder_is_a_room_or_lies_in_one() -> None:
+    folders = {str(path.parent.relative_to(ROOT)) for path in FILES.values()} - {"."}
+    assert {folder for folder in folders if room_of(ROOT / folder / "x.py") not in HEIGHTS} == set()
+    assert {room for room in HEIGHTS if not (ROOT / room).is_dir() and not (ROOT / f"{room}.py").is_file()} == set()
 
 
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
         ("nearfuture", ["torch", "trl", "transformers"]),
-        ("nearfuture.algo.gate", ["trl", "transformers", "accelerate"]),
-        ("nearfuture.algo.lineage", ["torch", "numpy"]),
+        ("nearfuture.method.gate", ["trl", "transformers", "accelerate"]),
+        ("nearfuture.method.lineage", ["torch", "numpy"]),
         ("nearfuture.guidance", ["trl", "transformers", "accelerate"]),
-        ("nearfuture.run.report", ["torch", "trl", "transformers"]),
-        ("nearfuture.run.report.study_page", ["torch", "trl", "transformers"]),
-        ("nearfuture.run.explain, nearfuture.run.report.explanation", ["torch", "trl", "transformers"]),
+        *(
+            (f"nearfuture.{module}", ["torch", "trl", "transformers"])
+            for module in ("record.records", "record.ledger", "record.decisions", "record.logs", "record.yields")
+        ),
+        ("nearfuture.lab.report", ["torch", "trl", "transformers"]),
+        ("nearfuture.lab.report.study_page", ["torch", "trl", "transformers"]),
+        ("nearfuture.lab.measure.explain, nearfuture.lab.report.explanation", ["torch", "trl", "transformers"]),
         ("nearfuture.cli", ["torch", "trl", "transformers"]),
     ],
 )

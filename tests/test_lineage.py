@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfuture.algo.lineage import COPY, Lineage, Segment
+from nearfuture.method.lineage import COPY, Lineage, Segment
 from nearfuture.types import Intervention, UserError
 
 

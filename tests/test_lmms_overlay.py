@@ -14,9 +14,9 @@ import pytest
 from benchmark_data import ROOT, fixtures, load_script, rows_of
 from datasets import load_dataset
 
-from nearfuture.run.benchmarks.suites import judge_answers
-from nearfuture.tasks.benchmarks import PAPER, Part
-from nearfuture.tasks.verify import verify
+from nearfuture.lab.evaluate.benchmarks import PAPER, Part
+from nearfuture.lab.evaluate.suites import judge_answers
+from nearfuture.verify import verify
 
 FOLDER = ROOT / "integrations/lmms_eval"
 PARTS = [(benchmark, part) for benchmark in PAPER for part in benchmark.parts]

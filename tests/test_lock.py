@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from nearfuture.run.lock import LOCK, writing, writing_file
+from nearfuture.record.lock import LOCK, writing, writing_file
 from nearfuture.types import UserError
 
 HOLD = """
 import sys
 from pathlib import Path
-from nearfuture.run.lock import writing
+from nearfuture.record.lock import writing
 with writing(Path(sys.argv[1]), "run"):
     print("held", flush=True)
     {body}

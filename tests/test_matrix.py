@@ -22,10 +22,10 @@ from matrix_excluded import EXCLUDED
 from matrix_refusals import REFUSALS
 from matrix_table import ALWAYS, FACTORS
 
-from nearfuture.algo.trigger_config import TriggerConfig
-from nearfuture.run.config import AUTO, MANAGED, WITHOUT_EFFECT, AutoNPOConfig, RunConfig
-from nearfuture.tasks.data.config import DataConfig
-from nearfuture.train.config import ModelConfig, NPOConfig
+from nearfuture.method.trigger_config import TriggerConfig
+from nearfuture.run.settings.config import AUTO, MANAGED, WITHOUT_EFFECT, AutoNPOConfig, RunConfig
+from nearfuture.tasks.data.data_config import DataConfig
+from nearfuture.train.npo_config import ModelConfig, NPOConfig
 
 DOCS = Path(__file__).parent.parent / "docs"
 SET = {*ALWAYS, *(key for options in FACTORS.values() for told in options.values() for key in told)}

@@ -11,8 +11,8 @@ import tiny
 import torch
 from commands import train
 
-from nearfuture.run.config import check
-from nearfuture.run.methods import METHODS
+from nearfuture.run.settings.config import check
+from nearfuture.run.settings.methods import METHODS
 from nearfuture.types import UserError
 
 RUN = {"task": "apprentice", "run_dir": "runs/x", "max_steps": 10}

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfuture.algo.mistakes import MistakePool
+from nearfuture.method.mistakes import MistakePool
 
 Batch = list[tuple[str, float]]
 batches = st.lists(

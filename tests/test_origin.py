@@ -19,8 +19,8 @@ from PIL import Image
 from nearfuture.run.integrity import damages
 from nearfuture.tasks.fingerprint import difference, fingerprint
 
-MODEL = CONFIGS.parent.parent / "src" / "nearfuture" / "tasks" / "apprentice" / "model"
-WORLD = CONFIGS.parent.parent / "src" / "nearfuture" / "tasks" / "apprentice" / "train.jsonl"
+MODEL = CONFIGS.parent.parent / "src" / "nearfuture" / "tasks" / "worlds" / "apprentice" / "model"
+WORLD = CONFIGS.parent.parent / "src" / "nearfuture" / "tasks" / "worlds" / "apprentice" / "train.jsonl"
 SETTINGS = [
     f"model={MODEL}",
     "dataset_num_held_out=4",

@@ -14,10 +14,10 @@ from PIL import Image
 from transformers import AutoTokenizer, ProcessorMixin
 
 from nearfuture.train import placeholders
-from nearfuture.train.decoding import Decoding, EngineSettings
-from nearfuture.train.images import problem_of
-from nearfuture.train.policy import TransformersPolicy
-from nearfuture.train.processor import load_for_training
+from nearfuture.train.answer.decoding import Decoding, EngineSettings
+from nearfuture.train.answer.policy import TransformersPolicy
+from nearfuture.train.vision.images import problem_of
+from nearfuture.train.vision.processor import load_for_training
 from nearfuture.types import Guidance, UserError, Verdict
 
 IMAGE = "<|image_pad|>"

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from commands import CONFIGS
 
+from nearfuture.record import flat_yaml
 from nearfuture.refusals import built_from, is_a_librarys, refusing
-from nearfuture.run import flat_yaml
-from nearfuture.run.config import load_configuration
-from nearfuture.run.ranges import BY_RANGE, CHOICES, LARGEST, RANGES
+from nearfuture.run.settings.config import load_configuration
+from nearfuture.run.settings.ranges import BY_RANGE, CHOICES, LARGEST, RANGES
 from nearfuture.types import UserError
 
 TINY = CONFIGS / "tiny.yaml"

@@ -15,10 +15,10 @@ import pytest
 from test_data import fine, mirror
 
 from nearfuture.guidance import GuidanceCache
-from nearfuture.run import flat_yaml
-from nearfuture.run.config import load_configuration
+from nearfuture.record import flat_yaml
 from nearfuture.run.interop import import_file
-from nearfuture.run.resources.setting import batch_of
+from nearfuture.run.settings.config import load_configuration
+from nearfuture.run.settings.sizes import batch_of
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "recipes" / "qwen3_vl_8b.sh"

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_folders import eval_row, grpo_run, npo_run, resumed_run, segment, step_row, write_run
 
-from nearfuture.run.clocks import has_tokens, head_positions, paid_at
-from nearfuture.run.reading import read_rows
-from nearfuture.run.records import RunRecords
+from nearfuture.record.clocks import has_tokens, head_positions, paid_at
+from nearfuture.record.reading import read_rows
+from nearfuture.record.records import RunRecords
 from nearfuture.types import UserError
 
 

@@ -13,21 +13,21 @@ from commands import CONFIGS, invoke
 from peft import LoraConfig, get_peft_model
 from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
-from nearfuture.run.config import Configuration, check
-from nearfuture.run.plan import segments_ahead
-from nearfuture.run.resources import Wanted, make_plan
-from nearfuture.run.resources.activations import (
+from nearfuture.lab.forecast import Wanted, make_plan
+from nearfuture.lab.forecast.activations import (
     block_bytes_per_patch,
     cast_bytes_per_block,
     cast_bytes_per_layer,
     layer_bytes_per_token,
 )
-from nearfuture.run.resources.generation import Generation, cache_bytes_per_token, generation_of, sequences_at_once
-from nearfuture.run.resources.memory import Device, Load, plan_memory
-from nearfuture.run.resources.parts import Memory
-from nearfuture.run.resources.setting import Batch, Lengths, Numerics, batch_of, numerics_of
-from nearfuture.run.resources.workload import Rates, Stage, stages_of
-from nearfuture.train.shapes import ModelShape, load_shape
+from nearfuture.lab.forecast.generation import Generation, cache_bytes_per_token, generation_of, sequences_at_once
+from nearfuture.lab.forecast.memory import Device, Load, plan_memory
+from nearfuture.lab.forecast.parts import Memory
+from nearfuture.lab.forecast.workload import Rates, Stage, stages_of
+from nearfuture.run.settings.config import Configuration, check
+from nearfuture.run.settings.plan import segments_ahead
+from nearfuture.run.settings.sizes import Batch, Lengths, Numerics, batch_of, numerics_of
+from nearfuture.train.shape.shapes import ModelShape, load_shape
 from nearfuture.types import UserError
 
 PAPER = CONFIGS.parent / "paper"

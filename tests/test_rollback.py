@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfuture.algo import rollback
-from nearfuture.algo.rollback import Candidate, Guard
+from nearfuture.method import rollback
+from nearfuture.method.rollback import Candidate, Guard
 
 AT = 100
 select = partial(rollback.select, min_prompts=8, min_quality=0.02, min_gain=1.05)

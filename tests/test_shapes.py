@@ -22,12 +22,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from nearfuture.run.config import load_configuration
+from nearfuture.run.settings.config import load_configuration
 from nearfuture.tasks import Task, check_gold, load_task
 from nearfuture.tasks.identity import prompt_hash, with_prompt_ids
-from nearfuture.tasks.shapes import drawing, families, world
-from nearfuture.tasks.shapes.families import FAMILIES, OUT_OF_DISTRIBUTION, TRAINED
-from nearfuture.tasks.shapes.shipped import FOLDER, with_image
+from nearfuture.tasks.worlds.shapes import drawing, families, world
+from nearfuture.tasks.worlds.shapes.families import FAMILIES, OUT_OF_DISTRIBUTION, TRAINED
+from nearfuture.tasks.worlds.shapes.shipped import FOLDER, with_image
 from nearfuture.types import Verdict
 
 ROOT = Path(__file__).parent.parent
@@ -227,8 +227,8 @@ def test_the_checkpoint_is_small_and_its_image_tokens_match_its_features(task: T
     transformers = pytest.importorskip("transformers")
     import torch
 
-    from nearfuture.train.policy import encode
-    from nearfuture.train.processor import load_for_training
+    from nearfuture.train.answer.policy import encode
+    from nearfuture.train.vision.processor import load_for_training
 
     assert task.model is not None
     assert sum(path.stat().st_size for path in Path(task.model).iterdir()) < 6_000_000
@@ -253,7 +253,7 @@ def test_the_checkpoint_is_small_and_its_image_tokens_match_its_features(task: T
 
 
 def test_every_question_and_answer_is_one_token_a_character(task: Task) -> None:
-    from nearfuture.train.processor import load_for_training
+    from nearfuture.train.vision.processor import load_for_training
 
     tokenizer = load_for_training(task.model).tokenizer
     for row in all_rows(task)[::20]:

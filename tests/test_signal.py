@@ -10,10 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfuture.algo.fits import fit_power_law, fit_saturation
-from nearfuture.algo.resampling import draw_resamples, find_maximum, interval, rank_correlation
-from nearfuture.algo.signal import Floats, GuideSamples, coverage, effective_signal, pass_at_k, pass_rate
-from nearfuture.algo.variance_cost import (
+from nearfuture.method.signal import Floats, GuideSamples, coverage, effective_signal, pass_at_k, pass_rate
+from nearfuture.method.variance_cost import (
     clipped_cost,
     effective_sample_size,
     kl_k1,
@@ -23,6 +21,8 @@ from nearfuture.algo.variance_cost import (
     sequence_log_cost,
     token_cost,
 )
+from nearfuture.stats.fits import fit_power_law, fit_saturation
+from nearfuture.stats.resampling import draw_resamples, find_maximum, interval, rank_correlation
 
 
 def samples_of(log_ratios_N_T: Floats, num_prompts: int, correct_N: Floats | None = None) -> GuideSamples:

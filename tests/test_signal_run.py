@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import load_file
 from tiny import TASK, gold_ids, npo, rows
 
-from nearfuture.run.config import load_configuration
-from nearfuture.run.measurement import Question
-from nearfuture.run.policies import Policies, find_checkpoints
-from nearfuture.run.signal import choose_steps, measure_signal
+from nearfuture.lab.measure.measurement import Question
+from nearfuture.lab.measure.run_signal import choose_steps, measure_signal
+from nearfuture.run.checkpoints import Policies, find_checkpoints
+from nearfuture.run.settings.config import load_configuration
 from nearfuture.train import TRLEngine
 from nearfuture.train.gradients import gradient_spread
 from nearfuture.types import UserError

@@ -8,8 +8,8 @@ import torch
 from commands import CONFIGS
 from safetensors.torch import load_file
 
-from nearfuture.algo.lineage import Lineage
-from nearfuture.run.config import load_configuration
+from nearfuture.method.lineage import Lineage
+from nearfuture.run.settings.config import load_configuration
 from nearfuture.run.start import train
 
 SETTINGS = ["max_steps=3", "scout_steps=2", "guide_step=null", "rollback_to=null", "eval_every=0", "save_steps=100"]

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from nearfuture.algo import statistics
-from nearfuture.algo.resampling import interval
-from nearfuture.algo.statistics import (
+from nearfuture.stats import seeds
+from nearfuture.stats.resampling import interval
+from nearfuture.stats.seeds import (
     band_over_seeds,
     holm,
     interquartile_mean,
@@ -192,4 +192,4 @@ def test_percentile_bootstraps_of_few_seeds_cover_less_and_rliables_least_of_all
     assert coverage(resample_seeds, related) == pytest.approx(0.83, abs=0.03)
     assert coverage(resample_runs, related) == pytest.approx(0.475, abs=0.04)  # families are not new seeds
     assert coverage(resample_runs, unrelated) == pytest.approx(0.89, abs=0.03)  # what it was made for
-    assert statistics.mean_over_seeds(related[0].mean(1)).num == NUM_SEEDS
+    assert seeds.mean_over_seeds(related[0].mean(1)).num == NUM_SEEDS

@@ -16,11 +16,11 @@ from rich.console import Console
 from run_folders import auto_run, grpo_run, npo_run
 from study_folders import write_study
 
-from nearfuture.algo.trigger import PlateauTrigger, State, TriggerConfig
-from nearfuture.run.config import AutoNPOConfig, load_configuration
-from nearfuture.run.controller import Controller
-from nearfuture.run.ledger import build_ledger
-from nearfuture.run.records import RunRecords
+from nearfuture.method.trigger import PlateauTrigger, State, TriggerConfig
+from nearfuture.record.ledger import build_ledger
+from nearfuture.record.records import RunRecords
+from nearfuture.run.auto.controller import Controller
+from nearfuture.run.settings.config import AutoNPOConfig, load_configuration
 from nearfuture.run.show import Display
 from nearfuture.train.callbacks import NeedSignal
 from nearfuture.types import NoSignalError

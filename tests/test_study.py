@@ -15,16 +15,16 @@ from commands import CONFIGS, invoke
 from pages import Page
 from study_folders import write_study
 
-from nearfuture.algo.statistics import Estimate
-from nearfuture.run.records import RunRecords
-from nearfuture.run.report import report_text, write_report
-from nearfuture.run.report.study_figures import Look, Series, limits
-from nearfuture.run.study.claims import Claim
-from nearfuture.run.study.comparison import compare, read_together
-from nearfuture.run.study.config import cells, check_runs, load_study
-from nearfuture.run.study.curves import HeldOutCurve, area_difference, difference_at_equal, speed_up
-from nearfuture.run.study.export import as_json, settings_hash
-from nearfuture.run.study.folder import Grid, StudyFolder
+from nearfuture.lab.report import report_text, write_report
+from nearfuture.lab.report.study_figures import Look, Series, limits
+from nearfuture.lab.study.claims import Claim
+from nearfuture.lab.study.comparison import compare, read_together
+from nearfuture.lab.study.curves import HeldOutCurve, area_difference, difference_at_equal, speed_up
+from nearfuture.lab.study.export import as_json, settings_hash
+from nearfuture.lab.study.folder import Grid, StudyFolder
+from nearfuture.lab.study.study_config import cells, check_runs, load_study
+from nearfuture.record.records import RunRecords
+from nearfuture.stats.seeds import Estimate
 from nearfuture.types import UserError
 
 SMOKE = CONFIGS / "compare_smoke.yaml"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfuture.algo.trends import fit_line, measure_rise
-from nearfuture.algo.trigger import PlateauTrigger, State, TriggerConfig
+from nearfuture.method.trends import fit_line, measure_rise
+from nearfuture.method.trigger import PlateauTrigger, State, TriggerConfig
 from nearfuture.types import UserError
 
 SMALL = TriggerConfig(window=12, patience=3, warmup=0, cooldown=10)

@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from warm import HANGS_AFTER
 
 from nearfuture.run.build import load_run_task
-from nearfuture.run.config import load_configuration
-from nearfuture.run.resources.disk import CHECKPOINT_OVERHEAD, disk_plan
+from nearfuture.run.disk import CHECKPOINT_OVERHEAD, disk_plan
+from nearfuture.run.settings.config import load_configuration
 from nearfuture.train import sharding
 from nearfuture.types import UserError
 

@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from nearfuture.tasks.verify import KINDS, Item, RowVerifier, Verifier, explain, verify, verify_many
-from nearfuture.tasks.verify.choices import read_options
-from nearfuture.tasks.verify.decide import Decision, ask, decide
-from nearfuture.tasks.verify.numbers import read_tolerance
-from nearfuture.tasks.verify.pool import WorkerPool
-from nearfuture.tasks.verify.service_format import pack
 from nearfuture.types import UserError, Verdict
+from nearfuture.verify import KINDS, Item, RowVerifier, Verifier, explain, verify, verify_many
+from nearfuture.verify.choices import read_options
+from nearfuture.verify.decide import Decision, ask, decide
+from nearfuture.verify.numbers import read_tolerance
+from nearfuture.verify.pool import WorkerPool
+from nearfuture.verify.service_format import pack
 
 DATA = Path(__file__).parent / "data"
 VERDICTS = {True: {Verdict.CORRECT}, False: {Verdict.WRONG, Verdict.NO_ANSWER}, None: {Verdict.INVALID_GOLD}}
@@ -220,7 +220,7 @@ def test_of_equal_questions_one_is_asked() -> None:
             return super().ask_many(payloads, limit=limit)
 
     verify = RowVerifier(size=1)
-    verify.verifier.pool = Listening("nearfuture.tasks.verify.service:make_service", size=1)
+    verify.verifier.pool = Listening("nearfuture.verify.service:make_service", size=1)
     golds = [{"gold": gold, "kind": "math"} for gold in ("\\sqrt{x}", "\\sqrt{x}", "$\\sqrt{x}$", "\\star{x}{y}")] * 50
     for _ in range(2):
         assert list(verify.gold_faults(golds)) == list(range(3, 200, 4))
@@ -245,7 +245,7 @@ def test_a_worker_that_has_started_has_loaded_everything() -> None:
 import sys
 sys.path.insert(0, sys.argv[1])
 from test_verify import GIVEN_CASES, OWN_CASES, asked_of_workers
-from nearfuture.tasks.verify.service import make_service
+from nearfuture.verify.service import make_service
 cases = [payload for _, payload in asked_of_workers(GIVEN_CASES + OWN_CASES)]
 serve = make_service("")
 loaded = set(sys.modules)
@@ -265,5 +265,5 @@ def test_easy_verdicts_cost_a_comparison() -> None:
     verifier.decide_many(items[:200])
     begin = time.process_time()
     verdicts = [decision.verdict for decision in verifier.decide_many(items)]
-    assert time.process_time() - begin < 0.5, "a tenth of the speed that benchmarks/verifiers.py measures alone"
+    assert time.process_time() - begin < 0.5, "a tenth of the speed that measurements/verifiers.py measures alone"
     assert verdicts.count(Verdict.CORRECT) == sum(i % 100 == i % 7 for i in range(2000))

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nearfuture.tasks.verify.decide import Decision, Question, decide, decide_with
-from nearfuture.tasks.verify.symbolic import SymbolicJudge
 from nearfuture.types import Verdict
+from nearfuture.verify.decide import Decision, Question, decide, decide_with
+from nearfuture.verify.symbolic import SymbolicJudge
 
 SETTINGS = settings(max_examples=25, deadline=None, derandomize=True)
 

@@ -7,8 +7,8 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nearfuture.tasks.verify.descent import descend
-from nearfuture.tasks.verify.parsing import read_by_grammar
+from nearfuture.verify.descent import descend
+from nearfuture.verify.parsing import read_by_grammar
 
 READ = (
     *("17", "0.125", "-3", "+5", "2x", "-2^2", "xy", r"x_1 + a_{12} - x_{n+1}", r"2\cdot -3", "1/2x", r"7\mod 3"),

@@ -12,8 +12,8 @@ import pytest
 
 from nearfuture.tasks import Task, VerdictReward, check_gold
 from nearfuture.tasks.reward import MIN_VERDICTS
-from nearfuture.tasks.verify import ExternalVerifier, MathReward, RowVerifier, load_verifier
 from nearfuture.types import UserError, Verdict
+from nearfuture.verify import ExternalVerifier, MathReward, RowVerifier, load_verifier
 
 OWN = """
 import os

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from nearfuture.tasks.verify import Item, explain, verify, verify_many
-from nearfuture.tasks.verify.extract import extract
 from nearfuture.types import Verdict
+from nearfuture.verify import Item, explain, verify, verify_many
+from nearfuture.verify.extract import extract
 
 TABLE = json.loads((Path(__file__).parent / "data" / "verifier_extraction.json").read_text())
 """Name of a kind -> rows with `kind`, `gold`, maybe `options`, and the responses that are `right` and `wrong`."""

@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 
 from nearfuture.tasks import Task, VerdictReward, judge, load_task
-from nearfuture.tasks.verify.function import FunctionVerifier, why_not_in_worker
 from nearfuture.types import Verdict
+from nearfuture.verify.function import FunctionVerifier, why_not_in_worker
 
 OWN = """
 import os, sys

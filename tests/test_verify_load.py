@@ -3,7 +3,7 @@
 The built-in verifier, verifiers of one's own and the check of gold answers are asked the same, first alone and then
 beside them. Where a process can be held to one core, all are held to one, and the other cores stay free.
 
-Not here: the limits themselves (`test_verify_pool.py`), the large form (benchmarks/verdicts_under_load.py).
+Not here: the limits themselves (`test_verify_pool.py`), the large form (measurements/verdicts_under_load.py).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from test_verify import OWN_CASES, asked_of_workers
 
-from nearfuture.tasks.verify import ExternalVerifier, RowVerifier, Verifier
 from nearfuture.types import Verdict
+from nearfuture.verify import ExternalVerifier, RowVerifier, Verifier
 
 FOLD, NUM_QUESTIONS = 8, 24
 THIRD_OF_THE_LIMIT = """

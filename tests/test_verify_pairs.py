@@ -1,6 +1,6 @@
 """The verifier on values printed in several notations: equal ones are correct, neighbours are not, either way round.
 
-Not here: the generator (`answer_pairs`), ten thousand pairs (`benchmarks/verifiers.py`).
+Not here: the generator (`answer_pairs`), ten thousand pairs (`measurements/verifiers.py`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from answer_pairs import FAMILIES, Family, make_pair
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nearfuture.tasks.verify import Item, verify, verify_many
 from nearfuture.types import Verdict
+from nearfuture.verify import Item, verify, verify_many
 
 SETTINGS = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 families = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from nearfuture.tasks.verify import Item, Verifier
-from nearfuture.tasks.verify.pool import CannotStart, Crashed, TimedOut, WorkerPool
 from nearfuture.types import Verdict
+from nearfuture.verify import Item, Verifier
+from nearfuture.verify.pool import CannotStart, Crashed, TimedOut, WorkerPool
 
 SERVICE = "verify_services:make"
 AMPLE = 30.0
@@ -189,7 +189,7 @@ def test_a_forked_child_has_workers_of_its_own(pool: WorkerPool) -> None:
 
 SCRIPT = """
 import sys, threading, time
-from nearfuture.tasks.verify.pool import WorkerPool
+from nearfuture.verify.pool import WorkerPool
 how, mark = sys.argv[1:]
 pool = WorkerPool("verify_services:make", size=1)
 print(pool.ask(["pid", 0], limit=30), flush=True)

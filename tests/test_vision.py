@@ -21,10 +21,10 @@ from nearfuture.tasks.identity import prompt_hash
 from nearfuture.train import TRLEngine, scoring
 from nearfuture.train.callbacks import StopAt
 from nearfuture.train.distill import Distiller
-from nearfuture.train.images import check_images
-from nearfuture.train.once import SharedRows, each_image_once
-from nearfuture.train.processor import load_for_training
 from nearfuture.train.proofs import first_difference, metrics_of
+from nearfuture.train.vision.images import check_images
+from nearfuture.train.vision.once import SharedRows, each_image_once
+from nearfuture.train.vision.processor import load_for_training
 from nearfuture.types import PolicyRef, UserError, Verdict
 
 CYCLE = {"steps_per_generation": 4, "gradient_accumulation_steps": 2, "per_device_train_batch_size": 8}

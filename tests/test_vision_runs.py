@@ -17,11 +17,11 @@ from commands import invoke
 from datasets import Dataset
 from PIL import Image, ImageChops
 
-from nearfuture.run.records import RunRecords
-from nearfuture.run.report.page import write_report
-from nearfuture.run.report.samples import shown_samples
+from nearfuture.lab.report.page import write_report
+from nearfuture.lab.report.samples import shown_samples
+from nearfuture.record.records import RunRecords
+from nearfuture.record.thumbnails import MAX_IMAGES, data_uri, thumbnails
 from nearfuture.run.rows import plain_rows
-from nearfuture.run.thumbnails import MAX_IMAGES, data_uri, thumbnails
 from nearfuture.tasks import load_task
 from nearfuture.tasks.identity import prompt_hash
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfuture.algo.weighting import distilled_advantages, per_token, shape, shaped_advantages, shaped_weight
+from nearfuture.method.weighting import distilled_advantages, per_token, shape, shaped_advantages, shaped_weight
 
 
 def test_shape_by_hand() -> None:

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nearfuture.tasks import Task, check_gold, load_task
-from nearfuture.tasks.apprentice import families, world
-from nearfuture.tasks.apprentice.shipped import FOLDER
+from nearfuture.tasks.worlds.apprentice import families, world
+from nearfuture.tasks.worlds.apprentice.shipped import FOLDER
 from nearfuture.types import Verdict
 
 chains = st.tuples(

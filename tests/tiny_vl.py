@@ -6,7 +6,7 @@
 A prompt asks for the colour of a square; the model knows nothing, so that a reward by the parity of
 the answer's length gives groups with both verdicts.
 
-Not here: the world that ships with images (`nearfuture.tasks.shapes`).
+Not here: the world that ships with images (`nearfuture.tasks.worlds.shapes`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from nearfuture.tasks import Task
 from nearfuture.train import NPOConfig, NPOTrainer
-from nearfuture.train.processor import Qwen3VLProcessor, load_for_training
+from nearfuture.train.vision.processor import Qwen3VLProcessor, load_for_training
 from nearfuture.types import Verdict
 
 VISION = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")

@@ -18,7 +18,7 @@ def make(argument: str) -> Callable[[Any], Any]:
     if argument.startswith("once"):
         once(argument.partition(" ")[2], lambda: os.kill(os.getpid(), signal.SIGKILL))
     if argument == "built-in":
-        from nearfuture.tasks.verify.service import make_service
+        from nearfuture.verify.service import make_service
 
         make_service("")
     return answer

@@ -28,13 +28,13 @@ from vllm import _custom_ops
 from wide_heads import widen
 
 from nearfuture.run import build
-from nearfuture.run.config import load_configuration
 from nearfuture.run.rows import plain_rows
+from nearfuture.run.settings.config import load_configuration
 from nearfuture.train import NPOTrainer, TRLEngine, vllm_training
-from nearfuture.train.decoding import Decoding, EngineSettings
+from nearfuture.train.answer.decoding import Decoding, EngineSettings
+from nearfuture.train.answer.policy import encode
+from nearfuture.train.answer.vllm_policy import VLLMPolicy
 from nearfuture.train.factory import release
-from nearfuture.train.policy import encode
-from nearfuture.train.vllm_policy import VLLMPolicy
 from nearfuture.train.vllm_training import engine_model
 from nearfuture.types import UserError
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nearfuture.tasks.benchmarks import PAPER, Benchmark, Part
-from nearfuture.train.decoding import Decoding
+from nearfuture.lab.evaluate.benchmarks import PAPER, Benchmark, Part
+from nearfuture.train.answer.decoding import Decoding
 
 TASKS = Path(__file__).parent / "tasks"
 METRICS = {"acc": "mean", "extracted": "extracted", "truncated": "mean", "parse_fail": "mean", "unjudged": "mean"}

@@ -23,9 +23,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import cpu_torchvision  # noqa: F401 (before whatever imports torchvision)
 
-from nearfuture.run.benchmarks.suites import judge_answers
-from nearfuture.tasks.benchmarks import PAPER
-from nearfuture.tasks.benchmarks.loading import Rows, as_rgb, load_part
+from nearfuture.lab.evaluate.benchmarks import PAPER
+from nearfuture.lab.evaluate.benchmarks.loading import Rows, as_rgb, load_part
+from nearfuture.lab.evaluate.suites import judge_answers
 
 Row = dict[str, Any]
 TASKS = Path(__file__).parent / "tasks"

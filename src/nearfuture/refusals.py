@@ -3,7 +3,7 @@
 An exception from inside a library that was handed nothing but settings is about the settings. One whose innermost frame
 is ours is a bug of ours, whatever was handed over, and passes.
 
-Not here: the values that are refused before a library sees them (`nearfuture.run.ranges`).
+Not here: the values that are refused before a library sees them (`nearfuture.run.settings.ranges`).
 """
 
 from __future__ import annotations

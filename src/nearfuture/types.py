@@ -2,7 +2,7 @@
 
 Standard library only: these values can be printed, compared, pickled and written as JSON.
 
-Not here: anything that computes (`algo`), reads or writes files (`guidance`, `run`) or trains (`train`).
+Not here: anything that computes (`method`), reads or writes files (`guidance`, `run`) or trains (`train`).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ Everything is a call into `nearfuture`; lmms-eval itself is not imported.
 `truncated` is what the text shows: a thought, tag or box that was never closed. lmms-eval does not tell a scorer the
 number of tokens; `--log_samples` keeps it (`token_counts`).
 
-Not here: the benchmarks (`nearfuture.tasks.benchmarks`), the verifier (`nearfuture.tasks.verify`).
+Not here: the benchmarks (`nearfuture.lab.evaluate.benchmarks`), the verifier (`nearfuture.verify`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from nearfuture.tasks.benchmarks import PAPER, Benchmark, Part, Question
-from nearfuture.tasks.benchmarks.loading import as_rgb
-from nearfuture.tasks.verify import explain
+from nearfuture.lab.evaluate.benchmarks import PAPER, Benchmark, Part, Question
+from nearfuture.lab.evaluate.benchmarks.loading import as_rgb
 from nearfuture.types import Verdict
+from nearfuture.verify import explain
 
 OPENING = re.compile(r"\\boxed\s*\{|<answer>|<think>", re.IGNORECASE)
 Doc = Mapping[str, Any]

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nearfuture.algo.trigger_config import TriggerConfig
 from nearfuture.cli.base import app, told_to_user
+from nearfuture.method.trigger_config import TriggerConfig
 
 TRIGGER = TriggerConfig()
 
@@ -23,10 +23,10 @@ def explain(
 ) -> None:
     """Tell what the run decided, on what numbers, what it cost and what came of it: in words, and as a page."""
     with told_to_user():
-        from nearfuture.run.explain import explain as story
-        from nearfuture.run.explain import facts
-        from nearfuture.run.ledger import write_whole
-        from nearfuture.run.report.explanation import write_explanation
+        from nearfuture.lab.measure.explain import explain as story
+        from nearfuture.lab.measure.explain import facts
+        from nearfuture.lab.report.explanation import write_explanation
+        from nearfuture.record.ledger import write_whole
 
         Console().print(story(run))
         if json_file is not None:
@@ -68,10 +68,10 @@ def advise(
 ) -> None:
     """Say where AutoNPO would have stopped to think, from a log alone: no GPU, no model."""
     with told_to_user():
-        from nearfuture.run.advise import advice_text
-        from nearfuture.run.advise import advise as replay
-        from nearfuture.run.ledger import write_whole
-        from nearfuture.run.logs import Columns, read_log
+        from nearfuture.lab.measure.advise import advice_text
+        from nearfuture.lab.measure.advise import advise as replay
+        from nearfuture.record.ledger import write_whole
+        from nearfuture.record.logs import Columns, read_log
 
         config = TriggerConfig(
             window=window,

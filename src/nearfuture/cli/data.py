@@ -13,7 +13,7 @@ from rich.table import Table
 from nearfuture.cli.base import ConfigPath, Overrides, app, hush, told_to_user
 
 if TYPE_CHECKING:
-    from nearfuture.run.data_check import DataReport
+    from nearfuture.lab.forecast.data_check import DataReport
 
 data_app = typer.Typer(help="Data sets: what is in them, and how hard they are for a model.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
@@ -30,9 +30,9 @@ def check(
 ) -> None:
     """Count rows read, kept and left out; find what is repeated, contradictory, unverifiable, too long or leaked."""
     with told_to_user():
-        from nearfuture.run.config import load_configuration
-        from nearfuture.run.data_check import check_data, require_rows
-        from nearfuture.run.ledger import write_whole
+        from nearfuture.lab.forecast.data_check import check_data, require_rows
+        from nearfuture.record.ledger import write_whole
+        from nearfuture.run.settings.config import load_configuration
 
         configuration = load_configuration(config, overrides or [])
         hush()
@@ -76,8 +76,8 @@ def difficulty(
 ) -> None:
     """Sample the configuration's model on every row, and write its pass rate as the column `difficulty`."""
     with told_to_user():
-        from nearfuture.run.config import load_configuration
-        from nearfuture.run.difficulty import measure_difficulty
+        from nearfuture.lab.measure.difficulty import measure_difficulty
+        from nearfuture.run.settings.config import load_configuration
 
         configuration = load_configuration(config, overrides or [])
         hush()

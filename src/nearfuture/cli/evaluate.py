@@ -39,11 +39,11 @@ def evaluate(
     """Evaluate a policy, or compare two on the same questions; killed, the same command goes on."""
     with told_to_user():
         hush()
-        from nearfuture.run.benchmarks import request
-        from nearfuture.run.benchmarks.evaluation import Asked, evaluate
-        from nearfuture.run.benchmarks.suites import Sources
-        from nearfuture.run.benchmarks.text import summary
-        from nearfuture.run.benchmarks.writing import write_evaluation
+        from nearfuture.lab.evaluate import request
+        from nearfuture.lab.evaluate.evaluation import Asked, evaluate
+        from nearfuture.lab.evaluate.suites import Sources
+        from nearfuture.lab.evaluate.text import summary
+        from nearfuture.lab.evaluate.writing import write_evaluation
         from nearfuture.train.processes import is_main
 
         given = request.read_arguments(arguments)

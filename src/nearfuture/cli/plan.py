@@ -37,10 +37,10 @@ def plan(
     """Work out memory, disk, tokens and time of a run, without loading weights or data (unless they are measured)."""
     with told_to_user():
         kind = _sharding(sharding)
-        from nearfuture.run.config import load_configuration
-        from nearfuture.run.ledger import write_whole
-        from nearfuture.run.resources import Wanted, make_plan
-        from nearfuture.run.resources.show import as_json, duration, heading_lines, memory_table, stage_table
+        from nearfuture.lab.forecast import Wanted, make_plan
+        from nearfuture.lab.forecast.show import as_json, duration, heading_lines, memory_table, stage_table
+        from nearfuture.record.ledger import write_whole
+        from nearfuture.run.settings.config import load_configuration
 
         wanted = Wanted(
             gpus=gpus,
@@ -58,7 +58,7 @@ def plan(
         configuration = load_configuration(config, overrides or [])
         hush()
         if measure:
-            from nearfuture.run.resources.measure import measure as measured
+            from nearfuture.lab.forecast.measure import measure as measured
 
             wanted = measured(configuration, wanted)
         made = make_plan(configuration, wanted)

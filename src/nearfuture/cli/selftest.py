@@ -17,7 +17,7 @@ def selftest(
 ) -> None:
     """Prove on this machine that GRPO, resume and rollback are exact, and print what was compared."""
     with told_to_user():
-        from nearfuture.run.selftest import run_selftest
+        from nearfuture.lab.measure.selftest import run_selftest
 
         hush()
         results = run_selftest(steps)

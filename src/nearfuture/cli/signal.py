@@ -32,10 +32,10 @@ def signal(
     """Measure what near-future guides bring and cost on a finished run: Q, V and S = Q / V over distance."""
     with told_to_user():
         at = (steps("--anchor", anchor), steps("--distances", distances))
-        from nearfuture.run.ledger import write_whole
-        from nearfuture.run.measurement import Question
-        from nearfuture.run.report.signal import signal_tables, write_signal_page
-        from nearfuture.run.signal import measure_signal
+        from nearfuture.lab.measure.measurement import Question
+        from nearfuture.lab.measure.run_signal import measure_signal
+        from nearfuture.lab.report.signal_page import signal_tables, write_signal_page
+        from nearfuture.record.ledger import write_whole
         from nearfuture.train.processes import is_main
 
         hush()

@@ -21,9 +21,9 @@ def compare(
 ) -> None:
     """Train and compare methods over seeds: a grid of runs that can be interrupted, and the report on it."""
     with told_to_user():
-        from nearfuture.run.study.config import load_study
-        from nearfuture.run.study.grid import GridRunner
-        from nearfuture.run.study.show import GridDisplay
+        from nearfuture.lab.study.grid import GridRunner
+        from nearfuture.lab.study.show import GridDisplay
+        from nearfuture.lab.study.study_config import load_study
 
         chosen = [name.strip() for value in methods or [] for name in value.split(",")]
         study = load_study(config, overrides or [], methods=chosen, num_seeds=seeds)
@@ -51,7 +51,7 @@ def report(
 
 def show_report(runs: list[Path], output: Path | None) -> None:
     """Write the page about runs or a study, and print its summary."""
-    from nearfuture.run.report import report_text, write_report
+    from nearfuture.lab.report import report_text, write_report
 
     page = write_report(runs, output or runs[0] / "report" / "index.html")
     Console().print(report_text(runs))

@@ -25,14 +25,14 @@ def train(
 ) -> None:
     """Train: GRPO, with the interventions the configuration asks for."""
     with told_to_user():
-        from nearfuture.run.config import load_configuration
+        from nearfuture.run.settings.config import load_configuration
 
         configuration = load_configuration(config, overrides or [])
         hush()
         if processes is not None and not dry_run:
             raise UserError(f"--processes {processes} is for --dry-run. Start several with accelerate or torchrun.")
         if dry_run:
-            from nearfuture.run.dry import dry_run_report
+            from nearfuture.lab.forecast.dry import dry_run_report
 
             print(dry_run_report(configuration, processes))
             return

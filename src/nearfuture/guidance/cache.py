@@ -8,7 +8,7 @@
     cache.lookup("gsm8k/17")     the one NPO uses
     cache.pool("gsm8k/17")       all of its trajectories, `max_per_prompt` at most
 
-Not here: how guidance is obtained (`collect`), when it is served (`sources`), whether it is used (`algo`).
+Not here: how guidance is obtained (`collect`), when it is served (`sources`), whether it is used (`method`).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ policy that wrote it first, found again it is not stored twice; buckets are draw
 replacement, over those that are not empty.
 
 Not here: putting questions into a batch, scoring (`nearfuture.train.replay`), the weight of a replayed token
-(`nearfuture.algo.weighting`).
+(`nearfuture.method.weighting`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Where the trainer asks for guidance: one look-up per prompt and step.
 
-Not here: how guidance is stored (`cache`) or obtained (`collect`), and whether it is used (`algo`: the gate).
+Not here: how guidance is stored (`cache`) or obtained (`collect`), and whether it is used (`method`: the gate).
 """
 
 from __future__ import annotations

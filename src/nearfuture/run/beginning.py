@@ -16,10 +16,10 @@ import shutil
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from nearfuture.algo.lineage import COPY
-from nearfuture.run.lock import LOCK
+from nearfuture.method.lineage import COPY
+from nearfuture.record.lock import LOCK
+from nearfuture.record.reading import read_rows
 from nearfuture.run.origin import DATA
-from nearfuture.run.reading import read_rows
 from nearfuture.train.checkpoint import MARKER
 
 FIRST = "env.json"

@@ -1,6 +1,6 @@
 """From a checked configuration to the data, the base model and the trainer of a stage.
 
-Not here: what the stages are (`nearfuture.run.plan`), running them (`nearfuture.run.executor`).
+Not here: what the stages are (`nearfuture.run.settings.plan`), running them (`nearfuture.run.executor`).
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any
 
 from datasets import Dataset
 
-from nearfuture.run.config import Configuration
+from nearfuture.run.settings.config import Configuration
 from nearfuture.tasks import Task, check_gold, load_task
 from nearfuture.tasks.data import data_task
 from nearfuture.tasks.identity import with_prompt_ids
 from nearfuture.train import NPOTrainer, factory
 from nearfuture.train.adapters import base_of, is_adapter
-from nearfuture.train.lengths import template_note, within_length
-from nearfuture.train.processor import load_for_training
+from nearfuture.train.vision.lengths import template_note, within_length
+from nearfuture.train.vision.processor import load_for_training
 from nearfuture.types import UserError
 
 

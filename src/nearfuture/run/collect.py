@@ -12,10 +12,10 @@ from pathlib import Path
 
 from nearfuture.guidance import GuidanceCache, collect_guidance
 from nearfuture.guidance.checks import check_entries
+from nearfuture.record.lock import writing, writing_file
 from nearfuture.run import build
-from nearfuture.run.config import Configuration, load_configuration
-from nearfuture.run.lock import writing, writing_file
 from nearfuture.run.rows import plain_rows, rows_by_id
+from nearfuture.run.settings.config import Configuration, load_configuration
 from nearfuture.tasks import judge
 from nearfuture.tasks.identity import prompt_hash
 from nearfuture.train import TRLEngine, checkpoint, factory, needs, processes

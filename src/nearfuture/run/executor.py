@@ -6,7 +6,7 @@
 
 A fresh start, a resume after a kill and a rollback are the same code. Every process runs it; the main one writes.
 
-Not here: the decisions (`nearfuture.run.plan`), the trainer (`nearfuture.train`), what people see
+Not here: the decisions (`nearfuture.run.settings.plan`), the trainer (`nearfuture.train`), what people see
 (`nearfuture.run.show`).
 """
 
@@ -20,17 +20,22 @@ from typing import Any, Literal
 
 from datasets import Dataset
 
-from nearfuture.algo.lineage import Lineage, Segment
-from nearfuture.algo.trigger import State
 from nearfuture.guidance.collect import Given
-from nearfuture.run import accept, autonpo, build
-from nearfuture.run.config import Configuration
-from nearfuture.run.controller import Controller
-from nearfuture.run.evaluate import Answers, answer
-from nearfuture.run.folder import RunFolder
+from nearfuture.guidance.held_out import Answers, answer
+from nearfuture.method.lineage import Lineage, Segment
+from nearfuture.method.trigger import State
+from nearfuture.record.folder import RunFolder
+from nearfuture.record.ledger import write_ledger
+from nearfuture.record.records import RunRecords
+from nearfuture.run import build
+from nearfuture.run.auto import autonpo, branches
+from nearfuture.run.auto.controller import Controller
+from nearfuture.run.checkpoints import Policies, saved_policies
 from nearfuture.run.guides import Guides
-from nearfuture.run.ledger import write_ledger
-from nearfuture.run.plan import (
+from nearfuture.run.recorder import Recorder
+from nearfuture.run.rows import plain_rows, rows_by_id
+from nearfuture.run.settings.config import Configuration
+from nearfuture.run.settings.plan import (
     AUTO_KIND,
     REPLAYED,
     TRIGGERED,
@@ -43,10 +48,6 @@ from nearfuture.run.plan import (
     rollback_steps,
     stages_ahead,
 )
-from nearfuture.run.policies import Policies, saved_policies
-from nearfuture.run.recorder import Recorder
-from nearfuture.run.records import RunRecords
-from nearfuture.run.rows import plain_rows, rows_by_id
 from nearfuture.run.show import Display
 from nearfuture.run.whole import WholeCheckpoints, damage_of
 from nearfuture.tasks import Task
@@ -348,7 +349,7 @@ class Executor:
         assert head.intervention is not None
         guide = head.intervention.guide
         here = PolicyRef(head.id, step, head.checkpoint(step))
-        facts = accept.compare(self._answers(here), self._answers(guide))
+        facts = branches.compare(self._answers(here), self._answers(guide))
         self._event("accepted", step, **facts)
         is_kept = facts["kept"] == "guided"
         self._save_lineage(self.lineage.extend_head(passed_trigger=step) if is_kept else self.lineage.return_to(guide))

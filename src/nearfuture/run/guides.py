@@ -1,6 +1,6 @@
 """The guides of a run: load a policy of the lineage, have it solve prompts, keep what was verified.
 
-Not here: when that happens (`nearfuture.run.plan`), the sampling itself (`nearfuture.guidance.collect`).
+Not here: when that happens (`nearfuture.run.settings.plan`), the sampling itself (`nearfuture.guidance.collect`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Any
 
 from datasets import Dataset
 
-from nearfuture.algo.lineage import Lineage
 from nearfuture.guidance import (
     CollectionCounts,
     GuidanceCache,
@@ -23,12 +22,13 @@ from nearfuture.guidance import (
 )
 from nearfuture.guidance.collect import Given
 from nearfuture.guidance.experience import ExperienceReplay
+from nearfuture.method.lineage import Lineage
+from nearfuture.record.folder import RunFolder
 from nearfuture.run import build
-from nearfuture.run.config import Configuration
-from nearfuture.run.folder import RunFolder
 from nearfuture.run.interop import Setting, import_for
-from nearfuture.run.plan import window_end
 from nearfuture.run.rows import plain_rows
+from nearfuture.run.settings.config import Configuration
+from nearfuture.run.settings.plan import window_end
 from nearfuture.run.show import Display
 from nearfuture.tasks import Task, judge
 from nearfuture.train import NPOTrainer, TRLEngine, checkpoint, processes, sharding

@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nearfuture import seal
-from nearfuture.algo.lineage import COPY, Lineage
 from nearfuture.guidance.files import HEADER_NAME
 from nearfuture.guidance.journal import JOURNAL_NAME
 from nearfuture.guidance.journal import damage as journal_damage
+from nearfuture.method.lineage import COPY, Lineage
+from nearfuture.record.reading import read_rows
+from nearfuture.record.records import LOGS
 from nearfuture.run.origin import DATA
-from nearfuture.run.reading import read_rows
-from nearfuture.run.records import LOGS
 from nearfuture.run.whole import damage_of
 from nearfuture.train import checkpoint
 from nearfuture.types import UserError

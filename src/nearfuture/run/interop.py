@@ -19,8 +19,8 @@ from nearfuture.guidance.interop.prompts import has_images
 from nearfuture.guidance.interop.rows import read_rows, write_rows
 from nearfuture.run import build
 from nearfuture.run.collect import config_of, writing_cache
-from nearfuture.run.config import Configuration, load_configuration
 from nearfuture.run.rows import rows_by_id
+from nearfuture.run.settings.config import Configuration, load_configuration
 from nearfuture.tasks import Task, judge
 from nearfuture.tasks.identity import prompt_hash
 from nearfuture.train import factory, groups

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nearfuture import seal
-from nearfuture.run import flat_yaml
-from nearfuture.run.config import Configuration
-from nearfuture.run.folder import RunFolder
-from nearfuture.run.reading import read_object
+from nearfuture.record import flat_yaml
+from nearfuture.record.folder import RunFolder
+from nearfuture.record.reading import read_object
+from nearfuture.run.settings.config import Configuration
 from nearfuture.tasks import Task
 from nearfuture.tasks.fingerprint import HASH_LENGTH, Fingerprint, difference, digest_of, fingerprint
 from nearfuture.types import UserError

@@ -1,6 +1,6 @@
 """Writes down a segment while it is trained: a row a step, evaluations, a few groups beside their guidance.
 
-Not here: training it (`nearfuture.run.executor`), reading it back (`nearfuture.run.records`), files (`folder`).
+Not here: training it (`nearfuture.run.executor`), reading it back (`nearfuture.record.records`), files (`folder`).
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from nearfuture.algo.lineage import Lineage
-from nearfuture.run.config import Configuration
-from nearfuture.run.evaluate import answer, evaluate
-from nearfuture.run.folder import RunFolder
-from nearfuture.run.plan import is_evaluated
+from nearfuture.guidance.held_out import answer, evaluate
+from nearfuture.method.lineage import Lineage
+from nearfuture.record.folder import RunFolder
+from nearfuture.record.thumbnails import thumbnails
 from nearfuture.run.rows import plain_rows
+from nearfuture.run.settings.config import Configuration
+from nearfuture.run.settings.plan import is_evaluated
 from nearfuture.run.show import Display
-from nearfuture.run.thumbnails import thumbnails
 from nearfuture.tasks import Task, judge
 from nearfuture.train import NPOTrainer, TRLEngine
 from nearfuture.train.groups import Example

@@ -13,7 +13,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from nearfuture.train.images import COLUMNS
+from nearfuture.train.vision.images import COLUMNS
 
 Row = dict[str, Any]
 

@@ -1,6 +1,6 @@
 """What people see while a run goes on: a live line in a terminal, plain lines elsewhere.
 
-Not here: the report after it (`nearfuture.run.report`), the records (`nearfuture.run.folder`).
+Not here: the report after it (`nearfuture.lab.report`), the records (`nearfuture.record.folder`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from nearfuture.algo.lineage import Lineage
 from nearfuture.guidance import CollectionCounts
-from nearfuture.run.config import Configuration
-from nearfuture.run.plan import segments_ahead
-from nearfuture.run.resources.disk import DiskPlan
+from nearfuture.method.lineage import Lineage
+from nearfuture.run.disk import DiskPlan
+from nearfuture.run.settings.config import Configuration
+from nearfuture.run.settings.plan import segments_ahead
 from nearfuture.types import PolicyRef
 
 LINES_PER_RUN = 20

@@ -11,18 +11,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nearfuture.algo.lineage import Lineage
-from nearfuture.run import build, flat_yaml
+from nearfuture.method.lineage import Lineage
+from nearfuture.record import flat_yaml
+from nearfuture.record.folder import RunFolder, environment
+from nearfuture.record.lock import LOCK, writing
+from nearfuture.run import build
+from nearfuture.run.auto.controller import check_window
 from nearfuture.run.beginning import beginning, is_untouched, made_in_vain, names_in, remove
-from nearfuture.run.config import Configuration
-from nearfuture.run.controller import check_window
+from nearfuture.run.disk import DiskPlan, disk_plan, require_space
 from nearfuture.run.executor import Executor, Outcome
-from nearfuture.run.folder import RunFolder, environment
 from nearfuture.run.integrity import damages
-from nearfuture.run.lock import LOCK, writing
 from nearfuture.run.origin import DATA, Origin, refuse_other_configuration, refuse_other_data
-from nearfuture.run.plan import only_trains
-from nearfuture.run.resources.disk import DiskPlan, disk_plan, require_space
+from nearfuture.run.settings.config import Configuration
+from nearfuture.run.settings.plan import only_trains
 from nearfuture.run.show import Display
 from nearfuture.tasks import Task
 from nearfuture.tasks.identity import prompt_hash

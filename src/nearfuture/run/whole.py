@@ -12,9 +12,9 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-from nearfuture.algo.lineage import Segment
 from nearfuture.guidance import GuidanceCache
-from nearfuture.run.folder import RunFolder
+from nearfuture.method.lineage import Segment
+from nearfuture.record.folder import RunFolder
 from nearfuture.train import checkpoint, processes
 from nearfuture.types import PolicyRef, UserError
 

@@ -1,6 +1,6 @@
 """Tasks: prompts with a verifier. `load_task` gives one, `VerdictReward` makes it a reward for TRL.
 
-Not here: models and training (`nearfuture.train`), and the gate that reads the verdicts (`nearfuture.algo`).
+Not here: models and training (`nearfuture.train`), and the gate that reads the verdicts (`nearfuture.method`).
 """
 
 from nearfuture.tasks.gold import check_gold

@@ -14,8 +14,8 @@ from typing import Any
 
 from nearfuture.tasks.judging import completion_text, judge
 from nearfuture.tasks.task import Task
-from nearfuture.tasks.verify.rows import RowVerifier
 from nearfuture.types import NoSignalError, UserError, Verdict
+from nearfuture.verify.rows import RowVerifier
 
 NUM_NAMED = 3
 GOLD_COLUMNS = ("prompt", "gold", "kind", "options", "tolerance")

@@ -1,7 +1,7 @@
 """Judging completions with a task's verifier: one, or a batch at once where the verifier can.
 
     verify(completion, row)             a verdict, True, False, or None: it cannot be judged
-    verify.many(completions, rows)      optional: a `Decision` each, several at a time (`nearfuture.tasks.verify`)
+    verify.many(completions, rows)      optional: a `Decision` each, several at a time (`nearfuture.verify`)
 
 A function of one's own runs in a worker that can be ended, where a worker can import it (`verify.function`).
 
@@ -16,9 +16,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nearfuture.tasks.verify.decide import Decision
-from nearfuture.tasks.verify.pool import Crashed, TimedOut, last_line
 from nearfuture.types import UserError, Verdict
+from nearfuture.verify.decide import Decision
+from nearfuture.verify.pool import Crashed, TimedOut, last_line
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from nearfuture.tasks.judging import OWN_RULE, completion_text, judge_many
 from nearfuture.tasks.task import Task
-from nearfuture.tasks.verify.decide import RULES, Decision
 from nearfuture.types import UserError, Verdict
+from nearfuture.verify.decide import RULES, Decision
 
 NOT_COLUMNS = ("trainer_state", "log_extra", "log_metric", "environments")
 """What TRL hands to a reward function beside the columns of the data set."""

@@ -11,20 +11,20 @@ import importlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nearfuture.tasks.files import function_of, split_spec
 from nearfuture.tasks.judging import ScoreVerifier, Verify
-from nearfuture.tasks.verify.external import ExternalVerifier
-from nearfuture.tasks.verify.function import TIME_LIMIT, FunctionVerifier, why_not_in_worker
-from nearfuture.tasks.verify.rows import RowVerifier
 from nearfuture.types import UserError
+from nearfuture.verify.external import ExternalVerifier
+from nearfuture.verify.files import function_of, split_spec
+from nearfuture.verify.function import TIME_LIMIT, FunctionVerifier, why_not_in_worker
+from nearfuture.verify.rows import RowVerifier
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 SHIPPED: dict[str, str] = {
-    "apprentice": "nearfuture.tasks.apprentice:apprentice_task",
-    "countdown": "nearfuture.tasks.countdown:countdown_task",
-    "shapes": "nearfuture.tasks.shapes:shapes_task",
+    "apprentice": "nearfuture.tasks.worlds.apprentice:apprentice_task",
+    "countdown": "nearfuture.tasks.worlds.countdown:countdown_task",
+    "shapes": "nearfuture.tasks.worlds.shapes:shapes_task",
 }
 """The tasks that come with the package: name, and the function that makes it."""
 

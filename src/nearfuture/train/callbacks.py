@@ -2,7 +2,7 @@
 
 TRL re-creates its callbacks' state on resume, so none of these keeps any that a run would need.
 
-Not here: what is planned (`nearfuture.run.plan`), where rows go (the functions that are passed in).
+Not here: what is planned (`nearfuture.run.settings.plan`), where rows go (the functions that are passed in).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ TRL writes a checkpoint file by file. The marker `nearfuture_state.json` is writ
 on disk, so a run that was killed while saving leaves a folder without a marker, which no run ever uses. An empty file
 says meanwhile that the folder was begun here: one with neither is plain TRL's. The marker is sealed, and holds the size
 and a digest of every file. Sizes are looked at wherever a checkpoint is looked for, digests (`verified`) before one is
-used: XXH3, which reads as fast as memory does (benchmarks/checksums.py).
+used: XXH3, which reads as fast as memory does (measurements/checksums.py).
 
 Not here: what is in the checkpoint (`nearfuture.train.exact`, TRL), which one a run goes back to (`nearfuture.run`).
 """

@@ -10,8 +10,8 @@ from typing import Any
 from transformers import AutoConfig, GenerationConfig
 
 from nearfuture.guidance.interop import Codec
-from nearfuture.train.processor import load_processing_class
 from nearfuture.train.tokenizer import tokenizer_hash
+from nearfuture.train.vision.processor import load_processing_class
 from nearfuture.types import UserError
 
 

@@ -7,7 +7,7 @@ weights are needed: the tokens are the learner's own. Off by default.
 
 Letters: B rows, T tokens.
 
-Not here: the advantage itself (`nearfuture.algo.weighting`), which policy guides (`nearfuture.run`).
+Not here: the advantage itself (`nearfuture.method.weighting`), which policy guides (`nearfuture.run`).
 """
 
 from __future__ import annotations

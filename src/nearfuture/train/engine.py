@@ -4,7 +4,7 @@ The engine generates through TRL's own `_generate`, so that whatever backend tra
 samples its guide, and scores with TRL's training forward, so that behaviour log-probs and learner log-probs come from
 one stack. It leaves no trace in the trainer: metrics, token counts and every random state are as before.
 
-Not here: what is sampled and kept (`nearfuture.guidance.collect`, `nearfuture.run.evaluate`).
+Not here: what is sampled and kept (`nearfuture.guidance.collect`, `nearfuture.guidance.held_out`).
 """
 
 from __future__ import annotations

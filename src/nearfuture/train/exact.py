@@ -27,7 +27,7 @@ from torch import Tensor
 from trl import GRPOTrainer
 
 from nearfuture.train import checkpoint, plain, processes, sharding
-from nearfuture.train.sampler import ExactRepeatSampler
+from nearfuture.train.order import ExactRepeatSampler
 from nearfuture.types import UserError
 
 Buffer = list[dict[str, Any]]

@@ -3,7 +3,7 @@
 Each stage of a run gets a fresh trainer: `train()` on a used one is no reset, and building one seeds every generator,
 so a replay from the base weights begins with the very random state the scout began with.
 
-Not here: the stages (`nearfuture.run.executor`), the checks of a configuration (`nearfuture.run.config`).
+Not here: the stages (`nearfuture.run.executor`), the checks of a configuration (`nearfuture.run.settings.config`).
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from trl.trainer.utils import get_quantization_config
 
 from nearfuture.refusals import built_from, refusing
 from nearfuture.tasks import Task, VerdictReward
-from nearfuture.train import needs, processor
+from nearfuture.train import needs
 from nearfuture.train.adapters import base_of, is_adapter, load_adapted
-from nearfuture.train.config import NPOConfig
 from nearfuture.train.memory import collect
+from nearfuture.train.npo_config import NPOConfig
 from nearfuture.train.trainer import NPOTrainer
+from nearfuture.train.vision import processor
 from nearfuture.types import UserError
 
 # Settings of TRL's ModelConfig that go to `from_pretrained`, by the name they have there.

@@ -25,7 +25,7 @@ from transformers.generation import logits_process as processors
 from transformers.generation import stopping_criteria as criteria
 from trl import GRPOTrainer
 
-from nearfuture.train.once import OF_GRIDS, take_images
+from nearfuture.train.vision.once import OF_GRIDS, take_images
 
 PER_ROW = {"attention_mask", "position_ids", "mm_token_type_ids"}
 SHARED = {"past_key_values", "use_cache", "logits_to_keep", "mm_encoder_outputs"}

@@ -4,7 +4,8 @@
 
 This is what every form of V stands in for. One backward pass a sample and weighting: for small models only.
 
-Not here: the proxies (`nearfuture.algo.variance_cost`), which samples and weights (`nearfuture.run.signal`).
+Not here: the proxies (`nearfuture.method.variance_cost`), which samples and weights
+(`nearfuture.lab.measure.run_signal`).
 """
 
 from __future__ import annotations

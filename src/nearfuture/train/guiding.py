@@ -14,8 +14,8 @@ from nearfuture.guidance.checks import check_verdicts
 from nearfuture.guidance.sources import LayeredCaches, Source, UniformReplay, WindowedCache
 from nearfuture.tasks.identity import prompt_hash, stored
 from nearfuture.train import placeholders, rewards
-from nearfuture.train.config import Weighting
 from nearfuture.train.groups import sampling
+from nearfuture.train.npo_config import Weighting
 from nearfuture.train.tokenizer import tokenizer_hash
 from nearfuture.types import UserError
 

@@ -3,7 +3,7 @@
 Asked before anything is written or a weight is read, in the libraries' own words where they have a check that costs
 nothing: reporters, the optimizer and the schedule are made once, for a model of one parameter.
 
-Not here: ranges of values (`nearfuture.run.ranges`), the folder and the disk (`nearfuture.run.start`).
+Not here: ranges of values (`nearfuture.run.settings.ranges`), the folder and the disk (`nearfuture.run.start`).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from trl.import_utils import is_vllm_available
 from nearfuture.refusals import refusing
 from nearfuture.tasks import Task
 from nearfuture.train.adapters import base_of
-from nearfuture.train.config import NPOConfig
-from nearfuture.train.lengths import require_template
-from nearfuture.train.processor import load_processing_class
+from nearfuture.train.npo_config import NPOConfig
+from nearfuture.train.vision.lengths import require_template
+from nearfuture.train.vision.processor import load_processing_class
 from nearfuture.types import UserError
 
 OF_THE_MODEL = ("optim_target_modules", "galore", "apollo", "lomo")

@@ -4,7 +4,7 @@ A completion that holds such a token has one placeholder more than its prompt ha
 whole batch. TRL suppresses the one of images where transformers samples and `generation_kwargs` says nothing else;
 here it is so wherever a policy samples, with vLLM too. A model that reads no images is left alone.
 
-Not here: texts of prompts that hold one (`nearfuture.train.images`).
+Not here: texts of prompts that hold one (`nearfuture.train.vision.images`).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
 
-from nearfuture.train.config import NPOConfig
+from nearfuture.train.npo_config import NPOConfig
 from nearfuture.types import UserError
 
 T = TypeVar("T")

@@ -7,7 +7,8 @@
 Compared are weights and every metric of every step except times, bit for bit, inside a generation cycle and across the
 end of an epoch. On a GPU they may differ where its kernels are not deterministic.
 
-Not here: the kill of a whole run (`nearfuture.run.selftest`), the suite's property tests over many settings (tests/).
+Not here: the kill of a whole run (`nearfuture.lab.measure.selftest`), the suite's property tests over many
+settings (tests/).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from trl import GRPOTrainer
 
 from nearfuture.tasks import Task, VerdictReward
 from nearfuture.train.callbacks import StopAt
-from nearfuture.train.config import NPOConfig
+from nearfuture.train.npo_config import NPOConfig
 from nearfuture.train.trainer import NPOTrainer
 
 TIMES = ("step_time", "runtime", "per_second", "flos", "train_loss")

@@ -12,7 +12,7 @@ away, as in every other method here.
 
 Letters: P prompts, G generations per prompt, B local rows, T tokens.
 
-Not here: which question, which answer (`nearfuture.guidance.experience`), its weight (`nearfuture.algo.weighting`).
+Not here: which question, which answer (`nearfuture.guidance.experience`), its weight (`nearfuture.method.weighting`).
 """
 
 from __future__ import annotations

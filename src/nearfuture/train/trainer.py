@@ -29,31 +29,21 @@ from datasets import Dataset
 from torch import Tensor
 from trl import GRPOTrainer
 
-from nearfuture.algo.gate import pass_rate, select_guided
 from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.experience import ExperienceReplay
 from nearfuture.guidance.sources import Source
+from nearfuture.method.gate import pass_rate, select_guided
 from nearfuture.tasks.identity import is_transformed
-from nearfuture.train import (
-    generation,
-    given,
-    groups,
-    guiding,
-    mixed,
-    placeholders,
-    processor,
-    rewards,
-    scoring,
-    seams,
-)
-from nearfuture.train.config import NPOSettings, Weighting, default_args
+from nearfuture.train import generation, given, groups, guiding, placeholders, rewards, scoring, seams
 from nearfuture.train.distill import Distiller
-from nearfuture.train.images import COLUMNS, check_images
-from nearfuture.train.lengths import require_template
-from nearfuture.train.once import SharedRows, each_image_once
+from nearfuture.train.npo_config import NPOSettings, Weighting, default_args
 from nearfuture.train.onpolicy import OnPolicyMetrics
 from nearfuture.train.replay import Replayer
-from nearfuture.train.tower import freeze_vision_tower
+from nearfuture.train.vision import mixed, processor
+from nearfuture.train.vision.images import COLUMNS, check_images
+from nearfuture.train.vision.lengths import require_template
+from nearfuture.train.vision.once import SharedRows, each_image_once
+from nearfuture.train.vision.tower import freeze_vision_tower
 from nearfuture.train.vllm_training import shared_engine
 from nearfuture.train.weighed import WeighedLoss
 from nearfuture.types import Guidance, UserError

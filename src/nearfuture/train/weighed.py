@@ -6,7 +6,7 @@ inside that pass is what they use: the guide's log-probs as the denominator (`im
 
 Letters: B rows, T tokens.
 
-Not here: the weights as formulas (`nearfuture.algo.weighting`), who is guided (`nearfuture.train.trainer`).
+Not here: the weights as formulas (`nearfuture.method.weighting`), who is guided (`nearfuture.train.trainer`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ import torch
 from torch import Tensor
 from trl import GRPOTrainer
 
-from nearfuture.algo.weighting import distilled_advantages, per_token, shaped_advantages
-from nearfuture.train import groups, mixed
-from nearfuture.train.config import NPOSettings, Weighting
+from nearfuture.method.weighting import distilled_advantages, per_token, shaped_advantages
+from nearfuture.train import groups
 from nearfuture.train.exact import ExactResume
+from nearfuture.train.npo_config import NPOSettings, Weighting
 from nearfuture.train.onpolicy import OnPolicyMetrics
 from nearfuture.train.replay import Replayer
+from nearfuture.train.vision import mixed
 from nearfuture.types import UserError
 
 Row = dict[str, Any]

@@ -8,7 +8,7 @@
     in a benchmark      the question, or an image, of one of the benchmarks
 
 Not here: rows that were left out when they were read (`loading`), benchmarks (`overlap`), images and tokens
-(`nearfuture.run.data_check` brings what is found there).
+(`nearfuture.lab.forecast.data_check` brings what is found there).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nearfuture.tasks.data.light import Light, normalised, texts_of
-from nearfuture.tasks.verify import RowVerifier
+from nearfuture.verify import RowVerifier
 
 NUM_NAMED = 3
 

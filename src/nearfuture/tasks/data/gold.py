@@ -1,6 +1,6 @@
 """A gold answer as a data set writes it, reduced to the answer: out of its box, its dollars or its worked solution.
 
-Not here: how it is compared, and whether it can be (`nearfuture.tasks.verify`).
+Not here: how it is compared, and whether it can be (`nearfuture.verify`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nearfuture.tasks.benchmarks.asking import LETTERS, letter_of, lettered_options
+from nearfuture.tasks.data.asking import LETTERS, letter_of, lettered_options
 
 WHOLE_FORMULAS = (r"\$\$([^$]+)\$\$", r"\$([^$]+)\$", r"\\\((.+)\\\)", r"\\\[(.+)\\\]")
 """Delimiters around all of an answer: display and inline mathematics."""

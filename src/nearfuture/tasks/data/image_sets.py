@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from nearfuture.tasks.benchmarks.asking import images_of, kind_of
+from nearfuture.tasks.data.asking import images_of, kind_of
 from nearfuture.tasks.data.gold import choice_in, clean_gold
 from nearfuture.tasks.data.schema import NO_GOLD, Draft, Dropped
 

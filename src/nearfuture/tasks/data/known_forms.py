@@ -17,11 +17,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nearfuture.tasks.benchmarks.asking import images_of, kind_of, written_list
+from nearfuture.tasks.data.asking import images_of, kind_of, written_list
 from nearfuture.tasks.data.gold import choice_in, clean_gold, letter_in, listed_options
 from nearfuture.tasks.data.schema import Draft, Dropped
-from nearfuture.tasks.verify import KINDS
 from nearfuture.types import UserError
+from nearfuture.verify import KINDS
 
 Doc = Mapping[str, Any]
 Adapter = Callable[[Doc], Draft | Dropped]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nearfuture.tasks.benchmarks.asking import PLACEHOLDER, with_images
+from nearfuture.tasks.data.asking import PLACEHOLDER, with_images
 
 Message = dict[str, Any]
 ROLES = ("system", "user", "assistant")

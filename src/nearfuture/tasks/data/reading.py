@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfuture.refusals import is_a_librarys
-from nearfuture.tasks.benchmarks.loading import undecoded
-from nearfuture.tasks.data.config import DataConfig
+from nearfuture.tasks.data.data_config import DataConfig
 from nearfuture.tasks.data.registry import SOURCES, Source, find_source
+from nearfuture.tasks.data.undecoded import undecoded
 from nearfuture.types import UserError
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nearfuture.tasks.benchmarks.asking import with_images
+from nearfuture.tasks.data.asking import with_images
 from nearfuture.tasks.data.messages import has_placeholder, read_messages
 from nearfuture.types import UserError
 

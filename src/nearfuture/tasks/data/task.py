@@ -1,6 +1,6 @@
 """A data set as a task: its rows, judged by the built-in verifier or by one's own.
 
-Not here: reading rows (`loading`), judging them (`nearfuture.tasks.verify`), prompts that are too long (they need the
+Not here: reading rows (`loading`), judging them (`nearfuture.verify`), prompts that are too long (they need the
 model's tokenizer: `nearfuture.run.build`).
 """
 
@@ -10,11 +10,11 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from nearfuture.tasks.data.config import DataConfig
+from nearfuture.tasks.data.data_config import DataConfig
 from nearfuture.tasks.data.loading import Loaded, load_rows
 from nearfuture.tasks.task import Task
-from nearfuture.tasks.verify import RowVerifier, load_verifier
 from nearfuture.types import NoSignalError
+from nearfuture.verify import RowVerifier, load_verifier
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -1,0 +1,64 @@
+"""A rollback beside a plain restart from a checkpoint.
+
+Not here: the collection, whose time is taken off (`collection`).
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Any
+
+from cost.rows import Row, divide, ratio_row
+from cost.world import BATCH, REAL, World
+
+
+def measure_rollback(world: World) -> list[Row]:
+    """From the end of the last step before a rollback to the end of the first step after it, without the collection.
+
+    In it: the guide's checkpoint, written and flushed; the trainer released; a trainer built for the guide and its
+    checkpoint loaded; the cache opened; that trainer released; the lineage and the logs written; a trainer built for
+    the replay, the cache checked and verified again; the checkpoint restored with optimizer and random states; a step.
+    Beside it: a trainer built, one checkpoint restored with everything, one step.
+    """
+    from nearfuture.run import build, guides
+    from nearfuture.run.settings.config import check
+    from nearfuture.run.start import train
+    from nearfuture.train import callbacks
+
+    plain = {name: value for name, value in REAL.items() if name not in ("save_strategy", "disable_tqdm")}
+    steps: list[float] = []
+    collections: list[float] = []
+    on_log, collect_guidance = callbacks.OnLog.on_log, guides.collect_guidance
+
+    def timed_log(self: Any, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        if logs is not None and "loss" in logs:
+            steps.append(time.perf_counter())
+        on_log(self, args, state, control, logs=logs, **kwargs)
+
+    def timed_collection(*args: Any, **kwargs: Any) -> Any:
+        began = time.perf_counter()
+        cache = collect_guidance(*args, **kwargs)
+        collections.append(time.perf_counter() - began)
+        return cache
+
+    callbacks.OnLog.on_log, guides.collect_guidance = timed_log, timed_collection
+    ours, theirs = [], []
+    for turn in range(5):
+        run_dir = world.folder / f"run-{turn}"
+        late = {"max_steps": 5, "guide_step": 4, "rollback_to": 2, "save_steps": 100, "guide_batch_size": BATCH}
+        config = check({"task": "apprentice", "run_dir": str(run_dir), **plain, **late})
+        del steps[:], collections[:]
+        train(config, quiet=True)
+        ours.append(steps[4] - steps[3] - collections[0])
+
+        del steps[:]
+        hooks = [callbacks.OnLog(lambda *_: None), callbacks.StopAt(3)]
+        source = next(run_dir.rglob("checkpoint-2"))
+        began = time.perf_counter()
+        trainer = build.build_trainer(config, world.task, world.rows, world.folder / f"load-{turn}", callbacks=hooks)
+        trainer.train(resume_from_checkpoint=str(source))
+        theirs.append(steps[0] - began)
+    callbacks.OnLog.on_log, guides.collect_guidance = on_log, collect_guidance
+    note = f"{statistics.median(ours):.2f} s against {statistics.median(theirs):.2f} s here"
+    return [ratio_row("rollback / fresh trainer, one load, first step", "<= 2", "2.2", divide(ours, theirs), note)]

@@ -1,6 +1,0 @@
-"""The method as pure functions and values: the gate (needs torch), the lineage (standard library only).
-
-Import from the modules: `nearfuture.algo.gate`, `nearfuture.algo.lineage`.
-
-Not here: reading guidance (`nearfuture.guidance`), training (`nearfuture.train`), running (`nearfuture.run`).
-"""

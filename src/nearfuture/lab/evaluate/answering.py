@@ -1,0 +1,108 @@
+"""A policy answers a suite: batch by batch, each response from its own seed, judged and put on disk as it comes.
+
+A response's seed is a function of the evaluation's seed, the question and the sample's number, so that a subset, a
+resumed evaluation and another policy draw the same random numbers. Batches are cut from all that is asked, in order;
+one that was finished before a kill is not sampled again, so that an evaluation ends with the same responses however
+often it was interrupted.
+
+Not here: the files (`responses`), what is computed from them (`scores`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from nearfuture.lab.evaluate.responses import Answer, ResponseFile
+from nearfuture.lab.evaluate.suites import Suite
+from nearfuture.train import processes
+from nearfuture.train.answer.decoding import Decoding, Policy
+
+Progress = Callable[[int, int], None]
+MASK_63 = 2**63 - 1
+
+
+def seed_of(seed: int, uid: str, sample: int) -> int:
+    """Derive the seed of one response, in 63 bits."""
+    digest = hashlib.sha256(f"{seed}/{uid}/{sample}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") & MASK_63
+
+
+def answer_suite(
+    load: Callable[[], Policy],
+    suite: Suite,
+    file: ResponseFile,
+    decoding: Decoding,
+    *,
+    num_samples: int,
+    batch_size: int,
+    seed: int,
+    progress: Progress = lambda done, asked: None,
+) -> list[list[Answer]]:
+    """Have every question answered so many times.
+
+    Args:
+        load: gives the policy; not called where nothing is left to sample.
+        suite: what is asked.
+        file: what is there already, and where the rest goes.
+        decoding: how it is sampled.
+        num_samples: responses a question.
+        batch_size: responses sampled at once.
+        seed: of the evaluation.
+        progress: told after every batch how many of how many responses are there.
+
+    Returns:
+        The answers to each question.
+    """
+    keys = [(question.uid, sample) for question in suite.questions for sample in range(num_samples)]
+    is_judged_anew = _judge_again(suite, file)
+    batches = [keys[start : start + batch_size] for start in range(0, len(keys), batch_size)]
+    missing = [[key for key in batch if key not in file.answers] for batch in batches]
+    processes.wait_for_everyone()  # all have read what is there before one writes
+    if processes.is_main():
+        file.begin()
+    place = {question.uid: index for index, question in enumerate(suite.questions)}
+    for batch in filter(None, missing):
+        _answer_batch(load(), suite, file, decoding, [(place[uid], sample) for uid, sample in batch], seed)
+        progress(sum(key in file.answers for key in keys), len(keys))
+    if processes.is_main() and (file.part.exists() or is_judged_anew):
+        file.finish([question.uid for question in suite.questions])
+    return [[file.answers[question.uid, s] for s in range(num_samples)] for question in suite.questions]
+
+
+def _answer_batch(
+    policy: Policy, suite: Suite, file: ResponseFile, decoding: Decoding, batch: Sequence[tuple[int, int]], seed: int
+) -> None:
+    numbers = {index: suite.rows[index] for index, _ in dict.fromkeys(batch)}
+    rows = [numbers[index] for index, _ in batch]
+    uids = [suite.questions[index].uid for index, _ in batch]
+    seeds = [seed_of(seed, uid, sample) for uid, (_, sample) in zip(uids, batch, strict=True)]
+    responses = policy.sample(rows, seeds, decoding)
+    judged = suite.judge([response.text for response in responses], rows)
+    answers = [
+        Answer(uid, sample, response.text, *found, response.num_tokens, response.is_truncated)
+        for uid, (_, sample), response, found in zip(uids, batch, responses, judged, strict=True)
+    ]
+    if processes.is_main():
+        file.add(answers)
+    else:
+        file.answers |= {(answer.uid, answer.sample): answer for answer in answers}
+
+
+def _judge_again(suite: Suite, file: ResponseFile) -> bool:
+    """Judge what is there with the verifier of today, and what it failed on; True where something was to be judged."""
+    place = {question.uid: index for index, question in enumerate(suite.questions)}
+    again = file.is_judged_anew
+    for key, answer in file.answers.items():
+        if answer.uid in place and (file.is_judged_anew or answer.verdict.is_failure):
+            again = True
+            [(verdict, extracted)] = suite.judge([answer.response], [suite.rows[place[answer.uid]]])
+            file.answers[key] = replace(answer, verdict=verdict, extracted=extracted)
+    return again
+
+
+def responses_folder(output: Path, label: str) -> Path:
+    """Where the responses of a policy lie."""
+    return output / "responses" / "".join(c if c.isalnum() or c in "._-@" else "-" for c in label)

@@ -1,0 +1,155 @@
+"""Reads benchmarks: from a folder that mirrors the repository ids, or from the cache of the Hugging Face Hub.
+
+Rows are read one at a time when they are asked for: the images of a whole benchmark are gigabytes.
+
+Not here: what a row means (the files of the benchmarks), downloading (the message of the error says how).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+from nearfuture.lab.evaluate.benchmarks.benchmark import Benchmark, Part, Question, Row
+from nearfuture.tasks.data.undecoded import undecoded
+from nearfuture.types import UserError
+
+
+class Rows(Sequence[Row]):
+    """The rows of a benchmark or of a data set, decoded when they are asked for.
+
+    Args:
+        docs: one sequence of upstream rows a part.
+        to_row: makes a row of ours, one function a part.
+    """
+
+    def __init__(self, docs: Sequence[Any], to_row: Sequence[Callable[[Any], Row]]) -> None:
+        self._index = [(part, i) for part, part_docs in enumerate(docs) for i in range(len(part_docs))]
+        self._docs, self._to_row = docs, to_row
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Rows: ...
+    def __getitem__(self, index: int | slice) -> Row | Rows:
+        if isinstance(index, slice):
+            return self.take(range(len(self))[index])
+        part, i = self._index[index]
+        row = self._to_row[part](self._docs[part][i])
+        if row.get("images"):
+            row["images"] = [as_rgb(image) for image in row["images"]]
+        return row
+
+    def take(self, indices: Sequence[int]) -> Rows:
+        """Only these rows, in this order."""
+        chosen = Rows([], self._to_row)
+        chosen._docs, chosen._index = self._docs, [self._index[i] for i in indices]
+        return chosen
+
+    def facts(self) -> Iterator[Row]:
+        """Go through the rows as they are, images undecoded."""
+        for part, i in self._index:
+            yield self._to_row[part](self._docs[part][i])
+
+    def texts(self) -> Iterator[Row]:
+        """Go through the rows without their images, so that gigabytes are not read to learn what is asked."""
+        bare = [without_images(docs) for docs in self._docs]
+        for part, i in self._index:
+            yield self._to_row[part](bare[part][i])
+
+    def questions(self) -> list[Question]:
+        """What metrics know of every row."""
+        return [Question.of(row) for row in self.texts()]
+
+
+def load_benchmark(benchmark: Benchmark, folder: Path | None = None, instruction: str | None = None) -> Rows:
+    """Read a benchmark.
+
+    Args:
+        benchmark: which one.
+        folder: a mirror: `FOLDER/MMMU/MMMU_Pro` is the repository as the Hub has it. None: the Hub's cache.
+        instruction: replaces the sentence that ends every prompt.
+
+    Raises:
+        UserError: it is not there; the message holds the command that gets it.
+    """
+    docs = [load_part(part, folder) for part in benchmark.parts]
+    return Rows(docs, [_with(part, instruction) for part in benchmark.parts])
+
+
+def _with(part: Part, instruction: str | None) -> Callable[[Any], Row]:
+    return lambda doc: part.to_row(doc, instruction)
+
+
+def load_part(part: Part, folder: Path | None) -> Any:
+    """Read one split; images stay bytes until they are needed.
+
+    Raises:
+        UserError: it is not there.
+    """
+    import datasets
+
+    if folder is not None and not (folder / part.repo).is_dir():
+        raise UserError(f"{folder / part.repo} does not exist. {_how_to_get(part, folder)}")
+    path = part.repo if folder is None else str(folder / part.repo)
+    bars = datasets.is_progress_bar_enabled()
+    datasets.disable_progress_bars()
+    try:
+        return undecoded(datasets.load_dataset(path, part.config, split=part.split))
+    except (OSError, ValueError) as error:  # no such data set, config or split; not in the cache; no network
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            f"{part.repo} (config {part.config or 'default'}, split {part.split}) cannot be read: {first} "
+            f"{_how_to_get(part, folder)}"
+        ) from None
+    finally:
+        if bars:
+            datasets.enable_progress_bars()
+
+
+def without_images(found: Any) -> Any:
+    """The same data set without columns of images; what is no data set stays as it is."""
+    import datasets
+
+    if not isinstance(found, datasets.Dataset):
+        return found
+    return found.remove_columns(
+        [
+            name
+            for name, feature in found.features.items()
+            if isinstance(feature, datasets.Image) or isinstance(getattr(feature, "feature", None), datasets.Image)
+        ]
+    )
+
+
+def as_rgb(image: Any) -> Any:
+    """An image as PIL has it, in RGB on white; bytes and paths are opened.
+
+    Raises:
+        UserError: it does not open.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(image, dict):
+        source: Any = io.BytesIO(image["bytes"]) if image.get("bytes") is not None else image.get("path")
+        try:
+            image = Image.open(source)
+            image.load()
+        except (OSError, UnidentifiedImageError, AttributeError) as error:
+            raise UserError(f"an image does not open ({error}). Get the data set again.") from None
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, rgba)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _how_to_get(part: Part, folder: Path | None) -> str:
+    where = folder or Path("DIR")
+    then = "" if folder is not None else f" and name it with --data {where}; without --local-dir it goes into the cache"
+    return f"Get it with `hf download {part.repo} --repo-type dataset --local-dir {where / part.repo}`{then}."

@@ -1,0 +1,90 @@
+"""The units of the metrics: questions, groups of questions that must all be right, composite problems, reliability.
+
+Every function returns one unit for each thing that is averaged, in an order that depends on the questions alone, so
+that the units of two models pair up.
+
+Not here: means and intervals over units (`nearfuture.stats.clusters`), We-Math's own score (`wemath`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from nearfuture.lab.evaluate.benchmarks.benchmark import Correct, Metric, Question, Unit
+
+WHOLE = "all"
+
+
+def accuracy(name: str = "accuracy", *, over: str | None = None) -> Metric:
+    """The share of correct samples, averaged over questions; `over` a fact: then averaged over its values, each alike.
+
+    A question whose samples were all left unjudged is left out, and is counted elsewhere.
+    """
+    return Metric(name, partial(_questions, over=over))
+
+
+def share_of(name: str, is_meant: Callable[[Question], bool]) -> Metric:
+    """Accuracy on some of the questions."""
+
+    def units(questions: Sequence[Question], correct: Correct) -> list[Unit]:
+        chosen = [index for index, question in enumerate(questions) if is_meant(question)]
+        return _questions([questions[i] for i in chosen], [correct[i] for i in chosen])
+
+    return Metric(name, units)
+
+
+def all_in_cluster(name: str) -> Metric:
+    """The share of clusters whose questions are all right in the same run (sample j of each): CircularEval."""
+
+    def units(questions: Sequence[Question], correct: Correct) -> list[Unit]:
+        clusters: dict[str, list[Sequence[bool | None]]] = {}
+        for question, runs in zip(questions, correct, strict=True):
+            clusters.setdefault(question.cluster, []).append(runs)
+        return [
+            Unit(cluster, WHOLE, mean_of([_all_right(run) for run in zip(*members, strict=True)]))
+            for cluster, members in clusters.items()
+        ]
+
+    return Metric(name, units)
+
+
+def all_of(name: str, k: int) -> Metric:
+    """How often k samples of a question are all correct: C(c, k) / C(n, k), without bias; NaN below k judged."""
+
+    def units(questions: Sequence[Question], correct: Correct) -> list[Unit]:
+        counted = [[run for run in runs if run is not None] for runs in correct]
+        return [
+            Unit(question.cluster, WHOLE, math.comb(sum(runs), k) / math.comb(len(runs), k))
+            if len(runs) >= k
+            else Unit(question.cluster, WHOLE, math.nan)
+            for question, runs in zip(questions, counted, strict=True)
+        ]
+
+    return Metric(name, units)
+
+
+def mean_of(values: Sequence[float | bool | None]) -> float:
+    """The mean of what is known; NaN where nothing is."""
+    known = [float(value) for value in values if value is not None]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _questions(questions: Sequence[Question], correct: Correct, over: str | None = None) -> list[Unit]:
+    strata = (WHOLE if over is None else _stratum(question, over) for question in questions)
+    return [
+        Unit(question.cluster, stratum, mean_of(runs))
+        for question, stratum, runs in zip(questions, strata, correct, strict=True)
+    ]
+
+
+def _stratum(question: Question, over: str) -> str:
+    return question.part if over == "part" else question.fact(over)
+
+
+def _all_right(run: Sequence[bool | None]) -> bool | None:
+    """False as soon as one is wrong, whatever could not be judged; None where that decides."""
+    if any(right is False for right in run):
+        return False
+    return None if any(right is None for right in run) else True

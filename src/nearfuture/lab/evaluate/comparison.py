@@ -1,0 +1,107 @@
+"""Two policies on the same questions: paired differences, a sign-flip test, Holm's correction, what could be found.
+
+The primary endpoint is the mean over the suites; its p-value stands alone. Those of the suites are adjusted for their
+number.
+
+Not here: policies by themselves (`scores`), methods over training seeds (`nearfuture.lab.study`): one training is one
+draw, however many questions it answers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nearfuture.lab.evaluate.scores import LEVEL, Score, as_arrays, numbering
+from nearfuture.stats import clusters
+from nearfuture.stats.clusters import Units
+from nearfuture.stats.resampling import interval
+from nearfuture.stats.seeds import Estimate, holm
+from nearfuture.types import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A policy minus another one.
+
+    Attributes:
+        name: of the suite, or `mean`.
+        found: the difference with its interval and p-value.
+        detectable: the smallest true difference found with a power of 80 %.
+        adjusted_p: Holm's p-value over the suites; NaN for the mean.
+        num_lost: units that one of the two left without a value.
+    """
+
+    name: str
+    found: Estimate
+    detectable: float
+    adjusted_p: float = math.nan
+    num_lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """All differences of two policies: of each suite, and of the mean over suites."""
+
+    label: str
+    other: str
+    suites: list[Difference]
+    mean: Difference
+
+
+def compare(label: str, scores: Sequence[Score], other: str, others: Sequence[Score]) -> Paired:
+    """Compare two policies that answered the same suites.
+
+    Args:
+        label: of the policy.
+        scores: its scores, one a suite.
+        other: label of the other policy.
+        others: its scores, in the same order.
+
+    Raises:
+        UserError: of a suite, nothing could be judged for both.
+    """
+    pairs = [_paired_units(a, b) for a, b in zip(scores, others, strict=True)]
+    differences = [
+        Difference(
+            a.suite.name,
+            clusters.difference(units, a.resamples, LEVEL),
+            clusters.detectable_difference(clusters.standard_error(units)),
+            num_lost=len(a.units) - len(units.values_U),
+        )
+        for a, units in zip(scores, pairs, strict=True)
+    ]
+    adjusted = holm(np.array([difference.found.p_value for difference in differences]))
+    differences = [replace(d, adjusted_p=float(p)) for d, p in zip(differences, adjusted, strict=True)]
+    return Paired(label, other, differences, _mean(scores, pairs))
+
+
+def _paired_units(score: Score, other: Score) -> Units:
+    """Differences of the units that both have."""
+    values = [a.value - b.value for a, b in zip(score.units, other.units, strict=True)]
+    found = as_arrays(score.units, values, numbering(score.suite))
+    if found is None:
+        raise UserError(
+            f"{score.suite.name}: nothing of it could be judged for both policies, so they cannot be compared."
+        )
+    return found
+
+
+def _mean(scores: Sequence[Score], pairs: Sequence[Units]) -> Difference:
+    found = clusters.mean_difference([(u, s.resamples) for u, s in zip(pairs, scores, strict=True)], LEVEL)
+    error = math.sqrt(sum(clusters.standard_error(units) ** 2 for units in pairs)) / len(pairs)
+    return Difference("mean", found, clusters.detectable_difference(error))
+
+
+def mean_score(scores: Sequence[Score]) -> Estimate:
+    """The mean of a policy's numbers over suites, each suite resampled by itself."""
+    values_R = np.zeros(len(scores[0].resamples))
+    for one in scores:
+        units = as_arrays(one.units, [unit.value for unit in one.units], numbering(one.suite))
+        assert units is not None
+        values_R += clusters.weighted_means(units, one.resamples) / len(scores)
+    bounds = interval(values_R, LEVEL) if np.ptp(values_R) > 0 else (math.nan, math.nan)
+    return Estimate(float(values_R[0]), *bounds, sum(one.num_clusters for one in scores))

@@ -1,0 +1,252 @@
+"""An evaluation from beginning to end: policies answer suites, are scored, and held against each other.
+
+Everything that is said about it is computed once, as plain values; text, tables and page are made from them.
+
+Not here: the parts (`subjects`, `suites`, `answering`, `scores`, `comparison`), what is shown (`tables`, `page`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from nearfuture.lab.evaluate import subjects as finding
+from nearfuture.lab.evaluate.answering import answer_suite, responses_folder
+from nearfuture.lab.evaluate.comparison import Difference, Paired, compare, mean_score
+from nearfuture.lab.evaluate.responses import ResponseFile
+from nearfuture.lab.evaluate.scores import LEVEL, NUM_RESAMPLES, Score, score
+from nearfuture.lab.evaluate.subjects import Subject
+from nearfuture.lab.evaluate.suites import Sources, Suite, load_suites
+from nearfuture.record.lock import writing
+from nearfuture.record.plain import finite
+from nearfuture.train import checkpoint, processes
+from nearfuture.train.answer.decoding import Decoding, EngineSettings, Policy
+from nearfuture.train.answer.policies import load_policy
+from nearfuture.types import UserError
+
+VERSION = 1
+LINES = 10
+"""Lines of progress a suite."""
+Load = Callable[[str, EngineSettings], Policy]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an evaluation is to do.
+
+    Attributes:
+        suites: names or files.
+        sources: where they come from.
+        num_samples: responses a question.
+        seed: of the sampling.
+        decoding: sampling settings that replace a suite's own.
+        engine: what runs the models.
+        output: folder of the evaluation.
+        is_clean: forget responses that are there.
+    """
+
+    suites: tuple[str, ...]
+    output: Path
+    sources: Sources = field(default_factory=Sources)
+    num_samples: int = 2
+    seed: int = 0
+    decoding: dict[str, Any] = field(default_factory=dict)
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    is_clean: bool = False
+
+
+def evaluate(
+    names: Sequence[str], asked: Asked, *, lineage: bool = False, load: Load = load_policy, say: Say = print
+) -> dict[str, Any]:
+    """Evaluate policies.
+
+    Args:
+        names: one policy or two; with `lineage` one run.
+        asked: what is done.
+        lineage: every checkpoint on the run's path, base weights included.
+        load: loads a policy.
+        say: told what is being done.
+
+    Returns:
+        Plain values: the protocol, `policies[]` with their scores, `comparisons[]`.
+
+    Raises:
+        UserError: a policy or data that is not there, other settings than before, nothing that could be judged, another
+            process that writes the same evaluation.
+    """
+    if asked.num_samples < 1:
+        raise UserError(f"--num-samples {asked.num_samples} must be at least 1.")
+    subjects = finding.find_subjects(names, lineage=lineage)
+    suites = load_suites(asked.suites, asked.sources)
+    decodings = [replace(suite.decoding, **asked.decoding) for suite in suites]
+    with contextlib.ExitStack() as held:
+        processes.main_first(lambda: held.enter_context(writing(asked.output, "evaluation")))
+        scores = [_answered(subject, suites, decodings, asked, load, say) for subject in subjects]
+    pairs = [(0, 1)] if len(names) == 2 else [(len(subjects) - 1, 0)] if len(subjects) > 1 else []
+    paired = [compare(subjects[a].label, scores[a], subjects[b].label, scores[b]) for a, b in pairs]
+    described = [_suite(suite, decoding) for suite, decoding in zip(suites, decodings, strict=True)]
+    return finite(
+        {
+            "version": VERSION,
+            "num_samples": asked.num_samples,
+            "seed": asked.seed,
+            "limit": asked.sources.limit,
+            "instruction": asked.sources.instruction,
+            "engine": asdict(asked.engine),
+            "level": LEVEL,
+            "num_resamples": NUM_RESAMPLES,
+            "is_lineage": lineage,
+            "suites": described,
+            "policies": [_policy(subject, found) for subject, found in zip(subjects, scores, strict=True)],
+            "comparisons": [_paired(pair) for pair in paired],
+        }
+    )
+
+
+def _answered(
+    subject: Subject, suites: Sequence[Suite], decodings: Sequence[Decoding], asked: Asked, load: Load, say: Say
+) -> list[Score]:
+    """Let one policy answer every suite; it is loaded where something is left to sample, and let go of after."""
+    loaded: list[Policy] = []
+
+    def get() -> Policy:
+        if not loaded:
+            say(f"{subject.label}: loading {subject.model}")
+            checkpoint.require_whole(Path(subject.model))
+            loaded.append(load(subject.model, asked.engine))
+        return loaded[0]
+
+    scores = []
+    try:
+        for suite, decoding in zip(suites, decodings, strict=True):
+            scores.append(_answered_suite(subject, suite, decoding, asked, get, say))
+    finally:
+        for policy in loaded:
+            policy.release()
+    return scores
+
+
+def _answered_suite(
+    subject: Subject, suite: Suite, decoding: Decoding, asked: Asked, get: Callable[[], Policy], say: Say
+) -> Score:
+    file = open_responses(subject, suite, decoding, asked)
+    told = Progress(f"{subject.label} {suite.name}", len(file.answers), say)
+    answers = answer_suite(
+        get,
+        suite,
+        file,
+        decoding,
+        num_samples=asked.num_samples,
+        batch_size=asked.engine.num_at_once,
+        seed=asked.seed,
+        progress=told,
+    )
+    return score(suite, answers)
+
+
+class Progress:
+    """Says now and then how far a suite is.
+
+    Args:
+        name: of policy and suite.
+        num_before: responses that were there already.
+        say: told.
+    """
+
+    def __init__(self, name: str, num_before: int, say: Say) -> None:
+        self.name, self.num_before, self.say = name, num_before, say
+        self.began = time.monotonic()
+        self.num_lines = 0
+
+    def __call__(self, done: int, wanted: int) -> None:
+        """So many of so many responses are there."""
+        lines = LINES * done // wanted
+        if lines > self.num_lines:
+            self.num_lines = lines
+            pace = max(done - self.num_before, 0) / max(time.monotonic() - self.began, 1e-9)
+            self.say(f"{self.name}: {done} of {wanted} responses, {pace:.3g} a second")
+
+
+def open_responses(subject: Subject, suite: Suite, decoding: Decoding, asked: Asked) -> ResponseFile:
+    """The responses of a policy to a suite, as far as they are there.
+
+    Raises:
+        UserError: they were sampled otherwise.
+    """
+    folder = responses_folder(asked.output, subject.label)
+    protocol = {
+        "weights": subject.fingerprint,
+        "data": suite.fingerprint,
+        "seed": asked.seed,
+        "decoding": asdict(decoding),
+        "instruction": asked.sources.instruction,
+        "use_vllm": asked.engine.use_vllm,
+        "dtype": asked.engine.dtype,
+        "max_image_pixels": asked.engine.max_image_pixels,
+        "verifier_version": suite.verifier_version,
+    }
+    if asked.is_clean:
+        ResponseFile.clear(folder, suite.name)
+    return ResponseFile(folder, suite.name, protocol)
+
+
+def _suite(suite: Suite, decoding: Decoding) -> dict[str, Any]:
+    return {
+        "name": suite.name,
+        "title": suite.title,
+        "metric": suite.metric.name,
+        "num_questions": len(suite.questions),
+        "num_clusters": len({question.cluster for question in suite.questions}),
+        "verifier_version": suite.verifier_version,
+        "decoding": asdict(decoding),
+        "licence": suite.licence,
+        "note": ", ".join(filter(None, [suite.note, suite.remark(suite.questions)])),
+    }
+
+
+def _policy(subject: Subject, scores: Sequence[Score]) -> dict[str, Any]:
+    return {
+        "label": subject.label,
+        "model": subject.model,
+        "run": subject.run and str(subject.run),
+        "step": subject.step,
+        "mean": asdict(mean_score(scores)),
+        "scores": {one.suite.name: _score(one) for one in scores},
+    }
+
+
+def _score(one: Score) -> dict[str, Any]:
+    return {
+        **asdict(one.value),
+        "bounds": list(one.bounds),
+        "num_responses": one.num_responses,
+        "tokens": one.tokens,
+        "mean_length": one.tokens / one.num_responses,
+        "rates": one.rates,
+        "invalid_golds": list(one.invalid),
+        "metrics": {name: asdict(found) for name, found in one.others.items()},
+        "pass_at": {str(k): asdict(found) for k, found in one.pass_at.items()},
+    }
+
+
+def _paired(pair: Paired) -> dict[str, Any]:
+    return {
+        "policy": pair.label,
+        "other": pair.other,
+        "mean": _difference(pair.mean),
+        "suites": {difference.name: _difference(difference) for difference in pair.suites},
+    }
+
+
+def _difference(difference: Difference) -> dict[str, Any]:
+    return {
+        **asdict(difference.found),
+        "adjusted_p": difference.adjusted_p,
+        "detectable": difference.detectable,
+        "num_lost": difference.num_lost,
+    }

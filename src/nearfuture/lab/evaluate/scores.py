@@ -1,0 +1,193 @@
+"""The numbers of one policy on one suite: metrics with intervals, pass@k, and what kept responses from being judged.
+
+A response that could not be judged (`timeout`, `crash`, `invalid_gold`) is neither right nor wrong and leaves the
+means; how far the number could lie from the one shown if all of them had been wrong, or right, is given beside it.
+
+Not here: two policies (`comparison`), the estimators (`nearfuture.stats.clusters`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearfuture.lab.evaluate.benchmarks import Unit
+from nearfuture.lab.evaluate.responses import Answer
+from nearfuture.lab.evaluate.suites import Suite
+from nearfuture.method.signal import pass_at_k
+from nearfuture.stats import clusters
+from nearfuture.stats.clusters import Units
+from nearfuture.stats.resampling import draw_resamples
+from nearfuture.stats.seeds import Estimate
+from nearfuture.types import UserError, Verdict
+
+NUM_RESAMPLES = 2000
+LEVEL = 0.95
+RESAMPLING_SEED = 0
+SHOWN = 3
+
+Correct = list[list[bool | None]]
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a policy scored.
+
+    Attributes:
+        suite: what was asked.
+        units: of the suite's metric, one a thing that is averaged; values are NaN where nothing was judged.
+        resamples: [R, C] of the clusters, the same for every policy.
+        value: the number of the table.
+        others: further metrics by name.
+        pass_at: unbiased pass@k by k.
+        bounds: the metric if every unjudged response had been wrong, and if it had been right.
+        rates: share of responses by verdict, and of truncated ones.
+        num_responses: how many there are.
+        tokens: of all of them.
+        invalid: uids whose gold cannot be verified.
+    """
+
+    suite: Suite
+    units: list[Unit]
+    resamples: NDArray[np.float64]
+    value: Estimate
+    others: dict[str, Estimate]
+    pass_at: dict[int, Estimate]
+    bounds: tuple[float, float]
+    rates: dict[str, float]
+    num_responses: int
+    tokens: int
+    invalid: tuple[str, ...]
+
+    @property
+    def num_clusters(self) -> int:
+        """Clusters of questions: the independent draws."""
+        return int(self.resamples.shape[1])
+
+
+def score(suite: Suite, answers: Sequence[Sequence[Answer]]) -> Score:
+    """Compute what a policy scored.
+
+    Args:
+        suite: what was asked.
+        answers: to each question, the same number.
+
+    Raises:
+        UserError: not one response could be judged.
+    """
+    flat = [answer for one in answers for answer in one]
+    correct = [[_is_correct(answer) for answer in one] for one in answers]
+    invalid = tuple(dict.fromkeys(a.uid for a in flat if a.verdict is Verdict.INVALID_GOLD))
+    number = numbering(suite)
+    resamples = draw_resamples(len(number), NUM_RESAMPLES, np.random.default_rng(RESAMPLING_SEED))
+
+    def estimated(units: Sequence[Unit]) -> Estimate:
+        return estimate(units, number, resamples)
+
+    units = suite.metric.units(suite.questions, correct)
+    value = estimated(units)
+    if math.isnan(value.value):
+        raise UserError(_nothing_left(suite, flat, invalid))
+    verdicts = Counter(answer.verdict for answer in flat)
+    return Score(
+        suite=suite,
+        units=units,
+        resamples=resamples,
+        value=value,
+        others={metric.name: estimated(metric.units(suite.questions, correct)) for metric in suite.others},
+        pass_at={k: estimated(_pass_units(suite, correct, k)) for k in powers_of_two(len(answers[0]))},
+        bounds=(_filled(suite, correct, number, False), _filled(suite, correct, number, True)),
+        rates={
+            "truncated": sum(answer.truncated for answer in flat) / len(flat),
+            **{verdict.value: verdicts[verdict] / len(flat) for verdict in Verdict},
+        },
+        num_responses=len(flat),
+        tokens=sum(answer.tokens for answer in flat),
+        invalid=invalid,
+    )
+
+
+def estimate(units: Sequence[Unit], number: dict[str, int], resamples: NDArray[np.float64]) -> Estimate:
+    """Estimate a metric from its units; NaN where none has a value."""
+    found = as_arrays(units, [unit.value for unit in units], number)
+    if found is None:
+        return Estimate(math.nan, math.nan, math.nan, 0)
+    return clusters.estimate(found, resamples, LEVEL)
+
+
+def as_arrays(units: Sequence[Unit], values: Sequence[float], number: dict[str, int]) -> Units | None:
+    """Units with values as arrays, every stratum with the same weight; None where no value is known.
+
+    Args:
+        units: of a metric.
+        values: of each: its own, or a difference to another policy's; NaN leaves it out.
+        number: of each cluster.
+    """
+    known = [(unit, value) for unit, value in zip(units, values, strict=True) if not math.isnan(value)]
+    if not known:
+        return None
+    strata = {name: index for index, name in enumerate(dict.fromkeys(unit.stratum for unit, _ in known))}
+    return Units(
+        values_U=np.array([value for _, value in known]),
+        stratum_U=np.array([strata[unit.stratum] for unit, _ in known]),
+        cluster_U=np.array([number[unit.cluster] for unit, _ in known]),
+        weight_S=np.full(len(strata), 1.0 / len(strata)),
+        num_clusters=len(number),
+    )
+
+
+def powers_of_two(num_samples: int) -> list[int]:
+    """The k of pass@k: 1, 2, 4, ... 64, as far as there are samples.
+
+    Example:
+        >>> powers_of_two(9)
+        [1, 2, 4, 8]
+    """
+    return [2**i for i in range(7) if 2**i <= num_samples]
+
+
+def numbering(suite: Suite) -> dict[str, int]:
+    """The number of each cluster of a suite."""
+    return {name: index for index, name in enumerate(dict.fromkeys(question.cluster for question in suite.questions))}
+
+
+def _is_correct(answer: Answer) -> bool | None:
+    return answer.verdict is Verdict.CORRECT if answer.verdict.is_judged else None
+
+
+def _pass_units(suite: Suite, correct: Correct, k: int) -> list[Unit]:
+    """Pass@k of each question, in the strata of the suite."""
+    judged = np.array([sum(run is not None for run in runs) for runs in correct])
+    right = np.array([sum(run is True for run in runs) for runs in correct])
+    strata = [
+        "all" if suite.over is None else question.part if suite.over == "part" else question.fact(suite.over)
+        for question in suite.questions
+    ]
+    solved = pass_at_k(judged, right, k)
+    return [
+        Unit(question.cluster, stratum, float(value))
+        for question, stratum, value in zip(suite.questions, strata, solved, strict=True)
+    ]
+
+
+def _filled(suite: Suite, correct: Correct, number: dict[str, int], with_: bool) -> float:
+    filled = [[with_ if run is None else run for run in runs] for runs in correct]
+    units = suite.metric.units(suite.questions, filled)
+    found = as_arrays(units, [unit.value for unit in units], number)
+    return math.nan if found is None else float(found.terms().sum())
+
+
+def _nothing_left(suite: Suite, flat: Sequence[Answer], invalid: tuple[str, ...]) -> str:
+    counts = Counter(answer.verdict.value for answer in flat if not answer.verdict.is_judged)
+    why = ", ".join(f"{count} {name}" for name, count in counts.items())
+    named = f" Golds that cannot be verified: {', '.join(invalid[:SHOWN])}." if invalid else ""
+    if not counts:
+        return f"{suite.name}: its metric {suite.metric.name} has nothing to average. Raise --limit, or leave it out."
+    return (
+        f"{suite.name}: none of {len(flat)} responses could be judged ({why}).{named} Look at the golds and the kinds."
+    )

@@ -1,0 +1,256 @@
+"""What is asked: a benchmark, a task's own test prompts, or a file of rows in the project's schema.
+
+    --suite paper                      the eight benchmarks of the paper's table
+    --suite mathvista,mmstar           some of them
+    --suite task                       the task's test prompts, by family
+    --suite rows.jsonl                 rows of one's own, in a form that training data may have (docs/data.md)
+
+Not here: the benchmarks (`nearfuture.lab.evaluate.benchmarks`), answering (`answering`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nearfuture.lab.evaluate.benchmarks import BENCHMARKS, PAPER, Metric, Question
+from nearfuture.lab.evaluate.benchmarks.loading import Rows, load_benchmark
+from nearfuture.lab.evaluate.benchmarks.metrics import accuracy, share_of
+from nearfuture.lab.study.test_split import final_rows
+from nearfuture.run import build
+from nearfuture.run.settings.config import Configuration
+from nearfuture.tasks import Task, judge, load_task
+from nearfuture.tasks.data.data_config import DataConfig
+from nearfuture.tasks.data.loading import load_rows
+from nearfuture.tasks.data.reading import FILES
+from nearfuture.tasks.data.task import summary
+from nearfuture.tasks.identity import images_of
+from nearfuture.train.answer.decoding import Decoding
+from nearfuture.types import UserError, Verdict
+from nearfuture.verify import Item, explain, verify_many
+from nearfuture.verify.verifier import VERIFIER_VERSION
+
+Row = dict[str, Any]
+Judged = tuple[Verdict, str | None]
+Judge = Callable[[Sequence[str], Sequence[Row]], list[Judged]]
+AS_TRAINED = Decoding(1.0, top_p=1.0, top_k=0, presence_penalty=0.0, max_completion_length=256)
+"""How TRL samples where a configuration says nothing else."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Questions that are scored together.
+
+    Attributes:
+        name: what the command line and the files call it.
+        title: heading of its column.
+        rows: the questions, images decoded when they are asked for.
+        questions: what metrics know of them, in the same order.
+        judge: (responses, rows) -> of each its verdict, and the answer that was found in it.
+        verifier_version: changes when verdicts may.
+        metric: the number of the table.
+        others: further numbers.
+        over: the fact over whose values pass@k is averaged, each alike; None: over questions.
+        decoding: how it is sampled where nothing else is asked for.
+        licence: of the data.
+        note: what to know when reading the number.
+        remark: what to know of the questions that are there.
+        fingerprint: of what is asked and what is right, images aside: responses to other data are no responses.
+    """
+
+    name: str
+    title: str
+    rows: Sequence[Row]
+    questions: Sequence[Question]
+    judge: Judge
+    verifier_version: str
+    metric: Metric
+    others: tuple[Metric, ...] = ()
+    over: str | None = None
+    decoding: Decoding = field(default_factory=Decoding)
+    licence: str = ""
+    note: str = ""
+    remark: Callable[[Sequence[Question]], str] = lambda questions: ""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where suites come from.
+
+    Attributes:
+        data: folder that mirrors the repositories of the Hub; None: its cache.
+        task: of `--suite task`: its name, or the configuration of the run that was trained on it.
+        task_decoding: how that task's policy samples in training.
+        rows: how files of rows are read.
+        instruction: replaces the sentence at the end of every benchmark prompt.
+        limit: ask no more questions than this, clusters whole; None: all.
+    """
+
+    data: Path | None = None
+    task: str | Configuration | None = None
+    task_decoding: Decoding = AS_TRAINED
+    rows: DataConfig = field(default_factory=DataConfig)
+    instruction: str | None = None
+    limit: int | None = None
+
+
+def load_suites(names: Sequence[str], sources: Sources) -> list[Suite]:
+    """Load what is asked.
+
+    Raises:
+        UserError: an unknown name, data that is not there, a file without the columns.
+    """
+    wanted = [name for given in names for name in ([b.name for b in PAPER] if given == "paper" else [given])]
+    suites = [_limited(_load(name, sources), sources.limit) for name in dict.fromkeys(wanted)]
+    if not suites:
+        raise UserError("no suite was named. Give --suite paper, task, a file, or benchmarks: " + ", ".join(BENCHMARKS))
+    twice = [name for name, number in Counter(suite.name for suite in suites).items() if number > 1]
+    if twice:
+        raise UserError(f"two suites are called {twice[0]}. Rename one of the files.")
+    return suites
+
+
+def _load(name: str, sources: Sources) -> Suite:
+    if name == "task":
+        return _of_task(sources)
+    if Path(name).suffix in FILES:
+        return _of_file(Path(name), sources.rows)
+    if name not in BENCHMARKS:
+        known = ["paper", "task", *BENCHMARKS]
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise UserError(f"--suite {name} is not known.{hint} One of {', '.join(known)}, or a file of rows.")
+    benchmark = BENCHMARKS[name]
+    rows = load_benchmark(benchmark, sources.data, sources.instruction)
+    questions, fingerprint = survey(rows)
+    return Suite(
+        name=name,
+        title=benchmark.title,
+        rows=rows,
+        questions=questions,
+        judge=judge_answers,
+        verifier_version=VERIFIER_VERSION,
+        metric=benchmark.metric,
+        others=benchmark.others,
+        over="part" if len(benchmark.parts) > 1 else None,
+        licence=benchmark.licence,
+        note=benchmark.note,
+        remark=benchmark.remark,
+        fingerprint=fingerprint,
+    )
+
+
+def survey(rows: Rows) -> tuple[list[Question], str]:
+    """What metrics know of every row, and a hash of what is asked and what is right."""
+    digest = hashlib.sha256()
+    questions = []
+    for row in rows.texts():
+        questions.append(Question.of(row))
+        digest.update(_canonical(row))
+    return questions, digest.hexdigest()[:16]
+
+
+def _canonical(row: Row) -> bytes:
+    """A row without its images, as the same bytes on every machine."""
+    kept = {name: value for name, value in row.items() if name not in ("images", "image")}
+    return json.dumps(kept, sort_keys=True, default=str).encode()
+
+
+def judge_answers(responses: Sequence[str], rows: Sequence[Row]) -> list[Judged]:
+    """Judge responses by their rows' golds, and say which answer was found in each."""
+    items = [
+        Item(response, row["gold"], row["kind"], row.get("options"), row.get("tolerance"))
+        for response, row in zip(responses, rows, strict=True)
+    ]
+    verify_many(items)  # on several workers at once; what they decide is remembered
+    decisions = [
+        explain(one.response, one.gold, kind=one.kind, options=one.options, tolerance=one.tolerance) for one in items
+    ]
+    return [(decision.verdict, decision.answer) for decision in decisions]
+
+
+def _of_task(sources: Sources) -> Suite:
+    if sources.task is None:
+        raise UserError("--suite task needs a task. Name a run, or give --task NAME.")
+    task = load_task(sources.task) if isinstance(sources.task, str) else build.load_run_task(sources.task)
+    split, rows = final_rows(task)
+    families = sorted({str(row["family"]) for row in rows if row.get("family") is not None})
+    over = "family" if families else None
+    return Suite(
+        name=task.name,
+        title=task.name,
+        rows=rows,
+        questions=[Question(r["prompt_id"], r["prompt_id"], split, {"family": r.get("family")}) for r in rows],
+        judge=partial(_judge_task, task),
+        verifier_version=task.verifier_version,
+        metric=accuracy(over=over),
+        others=tuple(share_of(family, partial(_is_family, family)) for family in families),
+        over=over,
+        decoding=sources.task_decoding,
+        note=f"{split} prompts" + (f", mean over {len(families)} families" if families else ""),
+        fingerprint=hashlib.sha256(b"".join(map(_canonical, rows))).hexdigest()[:16],
+    )
+
+
+def _judge_task(task: Task, responses: Sequence[str], rows: Sequence[Row]) -> list[Judged]:
+    return [(judge(task.verify, response, row), None) for response, row in zip(responses, rows, strict=True)]
+
+
+def _of_file(path: Path, settings: DataConfig) -> Suite:
+    loaded = load_rows(replace(settings, dataset_name=str(path)))
+    rows = Rows([loaded.rows if len(loaded.rows) else []], [_with_list_of_images])
+    questions, fingerprint = survey(rows)
+    if len({question.uid for question in questions}) < len(questions):
+        raise UserError(f"{path} holds one uid twice. One uid must mean one question; drop the column to use hashes.")
+    families = sorted({question.fact("family") for question in questions} - {"none"})
+    return Suite(
+        name=path.stem,
+        title=path.stem,
+        rows=rows,
+        questions=questions,
+        judge=judge_answers,
+        verifier_version=VERIFIER_VERSION,
+        metric=accuracy(),
+        others=tuple(share_of(family, partial(_is_family, family)) for family in families),
+        note=summary(loaded),
+        fingerprint=fingerprint,
+    )
+
+
+def _with_list_of_images(row: Row) -> Row:
+    """One image under TRL's other name becomes a list of one."""
+    return {**row, "images": images_of(row) or None}
+
+
+def _is_family(family: str, question: Question) -> bool:
+    return question.fact("family") == family
+
+
+def _limited(suite: Suite, limit: int | None) -> Suite:
+    """Some of the questions: clusters in the order of their hashes until the limit is made up, each as a whole.
+
+    The first rows of a data set are often of one kind; and a smaller limit so asks a part of what a larger one asks.
+    """
+    if not len(suite.questions):
+        raise UserError(f"{suite.name} has no questions, so nothing can be scored. Look at the data it was read from.")
+    if limit is None or limit >= len(suite.questions):
+        return suite
+    sizes = Counter(question.cluster for question in suite.questions)
+    kept: set[str] = set()
+    num_kept = 0
+    for cluster in sorted(sizes, key=lambda name: hashlib.sha256(name.encode()).digest()):
+        if num_kept >= limit:
+            break
+        kept.add(cluster)
+        num_kept += sizes[cluster]
+    indices = [i for i, question in enumerate(suite.questions) if question.cluster in kept]
+    rows = suite.rows.take(indices) if isinstance(suite.rows, Rows) else [suite.rows[i] for i in indices]
+    return replace(suite, rows=rows, questions=[suite.questions[i] for i in indices])

@@ -1,0 +1,124 @@
+"""The rows of a run, and what is known of them where the data set is not on this machine: nothing is downloaded.
+
+Not here: reading and checking rows (`nearfuture.run.build`, `nearfuture data check`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from datasets import Dataset
+from huggingface_hub import constants
+
+from nearfuture.run import build
+from nearfuture.run.settings.config import Configuration
+from nearfuture.tasks import Task
+from nearfuture.tasks.data import SOURCES, data_task, find_source
+from nearfuture.train.shape import shapes
+from nearfuture.train.vision import lengths, processor
+from nearfuture.types import UserError
+
+NUM_MEASURED = 256
+"""Prompts that are measured, spread over the data."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How many rows there are, as far as is known here.
+
+    Attributes:
+        num_train: training prompts.
+        num_held_out: prompts evaluated on the way.
+        model: the base model's name.
+        notes: what was not looked at, and why.
+        task: None where the data set is not here.
+        measured: tokens of the longest prompt, and image tokens of the one with most, of prompts spread over the data;
+            None where they cannot be measured here.
+    """
+
+    num_train: int
+    num_held_out: int
+    model: str
+    notes: tuple[str, ...]
+    task: Task | None = None
+    measured: tuple[int, int] | None = None
+
+
+def rows_of(config: Configuration) -> Rows:
+    """Load the task, or state what is known of a data set that is not here.
+
+    Raises:
+        UserError: no model is named, or nothing is known of the data set.
+        NoSignalError: no training rows.
+    """
+    name = config.data.dataset_name
+    if name is not None and not _is_here(name):
+        return _stated(config, name)
+    if config.data.max_prompt_length is not None and not _model_is_here(config):
+        return _unmeasured(config)
+    task = build.load_checked_task(config)
+    build.check_needs(config, task)
+    model = build.base_model(config, task)
+    measured = _measured(task, model, config.data.max_image_pixels)
+    return Rows(len(task.train), len(task.evaluation), model, task.notes, task, measured)
+
+
+def _measured(task: Task, model: str, max_image_pixels: int | None) -> tuple[int, int] | None:
+    """Measure prompts; None where the model's tokenizer does not load."""
+    try:
+        found = processor.load_for_training(model, max_image_pixels)
+    except (OSError, ValueError):
+        return None
+    lengths.require_template(found, task.train)
+    spread = range(0, len(task.train), max(1, len(task.train) // NUM_MEASURED))
+    rows = task.train.select(spread) if isinstance(task.train, Dataset) else [task.train[i] for i in spread]
+    light = lengths.light(rows)
+    return max(lengths.prompt_lengths(found, light)), max(lengths.image_tokens(found, row) for row in light)
+
+
+def _stated(config: Configuration, name: str) -> Rows:
+    """What the card of a registered data set says."""
+    found = find_source(name)
+    if found is None:
+        raise UserError(
+            f"dataset_name={name} is neither a file or folder on this machine, nor in the Hub's cache, nor one of "
+            f"{', '.join(SOURCES)}. Fetch it with `hf download {name} --repo-type dataset`, or correct the name."
+        )
+    if config.run.model is None:
+        raise UserError(f"dataset_name={name} brings no model. Set model to a folder or a name on the Hub.")
+    source = found[1]
+    num_rows = source.num_verifiable or source.num_rows
+    kept = f", of which rules can verify {source.num_verifiable:,}" if source.num_verifiable else ""
+    held_out = config.data.dataset_num_held_out
+    note = (
+        f"{name} is not on this machine: {source.num_rows:,} rows as its card states{kept}. Rows, golds and lengths "
+        f"are checked once it is: hf download {source.repo} --repo-type dataset"
+    )
+    return Rows(num_rows - held_out, held_out, config.run.model, (note,))
+
+
+def _unmeasured(config: Configuration) -> Rows:
+    """The rows of a data set that is here, for a model whose tokenizer is not."""
+    task = data_task(config.data) if config.run.task is None else build.load_run_task(_without_limit(config))
+    model = build.base_model(config, task)
+    note = f"{model} is not on this machine, so that prompts were not measured against max_prompt_length"
+    return Rows(len(task.train), len(task.evaluation), model, (*task.notes, note), task)
+
+
+def _without_limit(config: Configuration) -> Configuration:
+    return replace(config, data=replace(config.data, max_prompt_length=None))
+
+
+def _model_is_here(config: Configuration) -> bool:
+    return config.run.model is None or shapes.is_here(config.run.model)
+
+
+def _is_here(name: str) -> bool:
+    """True for files and folders, and for what the Hub's cache holds."""
+    found = find_source(name)
+    if Path(name).expanduser().exists():
+        return True
+    repo = name if found is None else found[1].repo
+    cached = Path(constants.HF_HUB_CACHE) / "--".join(["datasets", *repo.split("/")])
+    return Path(repo).expanduser().exists() or cached.is_dir()

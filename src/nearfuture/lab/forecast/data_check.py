@@ -1,0 +1,200 @@
+"""`nearfuture data check`: everything that can be known of a data set before a model is paid for.
+
+Not here: the findings themselves (`nearfuture.tasks.data.findings`), what training refuses
+(`nearfuture.train.vision.images`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from nearfuture.lab.evaluate.benchmarks import BENCHMARKS
+from nearfuture.lab.evaluate.benchmarks.loading import load_benchmark
+from nearfuture.lab.forecast.overlap import Overlap
+from nearfuture.run.settings.config import Configuration
+from nearfuture.tasks import Task, load_task
+from nearfuture.tasks.data import load_rows
+from nearfuture.tasks.data.findings import Findings, find_repeated, find_unverifiable
+from nearfuture.tasks.data.light import Light, is_whole
+from nearfuture.tasks.data.loading import Counts, Loaded
+from nearfuture.tasks.data.undecoded import undecoded
+from nearfuture.tasks.gold import gold_faults
+from nearfuture.tasks.identity import images_of, prompt_hash
+from nearfuture.train.vision.images import problem_of
+from nearfuture.train.vision.lengths import prompt_lengths, template_note
+from nearfuture.train.vision.processor import load_for_training
+from nearfuture.types import UserError
+
+Row = dict[str, Any]
+UNUSABLE = ("unverifiable gold", "image", "too long")
+"""Findings that make a row useless; the others are for a person to judge."""
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What was found.
+
+    Attributes:
+        loaded: the rows, and what was left out when they were read.
+        findings: among the rows that were kept.
+        num_compared: benchmark questions compared, by benchmark; empty where no folder was given.
+        lengths: tokens of each prompt; None without a model.
+        num_usable: rows that no finding makes useless.
+        note: how the model will read the prompts, where that deserves a warning.
+    """
+
+    loaded: Loaded
+    findings: Findings
+    num_compared: dict[str, int]
+    lengths: list[int] | None
+    num_usable: int
+    note: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, as JSON."""
+        counts = self.loaded.counts
+        return {
+            "source": self.loaded.source,
+            "form": self.loaded.form,
+            "num_rows": counts.num_rows,
+            "num_kept": counts.num_kept,
+            "left_out": [
+                {"reason": reason, "count": count, "rows": counts.examples[reason]}
+                for reason, count in counts.dropped.most_common()
+            ],
+            "findings": [
+                {"finding": kind, "count": count, "examples": self.findings.examples[kind]}
+                for kind, count in self.findings.counts.most_common()
+            ],
+            "benchmark_questions_compared": self.num_compared,
+            "longest_prompt": max(self.lengths) if self.lengths else None,
+            "num_usable": self.num_usable,
+            "note": self.note,
+        }
+
+
+def check_data(config: Configuration, benchmarks: Path | None = None) -> DataReport:
+    """Check the data set of a configuration.
+
+    Args:
+        config: names a data set or a task; with a `model`, image shapes and lengths are checked against its processor.
+        benchmarks: a folder that mirrors the repository ids of the benchmarks; those in it are compared.
+
+    Raises:
+        UserError: there is nothing to read.
+    """
+    task = None if config.run.task is None else load_task(config.run.task)
+    loaded = load_rows(config.data) if task is None else _rows_of(task)
+    findings = Findings()
+    model = config.run.model or (None if task is None else task.model)
+    processor = None if model is None else load_for_training(model, config.data.max_image_pixels)
+    rows, lengths = _look_through(loaded, processor, config.data.max_prompt_length, findings)
+    find_repeated(rows, findings)
+    if task is not None:
+        _find_in_task(task, findings)
+    elif config.data.verifier is None:
+        find_unverifiable(rows, findings)
+    num_compared = _compare(rows, loaded, _benchmark_rows(benchmarks), findings)
+    unusable = set().union(*(findings.rows[kind] for kind in UNUSABLE))
+    note = None if processor is None else template_note(processor, loaded.rows)
+    return DataReport(loaded, findings, num_compared, lengths, len(rows) - len(unusable), note)
+
+
+def _rows_of(task: Task) -> Loaded:
+    """The training rows of a task in the form of a data set: `uid` says where one stands, `gold` what judges it."""
+    rows = task.train if isinstance(task.train, Dataset) else Dataset.from_list(task.train)
+    gold = task.gold_column if task.gold_column in rows.column_names else "gold"
+    golds = rows[gold] if gold in rows.column_names else [None] * len(rows)
+    for name, values in {"uid": [f"train[{i}]" for i in range(len(rows))], "gold": golds}.items():
+        rows = rows.remove_columns(name) if name in rows.column_names else rows
+        rows = rows.add_column(name, values)
+    return Loaded(rows, Counts(num_rows=len(rows)), "task", task.name, list(range(len(rows))))
+
+
+def _find_in_task(task: Task, findings: Findings) -> None:
+    """Find golds that the task's own verifier rejects, and training prompts that are held out as well."""
+    for fault in gold_faults(task):
+        kind = "unverifiable gold" if fault.split == "train" else f"unverifiable gold in {fault.split}"
+        findings.add(kind, fault.index, f"{fault.split}[{fault.index}] {fault.what}")
+    trained = {prompt_hash(row): index for index, row in enumerate(task.train)}
+    for split in ("evaluation", "test"):
+        for index, row in enumerate(getattr(task, split)):
+            if (at := trained.get(prompt_hash(row))) is not None:
+                findings.add(f"in {split} too", at, f"train[{at}] is {split}[{index}]")
+
+
+def _look_through(
+    loaded: Loaded, processor: Any, longest: int | None, findings: Findings
+) -> tuple[list[Light], list[int] | None]:
+    """Read every row once, with its images; keep what is small of it."""
+    rows: list[Light] = []
+    lengths: list[int] = []
+    for index, row in enumerate(_undecoded(loaded)):
+        light = Light.of(row)
+        rows.append(light)
+        problem = _problem(row, processor)
+        if problem is not None:
+            findings.add("image", index, f"{row['uid']}: {problem}")
+        elif processor is not None:
+            lengths.append(prompt_lengths(processor, [row])[0])
+            if longest is not None and lengths[-1] > longest:
+                findings.add("too long", index, f"{row['uid']}: {lengths[-1]} tokens")
+    return rows, lengths if processor is not None else None
+
+
+def _problem(row: Row, processor: Any) -> str | None:
+    """What is wrong with the images of a row: pixels are read, so that a file that was cut off is found."""
+    if processor is not None and (problem := problem_of(row, processor)) is not None:
+        return problem
+    number = next((i for i, image in enumerate(images_of(row)) if not is_whole(image)), None)
+    return None if number is None else f"image {number}: it does not open"
+
+
+def _undecoded(loaded: Loaded) -> Iterable[Row]:
+    return undecoded(loaded.rows) if len(loaded.rows) else ()
+
+
+def _compare(
+    rows: list[Light], loaded: Loaded, benchmarks: Mapping[str, Iterable[Row]], findings: Findings
+) -> dict[str, int]:
+    """Compare with benchmarks, and say how many questions of each."""
+    if not benchmarks:
+        return {}
+    overlap = Overlap(rows)
+    num_compared = {name: overlap.compare(name, questions, findings) for name, questions in benchmarks.items()}
+    overlap.compare_pixels(_undecoded(loaded), findings)
+    return num_compared
+
+
+def require_rows(report: DataReport) -> None:
+    """Refuse a data set of which nothing is left.
+
+    Raises:
+        UserError: no usable row is left.
+    """
+    if not report.num_usable:
+        raise UserError(f"{report.loaded.source}: of {report.loaded.counts.num_rows} rows none can be trained on.")
+
+
+def _benchmark_rows(folder: Path | None) -> Mapping[str, Iterable[Any]]:
+    """Rows of those benchmarks that lie in the folder.
+
+    Raises:
+        UserError: none of them does.
+    """
+    if folder is None:
+        return {}
+    there = {
+        name: benchmark
+        for name, benchmark in BENCHMARKS.items()
+        if all((folder / part.repo).is_dir() for part in benchmark.parts)
+    }
+    if not there:
+        repos = ", ".join(part.repo for benchmark in BENCHMARKS.values() for part in benchmark.parts[:1])
+        raise UserError(f"--benchmarks {folder} holds none of {repos}. Download one of them into it, each by its id.")
+    return {name: load_benchmark(benchmark, folder).facts() for name, benchmark in there.items()}

@@ -1,0 +1,90 @@
+"""Memory that generation takes: transformers' on the weights that are trained, or vLLM's on weights of its own.
+
+    a token's keys and values    2 x layers x key-value heads x head size x bytes of the compute format
+
+transformers generates all rollouts of a device at once, each as long as the longest may be. vLLM takes a share of the
+device, puts its own copy of the weights there and fills the rest with keys and values: too small a share makes it slow
+(fewer sequences at once), and below one sequence it does not start.
+
+Not here: a vLLM server on devices of its own, which takes none of these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from nearfuture.lab.forecast.parts import BOTH, GENERATION, Part
+from nearfuture.run.settings.config import Configuration
+from nearfuture.run.settings.sizes import BYTES, Batch, Lengths, Numerics
+from nearfuture.train.shape.shapes import ModelShape
+
+COPIES_OF_LAST_LOGITS = 3  # the logits in float32, sorted or scaled, and their probabilities
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What generates, and with how much.
+
+    Attributes:
+        backend: `transformers`, `colocate` (vLLM on the devices that train) or `server` (vLLM on others).
+        share: of a device's memory, for `colocate`.
+        sleeps: vLLM gives its share back while the model trains.
+        tensor_parallel: devices that share one copy of the weights.
+        width: bytes of a number in vLLM's weights, keys and values.
+    """
+
+    backend: Literal["transformers", "colocate", "server"] = "transformers"
+    share: float = 0.0
+    sleeps: bool = False
+    tensor_parallel: int = 1
+    width: int = 2
+
+
+def generation_of(config: Configuration, compute: int) -> Generation:
+    """Read TRL's settings; vLLM samples in the format the policy computes in (`compute` bytes) unless told."""
+    if not config.setting("use_vllm"):
+        return Generation()
+    if config.setting("vllm_mode") == "server":
+        return Generation("server")
+    return Generation(
+        "colocate",
+        float(config.setting("vllm_gpu_memory_utilization")),
+        bool(config.setting("vllm_enable_sleep_mode")),
+        int(config.setting("vllm_tensor_parallel_size")),
+        BYTES[dtype] if (dtype := config.setting("vllm_dtype")) else compute,
+    )
+
+
+def cache_bytes_per_token(shape: ModelShape, width: int) -> int:
+    """Bytes of one token's keys and values."""
+    text = shape.text
+    return 2 * text.num_layers * text.num_kv_heads * text.head_dim * width
+
+
+def generation_parts(
+    generation: Generation, shape: ModelShape, batch: Batch, lengths: Lengths, numerics: Numerics, device_bytes: int
+) -> list[Part]:
+    """Parts of a device's memory."""
+    if generation.backend == "server":
+        return []
+    if generation.backend == "colocate":
+        note = "its own weights, keys and values" + (", given back while training" if generation.sleeps else "")
+        return [Part("vLLM", generation.share * device_bytes, GENERATION if generation.sleeps else BOTH, note)]
+    text = shape.text
+    cache = batch.local * lengths.total * cache_bytes_per_token(shape, numerics.compute)
+    first = (3 * text.intermediate + 2 * text.hidden) * numerics.compute * lengths.prompt
+    logits = COPIES_OF_LAST_LOGITS * 4 * text.vocabulary
+    note = f"{batch.local} rollouts x {lengths.total} tokens"
+    return [
+        Part("keys and values", cache, GENERATION, note),
+        Part("one layer's, copied", cache / text.num_layers, GENERATION, "it grows by a copy"),
+        Part("first pass, last logits", batch.local * max(first, logits), GENERATION),
+    ]
+
+
+def sequences_at_once(generation: Generation, shape: ModelShape, lengths: Lengths, device_bytes: int) -> float:
+    """Sequences of full length whose keys and values vLLM's share holds beside its weights; may be negative."""
+    weights = generation.width * shape.parameters.total / generation.tensor_parallel
+    token = cache_bytes_per_token(shape, generation.width) / generation.tensor_parallel
+    return (generation.share * device_bytes - weights) / (token * lengths.total)

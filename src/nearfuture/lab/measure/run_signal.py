@@ -1,0 +1,140 @@
+"""Measures the signal of near-future guides on a finished run: what is measured where, from the run's own files.
+
+Not here: the protocol at one anchor (`measurement`), the estimators (`nearfuture.method`), figures
+(`nearfuture.lab.report`).
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nearfuture.lab.measure.measurement import MIN_FAILED, Measurement, Question, Say
+from nearfuture.lab.measure.signal_rows import CLIP, DEFAULT_COST, DEFAULT_QUALITY
+from nearfuture.run import build
+from nearfuture.run.checkpoints import Policies, find_checkpoints
+from nearfuture.run.rows import plain_rows
+from nearfuture.run.settings.config import Configuration, load_configuration
+from nearfuture.types import UserError
+
+MAX_DISTANCES = 8
+
+
+def measure_signal(
+    run: Path,
+    question: Question,
+    *,
+    config: Path | None = None,
+    task: str | None = None,
+    overrides: Sequence[str] = (),
+    say: Say = print,
+) -> dict[str, Any]:
+    """Measure Q, V and S over distance on the checkpoints of a run.
+
+    Args:
+        run: a run folder, or a TRL output folder with `checkpoint-*`.
+        question: what to measure.
+        config: configuration with task, base model and sampling; None: the run's own.
+        task: replaces the configuration's task; alone it is enough for a foreign run of a task that ships its model.
+        overrides: `key=value` settings of the configuration.
+        say: told what is being done.
+
+    Returns:
+        What `nearfuture signal --json` writes: plain values, `anchors[].distances[]` and more.
+
+    Raises:
+        UserError: no run, too few checkpoints, a step without one, too few failed prompts.
+    """
+    _check(question)
+    checkpoints = find_checkpoints(run)
+    pairs = choose_steps([0, *checkpoints], question, run)
+    configuration = _configuration(run, config, task, list(overrides), max(checkpoints))
+    loaded_task = build.load_checked_task(configuration)
+    rows = build.training_rows(loaded_task)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        Policies(configuration, loaded_task, rows, checkpoints, Path(scratch)) as policies,
+    ):
+        measurement = Measurement(configuration, loaded_task, plain_rows(rows), policies, question, say)
+        anchors = [measurement.anchor(anchor, distances) for anchor, distances in pairs]
+    return {
+        "run": str(run),
+        "task": loaded_task.name,
+        "default": {"quality": DEFAULT_QUALITY, "variance_cost": DEFAULT_COST},
+        "k": measurement.k,
+        "num_samples": question.num_samples,
+        "num_resamples": question.num_resamples,
+        "level": 0.95,
+        "clip": CLIP,
+        "anchors": anchors,
+    }
+
+
+def _check(question: Question) -> None:
+    for name, least in (("num_prompts", MIN_FAILED), ("num_samples", 2), ("num_resamples", 100), ("num_gradients", 0)):
+        if getattr(question, name) < least:
+            raise UserError(f"{name}={getattr(question, name)} must be at least {least}.")
+    if question.k is not None and not 1 <= question.k <= question.num_samples:
+        raise UserError(f"k={question.k} must lie between 1 and num_samples={question.num_samples}.")
+    if min((*question.anchors, *question.distances, 0)) < 0:
+        raise UserError("anchors and distances are steps, 0 or more; a guide lies in the learner's future.")
+
+
+def choose_steps(steps: Sequence[int], question: Question, run: Path) -> list[tuple[int, list[int]]]:
+    """Settle which anchors and distances are measured; every distance list begins with 0.
+
+    Args:
+        steps: for which there is a policy, ascending, 0 (the base weights) first.
+        question: the anchors and distances that were asked for, if any.
+        run: for the messages.
+
+    Raises:
+        UserError: fewer than two checkpoints, or a step that was asked for has none.
+    """
+    there = f"There are: {', '.join(map(str, steps))} (0 is the base weights)"
+    if len(steps) < 3:
+        raise UserError(
+            f"{run} has {len(steps) - 1} checkpoint(s); the signal over distance needs at least 2. "
+            "Train with a smaller save_steps (and no save_total_limit)."
+        )
+    anchors = sorted(set(question.anchors)) or sorted({0, steps[(len(steps) - 1) // 2]})
+    pairs = []
+    for anchor in anchors:
+        ahead = [step - anchor for step in steps if step > anchor]
+        wanted = sorted(set(question.distances) - {0}) or _spread_out(ahead)
+        missing = [anchor, *(anchor + distance for distance in wanted)]
+        missing = [step for step in missing if step not in steps]
+        if missing or not ahead:
+            what = f"no checkpoint at step {', '.join(map(str, missing))}" if missing else "nothing lies after it"
+            raise UserError(
+                f"anchor {anchor}, distances {', '.join(map(str, wanted)) or 'none'}: {what}. {there}; an anchor and "
+                "anchor + distance must be among them. Choose others, or train with a smaller save_steps."
+            )
+        pairs.append((anchor, [0, *wanted]))
+    return pairs
+
+
+def _spread_out(ahead: list[int]) -> list[int]:
+    if len(ahead) <= MAX_DISTANCES:
+        return ahead
+    return [ahead[round(i)] for i in np.linspace(0, len(ahead) - 1, MAX_DISTANCES)]
+
+
+def _configuration(run: Path, config: Path | None, task: str | None, overrides: list[str], last: int) -> Configuration:
+    own = run / "config.yaml"
+    path = config or (own if own.exists() else None)
+    if path is None and task is None:
+        raise UserError(
+            f"{run} has no config.yaml, so its task and base model are unknown. Give --config CONFIG.yaml, or --task "
+            "where the task ships its model."
+        )
+    needed = [f"run_dir={json.dumps(str(run))}", f"max_steps={last}"] if path != own else []
+    chosen = [f"task={json.dumps(task)}"] if task is not None else []
+    configuration = load_configuration(path, [*needed, *chosen, *overrides])
+    return replace(configuration, run=replace(configuration.run, run_dir=run))

@@ -1,0 +1,193 @@
+"""The figures of a decision: Q, V and S over the distance, both branches around the trigger, and its window.
+
+Not here: the run's curves (`figures`), the sentences (`decision_words`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nearfuture.lab.report import svg
+from nearfuture.lab.report.axes import DASHES, DOTS, LEFT, dress
+from nearfuture.lab.report.figures import Firing
+from nearfuture.record.clocks import Clock, paid_at
+from nearfuture.record.decisions import Decision
+from nearfuture.record.equal_clocks import num_judged, sampling_margin
+from nearfuture.record.records import EVALUATION, RunRecords, is_number
+from nearfuture.record.yields import ENTROPY, Facts
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SMALL = svg.Box(300, 200, LEFT, 16, 24, 40)
+WIDE = svg.Box(420, 240, LEFT, 42, 34, 40)
+FORMS = {
+    "quality": "Q: pass rate on the slice",
+    "variance_cost": "V: variance cost",
+    "effective_signal": "S = Q / V",
+}
+BRANCHES = {EVALUATION: "share of samples that were correct", ENTROPY: "nats a token"}
+GUIDED, TAIL = svg.colour(0), svg.colour(1)
+
+
+def firings(records: RunRecords, decisions: Sequence[Decision], clock: Clock) -> list[Firing]:
+    """Return where triggers fired, each with the steps (t - window, t] it looked at, along its own path."""
+    found = []
+    for number, decision in enumerate(decisions, 1):
+        if decision.seen is None:
+            continue
+        at = (decision.segment, decision.step)
+        window = decision.seen["window"]
+        spans = [] if window is None else _window(records, at, int(window))
+        ends = [end for span in spans for end in span]
+        paid = [float(value) for value in paid_at(records, clock, [at, *ends])]
+        pairs = tuple(zip(paid[1::2], paid[2::2], strict=True))
+        found.append(Firing(number, paid[0], pairs, decision.outcome == "went back"))
+    return found
+
+
+def _window(records: RunRecords, at: tuple[int, int], window: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """The stretches of each segment on the path that lie in the window: ((segment, after), (segment, until))."""
+    segment, step = at
+    stretches = []
+    for number, last in sorted(records.path_to(segment).items()):
+        low = max(records.segment(number).start_step, step - window)
+        if low < min(last, step):
+            stretches.append(((number, low), (number, min(last, step))))
+    return stretches
+
+
+def draw_candidates(decision: Decision, number: int, form: str, min_prompts: int | None) -> str | None:
+    """Draw Q, V or S over the distance, the choice and the largest S marked; None where nothing is known.
+
+    Hollow points have fewer than `min_prompts` prompts. What is not known (or infinite) is in the table only.
+    """
+    rows = [row for row in decision.candidates if row[form] is not None and row["rollback_distance"] is not None]
+    if not rows:
+        return None
+    xs, ys = ([float(row[key] or 0) for row in rows] for key in ("rollback_distance", form))
+    hollow = [is_thin(row, min_prompts) for row in rows]
+
+    def paint(axes: Axes) -> None:
+        low, high = min(ys), max(ys)
+        is_far_from_zero = low > high / 2
+        room = 0.12 * (high - low if is_far_from_zero else high) or 0.05
+        limits = (max(0.0, low - room) if is_far_from_zero else 0.0, high + room)
+        dress(axes, SMALL, (0, 1.06 * max(xs)), limits, FORMS[form], "steps back")
+        axes.plot(xs, ys, color=GUIDED, linewidth=1.6)
+        for x, y, is_hollow in zip(xs, ys, hollow, strict=True):
+            face = svg.PALETTE["paper"] if is_hollow else GUIDED
+            axes.plot([x], [y], "o", color=GUIDED, markersize=6, markerfacecolor=face, clip_on=False, zorder=3)
+        if decision.rollback_distance is not None:
+            _mark(axes, rows, form, decision.rollback_distance, "chosen", 6 if form == "effective_signal" else -15)
+        if decision.guard is not None and form == "effective_signal":
+            overruled = max(rows, key=lambda row: (row[form] or 0.0, -(row["rollback_distance"] or 0)))
+            _mark(axes, rows, form, int(overruled["rollback_distance"] or 0), decision.guard, -15)
+
+    told = ", ".join(f"{x:.0f} steps: {y:.3g}" for x, y in zip(xs, ys, strict=True))
+    choice = f" Chosen: {decision.rollback_distance}." if decision.rollback_distance is not None else " None chosen."
+    guard = f" Guard: {decision.guard}." if decision.guard is not None else ""
+    return svg.drawing(SMALL, f"{form} {number}", f"{FORMS[form]}. {told}.{choice}{guard}", "panel", paint)
+
+
+def is_thin(candidate: Facts, min_prompts: int | None) -> bool:
+    """True where fewer prompts were probed for a candidate than are asked for: its Q is noise."""
+    return min_prompts is not None and candidate["num_prompts"] is not None and candidate["num_prompts"] < min_prompts
+
+
+def _mark(axes: Axes, rows: Sequence[dict[str, Any]], form: str, distance: int, words: str, above: float) -> None:
+    """Ring the point of a distance and write beside it, some pixels above."""
+    row = next((row for row in rows if row["rollback_distance"] == distance), None)
+    if row is None:
+        return
+    looks: dict[str, Any] = {"markersize": 12, "markerfacecolor": "none", "markeredgewidth": 1.6, "clip_on": False}
+    axes.plot([distance], [row[form]], "o", markeredgecolor=TAIL, **looks, zorder=4)
+    is_right = distance > 0.6 * axes.get_xlim()[1]
+    x = distance + (-1 if is_right else 1) * 10 * axes.get_xlim()[1] / SMALL.inner_width
+    low, high = axes.get_ylim()
+    y = row[form] + above * (high - low) / SMALL.inner_height
+    axes.text(x, y, words, color=TAIL, gid="value", ha="right" if is_right else "left", zorder=5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    name: str
+    colour: str
+    steps: list[int]
+    values: list[float]
+    margins: list[float | None]
+
+
+def draw_branches(records: RunRecords, decision: Decision, number: int, key: str) -> str | None:
+    """Draw a metric of the guided branch and of the abandoned tail around the step of the trigger.
+
+    As far on both sides as the run went back; None where neither branch has a value there.
+    """
+    assert decision.to_segment is not None and decision.to_step is not None
+    reach = decision.step - decision.to_step
+    first, last = max(0, decision.to_step - reach), decision.step + reach
+    tail = _branch(records, decision.segment, key, first, last, "abandoned tail", TAIL)
+    guided = _branch(records, decision.to_segment, key, first, last, "guided branch", GUIDED)
+    drawn = [branch for branch in (tail, guided) if branch.steps]
+    if not drawn:
+        return None
+
+    def paint(axes: Axes) -> None:
+        dress(axes, WIDE, (first, last), _limits(drawn), BRANCHES[key], "optimizer step")
+        _places(axes, decision)
+        for branch in drawn:
+            _line(axes, branch, is_tail=branch is tail, is_marked=key == EVALUATION)
+
+    told = " ".join(f"{b.name}: {b.values[-1]:.3f} at step {b.steps[-1]}." for b in drawn)
+    return svg.drawing(WIDE, f"{key} branches {number}", f"{key} around step {decision.step}. {told}", "panel", paint)
+
+
+def _branch(records: RunRecords, to: int, key: str, first: int, last: int, name: str, colour: str) -> _Branch:
+    limits = records.path_to(to)
+    found = {
+        step: row
+        for (segment, step), row in sorted(records.rows.items())
+        if segment in limits
+        and (records.segment(segment).start_step < step <= limits[segment] or step == 0)
+        and first <= step <= last
+        and is_number(row.get(key))
+    }
+    steps = sorted(found)
+    margins = [_margin(found[step]) if key == EVALUATION else None for step in steps]
+    return _Branch(name, colour, steps, [float(found[step][key]) for step in steps], margins)
+
+
+def _margin(row: dict[str, Any]) -> float | None:
+    num_samples = num_judged(row)
+    return None if num_samples is None else sampling_margin(row[EVALUATION], num_samples)
+
+
+def _limits(branches: Sequence[_Branch]) -> tuple[float, float]:
+    lows = [v - (m or 0) for b in branches for v, m in zip(b.values, b.margins, strict=True)]
+    highs = [v + (m or 0) for b in branches for v, m in zip(b.values, b.margins, strict=True)]
+    low, high = max(0.0, min(lows)), max(highs)
+    room = 0.06 * (high - low) or 0.05
+    return (0.0 if low < high / 2 else low - room), high + room
+
+
+def _places(axes: Axes, decision: Decision) -> None:
+    """Mark where the run went back to and where it had been."""
+    assert decision.to_step is not None
+    axes.axvspan(decision.to_step, decision.step, color=svg.SOFT, alpha=0.08, linewidth=0, zorder=0.5)
+    top_of_data = axes.get_xaxis_transform()
+    for x, words in ((decision.to_step, "back to"), (decision.step, "trigger" if decision.seen else "guide")):
+        axes.plot([x, x], [0, 1], color=svg.SOFT, linewidth=0.8, linestyle=DOTS, transform=top_of_data)
+        axes.text(x, 1 + 3 / WIDE.inner_height, f"{words} {x}", gid="kind", ha="center", transform=top_of_data)
+
+
+def _line(axes: Axes, branch: _Branch, *, is_tail: bool, is_marked: bool) -> None:
+    looks: dict[str, Any] = {"linewidth": 1.6 if is_tail else 2, "linestyle": DASHES if is_tail else "solid"}
+    axes.plot(branch.steps, branch.values, color=branch.colour, **looks)
+    if not is_marked:
+        return
+    axes.plot(branch.steps, branch.values, "s" if is_tail else "o", color=branch.colour, markersize=6, clip_on=False)
+    for step, value, margin in zip(branch.steps, branch.values, branch.margins, strict=True):
+        if margin is not None:
+            axes.plot([step, step], [value - margin, value + margin], color=branch.colour, linewidth=1, alpha=0.6)

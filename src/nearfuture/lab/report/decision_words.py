@@ -1,0 +1,226 @@
+"""The sentences about a run's decisions, written from the facts by fixed rules; terminal and page say the same.
+
+A number that was not written is called unknown, and never taken for 0. "Ahead" and "behind" are said only where
+`comparison.judge` allows it.
+
+Not here: the facts (`nearfuture.record.decisions`), the figures (`decision_figures`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from nearfuture.record.decisions import Decision
+from nearfuture.record.equal_clocks import Judgement
+from nearfuture.record.formats import count, duration, percent, plural, rate, signed
+from nearfuture.record.records import RunRecords
+from nearfuture.record.yields import Brought, Cost, Facts, Number, Reading
+
+UNKNOWN = "unknown"
+KEPT = {
+    "guided": "It went on from the guided branch.",
+    "abandoned": "It returned to the tail; the guided branch is abandoned instead.",
+}
+CANDIDATE_COLUMNS = ("distance", "to step", "prompts", "Q", "V", "S = Q / V", "")
+
+
+def opening(records: RunRecords, decisions: list[Decision]) -> str:
+    """Say what the run was set to, and how often it decided something."""
+    mode = records.config.get("autonpo.mode")
+    watch = f"AutoNPO was set to {mode}" if mode else "AutoNPO was off"
+    num_back = sum(decision.outcome == "went back" and decision.rollback_distance != 0 for decision in decisions)
+    num_other = sum(decision.outcome != "went back" for decision in decisions)
+    back = f"It went back {plural(num_back, 'time')}" if num_back else "It never went back"
+    other = f"; {plural(num_other, 'time')} the trigger fired and it went on" if num_other else ""
+    return f"{watch}. {back}{other}."
+
+
+def closing(records: RunRecords) -> str:
+    """Say where the run stands."""
+    step = records.last_step(records.head)
+    verb = "ended" if records.is_finished else "has no end written (it is running, or was stopped) and stands"
+    return f"It {verb} at step {step}, after {plural(records.total_steps_at(records.head, step), 'step')} paid for."
+
+
+def heading(decision: Decision) -> str:
+    """Name a decision by where it was made and what came of it."""
+    if decision.rollback_distance == 0:
+        return f"Step {decision.step}: guided by itself"
+    kept = ", and returned to the tail" if decision.kept == "abandoned" else ""
+    came = {
+        "went back": f"back {known(decision.rollback_distance)} steps, to step {known(decision.to_step, str)}{kept}",
+        "declined": "went on",
+        "advised": f"would have gone back {known(decision.rollback_distance)} steps",
+        "undecided": "no decision written yet",
+    }
+    return f"Step {decision.step}: {came[decision.outcome]}"
+
+
+def told(decision: Decision) -> Iterator[str]:
+    """Tell a decision in order: seen, probed, chosen, collected, compared, cost, brought."""
+    yield seen(decision)
+    if decision.probe is not None:
+        yield probed(decision.probe, decision.step)
+    if decision.outcome != "undecided":
+        yield chosen(decision)
+    if decision.collection is not None:
+        yield collected(decision)
+    if decision.brought is not None:
+        yield from brought(decision, decision.brought)
+    if decision.comparison is not None:
+        yield compared(decision.comparison, decision.kept)
+    if decision.cost.tokens != 0:
+        yield costs(decision.cost)
+
+
+def seen(decision: Decision) -> str:
+    """Say what the trigger saw, or that the configuration asked."""
+    at = f"step {decision.step} (segment {decision.segment}, {plural(decision.total_steps, 'step')} paid for)"
+    if decision.seen is None:
+        return f"The configuration asked for {decision.kind} guidance by the policy of {at}."
+    fact = decision.seen
+    return (
+        f"The trigger fired at {at}. Over its window ({known(fact['window'])} steps) the moving average of the "
+        f"on-policy pass rate moved by {known(fact['reward_rise'], signed)} to {known(fact['reward_ema'], rate)} "
+        f"(standard error {known(fact['reward_rise_se'], _two)}; a rise of up to {known(fact['max_reward_t'], _plain)} "
+        f"of them counts as none), and the entropy by {known(fact['entropy_slope'], _slope)} nats a step to "
+        f"{known(fact['entropy_ema'], rate)} (standard error {known(fact['entropy_slope_se'], _two)}). "
+        f"Past mistakes in the pool: {known(fact['num_mistakes'])}."
+    )
+
+
+def probed(probe: Facts, step: int) -> str:
+    """Say what the probe asked and found."""
+    return (
+        f"The probe asked the policy of step {step} for {known(probe['num_prompts'])} of its past mistakes, "
+        f"{known(probe['num_samples'])} samples: {known(probe['num_solved'])} solved now, pass rate "
+        f"{known(probe['pass_rate'], rate)}."
+    )
+
+
+def chosen(decision: Decision) -> str:
+    """Say what was chosen, why, and what overruled the argmax."""
+    if decision.rollback_distance == 0:
+        return "Nothing was trained ahead: the policy guides itself from here on."
+    distance = known(decision.rollback_distance)
+    went = {
+        "went back": f"It went back {distance} steps, from {decision.step} to {known(decision.to_step, str)}.",
+        "advised": f"It would have gone back {distance} steps, to {known(decision.to_step, str)}.",
+        "declined": "It went on without going back.",
+    }
+    said = [went[decision.outcome]]
+    if decision.reason:
+        said.append(decision.reason[0].upper() + decision.reason[1:])
+    elif decision.kind != "auto":
+        said.append("The configuration says how far.")
+    if decision.guard:
+        said.append(f"A guard overruled the argmax of S: {decision.guard}.")
+    return " ".join(said)
+
+
+def collected(decision: Decision) -> str:
+    """Say what the guide was asked for and gave."""
+    fact = decision.collection
+    assert fact is not None
+    return (
+        f"The guide solved {known(fact['num_solved'])} of {known(fact['num_prompts'])} prompts in "
+        f"{known(fact['num_samples'])} samples; {known(decision.num_guidance)} have guidance."
+    )
+
+
+def compared(fact: Facts, kept: str | None) -> str:
+    """Say how both branches did when they were asked, and which was kept."""
+    bounds = [fact["ci_low"], fact["ci_high"]]
+    interval = UNKNOWN if None in bounds else f"{known(bounds[0], signed)} to {known(bounds[1], signed)}"
+    return (
+        f"Then both branches were asked for {known(fact['num_prompts'])} held-out prompts "
+        f"({known(fact['num_samples'])} samples): {known(fact['guided_pass_rate'], rate)} on the guided branch, "
+        f"{known(fact['abandoned_pass_rate'], rate)} on the tail, a difference of {known(fact['difference'], signed)} "
+        f"(95 % interval {interval}). {KEPT.get(kept or '', 'Which one was kept is unknown.')}"
+    )
+
+
+def costs(cost: Cost) -> str:
+    """Say what it took."""
+    parts = {
+        "probe": cost.probe_tokens,
+        "collection": cost.collection_tokens,
+        "comparison": cost.comparison_tokens,
+        "rollouts": cost.rollout_tokens,
+    }
+    named = ", ".join(f"{name} {known(tokens)}" for name, tokens in parts.items() if tokens != 0)
+    twice = f"{plural(cost.steps_twice, 'step')} trained twice, " if cost.steps_twice else ""
+    return (
+        f"It cost {twice}{known(cost.tokens)} tokens ({named}), {known(cost.token_frac, percent)} of all the "
+        f"run has generated, and {known(cost.seconds, duration)} of sampling and training."
+    )
+
+
+def brought(decision: Decision, found: Brought) -> Iterator[str]:
+    """Say how both branches stood where the trigger fired."""
+    old, new = found.abandoned, found.guided
+    if found.judgement is not None:
+        at = f"At step {new.eval_step}"
+        at += "" if new.eval_step == decision.step else ", the last at which both branches were evaluated"
+        yield (
+            f"{at}, the held-out pass rate is {known(old.pass_rate, rate)} on the abandoned tail and "
+            f"{known(new.pass_rate, rate)} on the guided branch: {verdict(found.judgement)}."
+        )
+    else:
+        each = f"{_evaluated(old)} on the abandoned tail, {_evaluated(new)} on the guided branch"
+        yield f"No step was evaluated on both branches, so their held-out pass rates are not compared: {each}."
+    where = "" if new.step == decision.step else ", where the replay stands"
+    yield (
+        f"At step {new.step}{where}, the entropy is {known(old.entropy, rate)} on the abandoned tail and "
+        f"{known(new.entropy, rate)} on the guided branch."
+    )
+
+
+def verdict(judgement: Judgement) -> str:
+    """Say whether the guided branch differs by more than the sampling of the evaluations."""
+    if judgement.margin is None:
+        return f"a difference of {signed(judgement.difference)}, not judged (eval/num_prompts is missing)"
+    noise = f"sampling noise ±{rate(judgement.margin)}"
+    if judgement.word == "no difference visible":
+        return f"no difference is visible ({signed(judgement.difference)}, {noise})"
+    return f"the guided branch is {judgement.word} by {rate(abs(judgement.difference))} ({noise})"
+
+
+def known(value: Number, form: Callable[[Any], str] = count) -> str:
+    """Write a number, or that it is not known."""
+    return UNKNOWN if value is None else form(value)
+
+
+def candidate_cells(decision: Decision, candidate: Facts) -> list[str]:
+    """Write a candidate in the order of `CANDIDATE_COLUMNS`."""
+    steps = [known(candidate[name], _whole) for name in ("rollback_distance", "step", "num_prompts")]
+    numbers = [known(candidate[name], _three) for name in ("quality", "variance_cost", "effective_signal")]
+    is_chosen = decision.to_step is not None and candidate["step"] == decision.to_step
+    return [*steps, *numbers, "chosen" if is_chosen else ""]
+
+
+def _evaluated(reading: Reading) -> str:
+    if reading.eval_step is None:
+        return "not evaluated"
+    return f"{known(reading.pass_rate, rate)} at step {reading.eval_step}"
+
+
+def _whole(value: float) -> str:
+    return f"{value:.0f}"
+
+
+def _plain(value: float) -> str:
+    return f"{value:g}"
+
+
+def _two(value: float) -> str:
+    return f"{value:.2g}"
+
+
+def _three(value: float) -> str:
+    return f"{value:.3g}"
+
+
+def _slope(value: float) -> str:
+    return signed(value, 5)

@@ -1,0 +1,134 @@
+"""The rollouts of a report beside their guidance: which prompts are shown, in which words, with which images.
+
+Not here: their looks (`page.html.j2`, `style.css`), what of them is written down (`nearfuture.run.recorder`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nearfuture.record.formats import count, percent
+from nearfuture.record.records import RunRecords, is_number
+
+LONGEST_PROMPT = 700
+LONGEST_ROLLOUT = 1400
+NUM_SAMPLES = 3
+NUM_ROLLOUTS = 2
+SMALL_IMAGE = 120
+"""Pixels a side below which an image is enlarged, its pixels as they are."""
+MARKS = {"correct": "✓", "wrong": "✗", "no_answer": "✗"}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownText:
+    """A trajectory with the verifier's mark; `verdict` is empty where none was written."""
+
+    who: str
+    text: str
+    mark: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A small copy of an image, as a data URI, and what it shows in words."""
+
+    data: str
+    words: str
+    is_small: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSample:
+    """One prompt with its images, some of its rollouts, and the guide's trajectory."""
+
+    where: str
+    prompt: str
+    pictures: Sequence[Picture]
+    more_images: int
+    rollouts: Sequence[ShownText]
+    guidance: ShownText | None
+
+
+def shown_samples(run: RunRecords) -> list[ShownSample]:
+    """Choose the latest prompts that got guidance (else the latest prompts), one of each, a few in all."""
+    guided = [sample for sample in run.samples if sample.get("guidance")]
+    chosen: dict[str, dict[str, Any]] = {}
+    for sample in reversed(guided or run.samples):
+        if len(chosen) < NUM_SAMPLES:
+            chosen.setdefault(str(sample["prompt_id"]), sample)
+    return [_shown(sample) for sample in chosen.values()]
+
+
+def _shown(sample: dict[str, Any]) -> ShownSample:
+    rollouts = sorted(sample.get("rollouts") or [], key=lambda rollout: rollout.get("verdict") == "correct")
+    picked = rollouts if len(rollouts) <= NUM_ROLLOUTS else [rollouts[0], *rollouts[-(NUM_ROLLOUTS - 1) :]]
+    guidance = sample.get("guidance")
+    pass_rate = sample.get("pass_rate")
+    where = f"prompt {sample['prompt_id']}, segment {sample.get('segment')}, step {sample.get('step')}"
+    if is_number(pass_rate):
+        where += f": pass rate {percent(pass_rate)} on-policy"
+    pictures = _pictures(sample.get("images") or [])
+    return ShownSample(
+        where=where,
+        prompt=_cut(prompt_text(sample.get("prompt", "")), LONGEST_PROMPT),
+        pictures=pictures,
+        more_images=int(sample.get("num_images") or 0) - len(pictures),
+        rollouts=[_trajectory("rollout", rollout) for rollout in picked],
+        guidance=_guidance(guidance) if guidance else None,
+    )
+
+
+def _pictures(images: list[dict[str, Any]]) -> list[Picture]:
+    """Return the images that lie in the log itself: a page loads nothing from elsewhere."""
+    return [
+        Picture(
+            str(image["data"]),
+            f"image {number}, {image.get('width')} x {image.get('height')} pixels",
+            max(int(image.get("width") or 0), int(image.get("height") or 0)) < SMALL_IMAGE,
+        )
+        for number, image in enumerate(images, start=1)
+        if str(image.get("data", "")).startswith("data:image/")
+    ]
+
+
+def prompt_text(prompt: Any) -> str:
+    """Return a prompt as a reader wants it: a text, or what is said in its messages, with images marked in their place.
+
+    Example:
+        >>> prompt_text([{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "how many?"}]}])
+        '[image] how many?'
+        >>> print(prompt_text([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1+1="}]))
+        system: Be brief.
+        user: 1+1=
+    """
+    if not isinstance(prompt, list) or not all(isinstance(message, dict) for message in prompt):
+        return str(prompt)
+    texts = [_content_text(message.get("content")) for message in prompt]
+    if len(prompt) == 1:
+        return texts[0]
+    return "\n".join(f"{message.get('role')}: {text}" for message, text in zip(prompt, texts, strict=True))
+
+
+def _content_text(content: Any) -> str:
+    if not isinstance(content, list):
+        return str(content or "")
+    return " ".join("[image]" if part.get("type") == "image" else str(part.get("text") or "") for part in content)
+
+
+def _trajectory(who: str, rollout: dict[str, Any]) -> ShownText:
+    verdict = str(rollout.get("verdict", ""))
+    return ShownText(
+        who, _cut(str(rollout.get("text", "")), LONGEST_ROLLOUT), MARKS.get(verdict, "?"), verdict.replace("_", " ")
+    )
+
+
+def _guidance(guidance: dict[str, Any]) -> ShownText:
+    who = f"guidance from step {guidance.get('guide_step')} of segment {guidance.get('guide_segment')}"
+    return ShownText(who, _cut(str(guidance.get("text", "")), LONGEST_ROLLOUT), "✓", "verified")
+
+
+def _cut(words: str, most: int) -> str:
+    return words if len(words) <= most else f"{words[:most]} … ({count(len(words) - most)} more characters)"

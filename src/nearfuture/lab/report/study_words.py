@@ -1,0 +1,182 @@
+"""The sentences of a comparison, written from the numbers by fixed rules.
+
+A claim is called supported only where the whole interval over seeds lies on its side; what an interval cannot carry is
+said as often as what it can.
+
+Not here: the claims (`nearfuture.lab.study.claims`), tables (`study_tables`), figures (`study_figures`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from nearfuture.lab.report.words import notes as run_notes
+from nearfuture.lab.study.claims import Claim
+from nearfuture.lab.study.comparison import Comparison, Reading, read_together
+from nearfuture.record.clocks import Clock
+from nearfuture.record.formats import count, duration, plural, rate, signed
+from nearfuture.stats.seeds import Estimate
+
+READINGS: dict[Reading, str] = {
+    "adds": "adds ability",
+    "sharpens": "sharpens",
+    "neither": "neither",
+    "blunts": "blunts",
+    "loses": "loses coverage",
+    "not known": "not known",
+}
+FEW_SEEDS = 5
+MANY_MISSING = 6
+
+
+def title(comparison: Comparison) -> str:
+    """Name the page after its methods."""
+    methods = comparison.summaries
+    if len(methods) == 1:
+        return f"{methods[0].method} over {plural(len(methods[0].runs), 'seed')}"
+    if comparison.reference is None:
+        return f"{len(methods)} methods compared"
+    if len(methods) == 2:
+        other = next(summary for summary in methods if summary is not comparison.reference)
+        return f"{comparison.reference.method} beside {other.method}"
+    return f"{comparison.reference.method} beside {len(methods) - 1} other methods"
+
+
+def lead(comparison: Comparison) -> list[str]:
+    """Say what was reached: the reference, the highest of all, the baseline and the untrained model."""
+    best = max(comparison.summaries, key=lambda summary: summary.mean().value)
+    sentences = []
+    for summary in dict.fromkeys(filter(None, (comparison.reference, best, comparison.baseline))):
+        mean = summary.mean()
+        highest = ", the highest of all" if summary is best and len(comparison.summaries) > 1 else ""
+        bounds = brackets(mean, is_difference=False)
+        interval = bounds if math.isnan(mean.low) else f"95 % interval {bounds}"
+        sentences.append(
+            f"{summary.method} reaches {rate(mean.value)}{highest} ({interval}, {plural(mean.num, 'seed')})."
+        )
+    if comparison.study.base is not None:
+        sentences.append(f"The untrained model reaches {rate(comparison.study.base.mean())}.")
+    return sentences
+
+
+def measured(comparison: Comparison) -> str:
+    """Say what the main figure is."""
+    study, num_samples = comparison.study, comparison.num_samples
+    num_prompts, num_families = len(study.runs[0].test.family_P), len(study.families)
+    over = f"mean over {num_families} families of " if num_families > 1 else ""
+    return (
+        f"The figure is the {over}mean@{num_samples}, the share of correct samples, on "
+        f"{plural(num_prompts, 'prompt')} of the {study.split} split, {num_samples} samples each, drawn with one seed "
+        "for all methods. It was declared the main figure before any run. Intervals are 95 % by Student over training "
+        "seeds."
+    )
+
+
+def claim(found: Claim) -> str:
+    """Say one claim, its interval, and whether that supports it."""
+    at = "" if found.clock is None or math.isnan(found.at) else f" ({position(found.clock, found.at)})"
+    return f"{found.method} minus {found.other}, {found.measure}{at}: {_difference(found)}."
+
+
+def short(found: Claim) -> str:
+    """The same without the names."""
+    return f"{signed(found.difference.value)} {brackets(found.difference)}"
+
+
+def together(mean: Claim, coverage: Claim) -> str:
+    """Say what mean@n and pass@k say together."""
+    return READINGS[read_together(mean, coverage)]
+
+
+def claims(comparison: Comparison) -> list[str]:
+    """Say every claim about the reference: main figure, pass@k, and equal cost, a sentence each."""
+    sentences = []
+    for primary, found in zip(comparison.primary, comparison.against.values(), strict=True):
+        adjusted = f" (p = {primary.adjusted_p:.2g} by Holm)" if not math.isnan(primary.adjusted_p) else ""
+        sentences.append(claim(primary).removesuffix(".") + f"{adjusted}.")
+        sentences += [claim(part) for part in found.pass_at.values()]
+        sentences += [claim(part) for clock, part in found.at_equal.items()]
+    return sentences
+
+
+def caution(comparison: Comparison) -> str:
+    """Say what this comparison cannot show."""
+    seeds = min(len(summary.runs) for summary in comparison.summaries)
+    parts = []
+    if seeds < 2:
+        parts.append("A method with one seed has no interval, and nothing can be claimed about it.")
+    elif seeds < FEW_SEEDS:
+        parts.append(f"With {seeds} seeds a method the intervals are wide, and only large differences can be told.")
+    if len(comparison.primary) > 1:
+        parts.append(
+            "Each interval holds for one claim by itself, and of many claims one in twenty is wrong by chance. The "
+            "p-values by Holm account for the number of claims about the main figure; nothing accounts for the other "
+            "measures."
+        )
+    if comparison.study.split != "test":
+        parts.append("The task has no test rows: its evaluation rows were used, which every run looked at on the way.")
+    parts.append("What holds on this task and at these settings need not hold elsewhere.")
+    return " ".join(parts)
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """Name what is missing, left out, or differs between runs."""
+    return list(_notes(comparison))
+
+
+def _notes(comparison: Comparison) -> Iterator[str]:
+    study = comparison.study
+    yield from _missing(study.missing)
+    if comparison.reference is None:
+        yield f"The reference {study.grid.reference} has no finished run, so nothing is claimed about it."
+    if study.base is None:
+        yield "The untrained model was not evaluated."
+    for run in study.runs:
+        name = run.records.name
+        if unjudged := run.test.protocol["num_unjudged"]:
+            yield f"{name}: {plural(unjudged, 'test sample')} could not be judged and left the estimates."
+        for k in study.grid.pass_at:
+            if short_of := run.test.num_short(k):
+                yield f"{name}: {plural(short_of, 'prompt')} with fewer than {k} judged samples left pass@{k}."
+    for summary in comparison.summaries:
+        for figures in summary.runs:
+            said = run_notes(figures.run.records, figures.ledger)
+            yield from (f"{figures.run.records.name}: {note}" for note in said)
+    commits = {str(run.records.env.get("git")) for run in study.runs}
+    if len(commits) > 1:
+        yield f"The runs were made at {len(commits)} commits: {', '.join(sorted(commits))}."
+
+
+def position(clock: Clock, at: float) -> str:
+    """Format a position on a clock."""
+    return duration(at) if clock == "seconds" else count(at)
+
+
+def _difference(found: Claim) -> str:
+    difference = found.difference
+    if math.isnan(difference.value):
+        return "not known, because a run did not write it"
+    if math.isnan(difference.low):
+        why = "one seed" if difference.num < 2 else f"{difference.num} seeds that agree exactly"
+        return f"{signed(difference.value)}, {why} and no interval: nothing is known"
+    ahead = {"supported": f"{found.method} is ahead", "contradicted": f"{found.other} is ahead"}.get(found.verdict)
+    said = f"{found.verdict}{f', {ahead}' if ahead else ''}"
+    return f"{signed(difference.value)}, 95 % interval {brackets(difference)}, {plural(difference.num, 'seed')}: {said}"
+
+
+def brackets(found: Estimate, *, is_difference: bool = True) -> str:
+    """Format an interval: of a difference with signs, else as shares."""
+    if math.isnan(found.low):
+        return "no interval"
+    form = signed if is_difference else rate
+    return f"[{form(found.low)}, {form(found.high)}]"
+
+
+def _missing(missing: dict[str, str]) -> Iterator[str]:
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in missing.items():
+        by_reason.setdefault(reason, []).append(name)
+    for reason, names in by_reason.items():
+        more = f" and {len(names) - MANY_MISSING} more" if len(names) > MANY_MISSING else ""
+        yield f"Missing, {reason}: {', '.join(names[:MANY_MISSING])}{more}."

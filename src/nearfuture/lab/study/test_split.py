@@ -1,0 +1,129 @@
+"""The final evaluation of a run: its last policy on the task's test prompts, counted prompt by prompt.
+
+    python -m nearfuture.lab.study.test_split CELL.yaml BASE.yaml OUTPUT.json NUM_SAMPLES
+
+Every method is sampled with the settings of `base` and one fixed seed, whatever the method trained with, so that two
+policies meet the same draws; only how long a completion may be is the method's own, because a policy that learned to
+write more would be cut off. What is stored lets anyone compute mean@k and pass@k. Nothing is chosen by these numbers:
+no checkpoint, no setting, no rollback.
+
+Not here: sampling and judging (`nearfuture.guidance.held_out`), means and intervals (`nearfuture.stats.seeds`).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from nearfuture.guidance.held_out import answer
+from nearfuture.lab.study.folder import LENGTH
+from nearfuture.record.ledger import write_whole
+from nearfuture.record.lock import writing
+from nearfuture.run import build
+from nearfuture.run.checkpoints import Policies
+from nearfuture.run.rows import plain_rows
+from nearfuture.run.settings.config import Configuration, load_configuration
+from nearfuture.tasks import Task, judge
+from nearfuture.tasks.identity import with_prompt_ids
+from nearfuture.train.hush import hush_libraries
+from nearfuture.types import UserError
+
+VERSION = 1
+TEST_SEED = 20_261
+WHOLE = "all"
+
+
+def evaluate_final(cell: Configuration, base: Configuration, num_samples: int, output: Path) -> dict[str, Any]:
+    """Evaluate the final policy of a run (the base weights where `cell` is `base`), and write what was counted.
+
+    Args:
+        cell: the run's configuration; its model and adapters are loaded with it.
+        base: the settings that every method is sampled with.
+        num_samples: completions a prompt.
+        output: the file.
+
+    Returns:
+        What was written: the protocol, and for each prompt `family`, `num_correct`, `num_judged`.
+    """
+    task = build.load_checked_task(base)
+    split, rows = final_rows(task)
+    sampled_as = _sampled_as(cell, base)
+    is_base = cell.run.run_dir == base.run.run_dir
+    step = 0 if is_base else cell.max_steps
+    final = cell.run.run_dir / "final"
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        Policies(sampled_as, task, build.training_rows(task), {step: final}, Path(scratch)) as policies,
+    ):
+        engine = policies.load(step)
+        answers = answer(
+            engine,
+            rows,
+            lambda text, row: judge(task.verify, text, row),
+            num_samples=num_samples,
+            batch_size=base.run.guide_batch_size,
+            seed=TEST_SEED,
+        )
+        sampling = asdict(engine.sampling)
+    counted = zip(rows, answers.num_correct, answers.num_judged, strict=True)
+    result = {
+        "version": VERSION,
+        "task": task.name,
+        "split": split,
+        "step": step,
+        "num_samples": num_samples,
+        "seed": TEST_SEED,
+        "sampling": sampling,
+        "verifier_version": task.verifier_version,
+        "num_unjudged": answers.num_unjudged,
+        "tokens": answers.num_tokens,
+        "seconds": round(answers.seconds, 3),
+        "prompts": [
+            {"prompt_id": row["prompt_id"], "family": row.get("family") or WHOLE, "num_correct": c, "num_judged": n}
+            for row, c, n in counted
+        ],
+    }
+    write_whole(output, json.dumps(result, allow_nan=False) + "\n")
+    return result
+
+
+def _sampled_as(cell: Configuration, base: Configuration) -> Configuration:
+    """The model and length of `cell`, and everything else of `base`."""
+    training = dict(base.training)
+    if LENGTH in cell.training:
+        training[LENGTH] = cell.training[LENGTH]
+    return replace(base, training=training, model=cell.model, run=replace(base.run, model=cell.run.model))
+
+
+def final_rows(task: Task) -> tuple[str, list[dict[str, Any]]]:
+    """Return the split a study ends with and its rows: the task's test prompts, its evaluation prompts without any.
+
+    Raises:
+        UserError: the task has neither.
+    """
+    split, rows = ("test", task.test) if len(task.test) else ("evaluation", task.evaluation)
+    if not len(rows):
+        raise UserError(
+            f"task {task.name!r} has neither test nor evaluation rows, so no method can be judged. Add some."
+        )
+    return split, plain_rows(with_prompt_ids(rows))
+
+
+def main() -> None:
+    """Evaluate what the arguments name."""
+    hush_libraries()
+    cell, base, output, num_samples = sys.argv[1:]
+    with writing(Path(output).parent, "run"):
+        result = evaluate_final(
+            load_configuration(Path(cell)), load_configuration(Path(base)), int(num_samples), Path(output)
+        )
+    correct, judged = (sum(row[key] for row in result["prompts"]) for key in ("num_correct", "num_judged"))
+    print(f"{result['split']}: {correct} of {judged} judged samples correct, {result['num_unjudged']} not judged")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""Reads reward and entropy over steps out of somebody else's log.
+
+    our run folder or its metrics.jsonl     the head's path, abandoned tails left out
+    trainer_state.json, or a TRL folder     log_history (a folder: of its latest checkpoint)
+    JSON lines, a JSON list                 verl ({"step", "data": {...}}), EasyR1 (nested), ms-swift, or flat keys
+    a console log                           verl (`step:3 - ...`), transformers and TRL (`{'reward': ...}`)
+    CSV                                     named columns; an export of W&B (`run - train/reward`)
+    TensorBoard event files, or a folder    scalars
+
+Standard library only, but for our own run folders. A log may lack the entropy; it then has reward alone.
+
+Not here: what the series mean (`advise`), the forms of text (`log_text`), event files byte by byte (`event_files`),
+restarts and several runs in one log (`log_runs`), our run folder (`records`).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nearfuture.record.event_files import read_scalars
+from nearfuture.record.log_runs import LoggedRun, Part, choose_run, split_runs
+from nearfuture.record.log_text import STEP_NAMES, Row, read_text_log, row_of
+from nearfuture.types import UserError
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "step": STEP_NAMES,
+    "reward": (
+        "npo/pass_rate",
+        "train/npo/pass_rate",
+        "npo/reward",
+        "train/npo/reward",
+        "reward/accuracy",
+        "critic/score/mean",
+        "critic/rewards/mean",
+        "reward/overall",
+        "rollout/raw_reward",
+        "train/reward",
+        "reward/mean",
+        "reward",
+    ),
+    "entropy": (
+        "npo/entropy",
+        "train/npo/entropy",
+        "actor/entropy",
+        "actor/entropy_loss",
+        "train/entropy",
+        "train/entropy/mean",
+        "entropy/mean",
+        "entropy",
+    ),
+}
+NUM_COLUMNS_SHOWN = 60
+EVENT_FILES = "*tfevents*"
+LOG_SUFFIXES = (".jsonl", ".json", ".csv", ".log", ".txt", ".out")
+EXPORTED = re.compile(r"^(?P<run>.+?) - (?P<name>.+?)(?P<bound>__MIN|__MAX)?$")
+"""A column of an export of W&B: `run - train/reward`, with the bounds of a smoothed curve beside."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The names a user gave; None looks among the `ALIASES`, in their order (on-policy values first)."""
+
+    step: str | None = None
+    reward: str | None = None
+    entropy: str | None = None
+
+
+@dataclass(frozen=True)
+class Log:
+    """A log as three series; NaN where a step lacks a value.
+
+    Attributes:
+        path: what was read.
+        columns: which column each series is; an entropy that the log lacks is None.
+        steps: ascending.
+        rewards: one a step.
+        entropies: one a step (nats).
+        notes: in words, what was assumed, replaced or left out.
+    """
+
+    path: Path
+    columns: dict[str, str | None]
+    steps: list[int]
+    rewards: list[float]
+    entropies: list[float]
+    notes: list[str] = field(default_factory=list)
+
+
+def read_log(
+    path: Path, columns: Columns | None = None, *, run: str | None = None, logging_steps: int | None = None
+) -> Log:
+    """Read a log of any known format.
+
+    Args:
+        path: a file or folder.
+        columns: names of columns that are not among the known ones.
+        run: number or name of the run to read, where the log holds several.
+        logging_steps: steps a row of a console log stands for that prints no step.
+
+    Raises:
+        UserError: no such file, a format that is not known, several runs and none named, or a column that is missing:
+            it says which columns there are, which were looked for, and how to name one.
+    """
+    path, columns = Path(path), columns or Columns()
+    files, notes = _read_files(path, logging_steps)
+    parts = [part for file in files for part in _exported_runs(file)]
+    names = list(dict.fromkeys(name for part in parts for row in part.rows for name in row))
+    if not names:
+        raise UserError(f"{path} holds no row with a number in it. Give the log of a run that has made a step.")
+    step = _column(path, "step", columns.step, names)
+    reward = _column(path, "reward", columns.reward, names)
+    entropy = None if _lacks_entropy(columns, names) else _column(path, "entropy", columns.entropy, names)
+    found = choose_run(path, split_runs(parts, step, lambda row: reward in row or entropy in row), run)
+    return _log(path, {"step": step, "reward": reward, "entropy": entropy}, found, notes)
+
+
+def _log(path: Path, columns: dict[str, str | None], run: LoggedRun, notes: list[str]) -> Log:
+    reward, entropy = columns["reward"], columns["entropy"]
+    return Log(
+        path=path,
+        columns=columns,
+        steps=[step for step, _ in run.rows],
+        rewards=[row.get(reward or "", math.nan) for _, row in run.rows],
+        entropies=[row.get(entropy or "", math.nan) for _, row in run.rows],
+        notes=[*notes, *filter(None, [run.note()])],
+    )
+
+
+def _lacks_entropy(columns: Columns, names: list[str]) -> bool:
+    return columns.entropy is None and not any(name in names for name in ALIASES["entropy"])
+
+
+def _column(path: Path, what: str, named: str | None, names: list[str]) -> str:
+    """Return the column of a value: the one the user named, or the first alias that is there."""
+    wanted = ALIASES[what] if named is None else (named,)
+    for name in wanted:
+        if name in names:
+            return name
+    shown = ", ".join(names[:NUM_COLUMNS_SHOWN]) + (", ..." if len(names) > NUM_COLUMNS_SHOWN else "")
+    raise UserError(
+        f"{path} has no column for the {what}. Looked for: {', '.join(wanted)}. Found: {shown}. "
+        f"Name it with --{what} COLUMN."
+    )
+
+
+def _exported_runs(part: Part) -> list[Part]:
+    """Split a table whose columns are `run - metric` into its runs; any other table is one."""
+    columns = dict.fromkeys(column for row in part.rows for column in row)
+    matches = {column: match for column in columns if (match := EXPORTED.match(column))}
+    if not any(match["name"] in ALIASES["reward"] for match in matches.values()):
+        return [part]
+    shared = {column: column for column in columns if column not in matches}
+    parts = []
+    for run in dict.fromkeys(match["run"] for match in matches.values()):
+        own = {c: m["name"] for c, m in matches.items() if m["run"] == run and not m["bound"]}
+        names = {**shared, **own}
+        rows = [{names[column]: value for column, value in row.items() if column in names} for row in part.rows]
+        parts.append(Part(run, rows, group=run))
+    return parts
+
+
+def _read_files(path: Path, logging_steps: int | None) -> tuple[list[Part], list[str]]:
+    """Return the files that make up a log, by what is there, not by what the trainer calls itself."""
+    if not path.exists():
+        raise UserError(f"{path} does not exist. Give a log file, or a folder that holds one.")
+    if path.name == "metrics.jsonl" and (path.parent / "lineage.json").exists():
+        path = path.parent
+    if path.is_dir():
+        return _read_folder(path, logging_steps)
+    if "tfevents" in path.name:
+        return [Part(path.name, list(read_scalars([path])), group="")], []
+    read = read_text_log(path, logging_steps)
+    return [Part(path.name, read.rows, group="")], read.notes
+
+
+def _read_folder(path: Path, logging_steps: int | None) -> tuple[list[Part], list[str]]:
+    if (path / "lineage.json").exists():
+        return [Part(path.name, _read_run(path), group="")], []
+    states = sorted([*path.glob("trainer_state.json"), *path.glob("checkpoint-*/trainer_state.json")], key=_checkpoint)
+    if states:
+        return _read_files(states[-1], logging_steps)
+    if events := sorted(path.rglob(EVENT_FILES), key=lambda file: (file.parent, file.name)):
+        names = [str(file.relative_to(path)) for file in events]
+        return [
+            Part(name, list(read_scalars([file])), group=str(file.parent))
+            for name, file in zip(names, events, strict=True)
+        ], []
+    logs = sorted(file for file in path.rglob("*") if file.suffix.lower() in LOG_SUFFIXES and file.is_file())
+    found = ", ".join(str(file.relative_to(path)) for file in logs[:NUM_COLUMNS_SHOWN]) or "none"
+    raise UserError(
+        f"{path} holds none of lineage.json (our run), trainer_state.json (TRL), checkpoint-*/trainer_state.json, "
+        f"{EVENT_FILES} (TensorBoard). Name the log itself. Files that may be one: {found}."
+    )
+
+
+def _checkpoint(state: Path) -> float:
+    """Order of trainer states: by the step in the folder's name; the one outside all checkpoints is the last."""
+    _, dash, step = state.parent.name.rpartition("-")
+    return float(step) if dash and step.isdigit() else math.inf
+
+
+def _read_run(folder: Path) -> list[Row]:
+    from nearfuture.record.records import RunRecords
+
+    records = RunRecords.load(folder)
+    kept = sorted(at for at in records.rows if records.is_kept(*at))
+    return [{**row_of(records.rows[segment, step]), "step": float(step)} for segment, step in kept]

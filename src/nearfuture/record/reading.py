@@ -1,0 +1,97 @@
+"""Reads the JSON files of a run folder, including one that was cut off by a kill, and one that a disk has damaged.
+
+A process that is killed can leave half a line behind, and the resumed process may append its first row to that half.
+Such a line is torn: skipped and counted, and a whole row glued to it is saved. A line whose seal does not fit is
+damaged: skipped, and named by its number. Nothing here guesses values.
+
+Not here: what the rows mean (`records`), what they cost (`ledger`), a whole folder looked through (`integrity`).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nearfuture import seal
+from nearfuture.record import flat_yaml
+from nearfuture.types import UserError
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Rows:
+    """What a file of rows holds: the rows in order, how many lines are torn, and the numbers of those damaged."""
+
+    rows: list[Row] = field(default_factory=list)
+    torn: int = 0
+    damaged: list[int] = field(default_factory=list)
+
+
+def read_rows(path: Path, required: str, *, is_sealed: bool = False) -> Rows:
+    """Read a file of one JSON object a line; a missing file has no rows.
+
+    Args:
+        path: the file.
+        required: a key every row carries. It tells a row from a nested object when a torn line is searched.
+        is_sealed: every row must have its seal, as in all runs since there are seals; otherwise one without passes.
+    """
+    found = Rows()
+    for number, line in enumerate(path.read_bytes().split(b"\n") if path.exists() else [], 1):
+        if not line.strip():
+            continue
+        row = _parse(line, required, is_sealed=is_sealed)
+        if row is None:
+            if seal.state(line) == "damaged" or _parse(line, required, is_sealed=False) is not None:
+                found.damaged.append(number)
+            else:
+                found.torn += 1
+            row = _row_after_a_torn_half(line, required, is_sealed=is_sealed)
+        if row is not None:
+            found.rows.append(seal.without(row))
+    return found
+
+
+def read_object(path: Path) -> Row:
+    """Read one JSON object, or a YAML mapping where the name ends in `.yaml`; a missing file is empty.
+
+    Raises:
+        UserError: the file is there and is not a mapping, or not what was written.
+    """
+    if not path.exists():
+        return {}
+    data = path.read_bytes()
+    try:
+        if seal.state(data) == "damaged":
+            raise ValueError("its bytes are not those that were written")
+        text = data.decode()
+        value = flat_yaml.load(text) if path.suffix == ".yaml" else json.loads(text)
+    except (ValueError, flat_yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read: {error}. Restore it from a copy, or report another run.") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path} holds {type(value).__name__}, a mapping was expected. Was it edited by hand?")
+    return seal.without(value)
+
+
+def _parse(line: bytes, required: str, *, is_sealed: bool) -> Row | None:
+    """The row of a line; None where it is no row, or not as it was written."""
+    state = seal.state(line)
+    if state == "damaged" or (state == "unsealed" and is_sealed):
+        return None
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) and required in value else None
+
+
+def _row_after_a_torn_half(line: bytes, required: str, *, is_sealed: bool) -> Row | None:
+    start = line.find(b"{", 1)
+    while start != -1:
+        row = _parse(line[start:], required, is_sealed=is_sealed)
+        if row is not None:
+            return row
+        start = line.find(b"{", start + 1)
+    return None

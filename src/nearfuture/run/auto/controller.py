@@ -1,0 +1,78 @@
+"""AutoNPO's memory during a segment: the mistake pool and the plateau trigger, saved with every checkpoint.
+
+Not here: their rules (`nearfuture.method`), what follows when the trigger fires (`nearfuture.run.auto.autonpo`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from nearfuture.method.mistakes import MistakePool
+from nearfuture.method.trigger import PlateauTrigger, State
+from nearfuture.method.trigger_config import MIN_ROWS
+from nearfuture.run.settings.config import AutoNPOConfig
+from nearfuture.types import UserError
+
+
+class Controller:
+    """Watches one segment. It is the same on every process.
+
+    Args:
+        config: AutoNPO's settings.
+        max_pass_rate: of the gate; a prompt at or under it is a mistake.
+        fired: state of the trigger that led to this segment; it goes back with the run and knows where it fired.
+        back_to: the step the run went back to.
+    """
+
+    def __init__(
+        self, config: AutoNPOConfig, max_pass_rate: float, *, fired: dict[str, Any] | None = None, back_to: int = 0
+    ) -> None:
+        assert 0 <= max_pass_rate < 1, max_pass_rate  # the configuration is checked
+        self.pool = MistakePool(max_pass_rate, window=config.max_rollback_distance)
+        self.trigger = PlateauTrigger(config.trigger)
+        self._is_rewound = fired is not None
+        if fired is not None:
+            self.trigger.load_state_dict(fired)
+            self.trigger.rewind(back_to)
+
+    def observe_batch(self, step: int, prompt_ids: list[str], pass_rates: list[float]) -> None:
+        """Take note of the rollouts for `step`."""
+        self.pool.observe(step, prompt_ids, pass_rates)
+
+    def observe_step(self, step: int, logs: dict[str, Any]) -> bool:
+        """Take note of a finished step; True where the trigger fires. One that generated nothing has no pass rate."""
+        return self.trigger.observe(step, logs.get("npo/pass_rate", math.nan), logs["npo/entropy"])
+
+    @property
+    def has_fired(self) -> bool:
+        """True after the step at which the trigger fired, until the next one."""
+        return self.trigger.state is State.FIRED
+
+    def metrics(self) -> dict[str, float]:
+        """Metrics of pool and trigger."""
+        return {**self.pool.metrics(), **self.trigger.metrics()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything remembered, as JSON can hold it."""
+        return {"pool": self.pool.state_dict(), "trigger": self.trigger.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was called; a trigger that was rewound already stays as it is."""
+        self.pool.load_state_dict(state["pool"])
+        if not self._is_rewound:
+            self.trigger.load_state_dict(state["trigger"])
+
+
+def check_window(config: AutoNPOConfig, steps_per_batch: float) -> None:
+    """Refuse a window of the trigger in which too few batches are generated for a slope: it would never fire.
+
+    Raises:
+        UserError: how long it has to be.
+    """
+    if config.mode != "off" and config.trigger.window < MIN_ROWS * steps_per_batch:
+        raise UserError(
+            f"autonpo.window={config.trigger.window}: rollouts are generated every {steps_per_batch:g} steps, and the "
+            f"trigger needs {MIN_ROWS} batches of them in its window. Set at least "
+            f"autonpo.window={math.ceil(MIN_ROWS * steps_per_batch)}."
+        )

@@ -1,0 +1,175 @@
+"""How many bytes a run will write at its peak, and whether the disk can hold them.
+
+    checkpoint = weights (with LoRA: the adapters) + the optimizer's numbers for what is trained + tokenizer
+                 under FSDP + the weights again, as accelerate resumes from them
+    peak       = checkpoints that exist at once + guidance + the final policy, which is a checkpoint's weights
+
+Parameters are counted from the model's shape, without loading a weight. Where the shape cannot be worked out, they are
+counted from the safetensors headers, and all of them count as trained: an upper bound.
+
+Not here: which checkpoints are kept (`nearfuture.train.checkpoint.rotate`), what a run trains
+(`nearfuture.run.settings.plan`).
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import get_safetensors_metadata
+from safetensors import SafetensorError, safe_open
+
+from nearfuture.run.settings.config import Configuration
+from nearfuture.run.settings.plan import rollback_steps, segments_ahead, stages_ahead
+from nearfuture.run.settings.sizes import STATES_PER_PARAMETER, numerics_of
+from nearfuture.train.shape.shapes import load_shape
+from nearfuture.types import DiskError, Intervention, UserError
+
+GUIDANCE_BYTES_PER_TOKEN = 8  # an int32 id and a float32 log-prob
+CHECKPOINT_OVERHEAD = 1 << 18  # trainer state, random states, configurations
+TOKENIZER_FILES = ("tokenizer.json", "chat_template.jinja", "chat_template.json")
+TOKENIZER_BYTES = 10 << 20
+"""Of a tokenizer that is not on this machine: those of today's models take 2 to 12 MB."""
+
+
+@dataclass(frozen=True)
+class DiskPlan:
+    """Bytes a run writes at its peak, by part."""
+
+    num_checkpoints: int
+    checkpoint_bytes: int
+    guidance_bytes: int
+    final_bytes: int
+
+    @property
+    def peak_bytes(self) -> int:
+        """All parts together."""
+        return self.num_checkpoints * self.checkpoint_bytes + self.guidance_bytes + self.final_bytes
+
+    def __str__(self) -> str:
+        return (
+            f"{self.num_checkpoints} checkpoints of {format_bytes(self.checkpoint_bytes)}, guidance up to "
+            f"{format_bytes(self.guidance_bytes)}, final policy {format_bytes(self.final_bytes)}: "
+            f"{format_bytes(self.peak_bytes)} at the peak"
+        )
+
+
+def format_bytes(num_bytes: float) -> str:
+    """Bytes for people, in decimal units.
+
+    Example:
+        >>> format_bytes(1_500_000)
+        '1.5 MB'
+    """
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if num_bytes < 1000 or unit == "TB":
+            return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"
+        num_bytes /= 1000
+    raise AssertionError
+
+
+def num_parameters(model: str) -> int:
+    """Count parameters from safetensors headers, local or on the Hub.
+
+    Raises:
+        UserError: no safetensors there.
+    """
+    if not Path(model).is_dir():
+        try:
+            return sum(get_safetensors_metadata(model).parameter_count.values())
+        except Exception as error:  # noqa: BLE001 (the Hub client raises many kinds; all mean the same here)
+            raise UserError(
+                f"model={model} is neither a folder nor a model with safetensors on the Hub: {error}"
+            ) from None
+    files = sorted(Path(model).glob("*.safetensors"))
+    if not files:
+        raise UserError(f"model={model} holds no safetensors file. Save it with save_pretrained first.")
+    total = 0
+    for path in files:
+        try:
+            with safe_open(path, framework="numpy") as file:
+                total += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+        except SafetensorError as error:
+            raise UserError(f"{path} is damaged: {error}. Get it again, or restore it from a copy.") from None
+    return total
+
+
+def disk_plan(config: Configuration, model: str, num_prompts: int, *, is_sharded: bool = False) -> DiskPlan:
+    """Plan the peak of a run over a data set of `num_prompts` prompts.
+
+    Args:
+        config: the run.
+        model: its base model.
+        num_prompts: of the training data.
+        is_sharded: FSDP trains it.
+    """
+    total, trained, stored = _size(config, model)
+    numerics = numerics_of(config, stored, "fsdp2" if is_sharded else "ddp")
+    saved = trained * numerics.trained if config.setting("use_peft") else total * numerics.weight
+    states = STATES_PER_PARAMETER.get(str(config.setting("optim")), 2.0) * trained * numerics.trained
+    beside = _tokenizer_bytes(model) + CHECKPOINT_OVERHEAD
+    checkpoints = sum(len(_kept(config, start, end)) for start, end in segments_ahead(config) if start < end)
+    num_caches = sum(isinstance(stage, Intervention) for stage in stages_ahead(config))
+    auto = config.autonpo
+    if auto.mode == "act":  # how often and how far is not known yet: at most this
+        start = max(0, config.max_steps - auto.max_rollback_distance)
+        checkpoints += auto.max_interventions * len(_kept(config, start, config.max_steps))
+        num_caches += auto.max_interventions
+    longest = int(config.setting("max_completion_length"))
+    return DiskPlan(
+        num_checkpoints=checkpoints,
+        checkpoint_bytes=int((1 + is_sharded) * saved + states) + beside,
+        guidance_bytes=num_caches * num_prompts * longest * GUIDANCE_BYTES_PER_TOKEN,
+        final_bytes=saved + beside,
+    )
+
+
+def _size(config: Configuration, model: str) -> tuple[int, int, str]:
+    """Return the parameters of a model, how many of them are trained, and the format its files hold them in."""
+    try:
+        shape = load_shape(model, config.model)
+    except UserError:
+        total = num_parameters(model)
+        return total, total, "float32"
+    count = shape.parameters
+    frozen = count.trained_vision if config.setting("freeze_vision_tower") else 0
+    return count.total, count.trained - frozen, shape.dtype
+
+
+def _tokenizer_bytes(model: str) -> int:
+    """Return what a checkpoint's copy of the tokenizer takes."""
+    files = [Path(model) / name for name in TOKENIZER_FILES]
+    return sum(file.stat().st_size for file in files if file.is_file()) if Path(model).is_dir() else TOKENIZER_BYTES
+
+
+def _kept(config: Configuration, start: int, end: int) -> set[int]:
+    """Steps in (start, end] whose checkpoints exist when the segment ends, one more while it saves."""
+    save_steps = config.setting("save_steps")
+    every = math.ceil(save_steps * config.max_steps) if save_steps < 1 else int(save_steps)
+    pinned = {step for step in rollback_steps(config) if start < step <= end} | {end}
+    saved = set(range((start // every + 1) * every, end + 1, every)) | pinned
+    limit = config.setting("save_total_limit")
+    return saved if limit is None else set(sorted(saved)[-(int(limit) + 1) :]) | pinned
+
+
+def require_space(plan: DiskPlan, folder: Path, *, num_freed: int = 0) -> None:
+    """Refuse a run that the disk cannot hold.
+
+    Args:
+        plan: of the run.
+        folder: it goes to.
+        num_freed: bytes in it that will be deleted first.
+
+    Raises:
+        DiskError: less is free than the plan needs.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free + num_freed
+    if plan.peak_bytes > free:
+        raise DiskError(
+            f"this run writes {format_bytes(plan.peak_bytes)} at its peak ({plan}), {format_bytes(free)} are free at "
+            f"{existing}. Keep fewer checkpoints (save_total_limit=2), save less often (save_steps), or choose "
+            "another run_dir."
+        )

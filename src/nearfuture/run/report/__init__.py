@@ -1,6 +1,0 @@
-"""Reports of runs: `write_report` writes a self-contained page, `report_text` a table for the terminal."""
-
-from nearfuture.run.report.page import write_report
-from nearfuture.run.report.terminal import report_text
-
-__all__ = ["report_text", "write_report"]

@@ -1,0 +1,107 @@
+"""What keys mean to each other: which of them cannot be set together, said before anything is loaded.
+
+Not here: one key alone (`config`, `ranges`), what only a model or a task can tell (`build`, `nearfuture.train.needs`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nearfuture.train.npo_config import Weighting
+from nearfuture.types import UserError
+
+if TYPE_CHECKING:
+    from nearfuture.run.settings.config import Configuration, RunConfig
+
+
+def check_together(config: Configuration) -> None:
+    """Refuse settings that contradict each other.
+
+    Raises:
+        UserError: which ones, why, and what to do.
+    """
+    _check_interventions(config.run, config.max_steps)
+    _check_autonpo(config)
+    _check_weights(config)
+    _check_model(config)
+
+
+def _check_weights(config: Configuration) -> None:
+    """Refuse a guide whose log-probs could not be divided by, before it is paid for."""
+    temperature, own = config.setting("temperature"), config.run.guide_temperature
+    if config.setting("weighting") == Weighting.IMPORTANCE and own not in (None, temperature):
+        raise UserError(
+            f"weighting=importance and guide_temperature={own}, while the run samples at "
+            f"temperature={temperature}: the guide's log-probs would not be those of this run's sampling, and an "
+            "importance weight divides by them. Leave guide_temperature unset, or use another weighting."
+        )
+
+
+def _check_autonpo(config: Configuration) -> None:
+    auto, gate = config.autonpo, config.setting("max_pass_rate")
+    if config.run.source == "experience" and auto.mode == "act":
+        raise UserError(
+            "source=experience and autonpo.mode=act: the last slot has one source, so that what AutoNPO collects would "
+            "never be served. Set autonpo.mode=off, or source=guide."
+        )
+    if auto.ask == "pool" and config.run.guidance_lifetime == "segment":
+        raise UserError(
+            "autonpo.ask=pool and guidance_lifetime=segment: guidance is dropped when the replay ends, so that most of "
+            "the pool would be asked in vain. Set guidance_lifetime=while_gated, or autonpo.ask=slice."
+        )
+    if auto.mode != "off" and not 0 <= gate < 1:
+        raise UserError(
+            f"max_pass_rate={gate}: with autonpo.mode={auto.mode} the gate must lie in [0, 1), as a mistake is a "
+            "prompt at or under it. Set it, or autonpo.mode=off."
+        )
+
+
+def _check_model(config: Configuration) -> None:
+    """What TRL cannot do with an adapter."""
+    if not config.setting("use_peft"):
+        return
+    if config.setting("sync_ref_model"):
+        raise UserError(
+            "sync_ref_model=true and use_peft=true: with an adapter the reference is the model without it, and there "
+            "is no second model to synchronise. Set one of both."
+        )
+    if config.setting("cast_lm_head_to_fp32"):
+        raise UserError(
+            "cast_lm_head_to_fp32=true and use_peft=true: TRL looks for the head in the model without its adapter. Set "
+            "dtype=float32, or one of both."
+        )
+
+
+def _check_interventions(run: RunConfig, max_steps: int) -> None:
+    """Say which intervention cannot happen, before anything is trained."""
+    if run.scout_steps > max_steps:
+        raise UserError(f"scout_steps={run.scout_steps} lies outside 0 to max_steps={max_steps}.")
+    if (run.guide_step is None) != (run.rollback_to is None):
+        raise UserError(
+            f"guide_step={run.guide_step} and rollback_to={run.rollback_to}: a late intervention needs both. "
+            "Set both, or neither."
+        )
+    if run.guide_step is not None and run.rollback_to is not None:
+        if not 0 <= run.rollback_to < run.guide_step <= max_steps:
+            raise UserError(
+                f"rollback_to={run.rollback_to}, guide_step={run.guide_step}, max_steps={max_steps}: "
+                "must be 0 <= rollback_to < guide_step <= max_steps."
+            )
+        if run.guide_step <= run.scout_steps:
+            raise UserError(
+                f"guide_step={run.guide_step} is not after scout_steps={run.scout_steps}: the early replay must have "
+                "passed its guide first. Raise guide_step."
+            )
+    if run.scout_steps and run.resample_steps:
+        raise UserError(
+            f"scout_steps={run.scout_steps} and resample_steps={run.resample_steps}: both begin at step 0. Set one."
+        )
+    has_guide = bool(run.scout_steps or run.resample_steps or run.guide_step)
+    if run.source != "guide" and has_guide:
+        raise UserError(f"source={run.source} takes no guide of this run. Leave scout_steps and guide_step unset.")
+    for name in ("guide_num_kept", "guide_min_correct"):
+        if getattr(run, name) > run.guide_num_samples:
+            raise UserError(
+                f"{name}={getattr(run, name)} is more than guide_num_samples={run.guide_num_samples}: so many cannot "
+                "come from so few samples. Raise guide_num_samples, or lower it."
+            )

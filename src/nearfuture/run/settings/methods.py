@@ -1,0 +1,88 @@
+"""The methods on one backbone: where the trajectory of the last slot comes from, what it weighs, who may have one.
+
+`method: luffy` in a configuration stands for the keys below; every one of them can be overridden. What is not named is
+as in plain NPO: one slot a group, the gate at 0.6, TRL's loss. The values are those of the papers (METHOD 5), as far as
+they concern the method: learning rate, batch and lengths stay the run's own. docs/methods/ has a page for each, with
+the deviations.
+
+The controls are configuration, too: `method: luffy` with `max_pass_rate: 0.6` is LUFFY behind NPO's gate.
+
+Not here: what the keys do (`nearfuture.run.settings.config`, `nearfuture.train.npo_config`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Any
+
+from nearfuture.types import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class SameAs:
+    """The value of another key of the run."""
+
+    key: str
+
+
+NO_NORMALISATION = {"loss_type": "dr_grpo", "scale_rewards": "none"}
+NO_CLIP = {"epsilon": 1.0, "epsilon_high": 1e6}
+
+METHODS: dict[str, dict[str, Any]] = {
+    # The policy's own near future; which one, say scout_steps, guide_step, rollback_to and autonpo.*.
+    "npo": {"source": "guide", "weighting": "on_policy", "max_pass_rate": 0.6},
+    # An external teacher's traces for every prompt, arXiv:2504.14945.
+    "luffy": {
+        "source": "traces",
+        "weighting": "shaped",
+        "shaping_gamma": 0.1,
+        "max_pass_rate": 1.0,
+        "entropy_coef": 0.001,
+        **NO_NORMALISATION,
+        **NO_CLIP,
+    },
+    # The policy's own past successes, arXiv:2510.02245.
+    "exgrpo": {
+        "source": "experience",
+        "replay_frac": 0.5,
+        "replay_start_pass_rate": 0.35,
+        "weighting": "shaped",
+        "shaping_gamma": 0.1,
+        "max_pass_rate": 1.0,
+        "entropy_coef": 0.001,
+        **NO_NORMALISATION,
+    },
+    # The policy's far future: a pool of the converged policy, replayed from the base on for every prompt,
+    # arXiv:2507.07451.
+    "rlep": {
+        "source": "guide",
+        "scout_steps": SameAs("max_steps"),
+        "guidance_lifetime": "while_gated",
+        "guide_num_samples": 64,
+        "guide_num_kept": 64,
+        "guide_min_correct": 2,
+        "guide_temperature": 0.7,
+        "guide_top_p": 0.95,
+        "weighting": "on_policy",
+        "max_pass_rate": 1.0,
+    },
+    # The near-future self judges the learner's own tokens instead of standing in a slot, METHOD 5.6.
+    "opd": {"source": "guide", "inject_guidance": False, "distill_coef": 0.1, "max_pass_rate": 0.6},
+}
+
+
+def with_method(values: dict[str, Any]) -> dict[str, Any]:
+    """Fill in what the method stands for, under the keys that are given.
+
+    Raises:
+        UserError: an unknown method.
+    """
+    name = values.get("method", "npo")
+    if not isinstance(name, str) or name not in METHODS:
+        near = difflib.get_close_matches(str(name), METHODS, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise UserError(f"method={name!r} is not known.{hint} There are: {', '.join(METHODS)}.")
+    given = {key: value for key, value in METHODS[name].items() if key not in values}
+    resolved = {key: values.get(value.key) if isinstance(value, SameAs) else value for key, value in given.items()}
+    return {**values, **{key: value for key, value in resolved.items() if value is not None}}

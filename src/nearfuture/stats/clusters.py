@@ -1,0 +1,209 @@
+"""Means over questions that come in clusters: intervals, paired tests, and what a benchmark is too small to show.
+
+A benchmark asks the same thing several times (five versions of one problem, shifted options, sub-questions of one
+image), so its questions are no independent draws; their clusters are. A metric is a weighted mean of stratum means:
+
+    m = sum_s w_s mean_{u in s} x_u,     t_c = sum_{u in c} w_{s(u)} x_u / N_{s(u)},     m = sum_c t_c
+
+x_u is a unit's mean over its samples. Resampling clusters with what was drawn on them covers the noise of the samples
+too; resampling samples inside them would count it twice. Two models on the same questions are compared by the
+differences of their units, which are units again.
+
+Letters: U units, S strata, C clusters, R resamples (row 0: the sample itself).
+
+Not here: what a unit is (`nearfuture.lab.evaluate.benchmarks`), means over training seeds (`seeds`), pass@k
+(`nearfuture.method.signal`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from nearfuture.stats.resampling import interval
+from nearfuture.stats.seeds import Estimate
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+MAX_FLIPS = 20_000
+"""Sign flips of a test; all of them where there are no more (up to 14 clusters that differ), else so many at random."""
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """What a metric averages.
+
+    Attributes:
+        values_U: [U] of each unit, in [0, 1] or, of differences, in [-1, 1].
+        stratum_U: [U] its stratum, 0 to S - 1; every stratum has a unit.
+        cluster_U: [U] its cluster, 0 to C - 1.
+        weight_S: [S] of each stratum; they sum to 1.
+        num_clusters: C, clusters without a unit included.
+    """
+
+    values_U: Floats
+    stratum_U: Ints
+    cluster_U: Ints
+    weight_S: Floats
+    num_clusters: int
+
+    def __post_init__(self) -> None:
+        assert self.values_U.shape == self.stratum_U.shape == self.cluster_U.shape and self.values_U.ndim == 1
+        assert np.isfinite(self.values_U).all(), "a unit without a value must be left out"
+
+    def per_unit(self) -> Floats:
+        """Weight of each unit in the metric, [U]: w_s / N_s."""
+        return self.weight_S[self.stratum_U] / np.bincount(self.stratum_U, minlength=len(self.weight_S))[self.stratum_U]
+
+    def terms(self) -> Floats:
+        """Contributions of the clusters, [C]: they sum to the metric."""
+        terms_C = np.bincount(self.cluster_U, self.per_unit() * self.values_U, self.num_clusters)
+        return terms_C.astype(np.float64)
+
+
+def weighted_means(units: Units, weights_R_C: Floats) -> Floats:
+    """Return the metric of every resample, [R].
+
+        m_r = sum_s w_s (sum_{u in s} k_rc(u) x_u) / (sum_{u in s} k_rc(u))
+
+    Args:
+        units: of the metric.
+        weights_R_C: [R, C] how often each cluster counts (`resampling.draw_resamples`).
+
+    Returns:
+        [R]; NaN where a resample missed a stratum altogether.
+    """
+    shape = (len(units.weight_S), units.num_clusters)
+    flat_U = units.stratum_U * units.num_clusters + units.cluster_U
+    sums_S_C = np.bincount(flat_U, units.values_U, shape[0] * shape[1]).reshape(shape)
+    counts_S_C = np.bincount(flat_U, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
+    sums_R_S, counts_R_S = weights_R_C @ sums_S_C.T, weights_R_C @ counts_S_C.T
+    means_R_S = np.divide(sums_R_S, counts_R_S, out=np.full_like(sums_R_S, np.nan), where=counts_R_S > 0)
+    return means_R_S @ units.weight_S
+
+
+def estimate(units: Units, weights_R_C: Floats, level: float = 0.95) -> Estimate:
+    """Estimate a metric with its percentile interval over resampled clusters.
+
+    See Miller, "Adding Error Bars to Evals" (arXiv:2411.00640), section 2.2, for why clusters. Where every unit is 0
+    (or 1) resamples show no scatter; then the bound that C independent clusters support is given, 1 - (alpha/2)^(1/C),
+    as Clopper and Pearson have it.
+
+    Args:
+        units: of the metric.
+        weights_R_C: [R, C] resamples of the clusters, row 0 the sample itself.
+        level: of the interval.
+
+    Returns:
+        The estimate; `num` counts clusters, and below two of them the bounds are NaN.
+
+    Example:
+        >>> zeros = Units(np.zeros(20), np.zeros(20, int), np.arange(20), np.ones(1), 20)
+        >>> found = estimate(zeros, np.ones((1, 20)))
+        >>> found.low, round(found.high, 3)
+        (0.0, 0.168)
+    """
+    values_R = weighted_means(units, weights_R_C)
+    num = len(np.unique(units.cluster_U))
+    value = float(values_R[0])
+    if num < 2:
+        return Estimate(value, math.nan, math.nan, num)
+    if np.ptp(units.values_U) == 0 and value in (0.0, 1.0):
+        beyond = 1 - ((1 - level) / 2) ** (1 / num)
+        return Estimate(value, value - beyond * (value == 1), value + beyond * (value == 0), num)
+    return Estimate(value, *interval(values_R, level), num)
+
+
+def difference(units: Units, weights_R_C: Floats, level: float = 0.95) -> Estimate:
+    """Estimate a paired difference: `units` are differences of units, the p-value is `sign_flip_test`'s.
+
+    Two models that agree on every unit differ by exactly 0, with an interval of width 0.
+    """
+    values_R = weighted_means(units, weights_R_C)
+    num = len(np.unique(units.cluster_U))
+    bounds = interval(values_R, level) if num > 1 else (math.nan, math.nan)
+    return Estimate(float(values_R[0]), *bounds, num, sign_flip_test(units.terms()))
+
+
+def mean_difference(parts: list[tuple[Units, Floats]], level: float = 0.95) -> Estimate:
+    """Estimate the mean of several paired differences, one a benchmark, each resampled by itself.
+
+    Args:
+        parts: differences of units, and the resamples [R, C] of their clusters, with the same R.
+        level: of the interval.
+    """
+    values_R = np.mean([weighted_means(units, weights_R_C) for units, weights_R_C in parts], axis=0)
+    terms = np.concatenate([units.terms() for units, _ in parts]) / len(parts)
+    num = sum(len(np.unique(units.cluster_U)) for units, _ in parts)
+    return Estimate(float(values_R[0]), *interval(values_R, level), num, sign_flip_test(terms))
+
+
+def sign_flip_test(terms_C: Floats, max_flips: int = MAX_FLIPS, seed: int = 0) -> float:
+    """Test that two models are exchangeable on every cluster, two-sided, by flipping the signs of the differences.
+
+        T = sum_c s_c t_c,   s_c = +-1 with equal chance;   p = 2 min(P(T >= t), P(T <= t)), at most 1
+
+    See Fisher, "The Design of Experiments" (1935), section 21. Exact where all flips can be counted; else a random
+    sample of them, the observed one included. Clusters without a difference change no sum. For one sample a question
+    and clusters of one it is McNemar's exact test.
+
+    Args:
+        terms_C: [C] differences of the clusters' contributions.
+        max_flips: number of flips.
+        seed: of the random flips.
+
+    Returns:
+        The p-value; 1 where nothing differs, or one cluster alone.
+
+    Example:
+        >>> sign_flip_test(np.array([0.1, 0.1, 0.1, 0.0, 0.1]))  # 2 of 16 flips are as far out
+        0.125
+    """
+    from scipy.stats import permutation_test  # half a second, which a page without a comparison does not need
+
+    apart = terms_C[np.abs(terms_C) > 1e-15]
+    if len(apart) < 2:  # one difference could as well have gone the other way
+        return 1.0
+    found = permutation_test(
+        (apart,),
+        lambda values, axis: values.sum(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=max_flips,
+        batch=max(1, 2_000_000 // len(apart)),
+        rng=np.random.default_rng(seed),
+    )
+    return float(found.pvalue)
+
+
+def standard_error(units: Units) -> float:
+    """Return the clustered standard error of a metric.
+
+        se^2 = C / (C - 1) sum_c e_c^2,    e_c = sum_{u in c} w_s (x_u - mean_s) / N_s
+
+    See Miller (arXiv:2411.00640), section 2.2; the factor is the usual small-sample one. NaN below two clusters.
+    """
+    num = len(np.unique(units.cluster_U))
+    if num < 2:
+        return math.nan
+    sizes_S = np.bincount(units.stratum_U, minlength=len(units.weight_S))
+    means_S = np.bincount(units.stratum_U, units.values_U, len(units.weight_S)) / np.maximum(sizes_S, 1)
+    around = units.values_U - means_S[units.stratum_U]
+    terms_C = np.bincount(units.cluster_U, units.per_unit() * around, units.num_clusters)
+    return math.sqrt(num / (num - 1) * float(terms_C @ terms_C))
+
+
+def detectable_difference(error: float, level: float = 0.95, power: float = 0.8) -> float:
+    """Return the smallest true difference that a test of this level would find with this power.
+
+        (z_{(1 + level) / 2} + z_power) se
+
+    Example:
+        >>> round(detectable_difference(0.49), 2)  # eight benchmarks, one sample a question: 1.4 points
+        1.37
+    """
+    return float(ndtri((1 + level) / 2) + ndtri(power)) * error

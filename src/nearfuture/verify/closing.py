@@ -1,0 +1,136 @@
+"""The last value of a text that announces none: "With 8 crates the shop receives 48 jars." ends in 48.
+
+It is taken from the last sentence that has a value, and only where that sentence states it: nothing is asked, assumed
+or doubted there, no negation reaches it ("not 7 but 8" is 8), what follows takes nothing back, and the text does not
+break off. A value is a formula between delimiters, a number that no operator touches, or a tuple of such.
+
+Not here: announcements (`lines`) and conclusions (`conclusions`), which go first.
+"""
+
+from __future__ import annotations
+
+import re
+
+from nearfuture.verify.latex import normalise
+from nearfuture.verify.pieces import is_name
+from nearfuture.verify.retracted import is_denied, is_taken_back
+from nearfuture.verify.units import split_unit
+
+WINDOW = 1600
+"""Characters at the end of a text that are read."""
+_NUMBER = r"(?:[$€£]\s?)?[-−+]?\d[\d,.]*(?<![,.])(?:\s?/\s?\d+|(?::\d+)+)?(?:\s?\\?%)?"
+_TUPLE = rf"\(\s?{_NUMBER}(?:\s?[,;]\s?{_NUMBER})+\s?\)"
+_APART = r"(?<![\w.,^_\\{/*+−×·-])(?<![-+*/×·]\s)"
+_APART_BEHIND = r"(?:(?=[ck]?[mg]²?³?(?![\w²³]))|(?![\w{^_*/×·]|\s?[-+*/×·=^]\s?[\w\\(]))"
+"""No operator and no letter touches a number, but for the units that may (5kg)."""
+_NO_MONEY = r"(?!\d[\d,.]*\s+[A-Za-z]{2})"
+_VALUE = re.compile(
+    rf"(?P<delimiter>\$\$?){_NO_MONEY}"
+    r"(?P<dollar>[^$]{1,600})(?P=delimiter)|\\\((?P<round>.{1,600}?)\\\)|\\\[(?P<square>.{1,600}?)\\\]"
+    rf"|(?P<plain>(?:{_TUPLE}|{_APART}{_NUMBER}(?:\s?[€£])?){_APART_BEHIND})",
+    re.DOTALL,
+)
+_UNIT = re.compile(r"\s?[A-Za-z°][A-Za-z°/²³^\d]{0,14}")
+_SENTENCE_END = re.compile(r"[.!?。！？:]['\")*]{0,3}(?:\s+(?=[A-Z\\$(*\d])|\n)|\n\s*\n")
+_END = re.compile(r"[\s*_)\]\"'”]*(?:[.!。！…][\s*_)\]\"'”.]*|\n\s*|\Z)")
+_MORE = re.compile(r"[^.!?\n]{0,160}[.!]\s*|(?:QED|∎|□)\s*\Z")
+_WORD_END = re.compile(r"(?:,?\s[A-Za-z-]{1,15}){0,12}")
+_CONDITION = re.compile(
+    r"\b(?:when|where|because|so|but|then|given\s(?:that|an?))\b|\b(?:and|or|with|to|the|of|an?)\Z", re.IGNORECASE
+)
+_HEDGE = re.compile(
+    r"\b(?:or|if|unless|either|maybe|perhaps|possibly|might|sure|guess|unclear|than|except|(?<!in\s)all(?!\s(?:things|told))|every|any)\b",
+    re.IGNORECASE,
+)
+_DOUBT = re.compile(
+    r"\b(?:may|could|would|should|unknowns?|suppose|assum\w+|let|(?:i|we)(?:\swill|['’]ll)|check|verify|try|consider|first|next|step|case|question|given"
+    r"|know|says?|states?|stated|tells?|told|now|we\s(?:must|need\sto|have\sto|multiply|divide|add|subtract|use|take|compute|start|begin|set)|since|because|where|when|at\s(?:least|most))\b",
+    re.IGNORECASE,
+)
+_LEADS_ON = re.compile(r"\s*(?:\d+[.)]\s|[-*•]\s\D|#)")
+_PART_OF = re.compile(
+    r"(?:\b(?:of\s(?:the|these|those|all|his|her|its|their|our)|out\sof|between|times|plus|minus|over|divided\sby)|\d\sof)"
+    r"[\s$\\(]*\Z",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(
+    r"\b(?:lemma|theorem|equation|problem|figure|table|section|line|example|page)[\s(]*\Z", re.IGNORECASE
+)
+_JOINER = re.compile(r"\s?(?:[,;]\s?)?(?:\b(?:and|or)\b)?\s?")
+_NEGATION = re.compile(r"\b(?:not|cannot|never|neither|nor|no)\b|n['’]t\b", re.IGNORECASE)
+
+
+def closing_value(text: str, *, is_announced: bool = False) -> str | None:
+    """Give the last value that a text states; None where it states none.
+
+    Args:
+        text: what a model wrote, or the sentence that it announced as its answer.
+        is_announced: whether it did; then only a hedge is doubt ("The largest number that could occur is 19").
+
+    Example:
+        >>> closing_value("We add. With 8 crates the shop receives 48 jars."), closing_value("It is not 7 but 8.")
+        ('48 jars', '8')
+        >>> closing_value("Could it be 12?") is None, closing_value("First we get 12, and then we") is None
+        (True, True)
+    """
+    text = _tail(text.strip())
+    values = [mark for mark in _VALUE.finditer(text) if not is_name(_content(mark))]
+    if not values:
+        return None
+    first = len(values) - 1
+    while first and _JOINER.fullmatch(text, values[first - 1].end(), values[first].start()):
+        first -= 1
+    start = max((end.end() for end in _SENTENCE_END.finditer(text) if end.end() <= values[first].start()), default=0)
+    earlier = [mark for mark in values[:first] if mark.start() >= start]
+    before = text[start : values[first].start()]
+    behind = text[values[-1].end() :]
+    unit = _unit_behind(_content(values[-1]), behind) if values[-1]["plain"] else ""
+    is_stated = (
+        not _is_doubted(before, is_announced, values[first]["plain"] is not None)
+        and not _is_negated(before, [mark.start() - start for mark in earlier])
+        and _is_closed(behind[len(unit) :])
+    )
+    return ", ".join(map(_content, values[first:])) + f" {unit.strip()}".rstrip() if is_stated else None
+
+
+def _tail(text: str) -> str:
+    """Cut off what is not read, and not within a formula."""
+    cut = max(0, len(text) - WINDOW)
+    return text[text.find("$", cut) + 1 :] if text.count("$", 0, cut) % 2 else text[cut:]
+
+
+def _content(mark: re.Match[str]) -> str:
+    return next(mark[name] for name in ("dollar", "round", "square", "plain") if mark[name] is not None).strip()
+
+
+def _is_doubted(before: str, is_announced: bool, is_plain: bool) -> bool:
+    """True where a sentence asks, assumes or hedges before its value, or names a part ("3 of the 5") or a label."""
+    words = _VALUE.sub(" ", before)
+    if _HEDGE.search(words) or _PART_OF.search(before) or (is_plain and _LABEL.search(before)):
+        return True
+    return not is_announced and (_DOUBT.search(words) or _LEADS_ON.match(before)) is not None
+
+
+def _is_negated(before: str, values: list[int]) -> bool:
+    """True where a negation stands in front of the value and no other value between: it reaches to the next one."""
+    negations = list(_NEGATION.finditer(before))
+    return is_denied(before) or (bool(negations) and not any(start > negations[-1].start() for start in values))
+
+
+def _is_closed(behind: str) -> bool:
+    """True where the sentence ends behind the value or a few words later, and what follows takes nothing back."""
+    if is_taken_back(behind) or "?" in behind:
+        return False
+    words = _WORD_END.match(behind)
+    said = words.group() if words else ""
+    end = _END.match(behind, len(said))
+    if end is None or _HEDGE.search(said) or _CONDITION.search(said) or _NEGATION.search(said):
+        return False
+    return re.fullmatch(rf"(?:{_MORE.pattern}){{0,3}}", behind[end.end() :]) is not None
+
+
+def _unit_behind(value: str, behind: str) -> str:
+    unit = _UNIT.match(behind)
+    if unit is None or split_unit(normalise(f"{value} {unit.group().strip()}"))[1] is None:
+        return ""
+    return unit.group()

@@ -1,0 +1,109 @@
+"""Compare single things: values with units, ratios, times of day, matrices.
+
+    5 cm is 50 mm and is not 5 m         7:32 may be a ratio, 12:30 is a time: it would be written 2:5
+    60 degrees is \\pi/3                 2 (1, 2)^T is (2, 4)^T
+
+Not here: what is made of several (`compare`), one value (`values`, `symbolic`).
+"""
+
+from __future__ import annotations
+
+import math
+
+from nearfuture.verify.answer import Clock, Matrix, Node, Ratio, Scalar
+from nearfuture.verify.compare_reals import Judge
+from nearfuture.verify.numbers import read_number
+
+HALF_A_DAY = 12 * 3600
+
+
+def same_scalars(gold: Scalar, answer: Scalar, judge: Judge) -> bool:
+    """Compare two values, a unit on both sides or on one."""
+    units = gold.unit, answer.unit
+    if gold.unit is None or answer.unit is None:
+        if (gold.unit or answer.unit) is not None and _in_radians(
+            *((gold, answer) if gold.unit is None else (answer, gold))
+        ):
+            with_degrees = [
+                f"({side.text})\\cdot\\frac{{\\pi}}{{180}}" if side.unit is not None else side.text
+                for side in (gold, answer)
+            ]
+            return judge.equal(*with_degrees)
+        return judge.equal(gold.text, answer.text)
+    if gold.unit.dimension != answer.unit.dimension:
+        return False
+    if gold.unit.factor == answer.unit.factor:
+        return judge.equal(gold.text, answer.text)
+    return judge.equal(
+        *(_scaled(side.text, unit.factor) for side, unit in zip((gold, answer), units, strict=True) if unit)
+    )
+
+
+def _in_radians(bare: Scalar, with_unit: Scalar) -> bool:
+    is_degrees = with_unit.unit is not None and with_unit.unit.dimension == (("deg", 1),)
+    return is_degrees and r"\pi" in bare.text
+
+
+def _scaled(text: str, factor: object) -> str:
+    number = read_number(text)
+    if number is not None:
+        value = number.value * factor  # type: ignore[operator]
+        return f"{value.numerator}/{value.denominator}"
+    return f"({text})\\cdot({factor})"
+
+
+def same_matrices(gold: Matrix, answer: Matrix, judge: Judge) -> bool:
+    """Compare two matrices cell by cell."""
+    if [len(row) for row in gold.rows] != [len(row) for row in answer.rows]:
+        return False
+    pairs = zip([x for row in gold.rows for x in row], [x for row in answer.rows for x in row], strict=True)
+    return all(judge.equal(g, a) for g, a in pairs)
+
+
+def same_ratios(gold: Ratio, answer: Ratio, judge: Judge) -> bool:
+    """Compare a:b:c by the quotients with the first."""
+    if len(gold.items) != len(answer.items):
+        return False
+    if gold.items == answer.items:
+        return True
+    firsts = gold.items[0], answer.items[0]
+    return all(
+        judge.equal(f"\\frac{{{g}}}{{{firsts[0]}}}", f"\\frac{{{a}}}{{{firsts[1]}}}")
+        for g, a in zip(gold.items[1:], answer.items[1:], strict=True)
+    )
+
+
+def ratio_and_scalar(gold: Node, answer: Node, judge: Judge) -> bool:
+    """Compare a:b with a fraction."""
+    texts = [
+        f"\\frac{{{side.items[0]}}}{{{side.items[1]}}}" if isinstance(side, Ratio) and len(side.items) == 2 else side
+        for side in (gold, answer)
+    ]
+    texts = [text.text if isinstance(text, Scalar) and text.unit is None else text for text in texts]
+    return isinstance(texts[0], str) and isinstance(texts[1], str) and judge.equal(texts[0], texts[1])
+
+
+def same_clocks(gold: Clock, answer: Clock, judge: Judge) -> bool:
+    """Compare times of day; without am or pm, half a day is left open."""
+    if (gold.half and answer.half) or gold.half == answer.half:
+        return gold.seconds == answer.seconds
+    return (gold.seconds - answer.seconds) % HALF_A_DAY == 0
+
+
+def clock_and_other(gold: Node, answer: Node, judge: Judge) -> bool:
+    """Compare what looks like a time of day with a ratio: 7:32 may be one, 12:30 would be written 2:5."""
+    clock, other = (gold, answer) if isinstance(gold, Clock) else (answer, gold)
+    assert isinstance(clock, Clock)
+    numbers = list(map(int, clock.ratio.items))
+    if clock.half or (clock is gold and math.gcd(*numbers) != 1):
+        return False
+    if isinstance(other, Ratio):
+        return same_ratios(*((clock.ratio, other) if clock is gold else (other, clock.ratio)), judge)
+    assert isinstance(other, Scalar)
+    return other.text in (f"\\frac{{{numbers[0]}}}{{{numbers[-1]}}}", f"{numbers[0]}/{numbers[-1]}")
+
+
+def matrix_and_scalar(gold: Node, answer: Node, judge: Judge) -> bool:
+    """Compare a matrix with an expression that holds one: a multiple, a sum, a power."""
+    texts = [side.text for side in (gold, answer) if isinstance(side, Matrix | Scalar)]
+    return any(r"\begin" in side.text for side in (gold, answer) if isinstance(side, Scalar)) and judge.equal(*texts)

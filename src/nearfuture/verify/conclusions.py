@@ -1,0 +1,153 @@
+"""An answer that nothing marks: the last line, where it is nothing but a value, or a conclusion with one value in it.
+
+    "...\\n\\n12"   "64 + 67 = **131**"   "So x = 5."   "Therefore, she has 12 apples."
+    "Option C is correct", for a choice
+
+Of maths, the last value that the text states (`closing`) where it has none of these.
+
+Not here: announcements (`lines`), tags and boxes (`marked`); none of this is read when training is strict (`extract`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from nearfuture.verify.closing import closing_value
+from nearfuture.verify.lines import is_value, value_stated, without_emphasis
+
+_CHOSEN = re.compile(
+    r"\b(?:option|choice|answer|statement|letter)\s[*(\"]{0,3}([A-Z])[*)\"]{0,3}\sis\s(?:the\s)?(?:most\s)?"
+    r"(?:correct|right|best|appropriate|answer)"
+    r"|(?<![A-Za-z])[*(]{1,3}([A-Z])[*)]{1,3}\sis\s(?:the\s)?(?:most\s)?(?:correct|right|best|answer)"
+    r"|(?<![A-Za-z])([B-HJ-Z])\sis\sthe\s(?:most\s)?(?:correct|right|best|appropriate)"
+    r"|\b(?:choose|select|pick|go\swith|opt\sfor|choosing|selecting|it\smust\sbe)\s(?:the\s)?(?:option|choice|answer|letter)?\s?"
+    r"[*(\"]{0,3}([A-Z])[*)\"]{0,3}(?=[.,;!\s]*(?:\n|\Z|because|since|as\s))"
+    r"|[,;]\s(?:so|thus|therefore|hence)\s(?:it(?:'s|\sis)\s|the\sanswer\sis\s|option\s){0,2}[*(]{0,3}([A-Z])[*)]{0,3}\.?\s*\Z",
+    re.IGNORECASE,
+)
+_BOLD = re.compile(r"\*\*\s?\(?([A-Z])\)?[.:]?\s?\*\*")
+_LEAD = re.compile(
+    r"(?:(?:so|thus|therefore|hence|consequently|finally|altogether|overall|then|in\s(?:total|conclusion|summary|all|the\send)|as\sa\sresult"
+    r"|we\s(?:get|have|find|obtain|conclude)(?:\sthat)?|it\sfollows\sthat|this\sgives(?:\sus)?|which\sgives|∴|\\therefore|因此|所以|故|综上|则"
+    r")(?![a-z])[,:，\s]{0,3})+",
+    re.IGNORECASE,
+)
+_LATEX_WORD = re.compile(r"\\[A-Za-z]+")
+_TWO_WORDS = re.compile(r"[A-Za-z]{2,}\s+[A-Za-z]{2,}\s+[A-Za-z]{2,}")
+_ONE_VALUE = re.compile(r"\$[^$\n]{1,200}\$|\\\([^\n]{1,200}?\\\)|[$€£]?-?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?")
+_UNSURE = re.compile(
+    r"\b(?:(?:can)?not|or|if|unless|either|neither|nor|maybe|perhaps|possibly|might|may|could|at\s(?:least|most)|first|check|verify|let)\b|n['’]t\b|\?",
+    re.IGNORECASE,
+)
+_STATES = re.compile(
+    rf"(?:\b(?:is|are|be|equals?|get|gets|gives?|obtain|find)|=)\s+(?P<value>(?:{_ONE_VALUE.pattern})(?:\s[A-Za-z]{{1,15}}){{0,3}})\Z"
+)
+_ASSUMED = re.compile(
+    r"\b(?:where|suppose|assum\w+|given|since|because|step|when|than|know|try|first|next|case)\b", re.IGNORECASE
+)
+_IS_ANSWER = re.compile(r"\s(?:is|are)\s(?:the|our|my)\s(?:final\s)?(?:solution|answer)s?\Z", re.IGNORECASE)
+_ONE_FORMULA = re.compile(r"\$\$?[^$]{1,400}\$\$?|\\\[[^$]{1,400}?\\\]|\\\([^$]{1,400}?\\\)")
+_DENIED = re.compile(r"\b(?:(?:can)?not|never)\b[^.]*\d|n['’]t\b[^.]*\d", re.IGNORECASE)
+_SENTENCE = re.compile(r"[^\W\d_]+\s[^\W\d_]+\s")
+_BREAKS_OFF = re.compile(r"\b(?:and|or|so|then|but|with|to|the|of|is)\Z", re.IGNORECASE)
+_LABEL = re.compile(r"[A-Za-z][A-Za-z ]{2,60}\s?:\s+(?=\$|\\[(\[]|[-+€£]?\d)")
+MAX_LINE = 400
+"""A longer line is no conclusion by itself."""
+_FENCE = re.compile(r"```[a-z]*")
+_SENTENCE_END = re.compile(r"[.!?。]['\")]?\s+(?=[A-Z\\(])")
+_BULLET = re.compile(r"[>#\s]{0,6}(?:[•‣]\s|[-*]\s(?=\D))?")
+
+
+def concluded(text: str, kind: str) -> tuple[str, str] | None:
+    """Give an answer that nothing marks, and its source: `bold` for a choice, or `bare`.
+
+    Example:
+        >>> concluded("We add.\\n64 + 67 = **131**", "math"), concluded("So she has 12 apples left.", "math")
+        (('64 + 67 = 131', 'bare'), ('12 apples', 'bare'))
+        >>> concluded("I think 42 is right but maybe 41", "math") is None
+        True
+    """
+    if kind == "mcq":
+        for pattern in (_CHOSEN, _BOLD):
+            letters = {next(filter(None, mark.groups())).upper() for mark in pattern.finditer(text)}
+            if letters:
+                return (letters.pop(), "bold") if len(letters) == 1 else None
+    whole = _FENCE.sub("", text).strip()
+    whole = whole if kind == "mcq" else whole.removeprefix("A: ")
+    if kind in ("math", "numeric"):
+        said = _maths(whole, kind)
+        return None if said is None else (said, "bare")
+    if whole and "\n" not in whole and _stands_bare(whole, kind):
+        return without_emphasis(whole), "bare"
+    if kind == "list" and re.fullmatch(r"\[[^\[\]]{0,400}\]", whole, re.DOTALL):
+        return whole, "bare"
+    if kind not in ("mcq", "bool"):
+        return None
+    for line in (_last_line(whole), whole.partition("\n")[0].strip()):
+        said = _value_of(without_emphasis(line), kind) if 0 < len(line) <= MAX_LINE else None
+        if said is not None:
+            return said, "bare"
+    return None
+
+
+def _maths(text: str, kind: str) -> str | None:
+    """Give the value of a response of maths: the whole of it, its last line, or the last value that it states."""
+    if text and "\n" not in text and _stands_bare(text, kind) and not _LEAD.match(text):
+        said = closing_value(text) if _SENTENCE.match(text) else None
+        label = _LABEL.match(text)
+        return said or without_emphasis(text[label.end() :] if label and not _UNSURE.search(label.group()) else text)
+    line = without_emphasis(_last_line(text))
+    said = _value_of(line, kind) if 0 < len(line) <= MAX_LINE else None
+    return said if said is not None else closing_value(without_emphasis(text))
+
+
+def _last_line(text: str) -> str:
+    return _BULLET.sub("", text.rpartition("\n")[2].strip(), count=1).strip()
+
+
+def _stands_bare(text: str, kind: str) -> bool:
+    """True for a response that is nothing but a short answer."""
+    is_maths = kind in ("math", "numeric")
+    if is_maths and _ONE_FORMULA.fullmatch(text):
+        return True
+    if len(text) > 200 or (len(text.split()) > 12 and kind != "bool"):
+        return False
+    return not is_maths or not (
+        _DENIED.search(text)
+        or _BREAKS_OFF.search(text)
+        or _SENTENCE_END.search(text)
+        or _TWO_WORDS.search(_LATEX_WORD.sub(" ", text))
+    )
+
+
+def _value_of(line: str, kind: str) -> str | None:
+    """Read the last line: "12", "x = 5", "So x = 5.", "Therefore, she has 12 apples."; "Yes, it is."; "(B) 12"."""
+    if kind == "bool":
+        lead = _LEAD.match(line)
+        said = line[lead.end() :] if lead else line
+        return said if re.match(r"(?:yes|no|true|false)\b", said, re.IGNORECASE) else None
+    if kind == "mcq":
+        lead = _LEAD.match(line)
+        line = line[lead.end() :] if lead else line
+        return line if re.fullmatch(r"\(?[A-Z]\)?[.:]?|\(?[A-Z][).:]\s.{1,80}", line) else None
+    sentence = _SENTENCE_END.split(line)[-1].rstrip(" .。!")
+    lead = _LEAD.match(sentence)
+    sentence = _IS_ANSWER.sub("", sentence)
+    said = sentence[lead.end() :] if lead else sentence
+    if (
+        is_value(said, kind)
+        and not re.search(r"[A-Za-z]{3,}\s", _LATEX_WORD.sub(" ", said))
+        and not _UNSURE.search(said)
+    ):
+        return said
+    if _UNSURE.search(said):
+        return None
+    stated = _STATES.search(said)
+    if stated is not None and not _ASSUMED.search(said):
+        return stated["value"]
+    if lead is None:
+        return None
+    values = list(_ONE_VALUE.finditer(said))
+    if len(values) != 1:
+        return None
+    return closing_value(said) or value_stated(said[values[0].start() :].strip())

@@ -1,0 +1,159 @@
+"""Decide what a response is worth: extract, read, compare by kind. The order of the rules is the order of this file.
+
+`decide` works by rule and returns None where sympy must be asked; `decide_with` takes a judge that may have sympy, in a
+worker. Both are pure: no process, no clock.
+
+Not here: gold answers (`golds`), time limits and the cache (`verifier`), how values are compared (`compare`, `values`,
+`symbolic`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nearfuture.types import Verdict
+from nearfuture.verify.answer import Group, Words
+from nearfuture.verify.choices import Options, chosen_letters
+from nearfuture.verify.compare import same
+from nearfuture.verify.extract import extract
+from nearfuture.verify.golds import clean_gold, gold_fault
+from nearfuture.verify.numbers import Tolerance, read_number, same_number, with_decimal_point
+from nearfuture.verify.reading import read_answer
+from nearfuture.verify.values import RuleJudge, Undecided
+from nearfuture.verify.words import read_bool, read_list, same_text
+
+RULES = (
+    *("identical", "number", "structure", "symbolic", "unreadable", "guard"),
+    *("letter", "option", "bool", "text", "list", "no_answer", "gold"),
+)
+"""What may have decided; `unreadable` is an answer that sympy cannot read, `guard` one it must not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What decides a verdict: the gold answer, the answer, the kind, the options and the tolerance.
+
+    `all_boxes` holds every box of the response where `answers` is only the last: together they may be the gold list.
+    """
+
+    gold: str
+    answers: tuple[str, ...]
+    kind: str
+    options: Options | None = None
+    tolerance: Tolerance | None = None
+    all_boxes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict, the rule that gave it, and the answer it was given for."""
+
+    verdict: Verdict
+    rule: str
+    answer: str | None = None
+
+
+def ask(
+    response: str, gold: str, kind: str, options: Options | None, tolerance: Tolerance | None, strict: bool
+) -> Question | Decision:
+    """Make a question of a response; a decision where no answer or no usable gold is there."""
+    reason = gold_fault(gold, kind, options)
+    if reason is not None:
+        return Decision(Verdict.INVALID_GOLD, "gold")
+    found = extract(response, kind=kind, strict=strict)
+    if found is None:
+        return Decision(Verdict.NO_ANSWER, "no_answer")
+    return Question(gold, found.parts or (found.text,), kind, options, tolerance, found.all_boxes)
+
+
+def decide(question: Question, judge: RuleJudge | None = None) -> Decision | None:
+    """Decide by rule; None where sympy must be asked."""
+    judge = judge or RuleJudge(question.tolerance)
+    try:
+        return decide_with(question, judge)
+    except Undecided:
+        return None
+
+
+def decide_with(question: Question, judge: RuleJudge) -> Decision:
+    """Decide with a judge; of several answers given at once, all must be right, alone or as a list."""
+    compare = _COMPARE[question.kind]
+    gold = clean_gold(question.gold, question.kind)
+    shown = ", ".join(question.answers)
+    is_right = compare(gold, shown, question, judge)
+    if not is_right and len(question.answers) > 1:
+        is_right = all(compare(gold, answer, question, judge) for answer in question.answers)
+    if not is_right and question.all_boxes and question.kind in ("math", "list"):
+        together = ", ".join(question.all_boxes)
+        if compare(gold, together, question, judge):
+            return Decision(Verdict.CORRECT, judge.rule, together)
+    return Decision(Verdict.CORRECT if is_right else Verdict.WRONG, judge.rule, shown)
+
+
+def _same_maths(gold: str, answer: str, question: Question, judge: RuleJudge) -> bool:
+    judge.rule = "structure"
+    if gold == answer:
+        judge.rule = "identical"
+        return True
+    gold, answer = with_decimal_point(gold, answer, min_decimals=2), with_decimal_point(answer, gold)
+    numbers = read_number(gold), read_number(answer)
+    if numbers[0] is not None and numbers[1] is not None:
+        judge.rule = "number"
+        return same_number(numbers[0], numbers[1], question.tolerance)
+    return same(read_answer(gold), read_answer(answer), judge)
+
+
+def _same_choice(gold: str, answer: str, question: Question, judge: RuleJudge) -> bool:
+    judge.rule = "letter"
+    right = chosen_letters(gold, question.options)
+    chosen = chosen_letters(answer, question.options)
+    if chosen or question.options is None:
+        return chosen == right
+    judge.rule = "option"
+    said = read_answer(answer)
+    if isinstance(said, Words) or (isinstance(said, Group) and not said.items):
+        return False
+    matching = {letter for letter, text in question.options if same(read_answer(text), said, judge)}
+    judge.rule = "option"
+    return matching == right
+
+
+def _same_bool(gold: str, answer: str, question: Question, judge: RuleJudge) -> bool:
+    judge.rule = "bool"
+    return read_bool(gold) == read_bool(answer)
+
+
+def _same_text(gold: str, answer: str, question: Question, judge: RuleJudge) -> bool:
+    judge.rule = "text"
+    if same_text(gold, answer):
+        return True
+    numbers = read_number(gold.strip()), read_number(answer.strip())
+    return numbers[0] is not None and numbers[1] is not None and same_number(numbers[0], numbers[1], question.tolerance)
+
+
+def _same_list(gold: str, answer: str, question: Question, judge: RuleJudge) -> bool:
+    items = read_list(gold), read_list(answer)
+    judge.rule = "list"
+    if items[0] is None or items[1] is None or len(items[0]) != len(items[1]):
+        return False
+    return all(_same_item(g, a, question, judge) for g, a in zip(items[0], items[1], strict=True))
+
+
+def _same_item(gold: str, answer: str, question: Question, judge: RuleJudge) -> bool:
+    if same_text(gold, answer):
+        return True
+    nodes = read_answer(gold), read_answer(answer)
+    is_same = same(nodes[0], nodes[1], judge)
+    judge.rule = "list"
+    return is_same
+
+
+_COMPARE: dict[str, Callable[[str, str, Question, RuleJudge], bool]] = {
+    "math": _same_maths,
+    "numeric": _same_maths,
+    "mcq": _same_choice,
+    "bool": _same_bool,
+    "text": _same_text,
+    "list": _same_list,
+}

@@ -1,0 +1,212 @@
+"""One worker as its parent sees it: started, asked, waited for and ended, with all that it started itself.
+
+Two limits, neither of which a busy machine reaches sooner than an idle one:
+
+    CPU time      of a request. The kernel ends a worker that has used it up (`worker`); what the processes use that
+                  the worker starts is added up here
+    standstill    seconds of the wall clock in which all of these together use none: a lock that nobody opens, a
+                  server that does not answer. Whoever waits for a core is thereby not at a standstill for long
+
+Not here: who is asked what (`pool`), the other end (`worker`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+import psutil
+
+from nearfuture.verify.worker import START_LIMIT
+
+PATIENCE = 30.0
+"""Seconds of the wall clock that a worker may stand still."""
+LOOK_EVERY = 1.0
+PROGRESS = 0.05
+"""CPU seconds that end a standstill: a process that runs a five-hundredth of the time makes them within `PATIENCE`."""
+ENDED_BY_OTHERS = frozenset((signal.SIGKILL, signal.SIGTERM, signal.SIGHUP))
+
+_START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from nearfuture.verify.worker import main; main()"
+
+
+class TimedOut(Exception):  # noqa: N818
+    """A request used up its CPU time, or stood still twice; the worker is gone."""
+
+
+class Crashed(Exception):  # noqa: N818
+    """A worker died, or what it ran raised; the message is what it said."""
+
+
+class CannotStart(Crashed):
+    """A worker could not even begin; this says nothing of what it would have been asked."""
+
+
+class Raised(Crashed):
+    """The service raised; the worker lives on."""
+
+
+class Lost(Exception):  # noqa: N818
+    """A worker stood still or was ended by somebody else: the request is not to blame as long as this happens once."""
+
+    def __init__(self, failure: TimedOut | Crashed) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a worker is started.
+
+    Attributes:
+        make: `module:function` that builds the service in the worker, from `argument`.
+        argument: text handed to it.
+        memory: bytes of address space; 0 sets no limit.
+        patience: seconds of the wall clock that it may stand still.
+        is_quiet: what it prints is thrown away; else it goes where this process prints.
+    """
+
+    make: str
+    argument: str
+    memory: int
+    patience: float = PATIENCE
+    is_quiet: bool = True
+
+
+class Worker:
+    """One process and its socket.
+
+    Raises:
+        CannotStart: there is no process to be had, or the service could not be built.
+        Lost: it stood still at the start, or somebody ended it.
+    """
+
+    def __init__(self, start: Start) -> None:
+        self.patience = start.patience
+        self.num_asked = 0
+        try:
+            ours, theirs = socket.socketpair()
+            self.connection = Connection(ours.detach())
+            with theirs:
+                self.process = _launch(start, theirs.fileno())
+        except OSError as error:
+            raise Lost(CannotStart(f"a verifier worker could not start: {error}")) from None
+        try:
+            self._receive(0, START_LIMIT)
+        except BaseException as error:
+            self.kill()
+            failed = CannotStart(f"a verifier worker could not start: {error}")
+            if isinstance(error, Lost):
+                raise Lost(failed) from None
+            if isinstance(error, TimedOut | Crashed):
+                raise failed from None
+            raise
+
+    @property
+    def is_alive(self) -> bool:
+        """False once the process has ended."""
+        return self.process.poll() is None
+
+    def ask(self, payload: Any, limit: float) -> Any:
+        """Send a request and wait for the answer.
+
+        Args:
+            payload: what can be written as JSON.
+            limit: seconds of CPU time.
+
+        Raises:
+            TimedOut, Raised, Crashed, Lost: as they say. Only after `Raised` may the worker be asked again.
+        """
+        self.num_asked += 1
+        message = {"id": self.num_asked, "limit": limit, "payload": payload}
+        try:
+            self.connection.send_bytes(json.dumps(message).encode())
+        except OSError:
+            raise self._death(limit) from None
+        return self._receive(self.num_asked, limit)
+
+    def _receive(self, number: int, limit: float) -> Any:
+        try:
+            self._wait(limit)
+            reply = json.loads(self.connection.recv_bytes())
+        except (EOFError, OSError):
+            raise self._death(limit) from None
+        if "error" in reply:
+            raise Raised(reply["error"])
+        assert reply["id"] == number, reply
+        return reply["result"]
+
+    def _wait(self, limit: float) -> None:
+        """Wait until there is something to read, if only the end.
+
+        Raises:
+            TimedOut: the processes that it started used up the limit, which the kernel does not see.
+            Lost: it stood still.
+        """
+        look_every = min(LOOK_EVERY, self.patience)
+        if self.connection.poll(look_every):
+            return
+        begin = latest = self._cpu_seconds()
+        moved = time.monotonic()
+        while not self.connection.poll(look_every):
+            if not self.is_alive and not self.connection.poll():
+                raise self._death(limit)
+            used = self._cpu_seconds()
+            if used - begin > limit:
+                raise TimedOut(f"no answer within {limit:g} s of CPU time")
+            if abs(used - latest) >= PROGRESS:  # less, where a process that it started has ended
+                latest, moved = used, time.monotonic()
+            elif time.monotonic() - moved > self.patience:
+                raise Lost(TimedOut(f"no answer, and nothing done for {self.patience:g} s"))
+
+    def _cpu_seconds(self) -> float:
+        """CPU time of the worker and of all that it started."""
+        total = 0.0
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(self.process.pid)
+            for one in (process, *process.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):
+                    total += sum(one.cpu_times()[:4])  # user and system, and those of children it waited for
+        return total
+
+    def _death(self, limit: float) -> Exception:
+        """What became of a worker that answers no more."""
+        try:
+            code = self.process.wait(self.patience)
+        except subprocess.TimeoutExpired:
+            return Crashed("the worker closed its connection")
+        if code == -signal.SIGPROF:
+            return TimedOut(f"no answer within {limit:g} s of CPU time")
+        died = Crashed(f"the worker died (exit code {code})")
+        return Lost(died) if -code in ENDED_BY_OTHERS else died
+
+    def kill(self) -> None:
+        """End the worker and what it started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS refuses a group of zombies
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.connection.close()
+
+
+def _launch(start: Start, descriptor: int) -> subprocess.Popen[bytes]:
+    """Start a fresh interpreter, leader of its own group, in which the order of sets is the same in every run."""
+    path = [entry or os.getcwd() for entry in sys.path]
+    service = (start.make, start.argument, str(start.memory))
+    where = subprocess.DEVNULL if start.is_quiet else None
+    return subprocess.Popen(
+        [sys.executable, "-c", _START, json.dumps(path), str(descriptor), str(os.getpid()), *service],
+        pass_fds=(descriptor,),
+        stdin=subprocess.DEVNULL,
+        stdout=where,
+        stderr=where,
+        env={"PYTHONHASHSEED": "0"} | os.environ | {"OMP_NUM_THREADS": "1"},
+        process_group=0,
+    )

@@ -1,0 +1,290 @@
+"""Read a normalised answer into what it is made of.
+
+`read_answer` never fails: what it does not understand is a Scalar (sympy may) or Words (compared as text).
+
+Not here: the kinds of answers (`answer`), sets of reals (`reals`), and when two answers are equal (`compare`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+from nearfuture.verify.answer import (
+    EVERYTHING,
+    NOTHING,
+    Chain,
+    Clock,
+    Equation,
+    Group,
+    Matrix,
+    Named,
+    Node,
+    Ratio,
+    RealSet,
+    Rounded,
+    Scalar,
+    Words,
+)
+from nearfuture.verify.guards import ROW_BREAK, is_blocked
+from nearfuture.verify.latex import normalise, plain
+from nearfuture.verify.logic import read_statement
+from nearfuture.verify.numbers import read_number
+from nearfuture.verify.pieces import (
+    BRACKETS,
+    CLOSERS,
+    clean_name,
+    first_close,
+    has_variables,
+    is_name,
+    is_wordy,
+    split_top,
+    strip_parentheses,
+)
+from nearfuture.verify.reals import INFINITY, read_reals
+from nearfuture.verify.units import split_unit, sum_of_units
+
+MAX_RAW_CHARS, MAX_CHARS, MAX_DEPTH, MAX_ITEMS = 4000, 600, 8, 64
+"""Beyond these an answer is compared as text."""
+
+_UNDEFINED = Words("undefined")
+_PHRASES: Mapping[str, Node] = (
+    dict.fromkeys(("no solution", "no solutions", "no real solution", "no real solutions"), NOTHING)
+    | dict.fromkeys(("empty set", "the empty set", "\\emptyset"), NOTHING)
+    | dict.fromkeys(("all real numbers", "all reals", "any real number", "all real x", "\\r"), EVERYTHING)
+    | dict.fromkeys(("(-\\infty, \\infty)", "(-\\infty,\\infty)"), EVERYTHING)
+    | dict.fromkeys(("dne", "does not exist", "undefined", "not defined"), _UNDEFINED)
+)
+_WORD_SEPARATOR = re.compile(r"\s+(?:or|and)\s+|\s*;\s*|,\s*(?:or|and)\s+")
+_FOR_INTEGERS = re.compile(r"(?<=[^,(]),?\s*\(?(?:where\s|for\s)?[kmn]\s?∈\s?\\(?:mathbb\s?\{?Z\}?|Z)\)?$")
+_LOGICAL = re.compile(r"[∨∧→↔]|\\(?:neg|lnot|to|rightarrow|Rightarrow|implies|iff|leftrightarrow)(?![A-Za-z])")
+_CLOCK = re.compile(r"(\d{1,2}):([0-5]\d)(?::([0-5]\d))?(?:\s?([AaPp])\.?\s?[Mm]\.?)?")
+_MATRIX = re.compile(r"\\begin\{([pbB]?matrix|array)\}(?:\{[clr| ]*\})?((?:(?!\\begin).)*)\\end\{\1\}", re.DOTALL)
+
+
+def read_answer(text: str) -> Node:
+    """Read an answer, in any spelling.
+
+    Example:
+        >>> read_answer("x = 5")
+        Named(name='x', value=Scalar(text='5', unit=None))
+        >>> read_answer("\\\\{1, 2\\\\}").bracket, read_answer("[0, 1)").spans[0].has_high
+        ('{}', False)
+    """
+    return Words(plain(text)) if len(text) > MAX_RAW_CHARS else _read_short(text)
+
+
+@lru_cache(maxsize=4096)
+def _read_short(text: str) -> Node:
+    text = strip_parentheses(normalise(text))
+    return Words(plain(text)) if len(text) > MAX_CHARS else _read(text, depth=0)
+
+
+def _read(text: str, depth: int) -> Node:
+    text = strip_parentheses(_FOR_INTEGERS.sub("", text.strip()))
+    phrase = _PHRASES.get(text.lower())
+    if phrase is not None:
+        return phrase
+    if depth > MAX_DEPTH:
+        return Words(plain(text))
+    if read_number(text) is not None:
+        return Scalar(text)
+    if _LOGICAL.search(text):
+        statement = read_statement(text)
+        if statement is not None:
+            return statement
+        text = text.replace("∨", "or").replace("∧", "and")
+    return (
+        _read_clock(text)
+        or _read_matrix(text)
+        or read_reals(text)
+        or _read_separated(text, depth)
+        or _read_bracketed(text, depth)
+        or _read_rounded(text, depth)
+        or _read_equality(text, depth)
+        or _read_value(text)
+    )
+
+
+def _read_matrix(text: str) -> Node | None:
+    match = _MATRIX.fullmatch(text.strip("[] ") if text.startswith("[") else text)
+    if match is None:
+        return None
+    rows = [row for row in match[2].split(ROW_BREAK) if row.strip()]
+    return Matrix(tuple(tuple(cell.strip() for cell in row.split("&")) for row in rows), match[0])
+
+
+def _read_clock(text: str) -> Clock | None:
+    match = _CLOCK.fullmatch(text)
+    if match is None or int(match[1]) > 24:
+        return None
+    hours, minutes, seconds = (int(part or 0) for part in match.groups()[:3])
+    half = (match[4] or "").lower()[:1]
+    if half and hours > 12:
+        half = ""
+    if half:
+        hours = hours % 12 + 12 * (half == "p")
+    ratio = Ratio(tuple(part for part in match.groups()[:3] if part))
+    return Clock(hours * 3600 + minutes * 60 + seconds, half, ratio)
+
+
+def _read_rounded(text: str, depth: int) -> Node | None:
+    """Read `exact ≈ rounded`; where a name or nothing stands before it, all there is is the value."""
+    exact, sign, rounded = text.rpartition("≈")
+    exact, rounded = exact.strip().strip("≈"), rounded.strip()
+    if not sign or not rounded:
+        return None
+    if not exact or is_name(exact):
+        return _read(f"{exact} = {rounded}" if exact else rounded, depth + 1)
+    near = _read(rounded, depth + 1)
+    near = near.value if isinstance(near, Named) else near
+    return Rounded(_read(exact, depth + 1), near) if isinstance(near, Scalar) else None
+
+
+def _read_separated(text: str, depth: int) -> Node | None:
+    """Read "1, 2", "x = 1 or x = 2", "1; 2": a list without brackets."""
+    items = [item for part in _split_words(text) for item in _split_commas(part)]
+    if len(items) < 2 or len(items) > MAX_ITEMS or not all(items):
+        return None
+    nodes = tuple(_read(item, depth + 1) for item in items)
+    if any(isinstance(node, Words) for node in nodes):
+        return None
+    nodes = tuple(inner for node in nodes for inner in _flat(node))
+    solutions = _solutions(nodes)
+    if solutions is not None:
+        return solutions
+    first = nodes[0]
+    if isinstance(first, Named) and all(isinstance(node, Scalar) for node in nodes[1:]):
+        return Named(first.name, Group("", (first.value, *nodes[1:])))
+    names = {node.name if isinstance(node, Named) else None for node in nodes}
+    if len(names) == 1 and None not in names:
+        return Named(names.pop() or "", Group("", tuple(node.value for node in nodes if isinstance(node, Named))))
+    return Group("", nodes)
+
+
+def _solutions(nodes: tuple[Node, ...]) -> Node | None:
+    """Read p = 5, q = 2, p = 7, q = 2 as two solutions of two names each."""
+    names = [node.name for node in nodes if isinstance(node, Named)]
+    size = len(set(names))
+    if len(names) < len(nodes) or size < 2 or size == len(nodes) or len(nodes) % size:
+        return None
+    if names != names[:size] * (len(nodes) // size):
+        return None
+    return Group("", tuple(Group("", nodes[start : start + size]) for start in range(0, len(nodes), size)))
+
+
+def _flat(node: Node) -> tuple[Node, ...]:
+    return node.items if isinstance(node, Group) and node.bracket == "" else (node,)
+
+
+def _split_words(text: str) -> list[str]:
+    if not _WORD_SEPARATOR.search(text) or _depth_varies(text):
+        return [text]
+    return [part.strip() for part in _WORD_SEPARATOR.split(text)]
+
+
+def _depth_varies(text: str) -> bool:
+    """True where a separating word stands inside brackets."""
+    for mark in _WORD_SEPARATOR.finditer(text):
+        before = text[: mark.start()]
+        if sum(before.count(char) for char in BRACKETS) != sum(before.count(char) for char in CLOSERS):
+            return True
+    return False
+
+
+def _split_commas(text: str) -> list[str]:
+    """Split at commas, but leave 1,234 whole; where some commas have a space behind, those separate."""
+    if read_number(split_unit(text)[0]) is not None:
+        return [text]
+    parts = split_top(text.replace(", ", "\x1f"), "\x1f") if ", " in text else split_top(text, ",")
+    parts = [part.replace("\x1f", ", ") for part in parts]
+    return parts if len(parts) < 2 or ", " not in text else [item for part in parts for item in _split_commas(part)]
+
+
+def _read_bracketed(text: str, depth: int) -> Node | None:
+    is_grouped = text.startswith("{")
+    text = text.replace(r"\{", "{").replace(r"\}", "}") if text.startswith(r"\{") and text.endswith(r"\}") else text
+    if len(text) < 2 or text[0] not in "([{" or text[-1] != BRACKETS[text[0]] or first_close(text) != len(text) - 1:
+        return None
+    inner = text[1:-1].strip()
+    parts = split_top(inner.replace(", ", "\x1f"), "\x1f") if ", " in inner else split_top(inner, ",")
+    if len(parts) < 2:
+        parts = split_top(inner, ";")
+    items = [part.replace("\x1f", ", ") for part in parts]
+    if (len(items) < 2 and text[0] == "(") or len(items) > MAX_ITEMS or not all(items):
+        return None
+    bracket = "" if is_grouped and depth == 0 else text[0] + text[-1]
+    return Group(bracket, tuple(_read(item, depth + 1) for item in items))
+
+
+def _read_equality(text: str, depth: int) -> Node | None:
+    sides = [side for side in split_top(text.replace("==", "="), "=") if side]
+    if len(sides) < 2:
+        return None
+    names = 0
+    while names < len(sides) - 1 and is_name(sides[names]):
+        names += 1
+    if names:
+        name = "=".join(map(clean_name, sides[:names]))
+        values = tuple(_read(side, depth + 1) for side in sides[names:])
+        return Named(name, values[0] if len(values) == 1 else Chain(values))
+    if len(sides) == 2 and is_name(sides[1]) and not has_variables(sides[0]):
+        return Named(clean_name(sides[1]), _read(sides[0], depth + 1))
+    if len(sides) == 2 and any(map(has_variables, sides)):
+        return Equation(*sides)
+    return Chain(tuple(_read(side, depth + 1) for side in sides))
+
+
+def _read_value(text: str) -> Node:
+    compound = sum_of_units(text)
+    if compound is not None:
+        return Scalar(*compound)
+    value, unit = split_unit(text) if r"\int" not in text else (text, None)
+    value = strip_parentheses(value)
+    if unit is None and is_wordy(value):
+        return Words(plain(text))
+    if r"\pm" in value or r"\mp" in value:
+        return Group("", tuple(Scalar(signed, unit) for signed in _both_signs(value)))
+    ratio = split_top(value, ":")
+    if len(ratio) > 1:
+        return Ratio(tuple(ratio)) if len(ratio) <= 6 and all(ratio) else Words(plain(text))
+    return Scalar(value, unit)
+
+
+def _both_signs(text: str) -> tuple[str, str]:
+    upper = re.sub(r"\\pm\s?", "+", re.sub(r"\\mp\s?", "-", text)).removeprefix("+").strip()
+    lower = re.sub(r"\\pm\s?", "-", re.sub(r"\\mp\s?", "+", text)).removeprefix("+").strip()
+    return upper, lower
+
+
+def unread_values(text: str) -> list[str]:
+    """List the values in an answer that no rule can read, so that sympy must.
+
+    Example:
+        >>> unread_values("(1, \\\\sqrt{2})"), unread_values("x = 5"), unread_values("no solution")
+        (['\\\\sqrt{2}'], [], [])
+    """
+    return [value for value in _values(read_answer(text)) if read_number(value) is None and not is_blocked(value)]
+
+
+def _values(node: Node) -> Iterator[str]:
+    match node:
+        case Scalar():
+            yield node.text
+        case Rounded():
+            yield from _values(node.exact)
+        case Group() | Chain():
+            for item in node.items:
+                yield from _values(item)
+        case Named():
+            yield from _values(node.value)
+        case Equation():
+            yield from (node.left, node.right)
+        case Matrix():
+            yield from (cell for row in node.rows for cell in row)
+        case Ratio():
+            yield from node.items
+        case RealSet():
+            ends = [end for span in node.spans for end in (span.low, span.high)]
+            yield from (end for end in ends if end.lstrip("-") != INFINITY)

@@ -1,0 +1,131 @@
+"""Words: yes or no, phrases, and lists of both.
+
+Not here: values (`compare`), choices (`choices`).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from nearfuture.verify.latex import plain
+from nearfuture.verify.pieces import split_top
+
+_TRUE = frozenset(("yes", "true", "correct", "right", "y", "t", "affirmative"))
+_FALSE = frozenset(("no", "false", "incorrect", "wrong", "n", "f", "negative"))
+_LONG_TRUE, _LONG_FALSE = _TRUE - set("yt"), _FALSE - set("nf")
+_CHINESE = dict.fromkeys("是 是的 对 对的 正确 真 成立 能 可以 会 有 はい 예".split(), True) | dict.fromkeys(
+    "否 不 不是 不是的 不对 错 错误 错的 不正确 假 不成立 不能 不可以 不会 没有 いいえ 아니요".split(), False
+)
+_SUBJECT = re.compile(
+    r"\A(?:the |this |that |my )?"
+    r"(?:(?:final |correct )?answer|statement|claim|proposition|it|this|that|assertion|conclusion|sentence)"
+    r"(?:'s| is| would be| must be|:)\s(?:therefore |thus |indeed |clearly )?"
+)
+_LEAD = re.compile(r"\A(?:so|thus|therefore|hence)\b[, ]*")
+_BULLET = re.compile(r"\s*(?:[-*•]\s+|\(?\d{1,2}[.)]\s+)?")
+_COMMAS = str.maketrans("，、；", ",,;")
+_HEDGED = frozenset("or maybe perhaps possibly unless neither nor unclear unknown either".split())
+_GOES_ON = re.compile(
+    r"\w+(?:[,.;:!(—–-]|\s(?:[-(—–]|(?:it|they|he|she|this|that|these|those|there|we|you|i|the|because|since|as|for|statement)\b))"
+)
+
+
+def read_bool(text: str) -> bool | None:
+    """Read yes or no; None where the text says neither, or both.
+
+    Example:
+        >>> read_bool("\\\\text{Yes}"), read_bool("No, it is a square."), read_bool("yes and no"), read_bool("not true")
+        (True, False, None, False)
+        >>> read_bool("The statement is false."), read_bool("是的"), read_bool("maybe")
+        (False, True, None)
+    """
+    if len(text) > 600:
+        return None
+    said = plain(text).strip("()[]*#' ")
+    said = _SUBJECT.sub("", _LEAD.sub("", said, count=1), count=1)
+    chinese = _CHINESE.get(re.split(r"[,，。.;；!]", said, maxsplit=1)[0].strip())
+    if chinese is not None:
+        return chinese
+    if (
+        denied := re.fullmatch(r"(?:definitely |certainly )?not (true|correct|right|false|wrong|incorrect)", said)
+    ) is not None:
+        return denied[1] in _FALSE
+    words = re.findall(r"[a-z']+", said)
+    if len(words) == 1:
+        return True if words[0] in _TRUE else False if words[0] in _FALSE else None
+    if not words or words[0] not in _LONG_TRUE | _LONG_FALSE:
+        return None
+    if _GOES_ON.match(said) is None or _HEDGED & set(words):
+        return None
+    is_true = words[0] in _TRUE
+    against = "|".join(_LONG_FALSE if is_true else _LONG_TRUE)
+    is_open = re.search(rf"(?:\b(?:and|or|but|also|then)|[.,;!?/])\s*(?:{against})\b(?=\W*(?:\Z|[,.;!?]))", said)
+    return None if is_open else is_true
+
+
+def same_text(gold: str, answer: str) -> bool:
+    """Compare phrases without case, fonts, quotes and a leading article.
+
+    Example:
+        >>> same_text("east", "\\\\text{East}"), same_text("east", "\\\\text{seat}")
+        (True, False)
+    """
+    return _phrase(gold) == _phrase(answer)
+
+
+def _phrase(text: str) -> str:
+    """Reduce a phrase to its words: no hyphens between letters, "5 cm" as "5cm", "U.S." as "US", "&" as "and"."""
+    said = re.sub(r"\s*([,:;/])\s*", r"\1", plain(text).removesuffix("^\\circ")).replace("{", "").replace("}", "")
+    said = re.sub(r"(?<=[^\W\d])-(?=[^\W\d])", " ", said.replace(" & ", " and "))
+    said = re.sub(r"\b[a-z](?:\.[a-z])+\b\.?", lambda mark: mark[0].replace(".", ""), said)
+    return re.sub(r"(?<=\d)\s+(?=[^\W\d])", "", said)
+
+
+def read_list(text: str) -> list[str] | None:
+    """Read the items of a list: JSON, Python, brackets of any kind, or none; None where nothing is there.
+
+    Example:
+        >>> read_list("['a', 'b']"), read_list("[2007, 2008]"), read_list("red and blue")
+        (['a', 'b'], ['2007', '2008'], ['red', 'blue'])
+    """
+    if not text.strip():
+        return None
+    text = re.sub(r"\\(?:left|right)|\$", "", text).replace(r"\{", "{").replace(r"\}", "}").strip(" .\n\t")
+    for _ in range(2):
+        text = re.sub(r"^\\text\s?\{(.*)\}$", r"\1", text, flags=re.DOTALL)
+    if len(text) > 4000:
+        return None
+    literal = _literal(text)
+    if literal is not None:
+        return literal
+    if text[:1] in ("[", "(", "{") and text[-1:] == {"[": "]", "(": ")", "{": "}"}[text[0]]:
+        text = text[1:-1]
+    return [item.strip(" \n\t*`").strip("'\"").strip() for item in _split_items(text.strip()) if item.strip()]
+
+
+def _split_items(text: str) -> list[str]:
+    """Split at line ends, semicolons or commas, and at the "and" before the last item."""
+    if "\n" in text and len(split_top(text, ",")) == 1:
+        return [_BULLET.sub("", line, count=1) for line in text.split("\n")]
+    text = text.translate(_COMMAS)
+    separator = ";" if len(split_top(text, ";")) > 1 else ","
+    parts = split_top(text, separator)
+    return [*parts[:-1], *re.split(r"\s+(?:and|&)\s+|^and\s+|(?<=\w)和(?=\w)", parts[-1])]
+
+
+def _literal(text: str) -> list[str] | None:
+    """Read a Python or JSON list of strings and numbers."""
+    if text[:1] not in ("[", "(") or text.count("[") > 20 or text.count("(") > 20:
+        return None
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    if not isinstance(value, list | tuple):
+        return None
+    source = text[1:-1]
+    if all(isinstance(item, int | float) and not isinstance(item, bool) for item in value):
+        parts = [part.strip() for part in source.rstrip(", ").split(",")]
+        return parts if len(parts) == len(value) else None
+    return [item if isinstance(item, str) else repr(item) for item in value]
