@@ -6,14 +6,55 @@ Not here: what may stand around a command (`descent`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import sympy
 
 from nearfuture.verify.tokens import Beyond
 
-if TYPE_CHECKING:
-    from nearfuture.verify.descent import Reader
+
+class Reader(Protocol):
+    """What a command asks of whoever reads around it (`descent.Reader`)."""
+
+    index: int
+    is_real: bool
+    library: Any
+
+    @property
+    def kind(self) -> str | None:
+        """The kind of the next token."""
+
+    @property
+    def text(self) -> str:
+        """The text of the next token."""
+
+    def take(self, *signs: str) -> str | None:
+        """Pass the next token where it is one of these."""
+
+    def must_take(self, *signs: str) -> str:
+        """Pass the next token, which is one of these."""
+
+    def sum(self) -> Any:
+        """Read products with + and - between them."""
+
+    def product(self) -> Any:
+        """Read factors."""
+
+    def raised(self) -> Any:
+        """Read what stands behind ^ or _."""
+
+    def atom(self) -> Any:
+        """Read a number or a name."""
+
+    def arguments(self) -> list[Any]:
+        """Read (a, b)."""
+
+    def group(self, opening: str, closing: str) -> Any:
+        """Read a sum in brackets."""
+
+    def enclosed(self, closing: str) -> Any:
+        """Read a sum up to the closing sign."""
+
 
 _CIRCULAR = ("sin", "cos", "tan", "cot", "sec", "csc")
 _HYPERBOLIC = ("sinh", "cosh", "tanh")
