@@ -1,7 +1,8 @@
 """SIGKILL at random moments, then the same command again, until it ends: are the bits those of an undisturbed one?
 
 What it does: trains, collects, probes (AutoNPO), evaluates and compares, each in a process of its own that is killed
-after a random share of the CPU time that the undisturbed command took, again and again until it reaches its end; then
+after a random share of the CPU time that the undisturbed command took (of a random length, so that early kills are
+commoner and a command is killed several times on its way), again and again until it reaches its end; then
 holds everything that lasts (weights, rows, lineage, caches, responses) against the undisturbed command's. Whatever
 differs, a traceback, and an exit code that is not 0 are failures. Each result is a line of the output; a campaign that
 was itself killed goes on after the last one.
@@ -209,10 +210,10 @@ def of_study(folder: Path) -> dict[str, Any]:
 
 
 KINDS = {
-    "train": Kind(train, lambda folder: of_run(folder / "run"), 0.35),
-    "probe": Kind(probe, lambda folder: of_run(folder / "run"), 0.2),
-    "collect": Kind(collect, of_cache, 0.23),
-    "evaluate": Kind(evaluate, of_evaluation, 0.2),
+    "train": Kind(train, lambda folder: of_run(folder / "run"), 0.28),
+    "probe": Kind(probe, lambda folder: of_run(folder / "run"), 0.17),
+    "collect": Kind(collect, of_cache, 0.28),
+    "evaluate": Kind(evaluate, of_evaluation, 0.25),
     "compare": Kind(compare, of_study, 0.02),
 }
 
@@ -263,7 +264,7 @@ class Campaign:
         moments: list[list[Any]] = []
         while True:
             process = start(KINDS[kind].command(folder), folder)
-            at = rng.uniform(0, whole)
+            at = rng.uniform(0, rng.uniform(0, whole))
             spent = follow(process, at)
             if not process.is_running:
                 break
