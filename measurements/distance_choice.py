@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from nearfuture.lab.measure.measurement import Question
+from nearfuture.lab.measure.measurement import Scope
 from nearfuture.lab.measure.run_signal import measure_signal
 from nearfuture.lab.measure.signal_rows import LOG_COSTS
 from nearfuture.train.hush import hush_libraries
@@ -35,8 +35,8 @@ def signal_of(folder: Path, seed: int, distances: tuple[int, ...]) -> dict[int, 
     """Measure a seed's GRPO run at anchor 0, by distance; the measurement stays in the folder."""
     path = folder / f"signal-{seed}.json"
     if not path.exists():
-        question = Question(anchors=(0,), distances=distances, num_prompts=800, num_samples=16, num_gradients=0)
-        path.write_text(json.dumps(measure_signal(folder / f"grpo-{seed}", question), indent=1))
+        scope = Scope(anchors=(0,), distances=distances, num_prompts=800, num_samples=16, num_gradients=0)
+        path.write_text(json.dumps(measure_signal(folder / f"grpo-{seed}", scope), indent=1))
     rows = json.loads(path.read_text())["anchors"][0]["distances"]
     return {int(row["distance"]): row for row in rows}
 

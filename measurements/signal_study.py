@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nearfuture.lab.measure.measurement import Question
+from nearfuture.lab.measure.measurement import Scope
 from nearfuture.lab.measure.run_signal import measure_signal
 from nearfuture.lab.measure.signal_rows import LOG_COSTS, QUALITIES
 from nearfuture.run.settings.config import load_configuration
@@ -27,9 +27,7 @@ from nearfuture.train.hush import hush_libraries
 
 HERE = Path(__file__).parent
 CONFIG = HERE.parent / "configs" / "apprentice" / "grpo.yaml"
-QUESTION = Question(
-    anchors=(0, 80), distances=(10, 20, 40, 60, 80, 120), num_prompts=800, num_samples=16, num_gradients=256
-)
+SCOPE = Scope(anchors=(0, 80), distances=(10, 20, 40, 60, 80, 120), num_prompts=800, num_samples=16, num_gradients=256)
 WEIGHTINGS = ("on_policy", "token", "clipped", "sequence")
 
 
@@ -42,7 +40,7 @@ def measure(folder: Path, seed: int) -> dict[str, Any]:
     found = folder / f"signal-{seed}.json"
     if not found.exists():
         began = time.perf_counter()
-        result = measure_signal(run, QUESTION)
+        result = measure_signal(run, SCOPE)
         found.write_text(json.dumps({**result, "seconds": time.perf_counter() - began}, indent=1))
     return json.loads(found.read_text())
 

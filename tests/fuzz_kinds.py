@@ -29,7 +29,7 @@ from nearfuture.tasks.data.data_config import DataConfig
 from nearfuture.train.npo_config import ModelConfig, NPOConfig
 from nearfuture.types import Guidance, PolicyRef, Sampling, Verdict
 from nearfuture.verify.choices import read_options
-from nearfuture.verify.decide import Question, ask, decide
+from nearfuture.verify.decide import Case, ask, decide
 from nearfuture.verify.numbers import read_tolerance
 from nearfuture.verify.verifier import Item
 
@@ -381,9 +381,9 @@ def responses(rng: random.Random, folder: Path) -> list[Command]:
 def by_rules(item: Item, *, is_strict: bool) -> None:
     """What the verifier does before it asks a worker; there an exception would be told as a crash."""
     options, tolerance = read_options(item.options), read_tolerance(item.tolerance)
-    question = ask(item.response, str(item.gold), item.kind, options, tolerance, is_strict)
-    if isinstance(question, Question):
-        decide(question)
+    case = ask(item.response, str(item.gold), item.kind, options, tolerance, is_strict)
+    if isinstance(case, Case):
+        decide(case)
 
 
 KINDS: dict[str, Kind] = {

@@ -16,7 +16,7 @@ from test_cache import HEADER
 from tiny import TASK, gold_ids, guidance_for, header_of, npo
 
 from nearfuture.guidance import GuidanceCache
-from nearfuture.guidance.interop import FORMATS, Codec, Exporter, Importer, KnownPrompts, Question, Report
+from nearfuture.guidance.interop import FORMATS, Codec, Exporter, Importer, KnownPrompts, Problem, Report
 from nearfuture.guidance.interop.report import REMARKS, Reason
 from nearfuture.guidance.interop.rows import read_rows, write_rows
 from nearfuture.tasks.identity import prompt_hash
@@ -49,8 +49,8 @@ def row_of(number: int, **changes) -> dict:
     return {"prompt_id": f"p{number}", "prompt": prompt, "answer": str(number), **changes}
 
 
-def question_of(row: dict) -> Question:
-    return Question(row["prompt_id"], prompt_hash(row), row["prompt"], row["answer"], "sums")
+def question_of(row: dict) -> Problem:
+    return Problem(row["prompt_id"], prompt_hash(row), row["prompt"], row["answer"], "sums")
 
 
 def entry_of(row: dict, text: str, ids: list[int] | None = None, **changes) -> tuple[Guidance, str]:

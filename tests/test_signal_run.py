@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from tiny import TASK, gold_ids, npo, rows
 
-from nearfuture.lab.measure.measurement import Question
+from nearfuture.lab.measure.measurement import Scope
 from nearfuture.lab.measure.run_signal import choose_steps, measure_signal
 from nearfuture.run.checkpoints import Policies, find_checkpoints
 from nearfuture.run.settings.config import load_configuration
@@ -22,7 +22,7 @@ from nearfuture.train import TRLEngine
 from nearfuture.train.gradients import gradient_spread
 from nearfuture.types import UserError
 
-SMALL = Question(anchors=(0,), distances=(3, 12), num_prompts=24, num_samples=4, num_resamples=100, num_gradients=0)
+SMALL = Scope(anchors=(0,), distances=(3, 12), num_prompts=24, num_samples=4, num_resamples=100, num_gradients=0)
 OTHER_TASK = """
 from dataclasses import replace
 from nearfuture.tasks import load_task
@@ -83,7 +83,7 @@ def test_a_moved_guide_costs_more(measured: dict[str, Any]) -> None:
     assert 1 == costs[0] < costs[1] < costs[2]
 
 
-def test_the_measurement_is_a_function_of_run_and_question(run: Path, measured: dict[str, Any], tmp_path: Path) -> None:
+def test_the_measurement_is_a_function_of_run_and_scope(run: Path, measured: dict[str, Any], tmp_path: Path) -> None:
     """Also where TRL's folder alone is left: with the same configuration it is the same run."""
     foreign = tmp_path / "out"
     shutil.copytree(run / "segments" / "000", foreign)
@@ -121,18 +121,18 @@ def test_a_guide_that_solves_nothing_has_no_signal_but_is_no_error(run: Path, tm
 
 def test_steps_without_a_checkpoint_are_named() -> None:
     steps, where = [0, 10, 20, 40], Path("run")
-    assert choose_steps(steps, Question(anchors=(10,)), where) == [(10, [0, 10, 30])]
-    assert choose_steps(steps, Question(), where) == [(0, [0, 10, 20, 40]), (10, [0, 10, 30])]
-    assert choose_steps(list(range(0, 500, 5)), Question(anchors=(0,)), where)[0][1][-1] == 495
-    for question, seen in (
-        (Question(anchors=(15,)), "no checkpoint at step 15"),
-        (Question(anchors=(0,), distances=(10, 30)), "no checkpoint at step 30"),
-        (Question(anchors=(40,)), "nothing lies after it"),
+    assert choose_steps(steps, Scope(anchors=(10,)), where) == [(10, [0, 10, 30])]
+    assert choose_steps(steps, Scope(), where) == [(0, [0, 10, 20, 40]), (10, [0, 10, 30])]
+    assert choose_steps(list(range(0, 500, 5)), Scope(anchors=(0,)), where)[0][1][-1] == 495
+    for scope, seen in (
+        (Scope(anchors=(15,)), "no checkpoint at step 15"),
+        (Scope(anchors=(0,), distances=(10, 30)), "no checkpoint at step 30"),
+        (Scope(anchors=(40,)), "nothing lies after it"),
     ):
         with pytest.raises(UserError, match=rf"{seen}.*There are: 0, 10, 20, 40 \(0 is the base weights\)"):
-            choose_steps(steps, question, where)
+            choose_steps(steps, scope, where)
     with pytest.raises(UserError, match=r"1 checkpoint.*at least 2"):
-        choose_steps([0, 10], Question(), where)
+        choose_steps([0, 10], Scope(), where)
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
@@ -140,9 +140,9 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
         find_checkpoints(tmp_path)
     with pytest.raises(UserError, match="does not exist"):
         find_checkpoints(tmp_path / "nowhere")
-    for question in (Question(num_samples=1), Question(k=99), Question(anchors=(-1,)), Question(num_prompts=3)):
+    for scope in (Scope(num_samples=1), Scope(k=99), Scope(anchors=(-1,)), Scope(num_prompts=3)):
         with pytest.raises(UserError):
-            measure_signal(tmp_path, question)
+            measure_signal(tmp_path, scope)
 
 
 def test_the_gradient_spread_of_two_samples_is_half_their_squared_distance(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearfuture.types import Verdict
-from nearfuture.verify.decide import Decision, Question, decide, decide_with
+from nearfuture.verify.decide import Case, Decision, decide, decide_with
 from nearfuture.verify.symbolic import SymbolicJudge
 
 SETTINGS = settings(max_examples=25, deadline=None, derandomize=True)
@@ -39,8 +39,8 @@ PAIRS = read_pairs()
 
 
 def judge(gold: str, answer: str) -> Decision:
-    question = Question(gold, (answer,), "math")
-    return decide(question) or decide_with(question, SymbolicJudge(None))
+    case = Case(gold, (answer,), "math")
+    return decide(case) or decide_with(case, SymbolicJudge(None))
 
 
 def is_correct(gold: str, answer: str) -> bool:

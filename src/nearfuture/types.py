@@ -82,8 +82,13 @@ class Guidance:
 class Intervention:
     """Train again from `start_step` with guidance of a later policy, until `end_step` at most.
 
-    `kind` is `early` or `late` (who wrote it), `guide` the policy that was trained ahead, `end_step` the first step
-    without guidance (`None`: kept as long as the gate admits it), `evidence` the numbers that led to it.
+    Attributes:
+        kind: who asked for it. The configuration: `early` (`scout_steps`), `late` (`guide_step`), `again`
+            (`resample_steps`: the base policy guides itself). AutoNPO: `auto`.
+        guide: the policy that was trained ahead.
+        start_step: where training goes back to.
+        end_step: the first step without guidance; None: guidance lasts as long as the gate admits it.
+        evidence: the numbers that led to it.
     """
 
     kind: str

@@ -32,15 +32,15 @@ def signal(
     """Measure what near-future guides bring and cost on a finished run: Q, V and S = Q / V over distance."""
     with told_to_user():
         at = (steps("--anchor", anchor), steps("--distances", distances))
-        from nearfuture.lab.measure.measurement import Question
+        from nearfuture.lab.measure.measurement import Scope
         from nearfuture.lab.measure.run_signal import measure_signal
         from nearfuture.lab.report.signal_page import signal_tables, write_signal_page
         from nearfuture.record.ledger import write_whole
         from nearfuture.train.processes import is_main
 
         hush()
-        question = Question(*at, num_prompts, num_samples, k, num_resamples, num_gradients)
-        result = measure_signal(run, question, config=config, task=task, overrides=overrides or [])
+        scope = Scope(*at, num_prompts, num_samples, k, num_resamples, num_gradients)
+        result = measure_signal(run, scope, config=config, task=task, overrides=overrides or [])
         if is_main():
             for table in signal_tables(result):
                 Console().print(table)

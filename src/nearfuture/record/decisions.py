@@ -37,7 +37,7 @@ COMPARED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class RunDecision:
     """One trigger, or one intervention that the configuration asked for.
 
     Attributes:
@@ -83,7 +83,7 @@ class Decision:
     brought: Brought | None
 
 
-def decisions_of(records: RunRecords) -> list[Decision]:
+def decisions_of(records: RunRecords) -> list[RunDecision]:
     """Return what a run decided, in the order in which it did."""
     return [_decision(records, at, events) for at, events in sorted(_events_by_place(records).items())]
 
@@ -109,7 +109,7 @@ def _place(guided: Segment) -> tuple[int, int]:
     return guided.intervention.guide.segment, guided.intervention.guide.step
 
 
-def _decision(records: RunRecords, at: tuple[int, int], events: dict[str, Row]) -> Decision:
+def _decision(records: RunRecords, at: tuple[int, int], events: dict[str, Row]) -> RunDecision:
     segment, step = at
     to = next((s for s in records.segments if s.intervention is not None and _place(s) == at), None)
     plan = None if to is None else to.intervention
@@ -129,7 +129,7 @@ def _decision(records: RunRecords, at: tuple[int, int], events: dict[str, Row]) 
     probe = _facts(events.get("probe"), PROBE)
     collection = _facts(events.get("collected"), COLLECTED)
     comparison = _facts(events.get("accepted"), COMPARED)
-    return Decision(
+    return RunDecision(
         kind=plan.kind if plan is not None else "auto" if has_trigger else str(told.get("kind", "planned")),
         segment=segment,
         step=step,

@@ -14,7 +14,7 @@ from typing import Any
 from nearfuture.guidance import GuidanceCache
 from nearfuture.guidance.files import check_replaceable, write_text
 from nearfuture.guidance.header import CacheHeader, CollectionCounts
-from nearfuture.guidance.interop import Codec, Exporter, Importer, KnownPrompts, Question, Report, format_named
+from nearfuture.guidance.interop import Codec, Exporter, Importer, KnownPrompts, Problem, Report, format_named
 from nearfuture.guidance.interop.prompts import has_images
 from nearfuture.guidance.interop.rows import read_rows, write_rows
 from nearfuture.run import build
@@ -222,10 +222,10 @@ def _some_rows(exporter: Exporter) -> Iterator[dict[str, Any]]:
         )
 
 
-def _questions(setting: Setting) -> Mapping[str, Question]:
+def _questions(setting: Setting) -> Mapping[str, Problem]:
     task = setting.task
     return {
-        prompt_id: Question(
+        prompt_id: Problem(
             prompt_id=prompt_id,
             prompt_hash=prompt_hash(row),
             prompt=row["prompt"],

@@ -31,8 +31,8 @@ RULES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What decides a verdict: the gold answer, the answer, the kind, the options and the tolerance.
+class Case:
+    """What a verdict is about: the gold answer, the answer, the kind, the options and the tolerance.
 
     `all_boxes` holds every box of the response where `answers` is only the last: together they may be the gold list.
     """
@@ -56,42 +56,42 @@ class Decision:
 
 def ask(
     response: str, gold: str, kind: str, options: Options | None, tolerance: Tolerance | None, strict: bool
-) -> Question | Decision:
-    """Make a question of a response; a decision where no answer or no usable gold is there."""
+) -> Case | Decision:
+    """Make a case of a response; a decision where no answer or no usable gold is there."""
     reason = gold_fault(gold, kind, options)
     if reason is not None:
         return Decision(Verdict.INVALID_GOLD, "gold")
     found = extract(response, kind=kind, strict=strict)
     if found is None:
         return Decision(Verdict.NO_ANSWER, "no_answer")
-    return Question(gold, found.parts or (found.text,), kind, options, tolerance, found.all_boxes)
+    return Case(gold, found.parts or (found.text,), kind, options, tolerance, found.all_boxes)
 
 
-def decide(question: Question, judge: RuleJudge | None = None) -> Decision | None:
+def decide(case: Case, judge: RuleJudge | None = None) -> Decision | None:
     """Decide by rule; None where sympy must be asked."""
-    judge = judge or RuleJudge(question.tolerance)
+    judge = judge or RuleJudge(case.tolerance)
     try:
-        return decide_with(question, judge)
+        return decide_with(case, judge)
     except Undecided:
         return None
 
 
-def decide_with(question: Question, judge: RuleJudge) -> Decision:
+def decide_with(case: Case, judge: RuleJudge) -> Decision:
     """Decide with a judge; of several answers given at once, all must be right, alone or as a list."""
-    compare = _COMPARE[question.kind]
-    gold = clean_gold(question.gold, question.kind)
-    shown = ", ".join(question.answers)
-    is_right = compare(gold, shown, question, judge)
-    if not is_right and len(question.answers) > 1:
-        is_right = all(compare(gold, answer, question, judge) for answer in question.answers)
-    if not is_right and question.all_boxes and question.kind in ("math", "list"):
-        together = ", ".join(question.all_boxes)
-        if compare(gold, together, question, judge):
+    compare = _COMPARE[case.kind]
+    gold = clean_gold(case.gold, case.kind)
+    shown = ", ".join(case.answers)
+    is_right = compare(gold, shown, case, judge)
+    if not is_right and len(case.answers) > 1:
+        is_right = all(compare(gold, answer, case, judge) for answer in case.answers)
+    if not is_right and case.all_boxes and case.kind in ("math", "list"):
+        together = ", ".join(case.all_boxes)
+        if compare(gold, together, case, judge):
             return Decision(Verdict.CORRECT, judge.rule, together)
     return Decision(Verdict.CORRECT if is_right else Verdict.WRONG, judge.rule, shown)
 
 
-def _same_maths(gold: str, answer: str, question: Question, judge: RuleJudge) -> bool:
+def _same_maths(gold: str, answer: str, case: Case, judge: RuleJudge) -> bool:
     judge.rule = "structure"
     if gold == answer:
         judge.rule = "identical"
@@ -100,47 +100,47 @@ def _same_maths(gold: str, answer: str, question: Question, judge: RuleJudge) ->
     numbers = read_number(gold), read_number(answer)
     if numbers[0] is not None and numbers[1] is not None:
         judge.rule = "number"
-        return same_number(numbers[0], numbers[1], question.tolerance)
+        return same_number(numbers[0], numbers[1], case.tolerance)
     return same(read_answer(gold), read_answer(answer), judge)
 
 
-def _same_choice(gold: str, answer: str, question: Question, judge: RuleJudge) -> bool:
+def _same_choice(gold: str, answer: str, case: Case, judge: RuleJudge) -> bool:
     judge.rule = "letter"
-    right = chosen_letters(gold, question.options)
-    chosen = chosen_letters(answer, question.options)
-    if chosen or question.options is None:
+    right = chosen_letters(gold, case.options)
+    chosen = chosen_letters(answer, case.options)
+    if chosen or case.options is None:
         return chosen == right
     judge.rule = "option"
     said = read_answer(answer)
     if isinstance(said, Words) or (isinstance(said, Group) and not said.items):
         return False
-    matching = {letter for letter, text in question.options if same(read_answer(text), said, judge)}
+    matching = {letter for letter, text in case.options if same(read_answer(text), said, judge)}
     judge.rule = "option"
     return matching == right
 
 
-def _same_bool(gold: str, answer: str, question: Question, judge: RuleJudge) -> bool:
+def _same_bool(gold: str, answer: str, case: Case, judge: RuleJudge) -> bool:
     judge.rule = "bool"
     return read_bool(gold) == read_bool(answer)
 
 
-def _same_text(gold: str, answer: str, question: Question, judge: RuleJudge) -> bool:
+def _same_text(gold: str, answer: str, case: Case, judge: RuleJudge) -> bool:
     judge.rule = "text"
     if same_text(gold, answer):
         return True
     numbers = read_number(gold.strip()), read_number(answer.strip())
-    return numbers[0] is not None and numbers[1] is not None and same_number(numbers[0], numbers[1], question.tolerance)
+    return numbers[0] is not None and numbers[1] is not None and same_number(numbers[0], numbers[1], case.tolerance)
 
 
-def _same_list(gold: str, answer: str, question: Question, judge: RuleJudge) -> bool:
+def _same_list(gold: str, answer: str, case: Case, judge: RuleJudge) -> bool:
     items = read_list(gold), read_list(answer)
     judge.rule = "list"
     if items[0] is None or items[1] is None or len(items[0]) != len(items[1]):
         return False
-    return all(_same_item(g, a, question, judge) for g, a in zip(items[0], items[1], strict=True))
+    return all(_same_item(g, a, case, judge) for g, a in zip(items[0], items[1], strict=True))
 
 
-def _same_item(gold: str, answer: str, question: Question, judge: RuleJudge) -> bool:
+def _same_item(gold: str, answer: str, case: Case, judge: RuleJudge) -> bool:
     if same_text(gold, answer):
         return True
     nodes = read_answer(gold), read_answer(answer)
@@ -149,7 +149,7 @@ def _same_item(gold: str, answer: str, question: Question, judge: RuleJudge) -> 
     return is_same
 
 
-_COMPARE: dict[str, Callable[[str, str, Question, RuleJudge], bool]] = {
+_COMPARE: dict[str, Callable[[str, str, Case, RuleJudge], bool]] = {
     "math": _same_maths,
     "numeric": _same_maths,
     "mcq": _same_choice,

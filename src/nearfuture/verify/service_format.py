@@ -1,6 +1,6 @@
-"""A question as JSON, for the way to a worker, and the words of its answer.
+"""A case as JSON, for the way to a worker, and the words of its answer.
 
-Not here: the question (`decide`), the worker's side (`service`).
+Not here: the case (`decide`), the worker's side (`service`).
 """
 
 from __future__ import annotations
@@ -8,36 +8,36 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from nearfuture.verify.decide import Question
+from nearfuture.verify.decide import Case
 from nearfuture.verify.numbers import Tolerance
 
 READABLE, UNREADABLE = "readable", "unreadable"
 
 
-def pack(question: Question) -> dict[str, Any]:
-    """Write a question as JSON can."""
-    tolerance = question.tolerance
+def pack(case: Case) -> dict[str, Any]:
+    """Write a case as JSON can."""
+    tolerance = case.tolerance
     bounds = None
     if tolerance is not None:
         bounds = [None if x is None else str(x) for x in (tolerance.abs, tolerance.rel, tolerance.decimals)]
     return {
-        "gold": question.gold,
-        "answers": list(question.answers),
-        "kind": question.kind,
-        "options": question.options,
+        "gold": case.gold,
+        "answers": list(case.answers),
+        "kind": case.kind,
+        "options": case.options,
         "tolerance": bounds,
-        "all_boxes": list(question.all_boxes),
+        "all_boxes": list(case.all_boxes),
     }
 
 
-def unpack(payload: dict[str, Any]) -> Question:
+def unpack(payload: dict[str, Any]) -> Case:
     """Read what `pack` wrote."""
     tolerance = None
     if payload["tolerance"] is not None:
         absolute, relative, decimals = (None if x is None else Fraction(x) for x in payload["tolerance"])
         tolerance = Tolerance(absolute, relative, None if decimals is None else int(decimals))
     options = payload["options"]
-    return Question(
+    return Case(
         payload["gold"],
         tuple(payload["answers"]),
         payload["kind"],

@@ -17,7 +17,7 @@ from typing import Any
 from nearfuture.types import UserError, Verdict
 from nearfuture.verify.cache import Cache
 from nearfuture.verify.choices import read_options
-from nearfuture.verify.decide import Decision, Question, ask, decide
+from nearfuture.verify.decide import Case, Decision, ask, decide
 from nearfuture.verify.numbers import read_tolerance
 from nearfuture.verify.pool import CannotStart, TimedOut, WorkerPool, last_line
 from nearfuture.verify.reading import MAX_RAW_CHARS
@@ -26,7 +26,7 @@ from nearfuture.verify.service_format import READABLE, pack
 logger = logging.getLogger(__name__)
 
 TIME_LIMIT = 2.0
-"""Seconds of CPU time that one question may take."""
+"""Seconds of CPU time that one case may take."""
 CACHE_SIZE = 65536
 VERIFIER_VERSION = "2"
 """Changes whenever a verdict may change, so that guidance judged by an older one is verified again."""
@@ -48,14 +48,14 @@ class Verifier:
 
     Args:
         strict: accept an answer in a tag or a box only.
-        time_limit: seconds of CPU time that a question may take.
+        time_limit: seconds of CPU time that a case may take.
         size: most workers.
     """
 
     def __init__(self, *, strict: bool = False, time_limit: float = TIME_LIMIT, size: int | None = None) -> None:
         self.strict, self.time_limit = strict, time_limit
         self.pool = WorkerPool("nearfuture.verify.service:make_service", size=size)
-        self._decisions: Cache[Question, Decision] = Cache(CACHE_SIZE)
+        self._decisions: Cache[Case, Decision] = Cache(CACHE_SIZE)
         self._is_readable: Cache[str, bool] = Cache(CACHE_SIZE)
 
     def decide(self, item: Item) -> Decision:
@@ -63,49 +63,49 @@ class Verifier:
         return self.decide_many([item])[0]
 
     def decide_many(self, items: Sequence[Item]) -> list[Decision]:
-        """Judge responses, those that need sympy on several workers at once; equal questions are asked once."""
+        """Judge responses, those that need sympy on several workers at once; equal cases are asked once."""
         asked = [self._ask(item) for item in items]
-        open_questions = list(dict.fromkeys(one for one in asked if isinstance(one, Question)))
-        if not open_questions:
+        open_cases = list(dict.fromkeys(one for one in asked if isinstance(one, Case)))
+        if not open_cases:
             return [one for one in asked if isinstance(one, Decision)]
-        decisions = dict(zip(open_questions, self._with_workers(open_questions), strict=True))
-        return [decisions[one] if isinstance(one, Question) else one for one in asked]
+        decisions = dict(zip(open_cases, self._with_workers(open_cases), strict=True))
+        return [decisions[one] if isinstance(one, Case) else one for one in asked]
 
-    def _ask(self, item: Item) -> Question | Decision:
-        """Extract and decide by rule or from the cache; a question where sympy must be asked."""
+    def _ask(self, item: Item) -> Case | Decision:
+        """Extract and decide by rule or from the cache; a case where sympy must be asked."""
         gold = "" if item.gold is None else str(item.gold)
         response = item.response if isinstance(item.response, str) else ""
         options, tolerance = read_options(item.options), read_tolerance(item.tolerance)
         try:
-            question = ask(response, gold, item.kind, options, tolerance, self.strict)
-            if isinstance(question, Decision):
-                return question
-            known = self._decisions.get(question)
-            decision = known or decide(question)
+            case = ask(response, gold, item.kind, options, tolerance, self.strict)
+            if isinstance(case, Decision):
+                return case
+            known = self._decisions.get(case)
+            decision = known or decide(case)
         except UserError:
             raise
         except Exception:
             logger.exception("the verifier failed on a response of %d characters", len(response))
             return Decision(Verdict.CRASH, Verdict.CRASH.value)
         if decision is None:
-            return question
+            return case
         if known is None:
-            self._remember(question, decision)
+            self._remember(case, decision)
         return decision
 
-    def _with_workers(self, questions: list[Question]) -> list[Decision]:
+    def _with_workers(self, cases: list[Case]) -> list[Decision]:
         decisions = []
-        for question, reply in zip(
-            questions, self.pool.ask_many([pack(q) for q in questions], limit=self.time_limit), strict=True
+        for case, reply in zip(
+            cases, self.pool.ask_many([pack(case) for case in cases], limit=self.time_limit), strict=True
         ):
-            shown = ", ".join(question.answers)
+            shown = ", ".join(case.answers)
             if isinstance(reply, Exception):
                 _log_once(reply)
                 verdict = Verdict.TIMEOUT if isinstance(reply, TimedOut) else Verdict.CRASH
                 decisions.append(Decision(verdict, verdict.value, shown))
                 continue
             decisions.append(Decision(Verdict(reply[0]), reply[1], shown))
-            self._remember(question, decisions[-1])
+            self._remember(case, decisions[-1])
         return decisions
 
     def unreadable(self, values: Sequence[str]) -> dict[str, str]:
@@ -130,9 +130,9 @@ class Verifier:
             if self._is_readable.get(value) is False
         }
 
-    def _remember(self, question: Question, decision: Decision) -> None:
-        if sum(map(len, question.answers)) <= MAX_RAW_CHARS:
-            self._decisions.put(question, decision)
+    def _remember(self, case: Case, decision: Decision) -> None:
+        if sum(map(len, case.answers)) <= MAX_RAW_CHARS:
+            self._decisions.put(case, decision)
 
 
 _logged: set[str] = set()
@@ -159,7 +159,7 @@ def verify(
 ) -> Verdict:
     """Judge a response against a gold answer.
 
-    Safe from any thread and process, whatever the response holds; a question that takes more than `TIME_LIMIT`
+    Safe from any thread and process, whatever the response holds; one that takes more than `TIME_LIMIT`
     seconds of CPU time gives `Verdict.TIMEOUT`, however busy the machine is.
 
     Args:

@@ -17,7 +17,7 @@ from nearfuture.guidance.interop.exporting import Exporter
 from nearfuture.guidance.interop.importing import Importer
 from nearfuture.guidance.interop.prompts import KnownPrompts
 from nearfuture.guidance.interop.report import Finding, Report
-from nearfuture.guidance.interop.traces import Codec, Format, Offer, Question, Trace
+from nearfuture.guidance.interop.traces import Codec, Format, Offer, Problem, Trace
 from nearfuture.types import UserError
 
 FORMATS: dict[str, Format] = {
@@ -48,7 +48,7 @@ __all__ = [
     "Importer",
     "KnownPrompts",
     "Offer",
-    "Question",
+    "Problem",
     "Report",
     "Trace",
     "format_named",

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from nearfuture.guidance.header import CacheHeader
 from nearfuture.guidance.interop.prompts import as_text
-from nearfuture.guidance.interop.traces import Format, Offer, Question, Row, Trace, field, named, prompt_id_of
+from nearfuture.guidance.interop.traces import Format, Offer, Problem, Row, Trace, field, named, prompt_id_of
 from nearfuture.guidance.table import Entry
 
 
@@ -28,7 +28,7 @@ def read(row: Row) -> Offer:
     return Offer(prompt_id_of(row) or named(row, "problem_id"), prompt, traces)
 
 
-def write(question: Question, entries: Sequence[Entry], header: CacheHeader) -> list[Row]:
+def write(question: Problem, entries: Sequence[Entry], header: CacheHeader) -> list[Row]:
     """Write the row of a question, solved or not."""
     return [
         {

@@ -15,7 +15,7 @@ from itertools import groupby
 from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.interop.prompts import as_messages
 from nearfuture.guidance.interop.report import Finding, Reason, Report
-from nearfuture.guidance.interop.traces import Codec, Format, Question, Row
+from nearfuture.guidance.interop.traces import Codec, Format, Problem, Row
 from nearfuture.guidance.table import Entry
 
 
@@ -30,7 +30,7 @@ class Exporter:
     """
 
     def __init__(
-        self, format: Format, cache: GuidanceCache, questions: Mapping[str, Question], codec: Codec | None
+        self, format: Format, cache: GuidanceCache, questions: Mapping[str, Problem], codec: Codec | None
     ) -> None:
         self.format, self.cache, self.questions, self.codec = format, cache, questions, codec
         self.report = Report(num_traces=cache.num_trajectories)
@@ -39,7 +39,7 @@ class Exporter:
         """Yield the rows: solved prompts by id, then the others where the format has room for them."""
         for prompt_id, group in groupby(self.cache.entries(), lambda entry: entry[0].prompt_id):
             entries = list(group)
-            question = self.questions.get(prompt_id, Question(prompt_id))
+            question = self.questions.get(prompt_id, Problem(prompt_id))
             reason = self._obstacle(question, entries[0])
             if reason is None:
                 yield from self._written(question, entries)
@@ -50,7 +50,7 @@ class Exporter:
                 if question.prompt_id not in self.cache and not question.has_images:
                     yield from self._written(question, [])
 
-    def _obstacle(self, question: Question, first: Entry) -> Reason | None:
+    def _obstacle(self, question: Problem, first: Entry) -> Reason | None:
         """Say why a prompt cannot be written, or None."""
         if question.prompt is None:
             return Reason.NO_PROMPT if self.format.needs_prompt else None
@@ -58,7 +58,7 @@ class Exporter:
             return Reason.OTHER_PROMPT
         return Reason.HAS_IMAGES if question.has_images and self.format.needs_prompt else None
 
-    def _written(self, question: Question, entries: list[Entry]) -> list[Row]:
+    def _written(self, question: Problem, entries: list[Entry]) -> list[Row]:
         """Return the rows of a prompt, and take note of what they lose."""
         limit = self.format.max_traces
         usable = [entry for entry in entries if self._is_text(question, entry)]
@@ -79,7 +79,7 @@ class Exporter:
         self.report.num_prompts += bool(kept)
         return rows
 
-    def _is_text(self, question: Question, entry: Entry) -> bool:
+    def _is_text(self, question: Problem, entry: Entry) -> bool:
         """Say whether a trajectory has a text to write; ids alone travel in our own rows only."""
         if entry[1].strip() or not self.format.needs_prompt:
             return True

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from nearfuture.guidance.header import CacheHeader
 from nearfuture.guidance.interop.prompts import as_messages
-from nearfuture.guidance.interop.traces import DamagedRowError, Format, Offer, Question, Row, Trace, field, prompt_id_of
+from nearfuture.guidance.interop.traces import DamagedRowError, Format, Offer, Problem, Row, Trace, field, prompt_id_of
 from nearfuture.guidance.table import Entry
 
 
@@ -30,12 +30,12 @@ def read(row: Row) -> Offer:
     return Offer(prompt_id_of(row), field(row, "prompt", (str, list)), (Trace(text),) if text else ())
 
 
-def write(question: Question, entries: Sequence[Entry], header: CacheHeader) -> list[Row]:
+def write(question: Problem, entries: Sequence[Entry], header: CacheHeader) -> list[Row]:
     """Write the row of a question with the trace of its first entry."""
     return [{**verl_row(question), "target": [{"role": "assistant", "content": entries[0][1]}]}]
 
 
-def verl_row(question: Question) -> Row:
+def verl_row(question: Problem) -> Row:
     """Return the columns that every data set for verl has."""
     return {
         "data_source": question.source,

@@ -19,7 +19,7 @@ from nearfuture.guidance.interop.traces import (
     DamagedRowError,
     Format,
     Offer,
-    Question,
+    Problem,
     Row,
     Trace,
     field,
@@ -48,7 +48,7 @@ def read(row: Row) -> Offer:
     return Offer(prompt_id_of(row), field(row, "prompt", (str, list)), (trace,) if text or ids else ())
 
 
-def write(question: Question, entries: Sequence[Entry], header: CacheHeader) -> list[Row]:
+def write(question: Problem, entries: Sequence[Entry], header: CacheHeader) -> list[Row]:
     """Write a row for each entry."""
     return [
         {

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from nearfuture.guidance.header import CacheHeader
 from nearfuture.guidance.interop.luffy import verl_row
-from nearfuture.guidance.interop.traces import DamagedRowError, Format, Offer, Question, Row, Trace, field, prompt_id_of
+from nearfuture.guidance.interop.traces import DamagedRowError, Format, Offer, Problem, Row, Trace, field, prompt_id_of
 from nearfuture.guidance.table import Entry
 
 
@@ -33,7 +33,7 @@ def read(row: Row) -> Offer:
     return Offer(prompt_id_of(row), field(row, "prompt", (str, list)), tuple(map(Trace, texts)))
 
 
-def write(question: Question, entries: Sequence[Entry], header: CacheHeader) -> list[Row]:
+def write(question: Problem, entries: Sequence[Entry], header: CacheHeader) -> list[Row]:
     """Write the row of a question with all of its entries."""
     row = verl_row(question)
     row["reward_model"]["candidates"] = [text for _, text in entries]

@@ -66,7 +66,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Problem:
     """A prompt of a task, as a file needs it. `prompt` is None where the task is not known."""
 
     prompt_id: str
@@ -91,7 +91,7 @@ class Format:
     """
 
     read: Callable[[Row], Offer]
-    write: Callable[[Question, Sequence[Entry], CacheHeader], list[Row]]
+    write: Callable[[Problem, Sequence[Entry], CacheHeader], list[Row]]
     max_traces: int | None = 1
     needs_prompt: bool = True
     has_text_prompt: bool = False

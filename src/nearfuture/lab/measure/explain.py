@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nearfuture.lab.report import decision_words as words
-from nearfuture.record.decisions import Decision, decisions_of
+from nearfuture.record.decisions import RunDecision, decisions_of
 from nearfuture.record.records import RunRecords
 
 
@@ -60,7 +60,7 @@ def facts(folder: Path) -> dict[str, Any]:
     }
 
 
-def _table(decision: Decision) -> Table:
+def _table(decision: RunDecision) -> Table:
     table = Table(*words.CANDIDATE_COLUMNS)
     for candidate in decision.candidates:
         table.add_row(*words.candidate_cells(decision, candidate))

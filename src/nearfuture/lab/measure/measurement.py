@@ -40,7 +40,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Scope:
     """What is to be measured.
 
     Attributes:
@@ -86,21 +86,19 @@ class Measurement:
         task: Task,
         rows: list[Row],
         policies: Policies,
-        question: Question,
+        scope: Scope,
         say: Say,
     ) -> None:
-        self.task, self.rows, self.policies, self.question, self.say = task, rows, policies, question, say
+        self.task, self.rows, self.policies, self.scope, self.say = task, rows, policies, scope, say
         self.batch_size = config.run.guide_batch_size
         self.seed = int(config.setting("seed"))
-        self.k = question.k or min(config.run.guide_num_samples, question.num_samples)
+        self.k = scope.k or min(config.run.guide_num_samples, scope.num_samples)
 
     def anchor(self, anchor: int, distances: list[int]) -> dict[str, Any]:
         """Measure one anchor at all its distances."""
         learner = self.policies.load(anchor)
         failed, num_tried = self._failed(learner, anchor)
-        self.say(
-            f"anchor {anchor}: fails on {len(failed)} of {num_tried} prompts ({self.question.num_samples} samples)"
-        )
+        self.say(f"anchor {anchor}: fails on {len(failed)} of {num_tried} prompts ({self.scope.num_samples} samples)")
         drawn, behavior = {}, {}
         for distance in distances:
             guide = learner if distance == 0 else self.policies.load(anchor + distance)
@@ -115,7 +113,7 @@ class Measurement:
         }
         gradients = {d: self._gradients(learner, drawn[d], ratios[d], f"{anchor}/{d}") for d in distances}
         seed = _seed(self.seed, f"{anchor}/resamples")
-        resamples_R_P = draw_resamples(len(failed), self.question.num_resamples, np.random.default_rng(seed))
+        resamples_R_P = draw_resamples(len(failed), self.scope.num_resamples, np.random.default_rng(seed))
         return {
             "anchor": anchor,
             "num_prompts": len(failed),
@@ -126,9 +124,9 @@ class Measurement:
     def _failed(self, learner: Engine, anchor: int) -> tuple[list[Row], int]:
         """Return prompts the learner fails in all of m samples, the longest first, and how many were tried for it."""
         order = np.random.default_rng(_seed(self.seed, f"{anchor}/prompts")).permutation(len(self.rows))
-        share = max(1, self.batch_size // self.question.num_samples)
+        share = max(1, self.batch_size // self.scope.num_samples)
         failed: list[Row] = []
-        num_tried, wanted = 0, self.question.num_prompts
+        num_tried, wanted = 0, self.scope.num_prompts
         for start in range(0, len(order), share):
             chosen = [self.rows[i] for i in order[start : start + share]]
             drawn = self._draw(learner, chosen, f"{anchor}/select/{start}")
@@ -143,7 +141,7 @@ class Measurement:
         if len(failed) < MIN_FAILED:
             raise UserError(
                 f"anchor {anchor} fails on {len(failed)} of {num_tried} prompts (0 correct of "
-                f"{self.question.num_samples} samples); at least {MIN_FAILED} failed prompts are needed. Choose an "
+                f"{self.scope.num_samples} samples); at least {MIN_FAILED} failed prompts are needed. Choose an "
                 "earlier anchor, fewer samples (--num-samples), or a task with more prompts."
             )
         lengths = learner.prompt_lengths(failed) if failed else []
@@ -152,14 +150,14 @@ class Measurement:
 
     def _draw(self, policy: Engine, prompts: list[Row], name: str) -> Drawn:
         """Sample every prompt m times and judge."""
-        rows = [row for row in prompts for _ in range(self.question.num_samples)]
+        rows = [row for row in prompts for _ in range(self.scope.num_samples)]
         completion_ids: list[list[int]] = []
         verdicts: list[str] = []
         for start, batch in _batches(rows, self.batch_size):
             written = policy.generate(batch, _seed(self.seed, f"{name}/{start}"))
             verdicts += policy.broadcast(self._judge(policy, batch, written) if policy.is_main else [])
             completion_ids += written
-        prompt_N = np.repeat(np.arange(len(prompts)), self.question.num_samples)
+        prompt_N = np.repeat(np.arange(len(prompts)), self.scope.num_samples)
         return Drawn(rows, completion_ids, verdicts, prompt_N)
 
     def _judge(self, policy: Engine, rows: list[Row], completion_ids: list[list[int]]) -> list[str]:
@@ -183,7 +181,7 @@ class Measurement:
         self, learner: TRLEngine, drawn: Drawn, log_ratios: list[list[float]], name: str
     ) -> dict[str, dict[str, GradientSpread]]:
         """Measure the learner's gradients on samples of the guide: on any (`all`), on correct ones (`guided`)."""
-        if not self.question.num_gradients or num_trainable(learner) > SMALL_MODEL:
+        if not self.scope.num_gradients or num_trainable(learner) > SMALL_MODEL:
             return {}
         generator = np.random.default_rng(_seed(self.seed, f"{name}/gradients"))
         correct = [i for i, verdict in enumerate(drawn.verdicts) if verdict == Verdict.CORRECT.value]
@@ -191,7 +189,7 @@ class Measurement:
         for kind, among in (("guided", correct), ("all", range(len(drawn.rows)))):
             if len(among) < MIN_FAILED:
                 continue
-            chosen = generator.permutation(among)[: self.question.num_gradients].tolist()
+            chosen = generator.permutation(among)[: self.scope.num_gradients].tolist()
             rows, ids = [drawn.rows[i] for i in chosen], [drawn.completion_ids[i] for i in chosen]
             found[kind] = gradient_spread(learner, rows, ids, _weightings([log_ratios[i] for i in chosen]))
         return found

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from nearfuture.lab.measure.measurement import MIN_FAILED, Measurement, Question, Say
+from nearfuture.lab.measure.measurement import MIN_FAILED, Measurement, Say, Scope
 from nearfuture.lab.measure.signal_rows import CLIP, DEFAULT_COST, DEFAULT_QUALITY
 from nearfuture.run import build
 from nearfuture.run.checkpoints import Policies, find_checkpoints
@@ -28,7 +28,7 @@ MAX_DISTANCES = 8
 
 def measure_signal(
     run: Path,
-    question: Question,
+    scope: Scope,
     *,
     config: Path | None = None,
     task: str | None = None,
@@ -39,7 +39,7 @@ def measure_signal(
 
     Args:
         run: a run folder, or a TRL output folder with `checkpoint-*`.
-        question: what to measure.
+        scope: what to measure.
         config: configuration with task, base model and sampling; None: the run's own.
         task: replaces the configuration's task; alone it is enough for a foreign run of a task that ships its model.
         overrides: `key=value` settings of the configuration.
@@ -51,9 +51,9 @@ def measure_signal(
     Raises:
         UserError: no run, too few checkpoints, a step without one, too few failed prompts.
     """
-    _check(question)
+    _check(scope)
     checkpoints = find_checkpoints(run)
-    pairs = choose_steps([0, *checkpoints], question, run)
+    pairs = choose_steps([0, *checkpoints], scope, run)
     configuration = _configuration(run, config, task, list(overrides), max(checkpoints))
     loaded_task = build.load_checked_task(configuration)
     rows = build.training_rows(loaded_task)
@@ -61,37 +61,37 @@ def measure_signal(
         tempfile.TemporaryDirectory() as scratch,
         Policies(configuration, loaded_task, rows, checkpoints, Path(scratch)) as policies,
     ):
-        measurement = Measurement(configuration, loaded_task, plain_rows(rows), policies, question, say)
+        measurement = Measurement(configuration, loaded_task, plain_rows(rows), policies, scope, say)
         anchors = [measurement.anchor(anchor, distances) for anchor, distances in pairs]
     return {
         "run": str(run),
         "task": loaded_task.name,
         "default": {"quality": DEFAULT_QUALITY, "variance_cost": DEFAULT_COST},
         "k": measurement.k,
-        "num_samples": question.num_samples,
-        "num_resamples": question.num_resamples,
+        "num_samples": scope.num_samples,
+        "num_resamples": scope.num_resamples,
         "level": 0.95,
         "clip": CLIP,
         "anchors": anchors,
     }
 
 
-def _check(question: Question) -> None:
+def _check(scope: Scope) -> None:
     for name, least in (("num_prompts", MIN_FAILED), ("num_samples", 2), ("num_resamples", 100), ("num_gradients", 0)):
-        if getattr(question, name) < least:
-            raise UserError(f"{name}={getattr(question, name)} must be at least {least}.")
-    if question.k is not None and not 1 <= question.k <= question.num_samples:
-        raise UserError(f"k={question.k} must lie between 1 and num_samples={question.num_samples}.")
-    if min((*question.anchors, *question.distances, 0)) < 0:
+        if getattr(scope, name) < least:
+            raise UserError(f"{name}={getattr(scope, name)} must be at least {least}.")
+    if scope.k is not None and not 1 <= scope.k <= scope.num_samples:
+        raise UserError(f"k={scope.k} must lie between 1 and num_samples={scope.num_samples}.")
+    if min((*scope.anchors, *scope.distances, 0)) < 0:
         raise UserError("anchors and distances are steps, 0 or more; a guide lies in the learner's future.")
 
 
-def choose_steps(steps: Sequence[int], question: Question, run: Path) -> list[tuple[int, list[int]]]:
+def choose_steps(steps: Sequence[int], scope: Scope, run: Path) -> list[tuple[int, list[int]]]:
     """Settle which anchors and distances are measured; every distance list begins with 0.
 
     Args:
         steps: for which there is a policy, ascending, 0 (the base weights) first.
-        question: the anchors and distances that were asked for, if any.
+        scope: the anchors and distances that were asked for, if any.
         run: for the messages.
 
     Raises:
@@ -103,11 +103,11 @@ def choose_steps(steps: Sequence[int], question: Question, run: Path) -> list[tu
             f"{run} has {len(steps) - 1} checkpoint(s); the signal over distance needs at least 2. "
             "Train with a smaller save_steps (and no save_total_limit)."
         )
-    anchors = sorted(set(question.anchors)) or sorted({0, steps[(len(steps) - 1) // 2]})
+    anchors = sorted(set(scope.anchors)) or sorted({0, steps[(len(steps) - 1) // 2]})
     pairs = []
     for anchor in anchors:
         ahead = [step - anchor for step in steps if step > anchor]
-        wanted = sorted(set(question.distances) - {0}) or _spread_out(ahead)
+        wanted = sorted(set(scope.distances) - {0}) or _spread_out(ahead)
         missing = [anchor, *(anchor + distance for distance in wanted)]
         missing = [step for step in missing if step not in steps]
         if missing or not ahead:

@@ -13,7 +13,7 @@ from nearfuture.lab.report import svg
 from nearfuture.lab.report.axes import DASHES, DOTS, LEFT, dress
 from nearfuture.lab.report.figures import Firing
 from nearfuture.record.clocks import Clock, paid_at
-from nearfuture.record.decisions import Decision
+from nearfuture.record.decisions import RunDecision
 from nearfuture.record.equal_clocks import num_judged, sampling_margin
 from nearfuture.record.records import EVALUATION, RunRecords, is_number
 from nearfuture.record.yields import ENTROPY, Facts
@@ -32,7 +32,7 @@ BRANCHES = {EVALUATION: "share of samples that were correct", ENTROPY: "nats a t
 GUIDED, TAIL = svg.colour(0), svg.colour(1)
 
 
-def firings(records: RunRecords, decisions: Sequence[Decision], clock: Clock) -> list[Firing]:
+def firings(records: RunRecords, decisions: Sequence[RunDecision], clock: Clock) -> list[Firing]:
     """Return where triggers fired, each with the steps (t - window, t] it looked at, along its own path."""
     found = []
     for number, decision in enumerate(decisions, 1):
@@ -59,7 +59,7 @@ def _window(records: RunRecords, at: tuple[int, int], window: int) -> list[tuple
     return stretches
 
 
-def draw_candidates(decision: Decision, number: int, form: str, min_prompts: int | None) -> str | None:
+def draw_candidates(decision: RunDecision, number: int, form: str, min_prompts: int | None) -> str | None:
     """Draw Q, V or S over the distance, the choice and the largest S marked; None where nothing is known.
 
     Hollow points have fewer than `min_prompts` prompts. What is not known (or infinite) is in the table only.
@@ -120,7 +120,7 @@ class _Branch:
     margins: list[float | None]
 
 
-def draw_branches(records: RunRecords, decision: Decision, number: int, key: str) -> str | None:
+def draw_branches(records: RunRecords, decision: RunDecision, number: int, key: str) -> str | None:
     """Draw a metric of the guided branch and of the abandoned tail around the step of the trigger.
 
     As far on both sides as the run went back; None where neither branch has a value there.
@@ -172,7 +172,7 @@ def _limits(branches: Sequence[_Branch]) -> tuple[float, float]:
     return (0.0 if low < high / 2 else low - room), high + room
 
 
-def _places(axes: Axes, decision: Decision) -> None:
+def _places(axes: Axes, decision: RunDecision) -> None:
     """Mark where the run went back to and where it had been."""
     assert decision.to_step is not None
     axes.axvspan(decision.to_step, decision.step, color=svg.SOFT, alpha=0.08, linewidth=0, zorder=0.5)

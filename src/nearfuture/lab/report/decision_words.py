@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from nearfuture.record.decisions import Decision
+from nearfuture.record.decisions import RunDecision
 from nearfuture.record.equal_clocks import Judgement
 from nearfuture.record.formats import count, duration, percent, plural, rate, signed
 from nearfuture.record.records import RunRecords
@@ -25,7 +25,7 @@ KEPT = {
 CANDIDATE_COLUMNS = ("distance", "to step", "prompts", "Q", "V", "S = Q / V", "")
 
 
-def opening(records: RunRecords, decisions: list[Decision]) -> str:
+def opening(records: RunRecords, decisions: list[RunDecision]) -> str:
     """Say what the run was set to, and how often it decided something."""
     mode = records.config.get("autonpo.mode")
     watch = f"AutoNPO was set to {mode}" if mode else "AutoNPO was off"
@@ -43,7 +43,7 @@ def closing(records: RunRecords) -> str:
     return f"It {verb} at step {step}, after {plural(records.total_steps_at(records.head, step), 'step')} paid for."
 
 
-def heading(decision: Decision) -> str:
+def heading(decision: RunDecision) -> str:
     """Name a decision by where it was made and what came of it."""
     if decision.rollback_distance == 0:
         return f"Step {decision.step}: guided by itself"
@@ -57,7 +57,7 @@ def heading(decision: Decision) -> str:
     return f"Step {decision.step}: {came[decision.outcome]}"
 
 
-def told(decision: Decision) -> Iterator[str]:
+def told(decision: RunDecision) -> Iterator[str]:
     """Tell a decision in order: seen, probed, chosen, collected, compared, cost, brought."""
     yield seen(decision)
     if decision.probe is not None:
@@ -74,7 +74,7 @@ def told(decision: Decision) -> Iterator[str]:
         yield costs(decision.cost)
 
 
-def seen(decision: Decision) -> str:
+def seen(decision: RunDecision) -> str:
     """Say what the trigger saw, or that the configuration asked."""
     at = f"step {decision.step} (segment {decision.segment}, {plural(decision.total_steps, 'step')} paid for)"
     if decision.seen is None:
@@ -99,7 +99,7 @@ def probed(probe: Facts, step: int) -> str:
     )
 
 
-def chosen(decision: Decision) -> str:
+def chosen(decision: RunDecision) -> str:
     """Say what was chosen, why, and what overruled the argmax."""
     if decision.rollback_distance == 0:
         return "Nothing was trained ahead: the policy guides itself from here on."
@@ -119,7 +119,7 @@ def chosen(decision: Decision) -> str:
     return " ".join(said)
 
 
-def collected(decision: Decision) -> str:
+def collected(decision: RunDecision) -> str:
     """Say what the guide was asked for and gave."""
     fact = decision.collection
     assert fact is not None
@@ -157,7 +157,7 @@ def costs(cost: Cost) -> str:
     )
 
 
-def brought(decision: Decision, found: Brought) -> Iterator[str]:
+def brought(decision: RunDecision, found: Brought) -> Iterator[str]:
     """Say how both branches stood where the trigger fired."""
     old, new = found.abandoned, found.guided
     if found.judgement is not None:
@@ -192,7 +192,7 @@ def known(value: Number, form: Callable[[Any], str] = count) -> str:
     return UNKNOWN if value is None else form(value)
 
 
-def candidate_cells(decision: Decision, candidate: Facts) -> list[str]:
+def candidate_cells(decision: RunDecision, candidate: Facts) -> list[str]:
     """Write a candidate in the order of `CANDIDATE_COLUMNS`."""
     steps = [known(candidate[name], _whole) for name in ("rollback_distance", "step", "num_prompts")]
     numbers = [known(candidate[name], _three) for name in ("quality", "variance_cost", "effective_signal")]

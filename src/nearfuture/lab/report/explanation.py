@@ -19,7 +19,7 @@ from nearfuture.lab.report.figures import METRICS, Metric, StyledRun, abandoned_
 from nearfuture.lab.report.rendering import render_page
 from nearfuture.lab.report.tables import Table
 from nearfuture.lab.report.words import costs, outcome
-from nearfuture.record.decisions import Decision, decisions_of
+from nearfuture.record.decisions import RunDecision, decisions_of
 from nearfuture.record.formats import duration, percent, rate, signed
 from nearfuture.record.ledger import build_ledger, write_whole
 from nearfuture.record.records import EVALUATION, RunRecords
@@ -77,7 +77,7 @@ def _content(records: RunRecords) -> dict[str, Any]:
     }
 
 
-def _of_decision(records: RunRecords, decision: Decision, number: int) -> dict[str, Any]:
+def _of_decision(records: RunRecords, decision: RunDecision, number: int) -> dict[str, Any]:
     min_prompts = records.config.get("autonpo.min_prompts")
     least = min_prompts if isinstance(min_prompts, int) else None
     forms = [draw_candidates(decision, number, form, least) for form in FORMS] if decision.candidates else []
