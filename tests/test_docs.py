@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 from tiny import guidance_for, npo
 from trl import GRPOConfig
 
+import nearfuture
 from nearfuture.method.trigger_config import TriggerConfig
 from nearfuture.run.settings.config import AutoNPOConfig, RunConfig
 from nearfuture.tasks.data import SOURCES, DataConfig
 from nearfuture.train import NPOConfig
 
 DOCS = Path(__file__).parent.parent / "docs"
-README = DOCS.parent / "README.md"
+ROOT = DOCS.parent
+README = ROOT / "README.md"
+PACKAGE = Path(nearfuture.__file__).parent
+FOLDERS = ("src", "tests", "tests_engines", "examples", "measurements", "scripts", "integrations", "recipes", "configs")
+TEXTS = sorted(
+    path
+    for folder in (*FOLDERS, "docs")
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in (".py", ".md", ".yaml", ".sh", ".j2") and path != Path(__file__)
+)
+TEXTS += [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "pyproject.toml")]
+LOG = DOCS / "log.md"
+"""Its old entries name what was there at the time."""
 
 
 def test_every_setting_is_documented() -> None:
@@ -47,10 +62,56 @@ def test_every_metric_we_log_is_documented(tmp_path: Path) -> None:
         assert f"`{name}`" in text, name
 
 
-@pytest.mark.parametrize("path", [README, *sorted(DOCS.rglob("*.md"))], ids=lambda path: path.name)
-def test_links_and_paths_exist(path: Path) -> None:
-    text = path.read_text()
-    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+@pytest.mark.parametrize(
+    "path", [README, ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))], ids=lambda path: path.name
+)
+def test_links_exist(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
         assert (path.parent / target).exists(), target
-    for target in re.findall(r"`((?:src|tests|docs|configs|scripts|measurements)/[\w./-]+)`", text):
-        assert (README.parent / target).exists(), target
+
+
+def test_every_path_that_is_named_exists() -> None:
+    path = re.compile(rf"\b((?:{'|'.join((*FOLDERS, 'docs'))})/[\w./-]+\.(?:md|py|yaml|csv|txt|jsonl?|sh))\b")
+    named = [(text, name) for text in TEXTS if text != LOG for name in path.findall(text.read_text())]
+    assert [(text.name, name) for text, name in named if not (ROOT / name).exists()] == []
+
+
+@cache
+def names_in(path: Path) -> set[str]:
+    """Functions, classes, variables and imports of a file."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    defined = {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    imported = {node.asname or node.name for node in nodes if isinstance(node, ast.alias)}
+    return defined | imported | {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+
+
+def is_there(dotted: str) -> bool:
+    """True where a name below `nearfuture` is a room, a file, or something in a file."""
+    place = PACKAGE
+    for part in dotted.split("."):
+        if place.suffix == ".py":
+            return part in names_in(place)
+        if (place / part).is_dir():
+            place = place / part
+        elif (place / f"{part}.py").exists():
+            place = place / f"{part}.py"
+        else:
+            return (place / "__init__.py").exists() and part in names_in(place / "__init__.py")
+    return True
+
+
+def test_every_module_and_function_that_is_named_exists() -> None:
+    rooms = "|".join(path.name for path in PACKAGE.iterdir() if path.is_dir())
+    in_code, in_docs = re.compile(r"\bnearfuture\.([a-z]\w+(?:\.\w+)*)"), re.compile(rf"`((?:{rooms})\.\w+\.\w+)")
+    named = [(text, name) for text in TEXTS if text != LOG for name in in_code.findall(text.read_text())]
+    named += [(text, name) for text in DOCS.rglob("*.md") if text != LOG for name in in_docs.findall(text.read_text())]
+    assert [(text.name, name) for text, name in named if not is_there(name)] == []
+
+
+def test_code_cites_sections_that_exist() -> None:
+    page = (DOCS / "methods" / "reconstruction.md").read_text()
+    sections = set(re.findall(r"^#+ (\d(?:\.\d)?) ", page, re.MULTILINE))
+    cited = {(text, at) for text in TEXTS for at in re.findall(r"reconstruction\.md\s+(\d(?:\.\d)?)", text.read_text())}
+    assert len(cited) > 10
+    assert [(text.name, at) for text, at in cited if at not in sections] == []
+    assert [text.name for text in TEXTS if re.search(r"\bMETHOD('s)?\s+\d", text.read_text())] == []

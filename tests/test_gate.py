@@ -1,4 +1,4 @@
-"""Laws of the gate, and the advantage arithmetic of METHOD 1.6 that follows from one guided slot."""
+"""Laws of the gate, and the advantage arithmetic (reconstruction.md 1.6) that follows from one guided slot."""
 
 from __future__ import annotations
 

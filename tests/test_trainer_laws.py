@@ -46,7 +46,7 @@ def groups_of(values: Any, size: int = G) -> list[list[Any]]:
     return [flat[i : i + size] for i in range(0, len(flat), size)]
 
 
-# ---- advantages of the mixed group (METHOD 1.6)
+# ---- advantages of the mixed group (reconstruction.md 1.6)
 
 
 class BySlot:

@@ -4,8 +4,8 @@
     draw      a share of a batch's questions comes from the buckets, bucket k with weight exp(-(k - K/2)^2 / 2)
     choose    of a question's stored answers the one with the lowest mean entropy under the current policy
 
-See ExGRPO (arXiv:2510.02245), experience management; METHOD 5.2. Deviations: an answer keeps the log-probs of the
-policy that wrote it first, found again it is not stored twice; buckets are drawn one question at a time, without
+See ExGRPO (arXiv:2510.02245), experience management; docs/methods/exgrpo.md. Deviations: an answer keeps the log-probs
+of the policy that wrote it first, found again it is not stored twice; buckets are drawn one question at a time, without
 replacement, over those that are not empty.
 
 Not here: putting questions into a batch, scoring (`nearfuture.train.replay`), the weight of a replayed token

@@ -15,8 +15,8 @@ def pass_rate(correct_P_G: torch.Tensor, is_judged_P_G: torch.Tensor) -> torch.T
 
         q_p = sum_g correct_pg / sum_g judged_pg        (NaN where nothing could be judged)
 
-    See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.1; METHOD 1.1, p-hat. A rollout whose verifier
-    timed out or crashed says nothing about the policy: it is neither a success nor a failure.
+    See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.1; reconstruction.md 1.1. A rollout whose
+    verifier timed out or crashed says nothing about the policy: it is neither a success nor a failure.
 
     Args:
         correct_P_G: [P, G] bool, verdicts on the on-policy rollouts, before any slot is replaced.

@@ -4,7 +4,7 @@ It answers the question a rollback asks: which prompts were failed between the c
 now may solve. Only on-policy verdicts enter it, counted before any slot is replaced.
 
 Deviations: the paper keeps prompts "of recent batches with very low accuracy" together with their step (one account).
-Threshold, bound and the rule of deletion are ours (METHOD 2.2, proposals), and so is reading a slice as "failed since
+Threshold, bound and the rule of deletion are ours (reconstruction.md 2.2), and so is reading a slice as "failed since
 the checkpoint" rather than "failed at its step"; `mode` switches.
 
 Not here: whether it is time to go back (`trigger`), how far (`rollback`), the probe that samples the prompts again
@@ -43,7 +43,7 @@ class MistakePool:
         insert x   if p(x) <= max_pass_rate        (the latest failure wins)
         delete x   if p(x) >  max_pass_rate, or if its failure is `window` steps old
 
-    See METHOD 2.2: existence reported, numbers proposed. A solved prompt is deleted because guidance on it would be
+    See reconstruction.md 2.2. A solved prompt is deleted because guidance on it would be
     thrown away at the gate, which has the same threshold.
 
     Args:
@@ -99,8 +99,8 @@ class MistakePool:
             since:  start < step(x) <= end         the steps the replay trains again
             at:     step(x) = start + 1            the first of them only
 
-        See METHOD 2.2: B_D belongs to "step t - D"; both readings of that are possible, `since` is ours. A checkpoint
-        at step s is the policy after s updates, so the first batch after it is that of step s + 1.
+        See reconstruction.md 2.2: B_D belongs to "step t - D", which can be read both ways; `since` is ours. A
+        checkpoint at step s is the policy after s updates, so the first batch after it is that of step s + 1.
 
         Args:
             start_step: step of the checkpoint one would return to.
@@ -121,7 +121,7 @@ class MistakePool:
 
             x_(floor((u + i) N / n)),   i = 0 .. n - 1,   u ~ U[0, 1)        (systematic sampling)
 
-        See METHOD 2.3, probe "stratified over steps" (proposal). The N failures are ordered by step, shuffled within
+        See reconstruction.md 2.3. The N failures are ordered by step, shuffled within
         one; each is drawn with probability n / N, and any stretch of steps gets its share, to a whole prompt.
 
         Args:

@@ -1,7 +1,8 @@
 """How far to go back: the distance with the largest effective signal, and the guards that may overrule it.
 
-Deviations: the paper takes the argmax of Q / V and nothing else (METHOD 2.1, reported). All guards are ours (METHOD
-2.3, proposals): Q of a few prompts is noise, a guide that solves nothing teaches nothing, a short way back costs less.
+Deviations: the paper takes the argmax of Q / V and nothing else (reconstruction.md 2.1). All guards are ours
+(reconstruction.md 2.3): Q of a few prompts is noise, a guide that solves nothing teaches nothing, a short way back
+costs less.
 
 Not here: measuring Q and V (`signal`, `variance_cost`), which prompts (`mistakes`), whether to go back (`trigger`),
 doing it (`nearfuture.run`).
@@ -50,7 +51,7 @@ class Candidate:
 
     @property
     def effective_signal(self) -> float:
-        """S = Q / V. See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3; METHOD 3.1."""
+        """S = Q / V. See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3; reconstruction.md 3.1."""
         return self.quality / self.variance_cost
 
     def as_row(self) -> dict[str, float | int | None]:
@@ -88,8 +89,9 @@ def select(
         D* = argmax_D Q(D) / V(D)    over the candidates no guard excludes; ties go to the smaller D
         D* = min D                   unless S(D*) > min_gain S(min D)
 
-    See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3 for the argmax; METHOD 2.3 for the rest.
-    `guard` names what kept the plain argmax over *all* candidates from being taken, so None means the paper's choice.
+    See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3 for the argmax; reconstruction.md 2.3 for the
+    rest. `guard` names what kept the plain argmax over *all* candidates from being taken, so None means the paper's
+    choice.
 
     Args:
         candidates: one a checkpoint, in any order.

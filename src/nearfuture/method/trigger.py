@@ -3,9 +3,9 @@
 Each is judged against its own standard error, so nothing depends on the scale of the reward or on how many prompts a
 step averages over.
 
-Deviations: the paper says moving average, stagnation and decline, and no constant (METHOD 2.1, reported); tests and
-numbers are ours. A slope test on the reward was tried as well and fires later at equal false alarms; the numbers follow
-from the same table (`measurements/trigger_detector.py`, docs/methods/autonpo.md).
+Deviations: the paper names a moving average, stagnation and decline, but no constant (reconstruction.md 2.1); tests and
+numbers are ours. A slope test on the reward was tried too and fires later at equal false alarms; the numbers come from
+the same table (`measurements/trigger_detector.py`, docs/methods/autonpo.md).
 
 Not here: the probe that confirms (`nearfuture.run`), which prompts (`mistakes`), how far to go back (`rollback`).
 """
@@ -61,7 +61,7 @@ class PlateauTrigger:
 
     R is the exponential moving average of the on-policy reward, b_H the least-squares slope of the entropy over the
     steps (t - window, t]. See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3: the warning needs both
-    signs, "exploration collapse"; METHOD 2.1 (reported) and 2.3 (proposals). A row that is not finite (a step that
+    signs (reconstruction.md 2.1). A row that is not finite (a step that
     generated nothing has no reward) is left out and counted. A reward that only ever rises leaves R rising, and never
     fires.
 

@@ -7,7 +7,7 @@ p is the learner, q the guide that sampled. With W = p/q on a whole sample and r
 so the second moment of the weights is the factor by which the guided gradient's variance can grow.
 
 Deviations: the paper says that V grows exponentially with distance and bounds it; which statistic it measured is not
-known. The forms here are ours (METHOD 3.2, 3.3); docs/methods/signal.md says which one is the default and why.
+known. The forms here are ours (reconstruction.md 3.2); docs/methods/signal.md says which one is the default and why.
 
 Letters: P prompts, N samples of all prompts, K tokens of all samples, R resamples (row 0: the sample itself).
 
@@ -26,8 +26,8 @@ def token_cost(samples: GuideSamples, resamples_R_P: Floats) -> Floats:
 
         V_tok = 1/K sum_k exp(2 d_k),    d_k = log p(o_k) - log q(o_k)
 
-    See METHOD 3.2, point 5: a GRPO update weights tokens, not sequences. All tokens count alike, as in a token-mean
-    loss. On a prefix that q wrote, E_q[r^2] = 1 + chi2(p || q) >= 1, and it is 1 only where p = q.
+    See reconstruction.md 3.2, point 5: a GRPO update weights tokens, not sequences. All tokens count alike, as in a
+    token-mean loss. On a prefix that q wrote, E_q[r^2] = 1 + chi2(p || q) >= 1, and it is 1 only where p = q.
 
     Args:
         samples: of the guide, on the learner's failed prompts.
@@ -44,8 +44,9 @@ def clipped_cost(samples: GuideSamples, resamples_R_P: Floats, *, epsilon: float
 
         V_clip = 1/K sum_k min(exp(d_k), 1 + epsilon)^2
 
-    See METHOD 3.3. Bounded by (1 + epsilon)^2 and *not* bounded below by 1: the further the guide, the more of its
-    tokens the learner finds unlikely, and those weigh less. It measures what clipping leaves, not how far the guide is.
+    See reconstruction.md 3.3. Bounded by (1 + epsilon)^2 and *not* bounded below by 1: the further the guide, the more
+    of its tokens the learner finds unlikely, and those weigh less. It measures what clipping leaves, not how far the
+    guide is.
 
     Args:
         samples: of the guide, on the learner's failed prompts.
@@ -64,8 +65,9 @@ def sequence_log_cost(samples: GuideSamples, resamples_R_P: Floats) -> Floats:
 
         log V_seq = log 1/N sum_i W_i^2,    log W_i = sum_k d_ik
 
-    See METHOD 3.2, point 1: E_q[W^2] = exp D_2(p || q). Kept in logs because W^2 overflows. Its tail is heavy: read it
-    beside `effective_sample_size`; where that is small, a few samples make the estimate, and it is too low.
+    See reconstruction.md 3.2, point 1: E_q[W^2] = exp D_2(p || q). Kept in logs because W^2 overflows. Its tail is
+    heavy: read it beside `effective_sample_size`; where that is small, a few samples make the estimate, and it is too
+    low.
 
     Args:
         samples: of the guide, on the learner's failed prompts.
@@ -150,8 +152,9 @@ def kl_log_cost(kl_R: Floats, *, scale: float = 2.0, length: Floats | float = 1.
 
         log V_kl = c KL L
 
-    See METHOD 3.2, points 1 and 2: V = exp D_2(p || q), and D_2 is about 2 KL for close policies (c = 2); c = 1 is a
-    lower bound only with KL(p || q). KL(q || p) is used because q is what was sampled: both agree to second order.
+    See reconstruction.md 3.2, points 1 and 2: V = exp D_2(p || q), and D_2 is about 2 KL for close policies (c = 2); c
+    = 1 is a lower bound only with KL(p || q). KL(q || p) is used because q is what was sampled: both agree to second
+    order.
 
     Args:
         kl_R: [R] KL(q || p), nats a token.

@@ -77,7 +77,7 @@ def distilled_advantages(
 
         A_t + coef (log pi_guide(o_t) - log pi(o_t))        on the distilled rows
 
-    See METHOD 5.6: named as future work by the authors of NPO; the formula is our proposal.
+    See docs/methods/opd.md: the authors of NPO name it as future work; the formula is ours.
 
     Args:
         advantages_B_T: [B, T] or [B, 1], of the mixed group.

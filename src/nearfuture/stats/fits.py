@@ -49,9 +49,9 @@ def fit_power_law(distances_D: Floats, log_cost_R_D: Floats) -> PowerLaw:
 
         log V = a D^b,    by least squares of log log V = log a + b log D over D > 0
 
-    See METHOD 3.2: straight drift of the parameters gives b = 2, a random walk b = 1 (the paper's exponential), so b
-    is fitted. In double logs relative errors count alike, else the largest distance alone would decide. Points with
-    V <= 1 have no double log and are left out (a clipped V may have them).
+    See reconstruction.md 3.2, point 4: parameters that drift straight give b = 2, a random walk b = 1 (the paper's
+    exponential), so b is fitted. In double logs relative errors count alike, else the largest distance alone would
+    decide. Points with V <= 1 have no double log and are left out (a clipped V may have them).
 
     Args:
         distances_D: [D] ascending, 0 allowed.
@@ -85,8 +85,9 @@ def fit_saturation(distances_D: Floats, quality_R_D: Floats) -> Saturation:
 
         Q(D) = Q0 + (Qinf - Q0) (1 - exp(-D / tau))
 
-    See METHOD 3.2, where this form gives the maximum of S in closed form. For a given tau the rest is linear least
-    squares; tau is searched on a logarithmic grid from a tenth of the smallest distance to ten times the largest.
+    See reconstruction.md 3.2, point 6, where this form gives the maximum of S in closed form. For a given tau the rest
+    is linear least squares; tau is searched on a logarithmic grid from a tenth of the smallest distance to ten times
+    the largest.
 
     Args:
         distances_D: [D] ascending, at least 3 of them.

@@ -2,8 +2,8 @@
 
     A_t + distill_coef (log pi_guide(o_t) - log pi(o_t))
 
-Named as future work by the authors of "Near-Future Policy Optimization" (arXiv:2604.20733); METHOD 5.6. No importance
-weights are needed: the tokens are the learner's own. Off by default.
+Named as future work by the authors of "Near-Future Policy Optimization" (arXiv:2604.20733); see docs/methods/opd.md.
+No importance weights are needed: the tokens are the learner's own. Off by default.
 
 Letters: B rows, T tokens.
 

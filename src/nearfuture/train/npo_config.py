@@ -28,7 +28,7 @@ PER_SEQUENCE = ("vespo",)
 
 
 class Weighting(StrEnum):
-    """How a guided token is weighted in TRL's loss (METHOD 1.3, `use_is`).
+    """How a guided token is weighted in TRL's loss; see reconstruction.md 1.3.
 
     `ON_POLICY`: as if the learner had sampled it, the paper's simplification. `IMPORTANCE`: by the exact ratio, with
     the guide's stored log-probs in the denominator. `SHAPED`: by f(ratio) = ratio / (ratio + `shaping_gamma`), never

@@ -6,9 +6,9 @@
               which is on-policy then: no extra forward pass
     flush     every process stores what all of them found, in one order
 
-See ExGRPO (arXiv:2510.02245); METHOD 5.2. Deviations: a question of the data that gives way to one of the buffer is
-not met in this epoch (`replay/num_served` counts them); the fresh rollout in the replayed slot is generated and thrown
-away, as in every other method here.
+See ExGRPO (arXiv:2510.02245), docs/methods/exgrpo.md. Deviations: a question of the data that gives way to one of the
+buffer is not met in this epoch (`replay/num_served` counts them); the fresh rollout in the replayed slot is generated
+and thrown away, as in every other method here.
 
 Letters: P prompts, G generations per prompt, B local rows, T tokens.
 

@@ -2,7 +2,7 @@
 
 Letters: P test prompts, F families, S seeds.
 
-Not here: means and intervals (`nearfuture.stats.seeds`, `nearfuture.lab.report.study`). No torch.
+Not here: means and intervals (`nearfuture.stats.seeds`, `nearfuture.lab.report.study_page`). No torch.
 """
 
 from __future__ import annotations

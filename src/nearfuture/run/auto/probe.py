@@ -6,8 +6,8 @@
        pool that a replay from r would cross
 
 One set of rollouts serves everything: the old checkpoints only score, one after the other, and the solved samples go
-into the collection. See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3; METHOD 2.3 (numbers:
-proposals).
+into the collection. See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3;
+reconstruction.md 2.1, and 2.3 for the numbers.
 
 Not here: the choice among the candidates (`nearfuture.method.rollback`), acting on it (`nearfuture.run.executor`).
 """

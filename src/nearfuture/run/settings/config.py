@@ -149,7 +149,7 @@ class RunConfig:
 class AutoNPOConfig:
     """AutoNPO: the run decides by itself when to go back and how far. Keys are written `autonpo.<name>`.
 
-    Every number is a proposal of ours: the paper publishes none (METHOD 2.3). The trigger's own settings
+    Every number is ours, since no account of the paper gives one (reconstruction.md 2.3). The trigger's own settings
     (`nearfuture.method.trigger.TriggerConfig`) take the same prefix.
 
     Attributes:

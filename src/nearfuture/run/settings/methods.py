@@ -1,8 +1,8 @@
 """The methods on one backbone: where the trajectory of the last slot comes from, what it weighs, who may have one.
 
 `method: luffy` in a configuration stands for the keys below; every one of them can be overridden. What is not named is
-as in plain NPO: one slot a group, the gate at 0.6, TRL's loss. The values are those of the papers (METHOD 5), as far as
-they concern the method: learning rate, batch and lengths stay the run's own. docs/methods/ has a page for each, with
+as in plain NPO: one slot a group, the gate at 0.6, TRL's loss. The values are those of the papers, as far as they
+concern the method: learning rate, batch and lengths stay the run's own. docs/methods/ has a page for each, with
 the deviations.
 
 The controls are configuration, too: `method: luffy` with `max_pass_rate: 0.6` is LUFFY behind NPO's gate.
@@ -67,7 +67,7 @@ METHODS: dict[str, dict[str, Any]] = {
         "weighting": "on_policy",
         "max_pass_rate": 1.0,
     },
-    # The near-future self judges the learner's own tokens instead of standing in a slot, METHOD 5.6.
+    # The near-future self judges the learner's own tokens instead of standing in a slot.
     "opd": {"source": "guide", "inject_guidance": False, "distill_coef": 0.1, "max_pass_rate": 0.6},
 }
 
