@@ -1,12 +1,10 @@
-# Two commands on a machine with nothing but Python (>= 3.11) and make:
-#   make demo    install, train GRPO and NPO on the world that ships, write the report
-#   make test    install, lint, type check, run the whole suite
-# and make test-matrix: every pair of documented settings trained, killed, resumed and reported, in half an hour or so
+# `make help` lists the targets. All they need is Python (>= 3.11) and make.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ENGINES ?= .venv-engines
 RUNS ?= runs/demo
+TEST ?=
 export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 export TOKENIZERS_PARALLELISM ?= false
@@ -14,9 +12,13 @@ export TOKENIZERS_PARALLELISM ?= false
 export MALLOC_MMAP_THRESHOLD_ ?= 4294967296
 export MALLOC_TRIM_THRESHOLD_ ?= 4294967296
 
-.PHONY: install demo test lint typecheck unit clean test-matrix test-installs test-vllm test-deepspeed
+.DEFAULT_GOAL := help
+.PHONY: help install demo test unit lint format typecheck docs bench clean test-matrix test-installs test-vllm test-deepspeed
 
-install: $(VENV)/.installed
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## an environment in .venv, with the versions the suite was tested with
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("nearfuture needs Python 3.11 or newer, found " + sys.version.split()[0] + ". Use make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
@@ -25,8 +27,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-# One process a core, one thread each. NPO pays for 40 + 60 extra steps, so GRPO trains that much longer.
-demo: install
+# One process per core, one thread each. NPO pays for 40 + 60 extra steps, so GRPO trains that much longer.
+demo: install ## train GRPO and NPO on the world that ships, and write the report: two minutes
 	@mkdir -p $(RUNS)
 	@echo "GRPO trains in the background: $(RUNS)/grpo.log"
 	@OMP_NUM_THREADS=1 $(BIN)/nearfuture train configs/apprentice/grpo.yaml \
@@ -36,31 +38,41 @@ demo: install
 	echo "waiting for GRPO"; wait $$pid || { cat $(RUNS)/grpo.log; exit 1; }
 	@$(BIN)/nearfuture report $(RUNS)/grpo $(RUNS)/npo --output $(RUNS)/report/index.html
 
-test: lint typecheck unit
+test: lint typecheck unit ## lint, types and the whole suite, as CI runs it
 
-lint: install
+unit: install ## the suite, or one file or test: make unit TEST=tests/test_gate.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(if $(TEST),$(TEST),-n 2 --dist loadfile --no-loadscope-reorder)
+
+lint: install ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-typecheck: install
+format: install ## ruff: fix what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+typecheck: install ## mypy
 	$(BIN)/mypy
 
-unit: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+docs: install ## check that links, paths, settings, metrics and names in the docs exist
+	$(BIN)/python -m pytest tests/test_docs.py
 
-# Every pair of settings, trained, killed, resumed and reported; goes on where it was stopped.
-test-matrix: install
+bench: install ## the time of a step beside TRL's: 3 minutes (measurements/ has the other figures)
+	OMP_NUM_THREADS=1 $(BIN)/python measurements/overhead.py --only steps
+
+# Continues where it was stopped.
+test-matrix: install ## every pair of settings trained, killed, resumed and reported: half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python tests/matrix.py --folder runs/matrix
 
-# Beside the suite, by hand: they need the registry, minutes, and (but the first) 3.6 GB for an environment of their own.
-test-installs: install
+# Not part of the suite: they need the registry and minutes, and the last two 3.6 GB for an environment of their own.
+test-installs: install ## resolve every documented `pip install` against the registry
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python scripts/resolve_installs.py
 
-test-vllm: $(ENGINES)/.installed
+test-vllm: $(ENGINES)/.installed ## the laws of tests_engines/ with the real vLLM, on a CPU
 	$(ENGINES)/bin/python -m pytest --override-ini addopts= tests_engines/test_vllm.py
 
-test-deepspeed: $(ENGINES)/.installed
+test-deepspeed: $(ENGINES)/.installed ## the same with DeepSpeed
 	$(ENGINES)/bin/python -m pytest --override-ini addopts= tests_engines/test_deepspeed.py
 
 $(ENGINES)/.installed: pyproject.toml tests_engines/requirements.txt
@@ -70,5 +82,5 @@ $(ENGINES)/.installed: pyproject.toml tests_engines/requirements.txt
 	$(ENGINES)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-clean:
+clean: ## delete both environments, runs/ and every cache
 	rm -rf $(VENV) $(ENGINES) runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -76,6 +76,12 @@ def test_every_path_that_is_named_exists() -> None:
     assert [(text.name, name) for text, name in named if not (ROOT / name).exists()] == []
 
 
+def test_make_help_lists_every_target() -> None:
+    text = (ROOT / "Makefile").read_text()
+    phony = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE).group(1).split()
+    assert phony == [name for name in phony if re.search(rf"^{name}:.*## \w", text, re.MULTILINE)]
+
+
 @cache
 def names_in(path: Path) -> set[str]:
     """Functions, classes, variables and imports of a file."""
