@@ -9,6 +9,7 @@ A moment is a file, not a time: the process stops itself when it has made it (`u
 
 from __future__ import annotations
 
+import importlib.util
 import multiprocessing
 import os
 import resource
@@ -23,8 +24,18 @@ HANGS_AFTER = 3600.0
 """Seconds of the clock after which a process hangs; a busy machine does not come near it."""
 TOUCHES_FILES = frozenset(("open", "os.listdir", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.scandir"))
 CONTEXT = multiprocessing.get_context("forkserver")
-PRELOADED = ("cli", "run.start", "run.executor", "run.dry", "run.report.page", "run.report.explanation", "run.explain")
-CONTEXT.set_forkserver_preload([*(f"nearfuture.{name}" for name in PRELOADED), "matplotlib.backends.backend_svg"])
+PRELOADED = (
+    "nearfuture.cli",
+    "nearfuture.run.start",
+    "nearfuture.run.executor",
+    "nearfuture.lab.forecast.dry",
+    "nearfuture.lab.report.page",
+    "nearfuture.lab.report.explanation",
+    "nearfuture.lab.measure.explain",
+    "matplotlib.backends.backend_svg",
+)
+assert all(map(importlib.util.find_spec, PRELOADED))  # the server passes over what it does not find
+CONTEXT.set_forkserver_preload(list(PRELOADED))
 
 
 class WarmProcess:
