@@ -113,7 +113,7 @@ def test_an_interrupt_saves_every_run_and_the_same_command_ends_with_the_same_we
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=HANGS_AFTER)
     assert process.returncode == 130, output
-    assert "The same command goes on" in output
+    assert "The same command continues" in output
     assert is_idle(folder, "npo_early-100") and is_idle(folder, "grpo-100")
     assert list((folder / "npo_early-100" / "segments").rglob(checkpoint.MARKER))
     code, output = compare(folder, "--methods", "grpo,npo_early")

@@ -1,4 +1,7 @@
-"""`nearfuture explain` and `nearfuture advise`: what a run decided, what a log would have had decided."""
+"""`nearfuture explain` and `nearfuture advise`: what a run decided, and what AutoNPO would have decided on a log.
+
+Not here: either answer (`nearfuture.lab.measure`).
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,10 @@ TRIGGER = TriggerConfig()
 @app.command()
 def explain(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
-    output: Annotated[Path | None, typer.Option(help="The page; default: report/explain.html in RUN.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Page to write. Default: RUN/report/explain.html.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the same facts to this file.")] = None,
 ) -> None:
-    """Tell what the run decided, on what numbers, what it cost and what came of it: in words, and as a page."""
+    """Explain what a run decided, from which numbers, at what cost and with what result: in words and as a page."""
     with told_to_user():
         from nearfuture.lab.measure.explain import explain as story
         from nearfuture.lab.measure.explain import facts
@@ -40,33 +43,33 @@ def advise(
         Path,
         typer.Argument(
             metavar="LOG",
-            help="A run folder of ours or TRL's, trainer_state.json, JSON lines (verl, EasyR1, ms-swift), a console "
+            help="A run folder (ours or TRL's), trainer_state.json, JSON lines (verl, EasyR1, ms-swift), a console "
             "log (verl, TRL), CSV (W&B), or TensorBoard files.",
         ),
     ],
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write everything that was found here.")] = None,
-    reward: Annotated[str | None, typer.Option(help="Column of the reward or pass rate; default: known names.")] = None,
-    entropy: Annotated[str | None, typer.Option(help="Column of the entropy; default: known names.")] = None,
-    step: Annotated[str | None, typer.Option(help="Column of the step; default: known names.")] = None,
-    run: Annotated[str | None, typer.Option(help="Number or name of the run, where the log holds several.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all findings to this file.")] = None,
+    reward: Annotated[str | None, typer.Option(help="Column of the reward or pass rate. Default: known names.")] = None,
+    entropy: Annotated[str | None, typer.Option(help="Column of the entropy. Default: known names.")] = None,
+    step: Annotated[str | None, typer.Option(help="Column of the step. Default: known names.")] = None,
+    run: Annotated[str | None, typer.Option(help="Number or name of the run, if the log holds several.")] = None,
     logging_steps: Annotated[
-        int | None, typer.Option(min=1, help="Steps per row, for a console log that prints no step.")
+        int | None, typer.Option(min=1, help="Steps per row, for a console log that prints no steps.")
     ] = None,
-    window: Annotated[int, typer.Option(help="Steps that are compared.")] = TRIGGER.window,
+    window: Annotated[int, typer.Option(help="Steps over which reward and entropy are judged.")] = TRIGGER.window,
     max_reward_t: Annotated[
         float, typer.Option(help="A rise of at most this many standard errors counts as no rise.")
     ] = TRIGGER.max_reward_t,
     max_entropy_t: Annotated[
-        float, typer.Option(help="Largest slope of a falling entropy, in standard errors.")
+        float, typer.Option(help="The entropy falls if its slope is at most this many standard errors.")
     ] = TRIGGER.max_entropy_t,
     min_entropy_drop: Annotated[
-        float, typer.Option(help="Share that the entropy must lose over the window.")
+        float, typer.Option(help="Smallest relative fall of the entropy over the window.")
     ] = TRIGGER.min_entropy_drop,
-    patience: Annotated[int, typer.Option(help="Steps both must hold.")] = TRIGGER.patience,
+    patience: Annotated[int, typer.Option(help="Consecutive steps for which both must hold.")] = TRIGGER.patience,
     warmup: Annotated[int, typer.Option(help="No firing before this step.")] = TRIGGER.warmup,
-    cooldown: Annotated[int, typer.Option(help="Steps without firing after a firing.")] = TRIGGER.cooldown,
+    cooldown: Annotated[int, typer.Option(help="Steps after a firing before the next one.")] = TRIGGER.cooldown,
 ) -> None:
-    """Say where AutoNPO would have stopped to think, from a log alone: no GPU, no model."""
+    """Show where AutoNPO's trigger would have fired, from a log alone: no GPU, no model."""
     with told_to_user():
         from nearfuture.lab.measure.advise import advice_text
         from nearfuture.lab.measure.advise import advise as replay

@@ -1,4 +1,4 @@
-"""What the commands share: the application, how an error is told, and the arguments that come again.
+"""What the commands share: the application, how errors are printed, and the arguments several of them take.
 
 Not here: any command (the other files of this package); heavy imports happen inside the commands.
 """
@@ -36,10 +36,10 @@ Overrides = Annotated[list[str] | None, typer.Argument(metavar="key=value", help
 
 @contextlib.contextmanager
 def told_to_user() -> Iterator[None]:
-    """Print what a user can mend as one message and leave with its exit code; a bug keeps its traceback."""
+    """Print an error the user can fix as one message and exit with its code; a bug keeps its traceback."""
     try:
         yield
-        sys.stdout.flush()  # here a full disk behind a pipe or a file can still be told
+        sys.stdout.flush()  # here a full disk behind a pipe or a file can still be reported
     except Exception as error:
         told = as_user_error(error)
         if told is None:
@@ -52,7 +52,7 @@ def told_to_user() -> Iterator[None]:
 
 
 def _let_go_of_a_full_stdout() -> None:
-    """What cannot be written is dropped: Python would try again when it ends, and end with a code of its own."""
+    """Drop what cannot be written: Python would try again at exit, and exit with a code of its own."""
     try:
         sys.stdout.flush()
     except OSError:

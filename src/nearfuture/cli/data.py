@@ -24,11 +24,11 @@ def check(
     config: ConfigPath,
     overrides: Overrides = None,
     benchmarks: Annotated[
-        Path | None, typer.Option(help="Folder that mirrors the benchmarks' repository ids; compared with the rows.")
+        Path | None, typer.Option(help="Folder that mirrors the benchmarks' repository ids, to find leaked rows.")
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write everything that was found here.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all findings to this file.")] = None,
 ) -> None:
-    """Count rows read, kept and left out; find what is repeated, contradictory, unverifiable, too long or leaked."""
+    """Count rows read, kept and left out; find repeated, contradictory, unverifiable, overlong and leaked ones."""
     with told_to_user():
         from nearfuture.lab.forecast.data_check import check_data, require_rows
         from nearfuture.record.ledger import write_whole
@@ -39,7 +39,7 @@ def check(
         report = check_data(configuration, benchmarks)
         show(report)
         if configuration.data.verifier is not None:
-            print(f"gold answers: not checked (only {configuration.data.verifier} knows how)")
+            print(f"gold answers: not checked (only {configuration.data.verifier} could)")
         if json_file is not None:
             write_whole(json_file, json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n")
         require_rows(report)
@@ -62,7 +62,7 @@ def show(report: DataReport) -> None:
     if report.note:
         print(f"prompts: {report.note}")
     if report.lengths is None:
-        print("lengths: not checked (no model is named, which says what a token is)")
+        print("lengths: not checked (that needs a tokenizer, and no model is named)")
     compared = ", ".join(f"{name} ({count})" for name, count in report.num_compared.items())
     print(f"benchmarks: {f'compared with {compared}' if compared else 'not compared (give --benchmarks DIR)'}")
 
@@ -70,11 +70,11 @@ def show(report: DataReport) -> None:
 @data_app.command()
 def difficulty(
     config: ConfigPath,
-    output: Annotated[Path, typer.Option(help="New file of the rows with their pass rates (.parquet).")],
+    output: Annotated[Path, typer.Option(help="New .parquet file: the rows with their pass rates.")],
     overrides: Overrides = None,
-    num_samples: Annotated[int, typer.Option(help="Samples a row.", min=1)] = 4,
+    num_samples: Annotated[int, typer.Option(help="Samples per row.", min=1)] = 4,
 ) -> None:
-    """Sample the configuration's model on every row, and write its pass rate as the column `difficulty`."""
+    """Sample the configuration's model on every row and write its pass rate to the column `difficulty`."""
     with told_to_user():
         from nearfuture.lab.measure.difficulty import measure_difficulty
         from nearfuture.run.settings.config import load_configuration

@@ -1,4 +1,7 @@
-"""`nearfuture evaluate`: policies on benchmarks, on a task's test prompts, on rows of one's own."""
+"""`nearfuture evaluate`: policies on benchmarks, on a task's test prompts, on your own rows.
+
+Not here: the evaluation (`nearfuture.lab.evaluate`).
+"""
 
 from __future__ import annotations
 
@@ -19,24 +22,26 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="RUN_OR_MODEL [OTHER] [key=value ...]",
-            help="A run, RUN@STEP, a model's folder or name on the Hub; a second one to compare with. Sampling and "
-            "engine settings by TRL's names: temperature=0.7 max_completion_length=4096 use_vllm=true.",
+            help="A run, RUN@STEP, or a model's folder or name on the Hub; optionally a second one to compare it with. "
+            "Sampling and engine settings have TRL's names: temperature=0.7 max_completion_length=4096 use_vllm=true.",
         ),
     ],
     suite: Annotated[
-        list[str], typer.Option(help="paper, task, benchmarks or files: a,b or repeated; see docs/evaluation.md.")
+        list[str], typer.Option(help="paper, task, benchmarks, files: a,b or repeated; see docs/evaluation.md.")
     ],
-    output: Annotated[Path | None, typer.Option(help="Folder. Default: RUN/evaluation, or evaluations/MODEL.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder that mirrors the Hub's data sets. Default: cache.")] = None,
-    task: Annotated[str | None, typer.Option(help="The task of --suite task. Default: the run's own.")] = None,
-    lineage: Annotated[bool, typer.Option("--lineage", help="Every checkpoint on the run's path.")] = False,
-    num_samples: Annotated[int, typer.Option(help="Responses a question.")] = 2,
-    seed: Annotated[int, typer.Option(help="Of the sampling; each response's own follows from it.")] = 0,
-    limit: Annotated[int | None, typer.Option(help="Ask so many questions a suite, clusters whole.", min=1)] = None,
-    instruction: Annotated[str | None, typer.Option(help="Replaces the last sentence of benchmark prompts.")] = None,
-    clean: Annotated[bool, typer.Option("--clean", help="Sample anew what is asked for.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Folder. Default: RUN/evaluation or evaluations/MODEL.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder that mirrors the Hub's data sets. Default: its cache.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="The task of --suite task. Default: the run's.")] = None,
+    lineage: Annotated[bool, typer.Option("--lineage", help="Evaluate every checkpoint on the run's path.")] = False,
+    num_samples: Annotated[int, typer.Option(help="Responses per question.")] = 2,
+    seed: Annotated[int, typer.Option(help="Seed of the sampling; the seed of each response follows from it.")] = 0,
+    limit: Annotated[int | None, typer.Option(help="Questions per suite; clusters are kept whole.", min=1)] = None,
+    instruction: Annotated[str | None, typer.Option(help="Replace the last sentence of benchmark prompts.")] = None,
+    clean: Annotated[bool, typer.Option("--clean", help="Discard earlier responses and sample again.")] = False,
 ) -> None:
-    """Evaluate a policy, or compare two on the same questions; killed, the same command goes on."""
+    """Evaluate a policy, or compare two on the same questions; after a kill, the same command continues."""
     with told_to_user():
         hush()
         from nearfuture.lab.evaluate import request
@@ -62,7 +67,7 @@ def evaluate(
         try:
             result = evaluate(given.names, asked, lineage=lineage, say=print if is_main() else lambda _: None)
         except KeyboardInterrupt:
-            print(f"interrupted; finished batches are in {folder}. The same command goes on.")
+            print(f"interrupted; finished batches are in {folder}. The same command continues.")
             raise typer.Exit(INTERRUPTED) from None
         if is_main():
             page = write_evaluation(result, folder, shlex.join(["nearfuture", *sys.argv[1:]]))

@@ -1,13 +1,13 @@
-"""What the world did to a command, as a message and an exit code: a full disk, a path that cannot be used, no memory.
+"""What can go wrong outside the program, as a message and an exit code: a full disk, an unusable path, no memory.
 
     a `UserError`                                       its own code: 2, 3 or 4
-    ENOSPC, EDQUOT, EFBIG, however a library says it    4: the disk is full, and the run goes on where it stopped
-    another errno of the system, with or without a path 2: a folder for a file, no permission, a name too long
-    memory that the machine or the device has not       2
-    no answer from a server that was asked for          2
+    ENOSPC, EDQUOT, EFBIG, however a library says it    4: the disk is full; the run can be resumed
+    any other errno of the system                       2: a folder instead of a file, no permission, a long name
+    too little memory on the machine or the device      2
+    a server that does not answer                       2
 
-Everything else is a bug and keeps its traceback. What a value of the configuration did to a library is told where the
-library is called (`nearfuture.refusals`).
+Everything else is a bug and keeps its traceback. What a library raises about a configuration is handled where
+the library is called (`nearfuture.refusals`).
 
 Not here: printing it (`base`).
 """
@@ -27,17 +27,17 @@ SAID = (
     ". unexpected pos ",  # torch.save says where it stood in the file, and never why
     "PytorchStreamWriter failed writing",
 )
-"""How libraries that raise no `OSError` tell that a file could not be written to its end."""
+"""How libraries that raise no `OSError` say that a file could not be written completely."""
 NO_MEMORY = ("can't allocate memory", "out of memory", "not enough memory")
 
 
 def as_user_error(error: Exception) -> UserError | None:
-    """The error to tell a user, or None where nothing that they can mend explains it."""
+    """The error to show a user, or None if its cause is nothing they can fix."""
     chain = list(_chain(error))
     if any(map(_is_disk_full, chain)):  # first: who was writing may have said something, too
         return DiskError(
-            f"the disk is full, or a quota or a limit of file sizes reached: {_first_line(error)}. What was finished "
-            "before is whole. Make room, and give the same command again (a run: --resume): it goes on from there."
+            f"the disk is full, or a quota or a file size limit is reached: {_first_line(error)}. What was finished "
+            "before is whole. Make room and repeat the command (a run: with --resume); it continues from there."
         )
     if isinstance(error, UserError):
         return error
@@ -45,7 +45,7 @@ def as_user_error(error: Exception) -> UserError | None:
         return UserError(
             f"out of memory: {_first_line(error)}. Lower per_device_train_batch_size (and raise "
             "gradient_accumulation_steps), max_completion_length or guide_batch_size; `nearfuture plan` lists what "
-            "takes how much."
+            "takes up how much."
         )
     if isinstance(error, BrokenPipeError):
         return None  # whoever read the output has left; the command line ends quietly
@@ -77,15 +77,15 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def _path_error(error: OSError) -> str:
-    """The system's words with the path, and what can be done about it."""
+    """The system's message with the path and a remedy."""
     remedies: dict[type[OSError], str] = {
-        FileNotFoundError: "Correct the path, or put it back if it was deleted meanwhile.",
-        PermissionError: "Choose a place that may be written to, or read from.",
-        NotADirectoryError: "A folder is needed there, and a file is in the way.",
-        IsADirectoryError: "A file is needed there, and it is a folder.",
-        FileExistsError: "Something of that name is there already.",
+        FileNotFoundError: "Correct the path, or restore what was there.",
+        PermissionError: "Choose a place that you may read and write.",
+        NotADirectoryError: "A folder is needed there, but it is a file.",
+        IsADirectoryError: "A file is needed there, but it is a folder.",
+        FileExistsError: "Something with that name already exists.",
     }
-    remedy = remedies.get(type(error), "Choose another path, or mend what the system complains about.")
+    remedy = remedies.get(type(error), "Choose another path, or fix what the system complains about.")
     names = [str(name) for name in (error.filename, error.filename2) if name is not None]
     where = f"{' -> '.join(names)}: " if names else ""
     return f"{where}{error.strerror or error}. {remedy}"

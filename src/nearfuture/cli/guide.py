@@ -20,9 +20,9 @@ def collect(
     guide: Annotated[str, typer.Option(help="The guide: a model folder or checkpoint in the Hugging Face layout.")],
     output: Annotated[Path, typer.Option(help="Folder of the cache.")],
     overrides: Overrides = None,
-    num_kept: Annotated[int, typer.Option(help="Different trajectories a prompt keeps at most.", min=1)] = 1,
+    num_kept: Annotated[int, typer.Option(help="Most distinct trajectories to keep per prompt.", min=1)] = 1,
 ) -> None:
-    """Collect verified guidance from a guide, for every training prompt of the configuration's task."""
+    """Collect verified guidance from a guide for every training prompt of the configuration's task."""
     with told_to_user():
         from nearfuture.run.collect import collect_from
         from nearfuture.run.settings.config import load_configuration
@@ -35,10 +35,10 @@ def collect(
 @guide_app.command()
 def show(
     cache: Annotated[Path, typer.Argument(help="Folder of the cache.")],
-    num: Annotated[int, typer.Option(help="Trajectories whose text is shown.", min=0)] = 3,
+    num: Annotated[int, typer.Option(help="Number of trajectories to show as text.", min=0)] = 3,
     prompt: Annotated[str | None, typer.Option(help="Show all trajectories of this prompt id instead.")] = None,
 ) -> None:
-    """Show what a cache holds: its counts, and what some of its trajectories say."""
+    """Show a cache: its counts and the text of some trajectories."""
     with told_to_user():
         from nearfuture.guidance import GuidanceCache
         from nearfuture.guidance.texts import shown_texts
@@ -52,9 +52,9 @@ def show(
 @guide_app.command()
 def verify(
     cache: Annotated[Path, typer.Argument(help="Folder of the cache.")],
-    config: Annotated[Path | None, typer.Option(help="Configuration with the task; default: the run's own.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Configuration with the task. Default: the run's own.")] = None,
 ) -> None:
-    """Verify a cache: its bytes, every entry's form, and every verdict again."""
+    """Check a cache: its bytes and the form of every entry; judge every trajectory again."""
     with told_to_user():
         from nearfuture.run.collect import verify_cache
 
@@ -67,10 +67,10 @@ def import_(
     source: Annotated[Path, typer.Argument(metavar="PATH", help="File of rows: .jsonl, .json or .parquet.")],
     row_format: Annotated[str, typer.Option("--format", help="easyvideor1, luffy, rlep or jsonl; docs/guidance.md.")],
     output: Annotated[Path, typer.Option(help="Folder of the cache.")],
-    like: Annotated[Path | None, typer.Option(help="A cache that the new one is to fit.")] = None,
+    like: Annotated[Path | None, typer.Option(help="Take tokenizer and sampling settings from this cache.")] = None,
     config: Annotated[Path | None, typer.Option(help="Configuration with task and tokenizer.")] = None,
 ) -> None:
-    """Read trajectories of another framework into a cache: tokenised, verified, and what is left out is named."""
+    """Import trajectories of another framework: tokenize and verify them, and report what is left out."""
     with told_to_user():
         from nearfuture.run.interop import import_file
 
@@ -86,9 +86,9 @@ def export(
     cache: Annotated[Path, typer.Argument(help="Folder of the cache.")],
     row_format: Annotated[str, typer.Option("--format", help="easyvideor1, luffy, rlep or jsonl; docs/guidance.md.")],
     output: Annotated[Path, typer.Option(help="New file of rows: .jsonl, .json or .parquet.")],
-    config: Annotated[Path | None, typer.Option(help="Configuration with the task; default: the run's own.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Configuration with the task. Default: the run's own.")] = None,
 ) -> None:
-    """Write a cache as the rows that another framework reads."""
+    """Write a cache as rows that another framework reads."""
     with told_to_user():
         from nearfuture.run.interop import export_file
 

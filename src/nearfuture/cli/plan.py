@@ -1,4 +1,7 @@
-"""`nearfuture plan`: what a run needs, on paper, before anybody pays for it."""
+"""`nearfuture plan`: what a run needs, on paper, before anybody pays for it.
+
+Not here: the forecast itself (`nearfuture.lab.forecast`).
+"""
 
 from __future__ import annotations
 
@@ -16,25 +19,25 @@ from nearfuture.cli.base import ConfigPath, Overrides, app, hush, told_to_user
 def plan(
     config: ConfigPath,
     overrides: Overrides = None,
-    gpus: Annotated[int, typer.Option(help="Devices of a node.")] = 1,
-    nodes: Annotated[int, typer.Option(help="Nodes.")] = 1,
-    gpu_memory: Annotated[float, typer.Option(help="GB of one device.")] = 80.0,
-    sharding: Annotated[str, typer.Option(help="ddp, or fsdp2: everything trained is divided by the devices.")] = "ddp",
-    tokens_per_second: Annotated[float, typer.Option(help="Tokens one device generates a second.")] = 2000.0,
+    gpus: Annotated[int, typer.Option(help="Devices per node.")] = 1,
+    nodes: Annotated[int, typer.Option(help="Number of nodes.")] = 1,
+    gpu_memory: Annotated[float, typer.Option(help="Memory per device, in GB.")] = 80.0,
+    sharding: Annotated[str, typer.Option(help="ddp, or fsdp2, which shards all that is trained.")] = "ddp",
+    tokens_per_second: Annotated[float, typer.Option(help="Tokens a device generates per second.")] = 2000.0,
     train_tokens_per_second: Annotated[
-        float | None, typer.Option(help="Tokens one device trains on a second; default: from --teraflops.")
+        float | None, typer.Option(help="Tokens a device trains on per second. Default: from --teraflops.")
     ] = None,
-    teraflops: Annotated[float, typer.Option(help="10^12 operations a second that a device sustains.")] = 250.0,
-    prompt_tokens: Annotated[int | None, typer.Option(help="Mean tokens of a prompt, images included.")] = None,
-    completion_tokens: Annotated[int | None, typer.Option(help="Mean tokens of a completion.")] = None,
+    teraflops: Annotated[float, typer.Option(help="10^12 operations per second that a device sustains.")] = 250.0,
+    prompt_tokens: Annotated[int | None, typer.Option(help="Mean tokens per prompt, images included.")] = None,
+    completion_tokens: Annotated[int | None, typer.Option(help="Mean tokens per completion.")] = None,
     images: Annotated[int, typer.Option(help="Images per prompt, for a vision-language model.", min=0)] = 1,
     cpu: Annotated[bool, typer.Option("--cpu", help="Plan for a CPU instead of accelerators.")] = False,
     measure: Annotated[
-        bool, typer.Option("--measure", help="Measure the rates on this machine: a few steps of the run, seconds.")
+        bool, typer.Option("--measure", help="Measure this machine with a few steps of the run (seconds).")
     ] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write everything to this file.")] = None,
 ) -> None:
-    """Work out memory, disk, tokens and time of a run, without loading weights or data (unless they are measured)."""
+    """Estimate memory, disk, tokens and time of a run without loading weights or data (except with --measure)."""
     with told_to_user():
         kind = _sharding(sharding)
         from nearfuture.lab.forecast import Wanted, make_plan

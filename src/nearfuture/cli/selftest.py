@@ -1,4 +1,7 @@
-"""`nearfuture selftest`: the proof of exactness, on the user's own machine."""
+"""`nearfuture selftest`: the proof of exactness, on the user's own machine.
+
+Not here: the proof (`nearfuture.lab.measure.selftest`).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from nearfuture.cli.base import app, hush, told_to_user
 
 @app.command()
 def selftest(
-    steps: Annotated[int, typer.Option(help="Optimizer steps of each comparison.", min=2)] = 6,
+    steps: Annotated[int, typer.Option(help="Optimizer steps per comparison.", min=2)] = 6,
 ) -> None:
     """Prove on this machine that GRPO, resume and rollback are exact, and print what was compared."""
     with told_to_user():

@@ -1,4 +1,7 @@
-"""`nearfuture signal`: what near-future guides would bring and cost on a finished run."""
+"""`nearfuture signal`: what near-future guides would bring and cost on a finished run.
+
+Not here: the measurement (`nearfuture.lab.measure.measurement`).
+"""
 
 from __future__ import annotations
 
@@ -17,16 +20,16 @@ from nearfuture.types import UserError
 def signal(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a TRL output folder with checkpoint-*.")],
     overrides: Overrides = None,
-    anchor: Annotated[list[str] | None, typer.Option(help="Step(s) of the learner: 0,80 or repeated. 0: base.")] = None,
-    distances: Annotated[list[str] | None, typer.Option(help="Steps ahead of it: 10,20,40 or repeated.")] = None,
-    num_prompts: Annotated[int, typer.Option(help="Failed prompts wanted for each anchor.")] = 512,
-    num_samples: Annotated[int, typer.Option(help="Samples a prompt, to choose failed ones and to measure.")] = 16,
-    k: Annotated[int | None, typer.Option(help="Samples allowed for coverage. Default: guide_num_samples.")] = None,
+    anchor: Annotated[list[str] | None, typer.Option(help="Steps of the learner: 0,80 or repeated. 0: base.")] = None,
+    distances: Annotated[list[str] | None, typer.Option(help="Steps from there to the guide: 10,20,40.")] = None,
+    num_prompts: Annotated[int, typer.Option(help="Failed prompts wanted per anchor.")] = 512,
+    num_samples: Annotated[int, typer.Option(help="Samples per prompt, to find failed ones and to measure.")] = 16,
+    k: Annotated[int | None, typer.Option(help="k of the coverage, pass@k. Default: guide_num_samples.")] = None,
     num_resamples: Annotated[int, typer.Option(help="Bootstrap resamples of the prompts.")] = 1000,
-    num_gradients: Annotated[int, typer.Option(help="Gradients a distance to judge V by (small models); 0: off.")] = 64,
+    num_gradients: Annotated[int, typer.Option(help="Gradients per distance to check V (small models); 0: off.")] = 64,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write everything measured to this file.")] = None,
-    output: Annotated[Path | None, typer.Option(help="The page; default: report/signal.html in RUN.")] = None,
-    config: Annotated[Path | None, typer.Option(help="Task, base model, sampling; default: the run's own.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Page to write. Default: RUN/report/signal.html.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Task, base model, sampling. Default: the run's.")] = None,
     task: Annotated[str | None, typer.Option(help="The task, for a folder that TRL wrote.")] = None,
 ) -> None:
     """Measure what near-future guides bring and cost on a finished run: Q, V and S = Q / V over distance."""
@@ -53,5 +56,5 @@ def steps(option: str, values: list[str] | None) -> tuple[int, ...]:
     """Read steps given as `0,80` or one by one."""
     parts = [part.strip() for value in values or [] for part in value.split(",")]
     if wrong := [part for part in parts if not part.isdecimal()]:
-        raise UserError(f"{option} {wrong[0]!r} is no step. Give whole numbers from 0 on, for example {option} 0,80.")
+        raise UserError(f"{option} {wrong[0]!r} is not a step. Give whole numbers from 0, for example {option} 0,80.")
     return tuple(map(int, parts))

@@ -1,4 +1,7 @@
-"""`nearfuture compare` and `nearfuture report`: many runs, and the page about them."""
+"""`nearfuture compare` and `nearfuture report`: many runs, and the page about them.
+
+Not here: the grid (`nearfuture.lab.study`), the page (`nearfuture.lab.report`).
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,13 @@ from nearfuture.cli.base import INTERRUPTED, app, hush, told_to_user
 def compare(
     config: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="Methods and settings; see docs/compare.md.")],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="key=value", help="Override keys of `base`.")] = None,
-    methods: Annotated[list[str] | None, typer.Option(help="Only these: a,b or repeated. Default: all.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Training seeds of each method. Default: num_seeds.")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Runs at once. Default: one a GPU, or one a core.", min=1)] = None,
+    methods: Annotated[
+        list[str] | None, typer.Option(help="Only these: a,b or repeated. Default: all of them.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Training seeds per method. Default: num_seeds.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Runs at once. Default: one per GPU or core.", min=1)] = None,
 ) -> None:
-    """Train and compare methods over seeds: a grid of runs that can be interrupted, and the report on it."""
+    """Train and compare methods over seeds: a grid of runs that can be interrupted, and a report on it."""
     with told_to_user():
         from nearfuture.lab.study.grid import GridRunner
         from nearfuture.lab.study.show import GridDisplay
@@ -32,7 +37,7 @@ def compare(
         try:
             has_failed = display.run()
         except KeyboardInterrupt:
-            print("interrupted; every run has saved a checkpoint. The same command goes on.")
+            print("interrupted; every run has saved a checkpoint. The same command continues.")
             raise typer.Exit(INTERRUPTED) from None
         show_report([study.run_dir], None)
         if has_failed:
@@ -42,9 +47,11 @@ def compare(
 @app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or the folder of a comparison.")],
-    output: Annotated[Path | None, typer.Option(help="The page; default: report/index.html in the first run.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Page to write. Default: report/index.html in the first run.")
+    ] = None,
 ) -> None:
-    """Write one self-contained page about runs, or about the folder of a comparison, and print the summary."""
+    """Write one self-contained page about runs or a comparison, and print a summary."""
     with told_to_user():
         show_report(runs, output)
 

@@ -15,22 +15,24 @@ def train(
     config: ConfigPath,
     overrides: Overrides = None,
     dry_run: Annotated[bool, typer.Option(help="Print what would happen, and stop.")] = False,
-    processes: Annotated[int | None, typer.Option(help="Processes a dry run is worked out for.", min=1)] = None,
-    resume: Annotated[bool, typer.Option(help="Go on where the run in run_dir stopped.")] = False,
+    processes: Annotated[int | None, typer.Option(help="Number of processes a dry run assumes.", min=1)] = None,
+    resume: Annotated[bool, typer.Option(help="Continue the run in run_dir where it stopped.")] = False,
     clean: Annotated[bool, typer.Option(help="Delete the run in run_dir first.")] = False,
     one_stage: Annotated[
         bool, typer.Option(help="Stop after one stage (a segment, or an intervention); --resume begins the next.")
     ] = False,
-    quiet: Annotated[bool, typer.Option(help="Print errors and the result only.")] = False,
+    quiet: Annotated[bool, typer.Option(help="Print only errors and the result.")] = False,
 ) -> None:
-    """Train: GRPO, with the interventions the configuration asks for."""
+    """Train with GRPO and the interventions that the configuration asks for."""
     with told_to_user():
         from nearfuture.run.settings.config import load_configuration
 
         configuration = load_configuration(config, overrides or [])
         hush()
         if processes is not None and not dry_run:
-            raise UserError(f"--processes {processes} is for --dry-run. Start several with accelerate or torchrun.")
+            raise UserError(
+                f"--processes {processes} needs --dry-run. To start several processes, use accelerate or torchrun."
+            )
         if dry_run:
             from nearfuture.lab.forecast.dry import dry_run_report
 
@@ -41,7 +43,7 @@ def train(
 
         outcome = run(configuration, resume=resume, clean=clean, quiet=quiet, one_stage=one_stage)
         if outcome == "interrupted":
-            print(f"interrupted; a checkpoint is saved. Go on with: nearfuture train {config} ... --resume")
+            print(f"interrupted; a checkpoint is saved. Continue with: nearfuture train {config} ... --resume")
             raise typer.Exit(INTERRUPTED)
         if is_main() and outcome == "paused":
             print(f"a stage is done. Begin the next with: nearfuture train {config} ... --resume --one-stage")

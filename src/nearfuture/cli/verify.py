@@ -1,4 +1,7 @@
-"""`nearfuture verify`: is everything in a run folder as it was written?"""
+"""`nearfuture verify`: is everything in a run folder as it was written?
+
+Not here: the checks (`nearfuture.run.integrity`).
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ from nearfuture.types import UserError
 
 @app.command()
 def verify(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder; one that is being trained, too.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, even one that is being trained.")],
 ) -> None:
-    """Read every byte of a run that has a checksum, and name each file that is not as it was written."""
+    """Check every byte of a run that has a checksum, and name each file that is damaged."""
     with told_to_user():
         from nearfuture.run.integrity import damages
 
@@ -24,7 +27,7 @@ def verify(
             print(damage)
         if found:
             raise UserError(
-                f"{len(found)} of the files in {run} are not as they were written. `train --resume` goes on without "
-                "what can be made again, and says what it did."
+                f"{len(found)} of the files in {run} are not as they were written. `train --resume` continues without "
+                "them where they can be made again, and says what it did."
             )
         print(f"{run}: every file is as it was written")
