@@ -100,7 +100,7 @@ def test_too_little_disk_is_exit_code_4(tmp_path: Path, tasks: Path) -> None:
 
 def test_a_task_of_ones_own_and_what_can_be_wrong_with_it(tmp_path: Path, tasks: Path) -> None:
     plain = ["scout_steps=0", "guide_step=null", "rollback_to=null", "max_steps=3", "per_device_train_batch_size=16"]
-    model = f"model={CONFIGS.parent.parent}/src/nearfuture/tasks/apprentice/model"
+    model = f"model={CONFIGS.parent.parent}/src/nearfuture/tasks/worlds/apprentice/model"
     code, output = train(tmp_path / "sums", f"task={tasks}:sums", model, *plain)
     assert code == 0, output
     code, output = invoke("train", TINY, f"run_dir={tmp_path / 'a'}", *SMALL, f"task={tasks}:sums", *plain)
