@@ -16,8 +16,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from nearfuture.lab.report.study_curves import efficiency
-from nearfuture.lab.report.study_figures import Look
+from nearfuture.lab.page.charts import Look
+from nearfuture.lab.report.study_figures import efficiency
 from nearfuture.lab.study.comparison import Comparison, compare
 from nearfuture.record.clocks import Clock
 

@@ -23,11 +23,11 @@ from nearfuture.guidance.held_out import evaluate as evaluate_on_the_way
 from nearfuture.lab.evaluate.answering import seed_of
 from nearfuture.lab.evaluate.benchmarks import PAPER
 from nearfuture.lab.evaluate.evaluation import Asked, evaluate
+from nearfuture.lab.evaluate.output import write_evaluation
 from nearfuture.lab.evaluate.reported import COLUMNS, REPORTED
 from nearfuture.lab.evaluate.request import output_of, read_arguments, task_of
 from nearfuture.lab.evaluate.subjects import find_subjects
 from nearfuture.lab.evaluate.suites import Sources, judge_answers, load_suites
-from nearfuture.lab.evaluate.writing import write_evaluation
 from nearfuture.method.lineage import Lineage
 from nearfuture.record import flat_yaml
 from nearfuture.run.settings.config import Configuration, load_configuration

@@ -17,7 +17,7 @@ from run_folders import CANDIDATES, auto_run, eval_row, grpo_run, npo_run, resum
 from nearfuture.lab.measure.explain import facts
 from nearfuture.lab.report import decision_words as words
 from nearfuture.lab.report.decision_figures import draw_candidates, firings
-from nearfuture.lab.report.explanation import write_explanation
+from nearfuture.lab.report.explain_page import write_explanation
 from nearfuture.record.decisions import decisions_of
 from nearfuture.record.formats import MINUS
 from nearfuture.record.records import RunRecords

@@ -25,7 +25,7 @@ ROOMS = (
     ("train/answer", "run/settings"),
     ("run/auto",),
     ("run",),
-    ("lab/forecast", "lab/study"),
+    ("lab/forecast", "lab/study", "lab/page"),
     ("lab/report",),
     ("lab/measure", "lab/evaluate"),
     ("cli",),
@@ -89,7 +89,7 @@ def test_every_folder_is_a_room_or_lies_in_one() -> None:
         ),
         ("nearfuture.lab.report", ["torch", "trl", "transformers"]),
         ("nearfuture.lab.report.study_page", ["torch", "trl", "transformers"]),
-        ("nearfuture.lab.measure.explain, nearfuture.lab.report.explanation", ["torch", "trl", "transformers"]),
+        ("nearfuture.lab.measure.explain, nearfuture.lab.report.explain_page", ["torch", "trl", "transformers"]),
         ("nearfuture.cli", ["torch", "trl", "transformers"]),
     ],
 )

@@ -10,8 +10,9 @@ import pytest
 from run_folders import auto_run, grpo_run, npo_run, resumed_run, segment, step_row, write_run
 
 from nearfuture import seal
-from nearfuture.record.ledger import build_ledger, write_ledger, write_whole
+from nearfuture.record.ledger import build_ledger, write_ledger
 from nearfuture.record.records import RunRecords
+from nearfuture.record.writing import write_whole
 
 
 def test_a_plain_run(tmp_path: Path) -> None:

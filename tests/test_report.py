@@ -17,11 +17,11 @@ from pages import Page
 from rich.console import Console
 from run_folders import eval_row, grpo_run, npo_run, resumed_run, segment, step_row, write_run
 
+from nearfuture.lab.page.svg import PALETTE, Box, drawing, spread
 from nearfuture.lab.report import report_text, words, write_report
 from nearfuture.lab.report.figures import METRICS, StyledRun, draw_panel, windows
 from nearfuture.lab.report.lineage_drawing import describe
 from nearfuture.lab.report.pieces import pieces
-from nearfuture.lab.report.svg import PALETTE, Box, drawing, spread
 from nearfuture.record.clocks import CLOCKS
 from nearfuture.record.equal_clocks import Measured, at_equal_clocks, judge, measured_at, num_judged
 from nearfuture.record.formats import count, duration, percent

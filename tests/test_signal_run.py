@@ -67,7 +67,7 @@ def test_the_command_writes_table_json_and_page(run: Path, tmp_path: Path) -> No
         assert row["gradients"]["all"]["on_policy"]["num_samples"] == 8
         assert row["effective_signal"] == pytest.approx(row["quality"] / row["variance_cost"])
     page = (run / "report" / "signal.html").read_text()
-    assert page.count("<svg") == 1 and "src=" not in page and "<link" not in page
+    assert page.count("<svg") == 3 and "color-scheme" in page and "src=" not in page and "<link" not in page
 
 
 def test_at_distance_0_the_cost_is_1_and_the_signal_is_what_trying_again_brings(measured: dict[str, Any]) -> None:

@@ -15,8 +15,8 @@ from commands import CONFIGS, invoke
 from pages import Page
 from study_folders import write_study
 
+from nearfuture.lab.page.charts import Look, Series, limits
 from nearfuture.lab.report import report_text, write_report
-from nearfuture.lab.report.study_figures import Look, Series, limits
 from nearfuture.lab.study.claims import Claim
 from nearfuture.lab.study.comparison import compare, read_together
 from nearfuture.lab.study.curves import HeldOutCurve, area_difference, difference_at_equal, speed_up

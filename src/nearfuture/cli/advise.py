@@ -5,7 +5,6 @@ Not here: either answer (`nearfuture.lab.measure`).
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -28,12 +27,12 @@ def explain(
     with told_to_user():
         from nearfuture.lab.measure.explain import explain as story
         from nearfuture.lab.measure.explain import facts
-        from nearfuture.lab.report.explanation import write_explanation
-        from nearfuture.record.ledger import write_whole
+        from nearfuture.lab.report.explain_page import write_explanation
+        from nearfuture.record.writing import write_json
 
         Console().print(story(run))
         if json_file is not None:
-            write_whole(json_file, json.dumps(facts(run), indent=1, allow_nan=False) + "\n")
+            write_json(json_file, facts(run))
         print(f"page: {write_explanation(run, output)}")
 
 
@@ -73,8 +72,8 @@ def advise(
     with told_to_user():
         from nearfuture.lab.measure.advise import advice_text
         from nearfuture.lab.measure.advise import advise as replay
-        from nearfuture.record.ledger import write_whole
         from nearfuture.record.logs import Columns, read_log
+        from nearfuture.record.writing import write_json
 
         config = TriggerConfig(
             window=window,
@@ -88,5 +87,5 @@ def advise(
         columns = Columns(step=step, reward=reward, entropy=entropy)
         advice = replay(read_log(log, columns, run=run, logging_steps=logging_steps), config)
         if json_file is not None:
-            write_whole(json_file, json.dumps(advice, indent=1) + "\n")
+            write_json(json_file, advice)
         print(advice_text(advice))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,7 +30,7 @@ def check(
     """Count rows read, kept and left out; find repeated, contradictory, unverifiable, overlong and leaked ones."""
     with told_to_user():
         from nearfuture.lab.forecast.data_check import check_data, require_rows
-        from nearfuture.record.ledger import write_whole
+        from nearfuture.record.writing import write_json
         from nearfuture.run.settings.config import load_configuration
 
         configuration = load_configuration(config, overrides or [])
@@ -41,7 +40,7 @@ def check(
         if configuration.data.verifier is not None:
             print(f"gold answers: not checked (only {configuration.data.verifier} could)")
         if json_file is not None:
-            write_whole(json_file, json.dumps(report.as_dict(), indent=1, ensure_ascii=False) + "\n")
+            write_json(json_file, report.as_dict())
         require_rows(report)
 
 

@@ -46,9 +46,8 @@ def evaluate(
         hush()
         from nearfuture.lab.evaluate import request
         from nearfuture.lab.evaluate.evaluation import Asked, evaluate
+        from nearfuture.lab.evaluate.output import summary, write_evaluation
         from nearfuture.lab.evaluate.suites import Sources
-        from nearfuture.lab.evaluate.text import summary
-        from nearfuture.lab.evaluate.writing import write_evaluation
         from nearfuture.train.processes import is_main
 
         given = request.read_arguments(arguments)

@@ -5,7 +5,6 @@ Not here: the forecast itself (`nearfuture.lab.forecast`).
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -42,7 +41,7 @@ def plan(
         kind = _sharding(sharding)
         from nearfuture.lab.forecast import Wanted, make_plan
         from nearfuture.lab.forecast.show import as_json, duration, heading_lines, memory_table, stage_table
-        from nearfuture.record.ledger import write_whole
+        from nearfuture.record.writing import write_json
         from nearfuture.run.settings.config import load_configuration
 
         wanted = Wanted(
@@ -79,7 +78,7 @@ def plan(
         for warning in made.warnings:
             print(f"WARNING: {warning}")
         if json_file is not None:
-            write_whole(json_file, json.dumps(as_json(made), indent=1))
+            write_json(json_file, as_json(made))
 
 
 def has_accelerator() -> bool:

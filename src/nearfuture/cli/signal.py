@@ -5,7 +5,6 @@ Not here: the measurement (`nearfuture.lab.measure.measurement`).
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -37,18 +36,17 @@ def signal(
         at = (steps("--anchor", anchor), steps("--distances", distances))
         from nearfuture.lab.measure.measurement import Scope
         from nearfuture.lab.measure.run_signal import measure_signal
-        from nearfuture.lab.report.signal_page import signal_tables, write_signal_page
-        from nearfuture.record.ledger import write_whole
+        from nearfuture.lab.report.signal_page import signal_text, write_signal_page
+        from nearfuture.record.writing import write_json
         from nearfuture.train.processes import is_main
 
         hush()
         scope = Scope(*at, num_prompts, num_samples, k, num_resamples, num_gradients)
         result = measure_signal(run, scope, config=config, task=task, overrides=overrides or [])
         if is_main():
-            for table in signal_tables(result):
-                Console().print(table)
+            Console().print(signal_text(result))
             if json_file is not None:
-                write_whole(json_file, json.dumps(result, indent=1))
+                write_json(json_file, result)
             print(f"page: {write_signal_page(result, output or run / 'report' / 'signal.html')}")
 
 

@@ -18,8 +18,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from nearfuture.record.plain import finite
 from nearfuture.record.reading import read_rows
+from nearfuture.record.writing import finite
 from nearfuture.seal import sealed
 
 PACKAGES = ("nearfuture", "torch", "transformers", "trl", "accelerate", "datasets", "peft", "vllm", "deepspeed")

@@ -1,4 +1,4 @@
-"""Numbers as a reader expects them: 1.2 M, 4 %, 1 h 12 min, 0.830.
+"""Numbers as a reader expects them: 1.2 M, 4 %, 1 h 12 min, 0.830; a dash where one is not known (None, NaN).
 
 Not here: sentences (`words`).
 """
@@ -21,7 +21,7 @@ def count(value: float | None) -> str:
         >>> count(9876), count(1_234_567).replace(THIN, " ")
         ('9876', '1.23 M')
     """
-    if value is None:
+    if value is None or math.isnan(value):
         return MISSING
     if abs(value) >= EXACT_BELOW:
         value = float(f"{value:.3g}")
@@ -43,12 +43,12 @@ def tick(value: float) -> str:
 
 def rate(value: float | None) -> str:
     """Format a share between 0 and 1 with three digits."""
-    return MISSING if value is None else f"{value:.3f}"
+    return MISSING if value is None or math.isnan(value) else f"{value:.3f}"
 
 
 def signed(value: float | None, digits: int = 3) -> str:
     """Format a difference with its sign."""
-    if value is None:
+    if value is None or math.isnan(value):
         return MISSING
     text = f"{abs(value):.{digits}f}"
     return text if float(text) == 0 else (f"+{text}" if value > 0 else f"{MINUS}{text}")
@@ -61,7 +61,7 @@ def percent(value: float | None) -> str:
         >>> percent(0.043).replace(THIN, " "), percent(0.0004).replace(THIN, " ")
         ('4 %', '0.04 %')
     """
-    if value is None:
+    if value is None or math.isnan(value):
         return MISSING
     shown = 100 * value
     digits = 0 if shown == 0 or shown >= 2 else min(4, math.ceil(-math.log10(shown)) + (shown >= 1))
@@ -75,7 +75,7 @@ def duration(seconds: float | None) -> str:
         >>> duration(4354).replace(THIN, " "), duration(8.25).replace(THIN, " ")
         ('1 h 13 min', '8.2 s')
     """
-    if seconds is None:
+    if seconds is None or math.isnan(seconds):
         return MISSING
     if seconds < 59.95:
         return f"{seconds:.1f}{THIN}s" if seconds else f"0{THIN}s"
@@ -85,6 +85,13 @@ def duration(seconds: float | None) -> str:
     if minutes < 48 * 60:
         return f"{minutes // 60}{THIN}h{THIN}{minutes % 60}{THIN}min"
     return f"{minutes // 1440}{THIN}d{THIN}{minutes % 1440 // 60}{THIN}h"
+
+
+def p_value(value: float | None) -> str:
+    """Format a p-value with two digits."""
+    if value is None or math.isnan(value):
+        return MISSING
+    return "<0.0001" if value < 0.0001 else f"{value:.2g}"
 
 
 def plural(number: float, noun: str) -> str:

@@ -6,13 +6,12 @@
 A number that the run did not write is `None`, never 0. Steps that were computed twice after a kill are named apart
 (`recomputed_*`) and are in no other sum: they are the machine's cost, not the method's.
 
-Not here: comparing two runs (`report.comparison`).
+Not here: comparing two runs (`equal_clocks`).
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from nearfuture.method.lineage import Segment
 from nearfuture.record.clocks import collections, is_sampled_for
 from nearfuture.record.reading import Row
 from nearfuture.record.records import EVALUATION, RunRecords, is_number
+from nearfuture.record.writing import write_whole
 from nearfuture.seal import sealed
 
 LEDGER_VERSION = 1
@@ -60,27 +60,6 @@ def write_ledger(records: RunRecords, path: Path | None = None) -> Path:
     text = json.dumps(build_ledger(records), indent=2, allow_nan=False) + "\n"
     write_whole(path, sealed(text))
     return path
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that a reader or a kill never meets half of it: temporary name, fsync, rename.
-
-    A device or a pipe (`/dev/stdout`) is written to, not replaced; of a link, what it leads to.
-    """
-    path = path.resolve()
-    if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _segment_entry(records: RunRecords, segment: Segment) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from nearfuture.lab.evaluate.scores import LEVEL, NUM_RESAMPLES, Score, score
 from nearfuture.lab.evaluate.subjects import Subject
 from nearfuture.lab.evaluate.suites import Sources, Suite, load_suites
 from nearfuture.record.lock import writing
-from nearfuture.record.plain import finite
+from nearfuture.record.writing import finite
 from nearfuture.train import checkpoint, processes
 from nearfuture.train.answer.decoding import Decoding, EngineSettings, Policy
 from nearfuture.train.answer.policies import load_policy

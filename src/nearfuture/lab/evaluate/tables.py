@@ -1,6 +1,6 @@
-"""The tables of an evaluation as rows of text, made from its plain values. Shares are shown in percent.
+"""The tables of an evaluation, made from its plain values. Shares are shown in percent.
 
-Not here: their looks (`evaluation.html.j2`, `text`), sentences (`words`), the values (`evaluation`).
+Not here: what a table is (`nearfuture.lab.page.table`), sentences (`words`), the values (`evaluation`).
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nearfuture.lab.evaluate.reported import COLUMNS, REPORTED, reported_cells
-from nearfuture.lab.report.tables import Table
-from nearfuture.record.formats import MISSING, count, percent, signed
+from nearfuture.lab.page.table import Table
+from nearfuture.record.formats import MISSING, count, p_value, percent, signed
 
 Result = Mapping[str, Any]
 REPORTED_AS = "reported"
@@ -29,7 +29,8 @@ def main_table(result: Result) -> Table:
     ]
     if any(name in COLUMNS for name in names):
         rows += [_reported(method, names) for method in REPORTED]
-    return Table(["", *(suite["title"] for suite in result["suites"]), *(["Avg"] if len(names) > 1 else [])], rows)
+    columns = ["", *(suite["title"] for suite in result["suites"]), *(["Avg"] if len(names) > 1 else [])]
+    return Table(columns, rows, "Policies by suites", "dense")
 
 
 def _reported(method: str, names: Sequence[str]) -> list[str]:
@@ -44,7 +45,7 @@ def pass_table(result: Result, policy: Mapping[str, Any]) -> Table:
     """Unbiased pass@k of a policy, suites by k."""
     ks = list(next(iter(policy["scores"].values()))["pass_at"])
     rows = [[title, *(share(score["pass_at"][k]) for k in ks)] for title, score in _by_title(result, policy)]
-    return Table(["", *(f"pass@{k}" for k in ks)], rows)
+    return Table(["", *(f"pass@{k}" for k in ks)], rows, f"Unbiased pass at k of {policy['label']}", "dense")
 
 
 def metrics_table(result: Result) -> Table:
@@ -55,7 +56,7 @@ def metrics_table(result: Result) -> Table:
         for suite in result["suites"]
         for name in policies[0]["scores"][suite["name"]]["metrics"]
     ]
-    return Table(["", *(policy["label"] for policy in result["policies"])], rows)
+    return Table(["", *(policy["label"] for policy in result["policies"])], rows, "Further metrics", "dense")
 
 
 def quality_table(result: Result) -> Table:
@@ -77,7 +78,8 @@ def quality_table(result: Result) -> Table:
                 ]
             )
     columns = ["", "n", "cut off", "no answer", "time out", "crash", "invalid gold", "bounds"]
-    return Table([*columns, "mean length", "tokens"], rows)
+    label = "Truncation, answers not found, time-outs, lengths"
+    return Table([*columns, "mean length", "tokens"], rows, label, "dense")
 
 
 def differences_table(result: Result, comparison: Mapping[str, Any]) -> Table:
@@ -86,7 +88,8 @@ def differences_table(result: Result, comparison: Mapping[str, Any]) -> Table:
     rows = [_difference(titles[name], found) for name, found in comparison["suites"].items()]
     if len(rows) > 1:
         rows.append(_difference("mean of the suites", comparison["mean"]))
-    return Table(["", "difference", "interval", "p", "p (Holm)", "detectable", "clusters"], rows)
+    columns = ["", "difference", "interval", "p", "p (Holm)", "detectable", "clusters"]
+    return Table(columns, rows, f"{comparison['policy']} minus {comparison['other']}", "dense")
 
 
 def _difference(title: str, found: Mapping[str, Any]) -> list[str]:
@@ -110,7 +113,8 @@ def suites_table(result: Result) -> Table:
         ]
         for suite in result["suites"]
     ]
-    return Table(["", "metric", "questions", "clusters", "sampled with", "licence", ""], rows)
+    columns = ["", "metric", "questions", "clusters", "sampled with", "licence", ""]
+    return Table(columns, rows, "Suites", "dense", last_is_text=True)
 
 
 def decoding(settings: Mapping[str, Any]) -> str:
@@ -141,11 +145,6 @@ def share(found: Mapping[str, Any]) -> str:
 def points(value: float | None) -> str:
     """A share in percentage points."""
     return MISSING if value is None else f"{100 * value:.2f}"
-
-
-def p_value(value: float | None) -> str:
-    """A p-value with two digits."""
-    return MISSING if value is None else "<0.0001" if value < 0.0001 else f"{value:.2g}"
 
 
 def _by_title(result: Result, policy: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:

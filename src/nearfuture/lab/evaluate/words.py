@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from nearfuture.lab.evaluate.reported import COLUMNS
-from nearfuture.lab.evaluate.tables import p_value, points, share
-from nearfuture.record.formats import percent, plural, signed
+from nearfuture.lab.evaluate.tables import points, share
+from nearfuture.record.formats import p_value, percent, plural, signed
 
 Result = Mapping[str, Any]
 ALPHA = 0.05

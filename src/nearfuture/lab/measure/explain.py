@@ -5,7 +5,7 @@
 Reads the run folder only; no torch.
 
 Not here: the facts (`decisions`, `yields`), the sentences and the page with its figures (`report.decision_words`,
-`report.explanation`).
+`report.explain_page`).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
+from nearfuture.lab.page.table import Table
 from nearfuture.lab.report import decision_words as words
-from nearfuture.record.decisions import RunDecision, decisions_of
+from nearfuture.record.decisions import decisions_of
 from nearfuture.record.records import RunRecords
 
 
@@ -37,7 +37,9 @@ def explain(folder: Path) -> Group:
         parts.append(Text(f"{number}. {words.heading(decision)}", style="bold"))
         parts += [Padding(Text(sentence), (0, 0, 0, 3), expand=False) for sentence in words.told(decision)]
         if decision.candidates:
-            parts.append(Padding(_table(decision), (0, 0, 0, 3), expand=False))
+            cells = [words.candidate_cells(decision, candidate) for candidate in decision.candidates]
+            table = Table(words.CANDIDATE_COLUMNS, cells, last_is_text=True).for_terminal()
+            parts.append(Padding(table, (0, 0, 0, 3), expand=False))
         parts.append(Text())
     return Group(*parts, Text(words.closing(records)))
 
@@ -58,10 +60,3 @@ def facts(folder: Path) -> dict[str, Any]:
         "total_steps": records.total_steps_at(records.head, step),
         "decisions": [asdict(decision) for decision in decisions_of(records)],
     }
-
-
-def _table(decision: RunDecision) -> Table:
-    table = Table(*words.CANDIDATE_COLUMNS)
-    for candidate in decision.candidates:
-        table.add_row(*words.candidate_cells(decision, candidate))
-    return table

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nearfuture.lab.report import svg
-from nearfuture.lab.report.axes import DASHES, DOTS, LEFT, dress
+from nearfuture.lab.page import svg
+from nearfuture.lab.page.svg import DASHES, DOTS, LEFT, dress
 from nearfuture.lab.report.figures import Firing
 from nearfuture.record.clocks import Clock, paid_at
 from nearfuture.record.decisions import RunDecision

@@ -6,12 +6,15 @@ Not here: the tree of segments (`lineage_drawing`), how a drawing gets into the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nearfuture.lab.report import svg
-from nearfuture.lab.report.axes import DASHES, DOTS, LEFT, dress
+from markupsafe import Markup
+
+from nearfuture.lab.page import svg
+from nearfuture.lab.page.page import Items
+from nearfuture.lab.page.svg import DASHES, DOTS, LEFT, dress
 from nearfuture.lab.report.pieces import GUIDED, Piece, pieces
 from nearfuture.record.clocks import Clock, has_tokens, paid_at
 from nearfuture.record.equal_clocks import num_judged, sampling_margin
@@ -88,7 +91,19 @@ def draw_panel(runs: Sequence[StyledRun], metric: Metric, clock: Clock, firings:
     return svg.drawing(panel.box, f"{metric.key} {clock}", label, "panel", panel.paint)
 
 
-def run_key(style: int) -> str:
+def legend(keys: Sequence[str], runs: Sequence[StyledRun]) -> Items:
+    """The keys of the runs (`run_key` with a name), and of what the curves of some of them show."""
+    segments = [(run.records, segment) for run in runs for segment in run.records.segments]
+    items = list(keys)
+    if any(run.last_step(segment.id) > run.kept_until(segment.id) for run, segment in segments):
+        items.append(_key(lambda axes: _key_line(axes, svg.SOFT, 1.3, DASHES)) + " abandoned")
+    if any(segment.intervention for _, segment in segments):
+        strip: dict[str, Any] = {"color": svg.SOFT, "alpha": 0.35, "linewidth": 0, "clip_on": False}
+        items.append(_key(lambda axes: axes.bar(18, 10, 32, 3, **strip)) + " guidance injected")
+    return Items(items, "legend")
+
+
+def run_key(style: int) -> Markup:
     """Draw the sample of a run that a legend shows."""
 
     def paint(axes: Axes) -> None:
@@ -96,42 +111,26 @@ def run_key(style: int) -> str:
         from matplotlib.patches import PathPatch
         from matplotlib.transforms import Affine2D
 
-        _for_a_key(axes)
-        axes.plot([1, 35], [8, 8], color=svg.colour(style), linewidth=2, clip_on=False)
+        _key_line(axes, svg.colour(style), 2, "solid")
         marker = MarkerStyle(MARKERS[style % svg.NUM_STYLES])
         placed = Affine2D(marker.get_transform().get_matrix()).scale(7.5).translate(18, 8)
         shape = marker.get_path().transformed(placed)
         axes.add_patch(PathPatch(shape, facecolor=svg.colour(style), linewidth=0, clip_on=False))
 
-    return svg.drawing(KEY, "key", "", "key", paint)
+    return _key(paint)
 
 
-def abandoned_key() -> str:
-    """Draw the sample of a stretch that was not kept."""
+def _key(paint: Callable[[Axes], object]) -> Markup:
+    def paint_all(axes: Axes) -> None:
+        axes.set(xlim=(0, 36), ylim=(0, 16), autoscale_on=False)
+        axes.set_axis_off()
+        paint(axes)
 
-    def paint(axes: Axes) -> None:
-        _for_a_key(axes)
-        axes.plot([1, 35], [8, 8], color=svg.SOFT, linewidth=1.3, linestyle=DASHES, clip_on=False)
-
-    return svg.drawing(KEY, "key", "", "key", paint)
-
-
-def guidance_key() -> str:
-    """Draw the sample of a stretch with guidance."""
-
-    def paint(axes: Axes) -> None:
-        _for_a_key(axes)
-        axes.bar(18, 10, 32, 3, color=svg.SOFT, alpha=0.35, linewidth=0, clip_on=False)
-
-    return svg.drawing(KEY, "key", "", "key", paint)
+    return Markup(svg.drawing(svg.Box(36, 16), "key", "", "key", paint_all))
 
 
-KEY = svg.Box(36, 16)
-
-
-def _for_a_key(axes: Axes) -> None:
-    axes.set(xlim=(0, 36), ylim=(0, 16), autoscale_on=False)
-    axes.set_axis_off()
+def _key_line(axes: Axes, colour: str, width: float, line: Any) -> None:
+    axes.plot([1, 35], [8, 8], color=colour, linewidth=width, linestyle=line, clip_on=False)
 
 
 def windows(records: RunRecords, clock: Clock) -> list[tuple[float, float, str]]:

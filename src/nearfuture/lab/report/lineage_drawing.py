@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nearfuture.lab.report import svg
+from nearfuture.lab.page import svg
 from nearfuture.method.lineage import Segment
 from nearfuture.record.formats import plural
 from nearfuture.record.records import RunRecords

@@ -1,14 +1,14 @@
 """The rollouts of a report beside their guidance: which prompts are shown, in which words, with which images.
 
-Not here: their looks (`page.html.j2`, `style.css`), what of them is written down (`nearfuture.run.recorder`).
+Not here: their looks (`nearfuture.lab.page`), what of them is written down (`nearfuture.run.recorder`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from nearfuture.lab.page.page import Block, Group, Picture, Quote, Text
+from nearfuture.lab.page.svg import NUM_STYLES
 from nearfuture.record.formats import count, percent
 from nearfuture.record.records import RunRecords, is_number
 
@@ -21,69 +21,40 @@ SMALL_IMAGE = 120
 MARKS = {"correct": "✓", "wrong": "✗", "no_answer": "✗"}
 
 
-@dataclass(frozen=True, slots=True)
-class ShownText:
-    """A trajectory with the verifier's mark; `verdict` is empty where none was written."""
-
-    who: str
-    text: str
-    mark: str
-    verdict: str
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A small copy of an image, as a data URI, and what it shows in words."""
-
-    data: str
-    words: str
-    is_small: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ShownSample:
-    """One prompt with its images, some of its rollouts, and the guide's trajectory."""
-
-    where: str
-    prompt: str
-    pictures: Sequence[Picture]
-    more_images: int
-    rollouts: Sequence[ShownText]
-    guidance: ShownText | None
-
-
-def shown_samples(run: RunRecords) -> list[ShownSample]:
+def shown_samples(run: RunRecords, style: int = 0) -> list[Group]:
     """Choose the latest prompts that got guidance (else the latest prompts), one of each, a few in all."""
     guided = [sample for sample in run.samples if sample.get("guidance")]
     chosen: dict[str, dict[str, Any]] = {}
     for sample in reversed(guided or run.samples):
         if len(chosen) < NUM_SAMPLES:
             chosen.setdefault(str(sample["prompt_id"]), sample)
-    return [_shown(sample) for sample in chosen.values()]
+    return [_shown(sample, style) for sample in chosen.values()]
 
 
-def _shown(sample: dict[str, Any]) -> ShownSample:
+def _shown(sample: dict[str, Any], style: int) -> Group:
     rollouts = sorted(sample.get("rollouts") or [], key=lambda rollout: rollout.get("verdict") == "correct")
     picked = rollouts if len(rollouts) <= NUM_ROLLOUTS else [rollouts[0], *rollouts[-(NUM_ROLLOUTS - 1) :]]
-    guidance = sample.get("guidance")
     pass_rate = sample.get("pass_rate")
     where = f"prompt {sample['prompt_id']}, segment {sample.get('segment')}, step {sample.get('step')}"
     if is_number(pass_rate):
         where += f": pass rate {percent(pass_rate)} on-policy"
-    pictures = _pictures(sample.get("images") or [])
-    return ShownSample(
-        where=where,
-        prompt=_cut(prompt_text(sample.get("prompt", "")), LONGEST_PROMPT),
-        pictures=pictures,
-        more_images=int(sample.get("num_images") or 0) - len(pictures),
-        rollouts=[_trajectory("rollout", rollout) for rollout in picked],
-        guidance=_guidance(guidance) if guidance else None,
+    shown: list[Block] = [*map(_rollout, picked)]
+    if sample.get("guidance"):
+        shown.append(_guidance(sample["guidance"], style))
+    return Group(
+        [
+            Text([where], "where"),
+            _pictures(sample.get("images") or [], int(sample.get("num_images") or 0)),
+            Quote(_cut(prompt_text(sample.get("prompt", "")), LONGEST_PROMPT), look="prompt"),
+            Group(shown, "beside"),
+        ],
+        "sample",
     )
 
 
-def _pictures(images: list[dict[str, Any]]) -> list[Picture]:
-    """Return the images that lie in the log itself: a page loads nothing from elsewhere."""
-    return [
+def _pictures(images: list[dict[str, Any]], num_images: int) -> Group:
+    """The images that lie in the log itself: a page loads nothing from elsewhere."""
+    pictures: list[Block] = [
         Picture(
             str(image["data"]),
             f"image {number}, {image.get('width')} x {image.get('height')} pixels",
@@ -92,6 +63,8 @@ def _pictures(images: list[dict[str, Any]]) -> list[Picture]:
         for number, image in enumerate(images, start=1)
         if str(image.get("data", "")).startswith("data:image/")
     ]
+    more = num_images - len(pictures)
+    return Group([*pictures, Text([f"and {more} more" if more > 0 and pictures else ""], "aside")], "pictures")
 
 
 def prompt_text(prompt: Any) -> str:
@@ -118,16 +91,17 @@ def _content_text(content: Any) -> str:
     return " ".join("[image]" if part.get("type") == "image" else str(part.get("text") or "") for part in content)
 
 
-def _trajectory(who: str, rollout: dict[str, Any]) -> ShownText:
+def _rollout(rollout: dict[str, Any]) -> Quote:
     verdict = str(rollout.get("verdict", ""))
-    return ShownText(
-        who, _cut(str(rollout.get("text", "")), LONGEST_ROLLOUT), MARKS.get(verdict, "?"), verdict.replace("_", " ")
-    )
+    text = _cut(str(rollout.get("text", "")), LONGEST_ROLLOUT)
+    said = verdict.replace("_", " ") or "no verdict written"
+    return Quote(text, "rollout", MARKS.get(verdict, "?"), said, "rollout")
 
 
-def _guidance(guidance: dict[str, Any]) -> ShownText:
+def _guidance(guidance: dict[str, Any], style: int) -> Quote:
     who = f"guidance from step {guidance.get('guide_step')} of segment {guidance.get('guide_segment')}"
-    return ShownText(who, _cut(str(guidance.get("text", "")), LONGEST_ROLLOUT), "✓", "verified")
+    text = _cut(str(guidance.get("text", "")), LONGEST_ROLLOUT)
+    return Quote(text, who, "✓", "verified", f"guidance s{style % NUM_STYLES}")
 
 
 def _cut(words: str, most: int) -> str:

@@ -1,223 +1,159 @@
-"""The figures of a comparison: intervals in rows, and curves with their bands and names.
+"""The figures of a comparison: means over seeds with their bands, and intervals in rows.
 
-Every figure is drawn from plain values; a band or a bar is the 95 % interval over training seeds.
-
-Not here: which values (`study_curves`), how a drawing gets into the page (`svg`).
+Not here: how a figure is drawn (`nearfuture.lab.page.charts`), single runs (`figures`), the page (`study_page`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nearfuture.lab.report import svg
-from nearfuture.lab.report.axes import DASHES, DOTS, LEFT, dress
-from nearfuture.record.formats import rate, signed
-from nearfuture.stats.seeds import Estimate
+from nearfuture.lab.page.charts import Chart, Look, Row, Series, draw_lines, draw_rows, looks
+from nearfuture.lab.page.page import Figure
+from nearfuture.lab.page.svg import DOTS, SOFT
+from nearfuture.lab.report.pieces import smoothing, trailing_mean
+from nearfuture.lab.study.claims import CLOCK_NAMES, Claim
+from nearfuture.lab.study.comparison import Comparison
+from nearfuture.lab.study.curves import CLOCKS
+from nearfuture.lab.study.summary import LEVEL, MethodSummary, mean_curve
+from nearfuture.record.clocks import Clock
+from nearfuture.record.formats import rate
+from nearfuture.stats.seeds import band_over_seeds
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-Floats = NDArray[np.float64]
-ROW = 19
-LETTER, VALUES_RIGHT = 6.6, 104
-NAMES_RIGHT, NAME_HEIGHT = 112, 12
-HEIGHT, SMALL_HEIGHT = 270, 170
-GOOD, BAD, OPEN = svg.colour(2), svg.colour(1), svg.SOFT
-LINES: tuple[Any, ...] = ("solid", DASHES, DOTS, (0, (7, 2, 1.5, 2)))
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How a method is drawn, the same in every figure."""
-
-    colour: str
-    line: Any
-    is_strong: bool
+DYNAMICS = {
+    "npo/reward": ("On-policy reward", "mean reward of a step"),
+    "npo/entropy": ("On-policy entropy", "nats per token"),
+}
+X_LABELS = {**CLOCK_NAMES, "step": "optimizer steps", "seconds": "seconds of training and collecting"}
+BASE_LOOK = Look(SOFT, DOTS, False)
+Looks = dict[str, Look]
+NUM_POSITIONS = 61
+THRESHOLDS = np.linspace(0, 1, 51)
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
-    """A curve of one method: `band` is mean, lower and upper bound, [3, X]."""
-
-    name: str
-    look: Look
-    xs: Floats
-    band: Floats
-    has_band: bool = True
+def efficiency(summary: MethodSummary, look: Look, clock: Clock) -> Series:
+    """Held-out pass rate of what a run held against a clock, to the end of the first of its runs."""
+    end = min(figures.curve.end(clock) for figures in summary.runs)
+    xs = np.linspace(0.0, 0.0 if math.isnan(end) else end, NUM_POSITIONS)
+    values = np.stack([figures.curve.at(clock, xs) for figures in summary.runs])
+    return Series(summary.method, look, xs, band_over_seeds(values, LEVEL), has_band=look.is_strong)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """An interval with its name; `verdict` colours it."""
-
-    name: str
-    estimate: Estimate
-    verdict: str = ""
-
-
-def looks(methods: Sequence[str], baseline: str | None, reference: str | None) -> dict[str, Look]:
-    """Give each method a look: the baseline and the reference strong, the others by colour, then by dashes."""
-    found = {}
-    others = 0
-    for method in methods:
-        if method in (baseline, reference):
-            found[method] = Look(svg.colour(0 if method == baseline else 1), LINES[0], True)
-        else:
-            found[method] = Look(svg.colour(2 + others % 4), LINES[others // 4 % len(LINES)], False)
-            others += 1
-    return found
-
-
-def draw_rows(rows: Sequence[Row], name: str, label: str, *, mark: float | None = None, is_difference: bool) -> str:
-    """Draw estimates with their intervals, one below the other.
-
-    Args:
-        rows: from top to bottom.
-        name: of the drawing, unlike any other's on the page.
-        label: for a screen reader, before the values.
-        mark: where a vertical line stands: 0 for differences, the untrained model's figure for shares.
-        is_difference: whether values carry a sign.
-    """
-    form = signed if is_difference else rate
-    left = 14 + LETTER * max(len(row.name) for row in rows)
-    box = svg.Box(420, 34 + ROW * len(rows) + 22, left, VALUES_RIGHT, 8, 26)
-    known = [v for row in rows for v in (row.estimate.value, row.estimate.low, row.estimate.high) if math.isfinite(v)]
-    known += [] if mark is None else [mark]
-
-    def paint(axes: Axes) -> None:
-        from matplotlib.ticker import MaxNLocator
-
-        room = 0.06 * (max(known) - min(known)) or 0.05
-        axes.set(xlim=(min(known) - room, max(known) + room), ylim=(len(rows) - 0.4, -0.6), autoscale_on=False)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
-        axes.set_yticks([])
-        axes.grid(axis="x")
-        if mark is not None:
-            axes.axvline(mark, color=svg.SOFT, linewidth=1, linestyle=DOTS if mark else "solid")
-        for at, row in enumerate(rows):
-            _row(axes, box, at, row, form)
-
-    told = "; ".join(f"{row.name} {_told(row.estimate, form)}" for row in rows)
-    return svg.drawing(box, name, f"{label}: {told}.", "panel", paint)
-
-
-def _row(axes: Axes, box: svg.Box, at: int, row: Row, form: Any) -> None:
-    colour = {"supported": GOOD, "contradicted": BAD}.get(row.verdict, OPEN)
-    estimate = row.estimate
-    beside = axes.get_yaxis_transform()
-    left, right = -6 / box.inner_width, 1 + 8 / box.inner_width
-    axes.text(left, at, row.name, ha="right", va="center", transform=beside, gid="row")
-    if math.isfinite(estimate.value):
-        if math.isfinite(estimate.low):
-            axes.plot([estimate.low, estimate.high], [at, at], color=colour, linewidth=2)
-        is_decided = row.verdict in ("", "supported", "contradicted")
-        face = colour if is_decided else svg.PALETTE["paper"]
-        axes.plot([estimate.value], [at], "o", color=colour, markersize=6.5, markerfacecolor=face)
-    axes.text(right, at, _told(estimate, form), va="center", color=svg.SOFT, transform=beside, gid="row")
-
-
-def _told(estimate: Estimate, form: Any) -> str:
-    if not math.isfinite(estimate.value):
-        return "not known"
-    if not math.isfinite(estimate.low):
-        return str(form(estimate.value))
-    return f"{form(estimate.value)} ±{rate(estimate.high - estimate.value)}"
-
-
-def draw_lines(
-    series: Sequence[Series],
-    name: str,
-    title: str,
-    unit: str,
-    x_label: str,
-    *,
-    is_small: bool = False,
-    has_names: bool = True,
-    ticks: Sequence[tuple[float, str]] = (),
-    beside: Sequence[Series] = (),
-) -> str | None:
-    """Draw curves; None where there are none.
-
-    Args:
-        series: the curves; bands are drawn where they have one.
-        name: of the drawing, unlike any other's on the page.
-        title: for a screen reader.
-        unit: written above the vertical axis.
-        x_label: written below the horizontal one.
-        is_small: a small panel, without names.
-        has_names: whether names stand beside the ends of the lines.
-        ticks: replaces those of the horizontal axis.
-        beside: what else is drawn in panels beside this one, which share its vertical axis.
-    """
-    series = [found for found in series if np.isfinite(found.band[0]).any()]
-    if not series:
+def dynamics(summary: MethodSummary, look: Look, key: str) -> Series | None:
+    """A metric of every step, each run's trailing mean, averaged over seeds; None where a run did not write it."""
+    curves = [figures.run.records.curve(key) for figures in summary.runs]
+    if not all(map(len, curves)):
         return None
-    width, height = (300, SMALL_HEIGHT) if is_small else (420, HEIGHT)
-    is_named = has_names and not is_small
-    box = svg.Box(width, height, LEFT, NAMES_RIGHT if is_named else 10, 22, 40)
-
-    def paint(axes: Axes) -> None:
-        first, last = (float(pick([pick(found.xs) for found in series])) for pick in (min, max))
-        dress(axes, box, (min(0.0, first) if not ticks else first, last), limits([*series, *beside]), unit, x_label)
-        if ticks:
-            axes.set_xticks([at for at, _ in ticks], [text for _, text in ticks])
-        for found in sorted(series, key=lambda found: found.look.is_strong):
-            _line(axes, found)
-        if is_named:
-            _names(axes, box, series)
-
-    ends = (f"{found.name} ends at {rate(_last(found)[1])}" for found in series)
-    return svg.drawing(box, name, f"{title}. {', '.join(ends)}.", "panel", paint)
+    smoothed = [(curve.steps, trailing_mean(curve.values, smoothing(len(curve)))) for curve in curves]
+    steps, band = mean_curve(smoothed)
+    return Series(summary.method, look, steps.astype(np.float64), band)
 
 
-def draw_key(look: Look) -> str:
-    """Write the sample of a line that a legend shows; by hand, because a whole figure is much work for one line."""
-    dashes = "" if look.line == "solid" else f"; stroke-dasharray: {','.join(map(str, look.line[1]))}"
-    stroke = f"stroke: {svg.VARIABLES[look.colour]}; stroke-width: {2.2 if look.is_strong else 1.3}{dashes}"
-    line = f'<path d="M 1 8 L 35 8" style="fill: none; {stroke}" />'
-    return f'<svg class="key" viewBox="0 0 36 16" aria-hidden="true">{line}</svg>'
+def profile(summary: MethodSummary, look: Look) -> Series:
+    """Share of runs and families above each threshold, up to where all of it is below."""
+    band = summary.profile(THRESHOLDS)
+    shown = np.flatnonzero(band[0] > 0)[-1] + 2 if (band[0] > 0).any() else 2
+    return Series(summary.method, look, THRESHOLDS[:shown], band[:, :shown], has_band=look.is_strong)
 
 
-def limits(series: Sequence[Series]) -> tuple[float, float]:
-    """Begin at 0 unless all lines lie in the upper half; bands may widen the axis by a quarter, the rest is cut off."""
-    lines = np.concatenate([found.band[0] for found in series])
-    bands = np.concatenate([lines, *(found.band.ravel() for found in series if found.has_band)])
-    least, most = float(np.nanmin(lines)), float(np.nanmax(lines))
-    room = 0.05 * (most - least) or 0.05
-    low = max(float(np.nanmin(bands)), least - 5 * room) - room
-    high = min(float(np.nanmax(bands)), most + 5 * room) + room
-    return (low if least > most / 2 and low > 0 else min(0.0, least)), high
+def looks_of(comparison: Comparison) -> Looks:
+    """The look of each method, the same in every figure."""
+    strong = (side.method if side else None for side in (comparison.baseline, comparison.reference))
+    return looks([summary.method for summary in comparison.summaries], *strong)
 
 
-def _line(axes: Axes, found: Series) -> None:
-    mean, low, high = found.band
-    look = found.look
-    if found.has_band and np.isfinite(low).any():
-        axes.fill_between(found.xs, low, high, color=look.colour, alpha=0.15, linewidth=0)
-    axes.plot(found.xs, mean, color=look.colour, linewidth=2.2 if look.is_strong else 1.3, linestyle=look.line)
+def level_figures(comparison: Comparison) -> Iterator[Figure]:
+    """Mean@n and pass@k of each method, beside the untrained model's."""
+    for k in dict.fromkeys((1, comparison.largest_k)):
+        name = f"mean@{comparison.num_samples}" if k == 1 else f"pass@{k}"
+        rows = [Row(summary.method, summary.mean(k)) for summary in comparison.summaries]
+        base = comparison.study.base
+        mark = None if base is None else base.mean(k)
+        told = "" if mark is None else f"the dotted line is the untrained model, {rate(mark)}"
+        drawing = draw_rows(rows, f"levels {k}", f"{name} of each method", mark=mark, is_difference=False)
+        yield Figure(drawing, name, told)
 
 
-def _last(found: Series) -> tuple[float, float]:
-    known = np.flatnonzero(np.isfinite(found.band[0]))
-    return float(found.xs[known[-1]]), float(found.band[0][known[-1]])
+def coverage_figure(comparison: Comparison, look: Looks) -> Figure:
+    """Pass@k against k (on a logarithmic axis, log2 k), the untrained model's too."""
+    ks = powers(comparison.num_samples)
+    xs = np.log2(ks)
+    series = []
+    for summary in comparison.summaries:
+        band = band_over_seeds(np.stack([summary.by_seed(k) for k in ks], axis=1), LEVEL)
+        series.append(Series(summary.method, look[summary.method], xs, band, look[summary.method].is_strong))
+    if comparison.study.base is not None:
+        rates = np.array([comparison.study.base.mean(k) for k in ks])
+        series.append(Series("untrained", BASE_LOOK, xs, np.stack([rates, rates, rates]), has_band=False))
+    ticks = [(float(x), str(k)) for x, k in zip(xs, ks, strict=True)]
+    chart = Chart("coverage", "Pass@k over k", "unbiased pass@k, mean over families", "samples k", ticks=ticks)
+    return Figure(draw_lines(series, chart), "Pass@k", "over k")
 
 
-def _names(axes: Axes, box: svg.Box, series: Sequence[Series]) -> None:
-    """Write each name beside the end of its line, apart from each other, with a hair that leads there."""
-    low, high = axes.get_ylim()
-    left, right = axes.get_xlim()
-    to_pixels, pixel = box.inner_height / (high - low), (right - left) / box.inner_width
-    ends = [_last(found) for found in series]
-    heights = svg.spread([(y - low) * to_pixels for _, y in ends], NAME_HEIGHT, 0, box.inner_height + 14)
-    for found, (x, y), height in zip(series, ends, heights, strict=True):
-        at = low + height / to_pixels
-        hair: dict[str, Any] = {"color": found.look.colour, "linewidth": 0.7, "alpha": 0.6, "clip_on": False}
-        axes.plot([x, right], [y, y], **hair, linestyle=DOTS)
-        axes.plot([right, right + 3 * pixel, right + 11 * pixel], [y, y, at], **hair)
-        axes.text(right + 14 * pixel, at, found.name, color=found.look.colour, va="center", gid="series", zorder=5)
+def difference_figures(comparison: Comparison) -> Iterator[Figure]:
+    """The reference minus each other method: on the test prompts, and at each equal cost."""
+    against = comparison.against.values()
+    panels = {f"mean@{comparison.num_samples} at the end": [found.mean for found in against]}
+    for clock in CLOCKS:
+        panels[f"held-out pass rate at equal {CLOCK_NAMES[clock]}"] = [found.at_equal[clock] for found in against]
+    for name, claims in panels.items():
+        if any(claim.difference.num for claim in claims):
+            assert comparison.reference is not None
+            yield Figure(_draw_claims(name, claims), f"{comparison.reference.method} minus each", name)
+
+
+def _draw_claims(name: str, claims: Sequence[Claim]) -> str:
+    rows = [Row(claim.other, claim.difference, claim.verdict) for claim in claims]
+    return draw_rows(rows, f"differences {name}", name, mark=0.0, is_difference=True)
+
+
+def efficiency_figures(comparison: Comparison, look: Looks) -> Iterator[Figure]:
+    """Held-out pass rate on every clock."""
+    for clock in CLOCKS:
+        series = [efficiency(summary, look[summary.method], clock) for summary in comparison.summaries]
+        title = f"Held-out pass rate by {CLOCK_NAMES[clock]}"
+        chart = Chart(title, title, "share of samples that were correct", X_LABELS[clock])
+        yield Figure(draw_lines(series, chart), "Held-out pass rate", f"by {CLOCK_NAMES[clock]}")
+
+
+def profile_figure(comparison: Comparison, look: Looks) -> str | None:
+    """Performance profiles."""
+    series = [profile(summary, look[summary.method]) for summary in comparison.summaries]
+    ticks = [(float(at), f"{at:.1f}") for at in np.arange(0, 1.01, 0.2) if at <= max(s.xs[-1] for s in series)]
+    above, x_label = "share of runs and families above it", f"mean@{comparison.num_samples}"
+    return draw_lines(series, Chart("profile", "Performance profiles", above, x_label, has_names=False, ticks=ticks))
+
+
+def dynamics_figures(comparison: Comparison, look: Looks, key: str) -> Iterator[Figure]:
+    """A small panel for each method, with the baseline behind it."""
+    name, unit = DYNAMICS[key]
+    baseline = comparison.baseline
+    others = [summary for summary in comparison.summaries if summary is not baseline] or comparison.summaries
+    has_baseline = baseline is not None and others is not comparison.summaries
+    behind = [dynamics(baseline, look[baseline.method], key)] if baseline is not None and has_baseline else []
+    own = [dynamics(summary, Look(look[summary.method].colour, "solid", True), key) for summary in others]
+    drawn = [found for found in (*behind, *own) if found is not None]
+    for found in own:
+        if found is not None:
+            chart = Chart(f"{key} {found.name}", f"{name} of {found.name}", unit, "step", is_small=True)
+            yield Figure(draw_lines([one for one in (*behind, found) if one is not None], chart, drawn), found.name)
+
+
+def weighting_figures(shown: Sequence[MethodSummary], look: Looks, label: str) -> Iterator[Figure]:
+    """Reward and entropy of methods that differ in the weighting of guided tokens: figure 4(c) of the paper."""
+    for key, (name, unit) in DYNAMICS.items():
+        series = [dynamics(summary, look[summary.method], key) for summary in shown]
+        chart = Chart(f"{name} {label}", name, unit, "step")
+        yield Figure(draw_lines([found for found in series if found is not None], chart), name)
+
+
+def powers(largest: int) -> list[int]:
+    """Return 1, 2, 4 ... up to a number, and the number itself.
+
+    Example:
+        >>> powers(10)
+        [1, 2, 4, 8, 10]
+    """
+    return sorted({*(2**i for i in range(int(math.log2(largest)) + 1)), largest})

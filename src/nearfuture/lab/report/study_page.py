@@ -1,48 +1,70 @@
 """Writes the report of a comparison: the page, `comparison.json`, `comparison.csv` and `comparison.txt`.
 
 Not here: the numbers (`nearfuture.lab.study.comparison`), what is drawn, said and tabulated (`study_figures`,
-`study_words`, `study_tables`), the text (`study_terminal`), the frame of a page (`rendering`).
+`study_words`, `study_tables`), what a page is (`nearfuture.lab.page`).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from markupsafe import Markup
+from rich.console import Group as Shown
+from rich.console import RenderableType
+from rich.text import Text as Line
 
-from nearfuture.lab.report import study_curves as curves
+from nearfuture.lab.page.charts import draw_key
+from nearfuture.lab.page.page import Block, Figure, Folded, Group, Heading, Items, Page, Section, Text, titled
+from nearfuture.lab.page.table import as_text
+from nearfuture.lab.report import study_figures as figures
 from nearfuture.lab.report import study_tables as tables
 from nearfuture.lab.report import study_words as words
-from nearfuture.lab.report.axes import DOTS
-from nearfuture.lab.report.rendering import render_page
-from nearfuture.lab.report.study_figures import Look, Row, Series, draw_key, draw_lines, draw_rows, looks
-from nearfuture.lab.report.study_terminal import full_text
-from nearfuture.lab.report.svg import SOFT
-from nearfuture.lab.study.claims import CLOCK_NAMES, Ablation
 from nearfuture.lab.study.comparison import Comparison, compare
-from nearfuture.lab.study.curves import CLOCKS
 from nearfuture.lab.study.export import as_csv, as_json
-from nearfuture.lab.study.summary import MethodSummary
-from nearfuture.record.formats import rate
-from nearfuture.record.ledger import write_whole
 from nearfuture.record.lock import writing
+from nearfuture.record.writing import write_json, write_whole
 
-REWARD, ENTROPY = "npo/reward", "npo/entropy"
-DYNAMICS = {REWARD: ("On-policy reward", "mean reward of a step"), ENTROPY: ("On-policy entropy", "nats a token")}
-X_LABELS = {**CLOCK_NAMES, "step": "optimizer steps", "seconds": "seconds of training and collecting"}
-BASE_LOOK = Look(SOFT, DOTS, False)
+WIDTH = 160
+EQUAL = Markup(
+    "Two runs of one seed are read where the first of them ends on that clock; the positions are with the claims in "
+    "words below. What a run holds there is the last step of its kept path that was paid for: while it trains ahead on "
+    "a stretch that it will abandon, that step stands still. <b>Steps</b> are positions on the kept path; <b>total "
+    "steps</b> count scouts and abandoned tails too; <b>tokens</b> are everything generated for training, rollouts and "
+    "guides; <b>wall-clock</b> is training and collecting, without evaluation and start-up, on a machine that several "
+    "runs shared."
+)
+EFFICIENCY = (
+    "Speed-up: how many times less a method paid until it first reached the level that {} of the same seed has "
+    "half-way (50 %) and at its end (100 %); 1 is as fast, above 1 is faster. Geometric means; both times are those of "
+    "first reaching the level. A method that did not reach it with every seed has no speed-up. Mean on the way: the "
+    "area under the curve."
+)
+AGGREGATES = (
+    "The interquartile mean leaves out the lowest and the highest quarter of all runs on all families. The optimality "
+    "gap is what is missing to 1. The last column is how likely a run of {} beats one of the method on a family drawn "
+    "at random."
+)
+RESAMPLED = (
+    "Intervals draw whole seeds with replacement, because one policy answers every family. Beside it stands the "
+    "interval as rliable draws it, each family of each seed by itself: for comparison with other papers, and here too "
+    "narrow. Both are percentile bootstraps, which cover less than 95 % with few seeds; claims rest on Student's "
+    "intervals above."
+)
+DYNAMICS = (
+    "On the kept path, each run's trailing mean, averaged over seeds; the shade is the 95 % interval over seeds at "
+    "each step."
+)
+LEDGER = "Means over seeds of one run each. Steps that a kill forced to be computed again are in none of these."
+MARKS = Text(["▲ supported, ▼ contradicted, ○ not supported."], "aside")
 
 
-def write_study_report(folder: Path, page: Path, command: str) -> Path:
+def write_study_report(folder: Path, path: Path, command: str) -> Path:
     """Write the report of a comparison.
 
     Args:
         folder: of the comparison.
-        page: where the page goes; the other files lie beside it.
+        path: where the page goes; the other files lie beside it.
         command: what the user typed, for the footer.
 
     Returns:
@@ -52,150 +74,171 @@ def write_study_report(folder: Path, page: Path, command: str) -> Path:
         UserError: the folder holds no comparison, or none of its runs is finished.
     """
     comparison = compare(folder)
-    beside, runs = page.parent, [comparison.study.runs[0].records]
-    rendered = render_page("study.html.j2", "comparison", words.title(comparison), runs, command, _content(comparison))
+    beside, page = path.parent, study_page(comparison, command)
     with writing(beside, "report", wait=True):  # four files that belong together
-        write_whole(beside / "comparison.json", json.dumps(as_json(comparison), indent=1, allow_nan=False) + "\n")
+        write_json(beside / "comparison.json", as_json(comparison))
         write_whole(beside / "comparison.csv", as_csv(comparison))
         write_whole(beside / "comparison.txt", full_text(comparison))
-        write_whole(page, rendered)
-    return page
+        return page.write(path)
 
 
-def _content(comparison: Comparison) -> dict[str, Any]:
-    look = looks(
-        [summary.method for summary in comparison.summaries],
-        comparison.baseline.method if comparison.baseline else None,
-        comparison.reference.method if comparison.reference else None,
-    )
-    largest = comparison.largest_k
-    reference, baseline = comparison.reference, comparison.baseline
-    has_others = baseline is not None and len(comparison.summaries) > 1
-    return {
-        "lead": words.lead(comparison),
-        "measured": words.measured(comparison),
-        "claims": [words.claim(found) for found in comparison.primary],
-        "all_claims": words.claims(comparison),
-        "notes": words.notes(comparison),
-        "caution": words.caution(comparison),
-        "num_samples": comparison.num_samples,
-        "largest_k": largest,
-        "reference": reference.method if reference else None,
-        "baseline": baseline.method if baseline else None,
-        "methods": [summary.method for summary in comparison.summaries],
-        "mean_table": tables.rates_table(comparison, 1),
-        "coverage_table": tables.rates_table(comparison, largest) if largest > 1 else None,
-        "intervals": [_levels(comparison, k) for k in dict.fromkeys((1, largest))],
-        "coverage": _coverage(comparison, look),
-        "reference_table": tables.reference_table(comparison),
-        "baseline_table": tables.baseline_table(comparison),
-        "base_table": tables.base_table(comparison),
-        "differences": _equal_rows(comparison),
-        "baseline_equal_table": tables.equal_table(comparison.beside_baseline) if has_others else None,
-        "efficiency": _efficiency(comparison, look),
-        "efficiency_table": tables.efficiency_table(comparison) if has_others else None,
-        "aggregates_table": tables.aggregates_table(comparison),
-        "profile": _profile(comparison, look),
-        "keys": [(name, Markup(draw_key(found))) for name, found in look.items()],
-        "dynamics": [_dynamics(comparison, look, key) for key in DYNAMICS],
-        "ablations_table": tables.ablations_table(comparison) if comparison.ablations else None,
-        "weighting": [
-            _weighting(found, comparison, look) for found in comparison.ablations if found.key == "weighting"
+def study_page(comparison: Comparison, command: str) -> Page:
+    """Make the page of a comparison."""
+    look = figures.looks_of(comparison)
+    head: list[Block] = [
+        Text(words.lead(comparison), "lead"),
+        words.measured(comparison),
+        Items([words.claim(found) for found in comparison.primary]),
+        Text([words.caution(comparison)], "caution"),
+    ]
+    reference = comparison.reference.method if comparison.reference else ""
+    sections = [
+        Section("Methods by held-out families", list(_families(comparison, look))),
+        Section(f"What is claimed about {reference}", list(_claimed(comparison))),
+        Section("At equal cost", list(_equal(comparison))),
+        Section("Sample efficiency", list(_efficiency(comparison, look))),
+        Section("Aggregates over runs and families", list(_aggregates(comparison, look))),
+        Section("Training dynamics", list(_dynamics(comparison, look))),
+        Section("One setting changed", list(_ablations(comparison, look))),
+        Section("Ledger", [tables.ledger_table(comparison), Text([LEDGER], "aside")]),
+        Section("Every run", list(_runs(comparison))),
+        Section("Notes", [Items(words.notes(comparison), "")]),
+    ]
+    runs = [comparison.study.runs[0].records]
+    return Page("comparison", words.title(comparison), command, head, sections, runs)
+
+
+def _families(comparison: Comparison, look: figures.Looks) -> Iterator[Block]:
+    n, k = comparison.num_samples, comparison.largest_k
+    yield from titled(f"Mean@{n}: how often a sample is right", [tables.rates_table(comparison, 1)])
+    if k > 1:
+        yield from titled(f"Pass@{k}: how often one of {k} samples is right", [tables.rates_table(comparison, k)])
+    yield Text(
+        [
+            "Means over training seeds; ± is the half width of the 95 % interval. Pass@k is the unbiased estimate from "
+            f"{n} samples per prompt. A method that only sharpens raises mean@{n} and leaves pass@k where it was; one "
+            "that adds ability raises pass@k as well."
         ],
-        "ledger_table": tables.ledger_table(comparison),
-        "runs_table": tables.runs_table(comparison),
-    }
+        "aside",
+    )
+    baseline = (
+        f"{comparison.baseline.method}, which changes nothing of the base settings, and " if comparison.baseline else ""
+    )
+    read = Markup(
+        "<b>How to read the curves.</b> Strong lines are {}{}; their shade is the 95 % interval over seeds. Lines that "
+        "meet at the right solve the same prompts if they may try often enough."
+    ).format(baseline, _reference(comparison))
+    levels, coverage = figures.level_figures(comparison), figures.coverage_figure(comparison, look)
+    yield Group([*levels, coverage, Text([read], "aside reading")])
 
 
-def _levels(comparison: Comparison, k: int) -> dict[str, Any]:
-    name = f"mean@{comparison.num_samples}" if k == 1 else f"pass@{k}"
-    rows = [Row(summary.method, summary.mean(k)) for summary in comparison.summaries]
-    base = comparison.study.base
-    mark = None if base is None else base.mean(k)
-    drawn = draw_rows(rows, f"levels {k}", f"{name} of each method", mark=mark, is_difference=False)
-    told = "" if mark is None else f"the dotted line is the untrained model, {rate(mark)}"
-    return {"name": name, "told": told, "drawing": Markup(drawn)}
+def _claimed(comparison: Comparison) -> Iterator[Block]:
+    claimed = tables.reference_table(comparison)
+    if not claimed:
+        return
+    yield claimed
+    yield Text([_verdicts(comparison)], "aside")
+    yield from _beside_baseline(comparison, [tables.baseline_table(comparison)])
+    exact = Text(["The untrained model has no seeds: its one evaluation is taken as exact."], "aside")
+    if table := tables.base_table(comparison):
+        yield from titled("Every method beside the untrained model", [table, exact])
 
 
-def _coverage(comparison: Comparison, look: dict[str, Look]) -> Markup:
-    series, ks = curves.coverage(comparison, look, BASE_LOOK)
-    ticks = [(float(x), str(k)) for x, k in zip(series[0].xs, ks, strict=True)]
-    return _drawn(series, "coverage", "Pass@k over k", "unbiased pass@k, mean over families", "samples k", ticks=ticks)
+def _verdicts(comparison: Comparison) -> str:
+    read = Markup(
+        "Differences are paired by training seed. <b>Supported</b>: the interval lies above 0. <b>Contradicted</b>: "
+        "below 0. Otherwise <b>not supported</b>, which is no proof that there is no difference."
+    )
+    if comparison.largest_k == 1:
+        return read
+    return read + Markup(
+        " Together: a method <b>adds ability</b> where more pass@{k} is supported, because {k} samples solve more "
+        "prompts; it <b>sharpens</b> where more mean@{n} is supported and more pass@{k} is not; it <b>blunts</b> where "
+        "less mean@{n} is supported; it <b>loses coverage</b> where less pass@{k} is supported."
+    ).format(k=comparison.largest_k, n=comparison.num_samples)
 
 
-def _equal_rows(comparison: Comparison) -> list[dict[str, Any]]:
-    """The reference minus each other method: on the test prompts, and at each equal cost."""
-    if not comparison.against:
-        return []
-    panels = [(f"mean@{comparison.num_samples} at the end", [found.mean for found in comparison.against.values()])]
-    for clock in CLOCKS:
-        claims = [found.at_equal[clock] for found in comparison.against.values()]
-        panels.append((f"held-out pass rate at equal {CLOCK_NAMES[clock]}", claims))
-    drawn = []
-    for name, claims in panels:
-        rows = [Row(claim.other, claim.difference, claim.verdict) for claim in claims]
-        if any(row.estimate.num for row in rows):
-            drawing = draw_rows(rows, f"differences {name}", name, mark=0.0, is_difference=True)
-            drawn.append({"name": name, "drawing": Markup(drawing)})
-    return drawn
-
-
-def _efficiency(comparison: Comparison, look: dict[str, Look]) -> list[dict[str, Any]]:
-    panels = []
-    for clock in CLOCKS:
-        series = [curves.efficiency(summary, look[summary.method], clock) for summary in comparison.summaries]
-        title = f"Held-out pass rate by {CLOCK_NAMES[clock]}"
-        unit = "share of samples that were correct"
-        panels.append({"name": CLOCK_NAMES[clock], "drawing": _drawn(series, title, title, unit, X_LABELS[clock])})
-    return [panel for panel in panels if panel["drawing"]]
-
-
-def _profile(comparison: Comparison, look: dict[str, Look]) -> Markup:
-    series = [curves.profile(summary, look[summary.method]) for summary in comparison.summaries]
-    unit = "share of runs and families above it"
-    x_label = f"mean@{comparison.num_samples}"
-    ticks = [(float(at), f"{at:.1f}") for at in np.arange(0, 1.01, 0.2) if at <= max(s.xs[-1] for s in series)]
-    return _drawn(series, "profile", "Performance profiles", unit, x_label, has_names=False, ticks=ticks)
-
-
-def _dynamics(comparison: Comparison, look: dict[str, Look], key: str) -> dict[str, Any]:
-    """A small panel for each method, with the baseline behind it."""
-    name, unit = DYNAMICS[key]
+def _beside_baseline(comparison: Comparison, blocks: Sequence[Block]) -> list[Block]:
+    """What is said about every method beside the baseline, unless the reference is the baseline."""
     baseline = comparison.baseline
-    others = [summary for summary in comparison.summaries if summary is not baseline]
-    if baseline is None or not others:
-        behind, others = None, comparison.summaries
-    else:
-        behind = curves.dynamics(baseline, look[baseline.method], key)
-    series = [curves.dynamics(summary, _strong(look[summary.method]), key) for summary in others]
-    drawn = [found for found in (behind, *series) if found is not None]
-    panels = []
-    for own in series:
-        if own is not None:
-            title = f"{name} of {own.name}"
-            drawing = _drawn([behind, own], f"{key} {own.name}", title, unit, "step", is_small=True, beside=drawn)
-            panels.append({"name": own.name, "drawing": drawing})
-    return {"name": name, "panels": panels}
+    if baseline is None or baseline is comparison.reference or not blocks[0]:
+        return []
+    return titled(f"Every method beside {baseline.method}", blocks)
 
 
-def _weighting(found: Ablation, comparison: Comparison, look: dict[str, Look]) -> dict[str, Any]:
-    """The two methods and the baseline, reward and entropy: figure 4(c) of the paper."""
-    shown: list[MethodSummary] = [found.plain, found.variant]
-    if comparison.baseline is not None:
-        shown.insert(0, comparison.baseline)
-    panels = []
-    for key, (name, unit) in DYNAMICS.items():
-        series = [curves.dynamics(summary, look[summary.method], key) for summary in shown]
-        drawing = _drawn(series, f"{name} {found.plain.method} {found.variant.method}", name, unit, "step")
-        panels += [{"name": name, "drawing": drawing}] if drawing else []
-    name = f"{found.variant.method} beside {found.plain.method}"
-    return {"name": name, "sentence": words.claim(found.beside.mean), "panels": panels}
+def _equal(comparison: Comparison) -> Iterator[Block]:
+    if comparison.against:
+        yield Group([*figures.difference_figures(comparison), Text([EQUAL], "aside reading")])
+        yield from _beside_baseline(comparison, [tables.equal_table(comparison.beside_baseline), MARKS])
 
 
-def _strong(look: Look) -> Look:
-    return Look(look.colour, "solid", True)
+def _efficiency(comparison: Comparison, look: figures.Looks) -> Iterator[Block]:
+    drawn = Group(list(figures.efficiency_figures(comparison, look)))
+    yield drawn or Text(["No run was evaluated on the way."], "aside")
+    if comparison.baseline is not None and (table := tables.efficiency_table(comparison)):
+        yield table
+        yield Text([EFFICIENCY.format(comparison.baseline.method)], "aside")
 
 
-def _drawn(series: Sequence[Series | None], name: str, title: str, unit: str, x_label: str, **more: Any) -> Markup:
-    shown = [found for found in series if found is not None]
-    return Markup(draw_lines(shown, name, title, unit, x_label, **more) or "")
+def _aggregates(comparison: Comparison, look: figures.Looks) -> Iterator[Block]:
+    yield tables.aggregates_table(comparison)
+    legend = Items([Markup(draw_key(found)) + f" {name}" for name, found in look.items()], "legend")
+    drawing, note = figures.profile_figure(comparison, look), "share of runs and families above a level"
+    read = Text([AGGREGATES.format(_reference(comparison)), RESAMPLED], "aside reading")
+    yield Group([Figure(drawing, "Performance profiles", note, legend=legend), read])
+
+
+def _dynamics(comparison: Comparison, look: figures.Looks) -> Iterator[Block]:
+    beside = f", beside {comparison.baseline.method} (blue)" if comparison.baseline else ""
+    for key, (name, _) in figures.DYNAMICS.items():
+        panels = Group(list(figures.dynamics_figures(comparison, look, key)), "triple")
+        yield from titled(name + beside, [panels or Text(["Not written by every run."], "aside")])
+    yield Text([DYNAMICS], "aside")
+
+
+def _ablations(comparison: Comparison, look: figures.Looks) -> Iterator[Block]:
+    if not comparison.ablations:
+        return
+    yield tables.ablations_table(comparison)
+    yield MARKS
+    for found in comparison.ablations:
+        if found.key == "weighting":
+            shown = [side for side in (comparison.baseline, found.plain, found.variant) if side is not None]
+            label = f"{found.plain.method} {found.variant.method}"
+            yield Heading(f"Weighting of guided tokens: {found.variant.method} beside {found.plain.method}")
+            yield Text([words.claim(found.beside.mean)], "told")
+            yield Group(list(figures.weighting_figures(shown, look, label)))
+
+
+def _runs(comparison: Comparison) -> Iterator[Block]:
+    table, claims = tables.runs_table(comparison), words.claims(comparison)
+    yield Folded(f"{len(table.rows)} runs", [table])
+    yield Folded(f"{len(claims)} claims in words", [Items(claims)])
+
+
+def _reference(comparison: Comparison) -> str:
+    return comparison.reference.method if comparison.reference else "the reference"
+
+
+def study_text(comparison: Comparison) -> Shown:
+    """The summary for the terminal: what each method reached and paid, and the claims about the reference."""
+    at_equal = [found.at_equal["total_steps"] for found in comparison.against.values()]
+    pairs = zip(comparison.primary, at_equal, strict=True)
+    claims = [words.claim(found) for pair in pairs for found in pair]
+    return _shown(comparison, [tables.overview_table(comparison).for_terminal()], claims)
+
+
+def full_text(comparison: Comparison) -> str:
+    """Everything as text: the tables of families, and every claim."""
+    parts: list[RenderableType] = []
+    for k in dict.fromkeys((1, comparison.largest_k)):
+        name = f"mean@{comparison.num_samples}" if k == 1 else f"pass@{k}"
+        parts += [name, tables.rates_table(comparison, k).for_terminal(), ""]
+    parts.append(tables.overview_table(comparison).for_terminal())
+    return as_text(_shown(comparison, parts, words.claims(comparison)), WIDTH)
+
+
+def _shown(comparison: Comparison, parts: Sequence[RenderableType], claims: Sequence[str]) -> Shown:
+    blocks = ([*words.lead(comparison), words.measured(comparison)], claims, [words.caution(comparison)])
+    lines = [line for block in blocks for line in (*block, "")]
+    return Shown(*parts, Line(), *map(Line, [*lines[:-1], *words.notes(comparison)]))

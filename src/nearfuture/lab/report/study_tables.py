@@ -1,6 +1,7 @@
 """The tables of a comparison as rows of text.
 
-Not here: their looks (`study.html.j2`), sentences (`study_words`), the numbers (`nearfuture.lab.study.comparison`).
+Not here: what a table is (`nearfuture.lab.page.table`), sentences (`study_words`), the numbers
+(`nearfuture.lab.study.comparison`).
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
+from nearfuture.lab.page.table import Table
 from nearfuture.lab.report import study_words as words
-from nearfuture.lab.report.tables import Table
 from nearfuture.lab.study.claims import CLOCK_NAMES, SHARES, Beside, Claim
 from nearfuture.lab.study.comparison import Comparison
 from nearfuture.lab.study.curves import CLOCKS
 from nearfuture.lab.study.summary import Aggregate, MethodSummary
-from nearfuture.record.formats import MISSING, count, duration, rate
+from nearfuture.record.formats import MISSING, count, duration, p_value, rate
 from nearfuture.stats.seeds import Estimate
 
 BASE = "untrained model"
@@ -35,8 +36,9 @@ def rates_table(comparison: Comparison, k: int) -> Table:
     ]
     base = comparison.study.base
     if base is not None:
-        rows.insert(0, [BASE, rate(base.mean(k)), *(rate(_known(float(value))) for value in base.pass_at(k))])
-    return Table(["method", "mean", *families], rows)
+        rows.insert(0, [BASE, rate(base.mean(k)), *(rate(float(value)) for value in base.pass_at(k))])
+    what = f"Mean at {comparison.num_samples}" if k == 1 else f"Unbiased pass at {k}"
+    return Table(["method", "mean", *families], rows, f"{what} of each method on each family", "dense")
 
 
 def overview_table(comparison: Comparison) -> Table:
@@ -47,9 +49,9 @@ def overview_table(comparison: Comparison) -> Table:
             summary.method,
             plus_minus(summary.mean()),
             *([plus_minus(summary.mean(k))] if k > 1 else []),
-            _count(summary.cost("steps")),
-            _count(summary.cost("generated_tokens")),
-            _time(summary.seconds),
+            count(summary.cost("steps")),
+            count(summary.cost("generated_tokens")),
+            duration(summary.seconds),
         ]
         for summary in comparison.summaries
     ]
@@ -63,21 +65,28 @@ def overview_table(comparison: Comparison) -> Table:
 def reference_table(comparison: Comparison) -> Table:
     """What is claimed about the reference on the test prompts, with p-values adjusted for their number."""
     pairs = [(found.mean, found.pass_at) for found in comparison.against.values()]
-    return _claims_table(comparison, pairs, [p_value(claim.adjusted_p) for claim in comparison.primary])
+    return _claims_table(
+        comparison, "Claims about the reference", pairs, [p_value(claim.adjusted_p) for claim in comparison.primary]
+    )
 
 
 def baseline_table(comparison: Comparison) -> Table:
     """Every other method beside the baseline on the test prompts."""
-    return _claims_table(comparison, [(found.mean, found.pass_at) for found in comparison.beside_baseline.values()])
+    pairs = [(found.mean, found.pass_at) for found in comparison.beside_baseline.values()]
+    return _claims_table(comparison, "Every method beside the baseline", pairs)
 
 
 def base_table(comparison: Comparison) -> Table:
     """Every method beside the untrained model."""
-    return _claims_table(comparison, [(claims[1], claims) for claims in comparison.beyond_base.values()])
+    pairs = [(claims[1], claims) for claims in comparison.beyond_base.values()]
+    return _claims_table(comparison, "Every method beside the untrained model", pairs)
 
 
 def _claims_table(
-    comparison: Comparison, pairs: Sequence[tuple[Claim, Mapping[int, Claim]]], p_values: Sequence[str] = ()
+    comparison: Comparison,
+    label: str,
+    pairs: Sequence[tuple[Claim, Mapping[int, Claim]]],
+    p_values: Sequence[str] = (),
 ) -> Table:
     """Pair by pair: mean@n, pass@k, and what both say together."""
     k = comparison.largest_k
@@ -88,7 +97,8 @@ def _claims_table(
             row += [*difference_cells(pass_at[k]), words.together(mean, pass_at[k])]
         rows.append(row)
     columns = ["", f"mean@{comparison.num_samples}, 95 % interval", "claim", *(["p (Holm)"] if p_values else [])]
-    return Table([*columns, *([f"pass@{k}, 95 % interval", "claim", "together"] if k > 1 else [])], rows)
+    columns += [f"pass@{k}, 95 % interval", "claim", "together"] if k > 1 else []
+    return Table(columns, rows, label, "dense", last_is_text=True)
 
 
 def equal_table(found: dict[str, Beside]) -> Table:
@@ -97,7 +107,8 @@ def equal_table(found: dict[str, Beside]) -> Table:
         [f"{pair.mean.method} minus {pair.mean.other}", *(marked(pair.at_equal[clock]) for clock in CLOCKS)]
         for pair in found.values()
     ]
-    return Table(["", *(f"equal {CLOCK_NAMES[clock]}" for clock in CLOCKS)], rows)
+    columns = ["", *(f"equal {CLOCK_NAMES[clock]}" for clock in CLOCKS)]
+    return Table(columns, rows, "Every method beside the baseline at equal cost", "dense")
 
 
 def efficiency_table(comparison: Comparison) -> Table:
@@ -113,7 +124,8 @@ def efficiency_table(comparison: Comparison) -> Table:
     baseline = comparison.baseline.method if comparison.baseline else ""
     groups = [(f"speed-up to {baseline} at {share:.0%}", 2) for share in SHARES]
     columns = ["", *(names * (len(SHARES) + 1))]
-    return Table(columns, rows, groups=[("", 1), *groups, (f"mean on the way, minus {baseline}", 2)])
+    groups = [("", 1), *groups, (f"mean on the way, minus {baseline}", 2)]
+    return Table(columns, rows, "Speed-up over the baseline", "dense", groups=groups)
 
 
 def aggregates_table(comparison: Comparison) -> Table:
@@ -126,7 +138,8 @@ def aggregates_table(comparison: Comparison) -> Table:
         rows.append([summary.method, _aggregate(middle), _pair(middle.by_run), _aggregate(gap), improvement])
     reference = comparison.reference.method if comparison.reference else "reference"
     columns = ["method", "interquartile mean", "the same, drawn as rliable does", "optimality gap"]
-    return Table([*columns, f"P({reference} is better)"], rows)
+    label = "Interquartile mean, optimality gap, probability of improvement"
+    return Table([*columns, f"P({reference} is better)"], rows, label)
 
 
 def ledger_table(comparison: Comparison) -> Table:
@@ -134,7 +147,8 @@ def ledger_table(comparison: Comparison) -> Table:
     rows = [_ledger_row(summary) for summary in comparison.summaries]
     groups = [("", 2), ("optimizer steps", 4), ("tokens", 3), ("time", 3), ("at the end", 2)]
     columns = ["method", "seeds", "kept", "scout", "abandoned", "total", "guides", "generated", "trained"]
-    return Table([*columns, "training", "guides", "evaluating", "interventions", "entropy"], rows, groups=groups)
+    columns += ["training", "guides", "evaluating", "interventions", "entropy"]
+    return Table(columns, rows, "What a run of each method paid", "ledger", groups=groups)
 
 
 def ablations_table(comparison: Comparison) -> Table:
@@ -147,7 +161,7 @@ def ablations_table(comparison: Comparison) -> Table:
         claims = [pair.mean, *([pair.pass_at[k]] if k > 1 else []), pair.at_equal["total_steps"]]
         rows.append([f"{pair.mean.method} minus {pair.mean.other}", change, *map(marked, claims)])
     names = [f"mean@{comparison.num_samples}", *([f"pass@{k}"] if k > 1 else []), "held-out, equal total steps"]
-    return Table(["", "what changes", *names], rows)
+    return Table(["", "what changes", *names], rows, "Pairs of methods that differ in one setting", "dense")
 
 
 def runs_table(comparison: Comparison) -> Table:
@@ -163,23 +177,21 @@ def runs_table(comparison: Comparison) -> Table:
                     f"{summary.method}-{figures.run.seed}",
                     rate(test.mean()),
                     rate(test.mean(k)),
-                    rate(_known(float(curve[-1]))),
+                    rate(float(curve[-1])),
                     count(figures.step),
-                    _count(figures.costs["steps"]),
-                    _count(figures.costs["generated_tokens"]),
-                    _time(figures.seconds),
+                    count(figures.costs["steps"]),
+                    count(figures.costs["generated_tokens"]),
+                    duration(figures.seconds),
                     str(figures.num_interventions),
-                    rate(_known(figures.final_entropy)),
+                    rate(figures.final_entropy),
                 ]
             )
     columns = ["run", f"mean@{comparison.num_samples}", f"pass@{k}", "last held-out", "steps", "total steps", "tokens"]
-    return Table([*columns, "time", "interventions", "entropy"], rows)
+    return Table([*columns, "time", "interventions", "entropy"], rows, "Every run")
 
 
 def plus_minus(found: Estimate) -> str:
     """Format a share with the half width of its interval."""
-    if math.isnan(found.value):
-        return MISSING
     if math.isnan(found.low):
         return rate(found.value)
     return Markup('{} <span class="margin">±{}</span>').format(rate(found.value), rate(found.high - found.value))
@@ -203,11 +215,6 @@ def marked(claim: Claim) -> str:
     return Markup('{} <span class="{}">{}</span>').format(words.short(claim), class_, mark)
 
 
-def p_value(value: float) -> str:
-    """Format a p-value with two digits."""
-    return MISSING if math.isnan(value) else "<0.0001" if value < 0.0001 else f"{value:.2g}"
-
-
 def _ledger_row(summary: MethodSummary) -> list[str]:
     steps = ("kept_steps", "scout_steps", "abandoned_steps", "steps")
     paid = {key: summary.cost(key) for key in steps}
@@ -217,9 +224,9 @@ def _ledger_row(summary: MethodSummary) -> list[str]:
     return [
         summary.method,
         str(len(summary.runs)),
-        *(_count(paid[key]) for key in steps),
-        *(_count(summary.cost(key)) for key in tokens),
-        *(_time(summary.cost(key)) for key in times),
+        *(count(paid[key]) for key in steps),
+        *(count(summary.cost(key)) for key in tokens),
+        *(duration(summary.cost(key)) for key in times),
         f"{summary.num_interventions:.1f}",
         plus_minus(summary.final_entropy),
     ]
@@ -235,7 +242,7 @@ def _ratio(pair: Beside, clock: str, share: float) -> str:
 
 def _aggregate(found: Aggregate) -> str:
     bounds = _pair(found.by_seed)
-    return rate(_known(found.value)) + ("" if bounds == MISSING else f" {bounds}")
+    return rate(found.value) + ("" if bounds == MISSING else f" {bounds}")
 
 
 def _pair(bounds: Sequence[float] | None) -> str:
@@ -246,15 +253,3 @@ def _pair(bounds: Sequence[float] | None) -> str:
 
 def _setting(value: object) -> str:
     return "default" if value is None else str(value)
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
-
-
-def _count(value: float) -> str:
-    return MISSING if math.isnan(value) else count(value)
-
-
-def _time(value: float) -> str:
-    return MISSING if math.isnan(value) else duration(value)

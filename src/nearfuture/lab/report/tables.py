@@ -1,14 +1,15 @@
 """The tables of a report as plain rows of text.
 
-Not here: their looks (`page.html.j2`, `style.css`), rollouts (`samples`).
+Not here: what a table is (`nearfuture.lab.page.table`), rollouts (`samples`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from nearfuture.lab.page.table import Table
 from nearfuture.lab.report.lineage_drawing import describe
 from nearfuture.lab.report.words import CLOCK_NAMES
 from nearfuture.record.equal_clocks import AtEqualClock, first_measured, last_measured
@@ -16,24 +17,16 @@ from nearfuture.record.formats import MISSING, count, duration, percent, rate, s
 from nearfuture.record.records import RunRecords
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Column names and rows; the first column is text, `foot` is a last row set apart.
-
-    `groups` are names above the columns with how many columns each spans.
-    """
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    foot: Sequence[str] = ()
-    groups: Sequence[tuple[str, int]] = ()
+def overview_table(names: Sequence[str], runs: Sequence[RunRecords], ledgers: Sequence[dict[str, Any]]) -> Table:
+    """What every run reached and paid."""
+    rows = [[name, *_reached(run, ledger)] for name, run, ledger in zip(names, runs, ledgers, strict=True)]
+    columns = ["run", "held-out, first", "held-out, last", "step", "total steps", "tokens", "by guides", "time"]
+    return Table([*columns, "state"], rows, "What every run reached and paid", last_is_text=True)
 
 
-def overview_row(run: RunRecords, ledger: dict[str, Any]) -> list[str]:
-    """Return what one run reached and paid, in the columns of `OVERVIEW`."""
+def _reached(run: RunRecords, ledger: dict[str, Any]) -> list[str]:
     totals = ledger["totals"]
     first, last = first_measured(run), last_measured(run)
-    seconds = _add(totals["train_seconds"], totals["collect_seconds"], totals["eval_seconds"])
     return [
         rate(first.pass_rate if first else None),
         rate(last.pass_rate if last else None),
@@ -41,12 +34,9 @@ def overview_row(run: RunRecords, ledger: dict[str, Any]) -> list[str]:
         count(totals["steps"]),
         count(totals["generated_tokens"]),
         percent(totals["guide_frac"]),
-        duration(seconds),
+        duration(_time(totals)),
         "finished" if run.is_finished else "no end written",
     ]
-
-
-OVERVIEW = ("held-out, first", "held-out, last", "step", "total steps", "tokens", "by guides", "time", "state")
 
 
 def comparison_table(run: RunRecords, baseline: RunRecords, readings: Sequence[AtEqualClock]) -> Table:
@@ -67,7 +57,8 @@ def comparison_table(run: RunRecords, baseline: RunRecords, readings: Sequence[A
                 reading.judgement.word,
             ]
         )
-    return Table(["at equal", run.name, baseline.name, "difference", "noise", f"{run.name} is"], rows)
+    columns = ["at equal", run.name, baseline.name, "difference", "noise", f"{run.name} is"]
+    return Table(columns, rows, "Held-out pass rates at equal clocks", last_is_text=True)
 
 
 def ledger_table(run: RunRecords, ledger: dict[str, Any]) -> Table:
@@ -85,7 +76,8 @@ def ledger_table(run: RunRecords, ledger: dict[str, Any]) -> Table:
         for entry in ledger["segments"]
     ]
     everything = [percent(None if generated is None else 1.0), percent(None if seconds is None else 1.0)]
-    return Table(LEDGER, rows, ["total", *_paid(totals), *everything], LEDGER_GROUPS)
+    foot = ["total", *_paid(totals), *everything]
+    return Table(LEDGER, rows, f"What {run.name} paid, by segment", "ledger", foot, LEDGER_GROUPS)
 
 
 LEDGER_GROUPS = (("", 1), ("steps", 3), ("tokens", 4), ("time", 3), ("share of", 2))
@@ -95,22 +87,19 @@ LEDGER = (
 )
 
 
-def families_table(runs: Sequence[RunRecords]) -> Table | None:
-    """Show the held-out pass rate of every task family, first and last on the head's path; None without any."""
-    families = sorted({family for run in runs for family in run.families()})
-    if not families:
-        return None
+def families_table(runs: Sequence[RunRecords]) -> Table:
+    """Show the held-out pass rate of every task family, first and last on the head's path."""
     rows = []
-    for family in families:
+    for family in sorted({family for run in runs for family in run.families()}):
         row = [family]
         for run in runs:
             values = run.curve(f"eval/{family}/pass_rate").values
-            first, last = (float(values[0]), float(values[-1])) if len(values) else (None, None)
-            change = None if first is None or last is None else last - first
-            row += [rate(first), rate(last), signed(change)]
+            first, last = (float(values[0]), float(values[-1])) if len(values) else (math.nan, math.nan)
+            row += [rate(first), rate(last), signed(last - first)]
         rows.append(row)
     columns = ["family", *[what for _ in runs for what in ("first", "last", "change")]]
-    return Table(columns, rows, groups=[("", 1), *[(run.name, 3) for run in runs]])
+    groups = [("", 1), *[(run.name, 3) for run in runs]]
+    return Table(columns, rows, "Held-out pass rate by task family", groups=groups)
 
 
 def _paid(entry: dict[str, Any]) -> list[str]:

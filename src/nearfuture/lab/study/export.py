@@ -19,8 +19,8 @@ from nearfuture.lab.study.claims import Beside, Claim
 from nearfuture.lab.study.comparison import Comparison, read_together
 from nearfuture.lab.study.results import TestCounts
 from nearfuture.lab.study.summary import COSTS, LEVEL, NUM_RESAMPLES, Aggregate, MethodSummary, RunFigures
-from nearfuture.record.plain import finite
 from nearfuture.record.records import EVALUATION
+from nearfuture.record.writing import finite
 from nearfuture.stats.seeds import Estimate
 
 VERSION = 1

@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nearfuture.record.ledger import write_whole
 from nearfuture.record.reading import read_object
+from nearfuture.record.writing import write_whole
 from nearfuture.types import UserError
 
 VERSION = 1

@@ -27,8 +27,8 @@ from nearfuture.lab.study.processes import INTERRUPTED, Children, last_lines
 from nearfuture.lab.study.study_config import Cell, StudyConfig, cells, check_runs
 from nearfuture.lab.study.test_split import final_rows
 from nearfuture.record import flat_yaml
-from nearfuture.record.ledger import write_whole
 from nearfuture.record.lock import writing
+from nearfuture.record.writing import write_whole
 from nearfuture.run import build
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.plan import segments_ahead

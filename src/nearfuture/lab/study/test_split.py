@@ -21,8 +21,8 @@ from typing import Any
 
 from nearfuture.guidance.held_out import answer
 from nearfuture.lab.study.folder import LENGTH
-from nearfuture.record.ledger import write_whole
 from nearfuture.record.lock import writing
+from nearfuture.record.writing import write_whole
 from nearfuture.run import build
 from nearfuture.run.checkpoints import Policies
 from nearfuture.run.rows import plain_rows

@@ -1,6 +1,6 @@
-"""An evaluation as text and as rows for other programs: the terminal, `evaluation.txt`, `evaluation.csv`.
+"""An evaluation as files and in the terminal: `evaluation.json`, `.csv`, `.txt`, the page `index.html`, a summary.
 
-Not here: the page (`page`), tables and sentences (`tables`, `words`).
+Not here: the page (`page`), tables and sentences (`tables`, `words`), the responses beside them (`responses`).
 """
 
 from __future__ import annotations
@@ -8,25 +8,43 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
-from rich.table import Table as RichTable
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from nearfuture.lab.evaluate import tables, words
-from nearfuture.lab.report.tables import Table
+from nearfuture.lab.evaluate.page import evaluation_page
+from nearfuture.lab.page.table import as_text
+from nearfuture.record.lock import writing
+from nearfuture.record.writing import write_json, write_whole
 
 WIDTH = 200
 COLUMNS = ("policy", "step", "suite", "metric", "value", "low", "high", "num")
 
 
+def write_evaluation(result: Mapping[str, Any], output: Path, command: str) -> Path:
+    """Write everything and return the page.
+
+    Args:
+        result: what `evaluation.evaluate` returned, or its JSON read back.
+        output: folder.
+        command: what the user typed, for the footer.
+    """
+    page = evaluation_page(result, command)
+    with writing(output, "evaluation", wait=True):  # four files that belong together
+        write_json(output / "evaluation.json", result)
+        write_whole(output / "evaluation.csv", as_csv(result))
+        write_whole(output / "evaluation.txt", full_text(result))
+        return page.write(output / "index.html")
+
+
 def summary(result: Mapping[str, Any]) -> Group:
     """What the terminal shows: the table, differences, what kept responses from counting, notes."""
-    parts: list[RenderableType] = [_table(tables.main_table(result)), Text()]
-    for found in result["comparisons"]:
-        parts += [_table(tables.differences_table(result, found)), Text()]
-    parts += [_table(tables.quality_table(result)), Text()]
+    shown = [tables.main_table(result)]
+    shown += [tables.differences_table(result, found) for found in result["comparisons"]]
+    parts = [part for table in [*shown, tables.quality_table(result)] for part in (table.for_terminal(), Text())]
     return Group(*parts, *map(Text, [*words.lead(result), words.measured(result), *words.notes(result)]))
 
 
@@ -34,13 +52,10 @@ def full_text(result: Mapping[str, Any]) -> str:
     """Everything, for a file."""
     parts: list[RenderableType] = [summary(result), Text()]
     for policy in result["policies"]:
-        parts += [Text(policy["label"]), _table(tables.pass_table(result, policy)), Text()]
-    metrics = tables.metrics_table(result)
-    parts += [_table(metrics), Text()] if metrics.rows else []
-    parts.append(_table(tables.suites_table(result)))
-    written = io.StringIO()
-    Console(file=written, width=WIDTH, no_color=True).print(Group(*parts))
-    return "".join(f"{line.rstrip()}\n" for line in written.getvalue().splitlines())
+        parts += [Text(policy["label"]), tables.pass_table(result, policy).for_terminal(), Text()]
+    if metrics := tables.metrics_table(result):
+        parts += [metrics.for_terminal(), Text()]
+    return as_text(Group(*parts, tables.suites_table(result).for_terminal()), WIDTH)
 
 
 def as_csv(result: Mapping[str, Any]) -> str:
@@ -60,12 +75,3 @@ def as_csv(result: Mapping[str, Any]) -> str:
                 line = {"suite": suite["name"], "metric": f"rate/{name}", "value": value, "num": score["num_responses"]}
                 writer.writerow(where | line)
     return written.getvalue()
-
-
-def _table(table: Table) -> RichTable:
-    shown = RichTable(box=None, pad_edge=False, header_style="dim")
-    for index, name in enumerate(table.columns):
-        shown.add_column(name.replace(" ", "\n"), justify="right" if index else "left", no_wrap=not index)
-    for row in table.rows:
-        shown.add_row(*row)
-    return shown

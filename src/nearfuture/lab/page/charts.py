@@ -1,0 +1,238 @@
+"""Figures from plain values: intervals in rows, and curves with their bands and names.
+
+A band or a bar is a 95 % interval: of what, the page says.
+
+Not here: which values (the pages), how a drawing gets into the page (`svg`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearfuture.lab.page import svg
+from nearfuture.lab.page.svg import DASHES, DOTS, LEFT, dress
+from nearfuture.record.formats import rate, signed
+from nearfuture.stats.seeds import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Floats = NDArray[np.float64]
+ROW = 19
+LETTER, VALUES_RIGHT = 6.6, 104
+NAMES_RIGHT, NAME_HEIGHT = 112, 12
+HEIGHT, SMALL_HEIGHT = 270, 170
+GOOD, BAD, OPEN = svg.colour(2), svg.colour(1), svg.SOFT
+LINES: tuple[Any, ...] = ("solid", DASHES, DOTS, (0, (7, 2, 1.5, 2)))
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a method or a policy is drawn, the same in every figure."""
+
+    colour: str
+    line: Any
+    is_strong: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A curve, with its name if it has one.
+
+    `band` is value, lower and upper bound, [3, X]; `is_marked` shows where it was measured.
+    """
+
+    name: str
+    look: Look
+    xs: Floats
+    band: Floats
+    has_band: bool = True
+    is_marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An interval with its name; `verdict` colours it."""
+
+    name: str
+    estimate: Estimate
+    verdict: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What stands around the curves of a figure.
+
+    Attributes:
+        name: of the drawing, unlike any other's on the page.
+        title: for a screen reader.
+        unit: written above the vertical axis.
+        x_label: written below the horizontal one.
+        is_small: a small panel, without names.
+        has_names: whether names stand beside the ends of the lines.
+        ticks: replaces those of the horizontal axis.
+    """
+
+    name: str
+    title: str
+    unit: str
+    x_label: str
+    is_small: bool = False
+    has_names: bool = True
+    ticks: Sequence[tuple[float, str]] = ()
+
+
+def looks(methods: Sequence[str], baseline: str | None, reference: str | None) -> dict[str, Look]:
+    """Give each method a look: the baseline and the reference strong, the others by colour, then by dashes."""
+    found = {}
+    others = 0
+    for method in methods:
+        if method in (baseline, reference):
+            found[method] = Look(svg.colour(0 if method == baseline else 1), LINES[0], True)
+        else:
+            found[method] = Look(svg.colour(2 + others % 4), LINES[others // 4 % len(LINES)], False)
+            others += 1
+    return found
+
+
+def draw_rows(rows: Sequence[Row], name: str, label: str, *, mark: float | None = None, is_difference: bool) -> str:
+    """Draw estimates with their intervals, one below the other.
+
+    Args:
+        rows: from top to bottom.
+        name: of the drawing, unlike any other's on the page.
+        label: for a screen reader, before the values.
+        mark: where a vertical line stands: 0 for differences, the untrained model's figure for shares.
+        is_difference: whether values carry a sign.
+    """
+    form = signed if is_difference else rate
+    left = 14 + LETTER * max(len(row.name) for row in rows)
+    box = svg.Box(420, 34 + ROW * len(rows) + 22, left, VALUES_RIGHT, 8, 26)
+    known = [v for row in rows for v in (row.estimate.value, row.estimate.low, row.estimate.high) if math.isfinite(v)]
+    known += [] if mark is None else [mark]
+
+    def paint(axes: Axes) -> None:
+        from matplotlib.ticker import MaxNLocator
+
+        room = 0.06 * (max(known) - min(known)) or 0.05
+        axes.set(xlim=(min(known) - room, max(known) + room), ylim=(len(rows) - 0.4, -0.6), autoscale_on=False)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
+        axes.set_yticks([])
+        axes.grid(axis="x")
+        if mark is not None:
+            axes.axvline(mark, color=svg.SOFT, linewidth=1, linestyle=DOTS if mark else "solid")
+        for at, row in enumerate(rows):
+            _row(axes, box, at, row, form)
+
+    told = "; ".join(f"{row.name} {_told(row.estimate, form)}" for row in rows)
+    return svg.drawing(box, name, f"{label}: {told}.", "panel", paint)
+
+
+def _row(axes: Axes, box: svg.Box, at: int, row: Row, form: Any) -> None:
+    colour = {"supported": GOOD, "contradicted": BAD}.get(row.verdict, OPEN)
+    estimate = row.estimate
+    beside = axes.get_yaxis_transform()
+    left, right = -6 / box.inner_width, 1 + 8 / box.inner_width
+    axes.text(left, at, row.name, ha="right", va="center", transform=beside, gid="row")
+    if math.isfinite(estimate.value):
+        if math.isfinite(estimate.low):
+            axes.plot([estimate.low, estimate.high], [at, at], color=colour, linewidth=2)
+        is_decided = row.verdict in ("", "supported", "contradicted")
+        face = colour if is_decided else svg.PALETTE["paper"]
+        axes.plot([estimate.value], [at], "o", color=colour, markersize=6.5, markerfacecolor=face)
+    axes.text(right, at, _told(estimate, form), va="center", color=svg.SOFT, transform=beside, gid="row")
+
+
+def _told(estimate: Estimate, form: Any) -> str:
+    if not math.isfinite(estimate.value):
+        return "not known"
+    if not math.isfinite(estimate.low):
+        return str(form(estimate.value))
+    return f"{form(estimate.value)} ±{rate(estimate.high - estimate.value)}"
+
+
+def draw_lines(series: Sequence[Series], chart: Chart, beside: Sequence[Series] = ()) -> str | None:
+    """Draw curves; None where there are none.
+
+    Args:
+        series: the curves; bands are drawn where they have one.
+        chart: what stands around them.
+        beside: what else is drawn in panels beside this one, which share its vertical axis.
+    """
+    series = [found for found in series if np.isfinite(found.band[0]).any()]
+    if not series:
+        return None
+    width, height = (300, SMALL_HEIGHT) if chart.is_small else (420, HEIGHT)
+    is_named = chart.has_names and not chart.is_small
+    box = svg.Box(width, height, LEFT, NAMES_RIGHT if is_named else 10, 22, 40)
+
+    def paint(axes: Axes) -> None:
+        first, last = (float(pick([pick(found.xs) for found in series])) for pick in (min, max))
+        x_limits = (first if chart.ticks else min(0.0, first), last)
+        dress(axes, box, x_limits, limits([*series, *beside]), chart.unit, chart.x_label)
+        if chart.ticks:
+            axes.set_xticks([at for at, _ in chart.ticks], [text for _, text in chart.ticks])
+        for found in sorted(series, key=lambda found: found.look.is_strong):
+            _line(axes, found)
+        if is_named:
+            _names(axes, box, named)
+
+    named = [found for found in series if found.name]
+    ends = (f"{found.name} ends at {rate(_last(found)[1])}" for found in named)
+    return svg.drawing(box, chart.name, f"{chart.title}. {', '.join(ends)}.", "panel", paint)
+
+
+def draw_key(look: Look) -> str:
+    """Write the sample of a line that a legend shows; by hand, because a whole figure is much work for one line."""
+    dashes = "" if look.line == "solid" else f"; stroke-dasharray: {','.join(map(str, look.line[1]))}"
+    stroke = f"stroke: {svg.VARIABLES[look.colour]}; stroke-width: {2.2 if look.is_strong else 1.3}{dashes}"
+    line = f'<path d="M 1 8 L 35 8" style="fill: none; {stroke}" />'
+    return f'<svg class="key" viewBox="0 0 36 16" aria-hidden="true">{line}</svg>'
+
+
+def limits(series: Sequence[Series]) -> tuple[float, float]:
+    """Begin at 0 unless all lines lie in the upper half; bands may widen the axis by a quarter, the rest is cut off."""
+    lines = np.concatenate([found.band[0] for found in series])
+    bands = np.concatenate([lines, *(found.band.ravel() for found in series if found.has_band)])
+    least, most = float(np.nanmin(lines)), float(np.nanmax(lines))
+    room = 0.05 * (most - least) or 0.05
+    low = max(float(np.nanmin(bands)), least - 5 * room) - room
+    high = min(float(np.nanmax(bands)), most + 5 * room) + room
+    return (low if least > most / 2 and low > 0 else min(0.0, least)), high
+
+
+def _line(axes: Axes, found: Series) -> None:
+    mean, low, high = found.band
+    look = found.look
+    if found.has_band and np.isfinite(low).any():
+        axes.fill_between(found.xs, low, high, color=look.colour, alpha=0.15, linewidth=0)
+    width = 2.2 if look.is_strong else 1.3
+    axes.plot(found.xs, mean, color=look.colour, linewidth=width, linestyle=look.line)
+    if found.is_marked:
+        axes.plot(found.xs, mean, "o", color=look.colour, markersize=4, clip_on=False)
+
+
+def _last(found: Series) -> tuple[float, float]:
+    known = np.flatnonzero(np.isfinite(found.band[0]))
+    return float(found.xs[known[-1]]), float(found.band[0][known[-1]])
+
+
+def _names(axes: Axes, box: svg.Box, series: Sequence[Series]) -> None:
+    """Write each name beside the end of its line, apart from each other, with a hair that leads there."""
+    low, high = axes.get_ylim()
+    left, right = axes.get_xlim()
+    to_pixels, pixel = box.inner_height / (high - low), (right - left) / box.inner_width
+    ends = [_last(found) for found in series]
+    heights = svg.spread([(y - low) * to_pixels for _, y in ends], NAME_HEIGHT, 0, box.inner_height + 14)
+    for found, (x, y), height in zip(series, ends, heights, strict=True):
+        at = low + height / to_pixels
+        hair: dict[str, Any] = {"color": found.look.colour, "linewidth": 0.7, "alpha": 0.6, "clip_on": False}
+        axes.plot([x, right], [y, y], **hair, linestyle=DOTS)
+        axes.plot([right, right + 3 * pixel, right + 11 * pixel], [y, y, at], **hair)
+        axes.text(right + 14 * pixel, at, found.name, color=found.look.colour, va="center", gid="series", zorder=5)

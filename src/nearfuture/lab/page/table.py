@@ -1,0 +1,70 @@
+"""A table as a value, shown on a page or in the terminal.
+
+Not here: its looks on a page (`page.html.j2`, `style.css`).
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import rich.table
+from markupsafe import Markup
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+LONGEST_NAME = 9
+"""Letters of a column's name in one line of the terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Column names and rows of text; cells may be `Markup`, and the first column is text.
+
+    Attributes:
+        columns: their names.
+        rows: a cell a column.
+        label: what a screen reader says it is.
+        look: CSS class: `dense`, or `ledger`.
+        foot: a last row set apart.
+        groups: names above the columns, with how many columns each spans.
+        last_is_text: the last column holds words, not numbers.
+    """
+
+    kind: ClassVar = "table"
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    label: str = ""
+    look: str = ""
+    foot: Sequence[str] = ()
+    groups: Sequence[tuple[str, int]] = ()
+    last_is_text: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.rows)
+
+    def for_terminal(self) -> rich.table.Table:
+        """The same for a rich console; a column wraps where its cells have spaces, and a number never does."""
+        shown = rich.table.Table(box=None, pad_edge=False, header_style="dim")
+        for index, name in enumerate(self.columns):
+            is_text = index == 0 or (self.last_is_text and index == len(self.columns) - 1)
+            has_spaces = any(" " in row[index] for row in self.rows)
+            shown.add_column(
+                "\n".join(textwrap.wrap(name, LONGEST_NAME, break_long_words=False, break_on_hyphens=False)),
+                justify="left" if is_text else "right",
+                no_wrap=not (is_text or has_spaces),
+                overflow="fold",
+            )
+        for row in self.rows:
+            shown.add_row(*(Text(cell.striptags() if isinstance(cell, Markup) else cell) for cell in row))
+        return shown
+
+
+def as_text(shown: RenderableType, width: int) -> str:
+    """What a console of that width would print, for a file."""
+    written = io.StringIO()
+    Console(file=written, width=width, no_color=True).print(shown)
+    return "".join(f"{line.rstrip()}\n" for line in written.getvalue().splitlines())

@@ -1,0 +1,169 @@
+"""Writes the page of `nearfuture explain`: what a run decided, in figures beside the sentences of the terminal.
+
+Not here: the facts (`nearfuture.record.decisions`), the sentences (`decision_words`), the drawings
+(`decision_figures`).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from markupsafe import Markup
+
+from nearfuture.lab.page.page import Block, Figure, Group, Items, Page, Section, Text
+from nearfuture.lab.page.table import Table
+from nearfuture.lab.report import decision_words as words
+from nearfuture.lab.report.decision_figures import FORMS, draw_branches, draw_candidates, firings, is_thin
+from nearfuture.lab.report.figures import METRICS, Firing, Metric, StyledRun, draw_panel, legend, run_key
+from nearfuture.lab.report.words import costs, outcome
+from nearfuture.record.decisions import RunDecision, decisions_of
+from nearfuture.record.formats import duration, percent, rate, signed
+from nearfuture.record.ledger import build_ledger
+from nearfuture.record.records import EVALUATION, RunRecords
+from nearfuture.record.yields import ENTROPY, Brought, Cost, Number, Reading
+
+WATCHED = (
+    Metric("autonpo/reward_ema", "On-policy pass rate, moving average", "share of rollouts that were correct"),
+    Metric("autonpo/entropy_ema", "On-policy entropy, moving average", "nats per token", is_share=False),
+)
+UNWATCHED = METRICS[1:3]
+BRANCH_FIGURES = {EVALUATION: "Held-out pass rate", ENTROPY: "On-policy entropy"}
+CURVES = (
+    "Total steps count every step paid for, in the order it was trained; a curve that falls back is the run going back."
+)
+FIRINGS = (
+    " A numbered triangle is where the trigger fired, full where the run went back; the shade before it is the window "
+    "the trigger looked at, along the path that led there."
+)
+BRANCHES = tuple(
+    Markup('<span class="s{} run-name">{}</span> {}').format(*key)
+    for key in ((0, "circles, solid", "guided branch"), (1, "squares, dashed", "abandoned tail"))
+)
+
+
+def write_explanation(run: Path, output: Path | None = None) -> Path:
+    """Write the page of a run.
+
+    Args:
+        run: its folder.
+        output: the page; `report/explain.html` in the run where it is not given.
+
+    Returns:
+        The page that was written.
+
+    Raises:
+        UserError: the folder is no run, or has no metrics yet.
+    """
+    path = Path(run) / "report" / "explain.html" if output is None else Path(output)
+    records = RunRecords.load(run)
+    command = shlex.join(["nearfuture", "explain", str(run), *(["--output", str(path)] if output is not None else [])])
+    decisions = decisions_of(records)
+    lead = [words.opening(records, decisions), outcome(records), costs(records, build_ledger(records))]
+    sections = [
+        Section("The run", list(_run(records, firings(records, decisions, "total_steps")))),
+        *(
+            Section(f"{number}. {words.heading(decision)}", list(_decision(records, decision, number)))
+            for number, decision in enumerate(decisions, 1)
+        ),
+    ]
+    return Page("explain", f"What {records.name} decided", command, [Text(lead, "lead")], sections, [records]).write(
+        path
+    )
+
+
+def _run(records: RunRecords, marks: Sequence[Firing]) -> Iterator[Block]:
+    run = StyledRun(records, 0)
+    metrics = WATCHED if any(records.has(metric.key) for metric in WATCHED) else UNWATCHED
+    drawn = [(metric, draw_panel([run], metric, "total_steps", marks)) for metric in metrics]
+    yield legend([run_key(0) + " kept"], [run])
+    yield Group([Figure(drawing, metric.name, "by total steps paid") for metric, drawing in drawn])
+    yield Text([f"{m.name}: the run did not write {m.key}." for m, drawing in drawn if not drawing], "aside")
+    yield Text([CURVES + FIRINGS if marks else CURVES], "aside")
+
+
+def _decision(records: RunRecords, decision: RunDecision, number: int) -> Iterator[Block]:
+    """A decision in the order of `decision_words.told`, with its figures and tables."""
+    probe = words.probed(decision.probe, decision.step) if decision.probe is not None else ""
+    yield Text([words.seen(decision), probe], "told")
+    yield from _candidates(records, decision, number)
+    chosen = words.chosen(decision) if decision.outcome != "undecided" else ""
+    yield Text([chosen, words.collected(decision) if decision.collection is not None else ""], "told")
+    brought: list[str] = []
+    tables: list[Block] = []
+    if decision.brought is not None:
+        drawn = {name: draw_branches(records, decision, number, key) for key, name in BRANCH_FIGURES.items()}
+        yield Group([Figure(drawing, name, "on both branches") for name, drawing in drawn.items()])
+        yield Items(BRANCHES if any(drawn.values()) else (), "legend")
+        brought += words.brought(decision, decision.brought)
+        tables.append(_yield_table(decision.brought, number, is_finished=records.is_finished))
+    compared = words.compared(decision.comparison, decision.kept) if decision.comparison is not None else ""
+    yield Text([*brought, compared], "told")
+    if decision.cost.tokens != 0:
+        tables.append(_cost_table(decision.cost, number))
+    yield Group(tables, "side-by-side")
+
+
+def _candidates(records: RunRecords, decision: RunDecision, number: int) -> Iterator[Block]:
+    setting = records.config.get("autonpo.min_prompts")
+    least = setting if isinstance(setting, int) else None
+    drawn = [draw_candidates(decision, number, form, least) for form in FORMS] if decision.candidates else []
+    yield Group([Figure(drawing) for drawing in drawn], "triple")
+    if any(drawn) and any(is_thin(row, least) for row in decision.candidates):
+        yield Text([f"Hollow points rest on fewer than {least} probed prompts (autonpo.min_prompts)."], "aside")
+    rows = [words.candidate_cells(decision, candidate) for candidate in decision.candidates]
+    yield Table(words.CANDIDATE_COLUMNS, rows, f"Candidates of decision {number}", last_is_text=True)
+
+
+def _cost_table(cost: Cost, number: int) -> Table:
+    """Set out what a decision took; what was not done is left out, what was not written is unknown."""
+    rows = [
+        ("steps trained twice", cost.steps_twice),
+        ("tokens of the probe", cost.probe_tokens),
+        ("tokens of the collection", cost.collection_tokens),
+        ("tokens of the comparison", cost.comparison_tokens),
+        ("tokens of rollouts in the steps trained twice", cost.rollout_tokens),
+    ]
+    counted = [(what, words.known(paid)) for what, paid in rows if paid != 0]
+    told = [
+        ("tokens in all", words.known(cost.tokens)),
+        ("of all tokens the run has generated", words.known(cost.token_frac, percent)),
+        ("sampling and training", words.known(cost.seconds, duration)),
+    ]
+    return Table(("cost", ""), [*counted, *told], f"What decision {number} cost")
+
+
+def _yield_table(found: Brought, number: int, *, is_finished: bool) -> Table:
+    """Set both branches side by side, and the run where it stands."""
+    old, new, end = found.abandoned, found.guided, found.end
+    judged = found.judgement
+    margin = None if judged is None else judged.margin
+    noise = "" if margin is None else f" ± {rate(margin)}"
+    rows = [
+        _reading("abandoned tail", old),
+        _reading("guided branch", new),
+        (
+            "guided minus abandoned",
+            words.UNKNOWN if judged is None else f"{signed(judged.difference)}{noise}",
+            "",
+            words.known(_difference(new.entropy, old.entropy), signed),
+            "",
+        ),
+        _reading("the run at its end" if is_finished else "the run so far", end),
+    ]
+    return Table(("brought", "held-out", "at step", "entropy", "at step"), rows, f"What decision {number} brought")
+
+
+def _reading(name: str, reading: Reading) -> Sequence[str]:
+    return (
+        name,
+        words.known(reading.pass_rate, rate),
+        words.known(reading.eval_step, str),
+        words.known(reading.entropy, rate),
+        str(reading.step),
+    )
+
+
+def _difference(new: Number, old: Number) -> Number:
+    return None if new is None or old is None else new - old

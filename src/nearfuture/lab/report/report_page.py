@@ -1,0 +1,201 @@
+"""The report: one page about one or more runs, or about a comparison.
+
+Not here: what is drawn, said and tabulated (`figures`, `lineage_drawing`, `words`, `tables`, `samples`), the page of a
+comparison (`study_page`), what a page is (`nearfuture.lab.page`).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from nearfuture.lab.page.page import Block, Figure, Group, Heading, Items, Page, Section, Text, titled
+from nearfuture.lab.page.table import Table
+from nearfuture.lab.report import samples, tables, words
+from nearfuture.lab.report.figures import METRICS, Metric, StyledRun, draw_panel, legend, run_key
+from nearfuture.lab.report.lineage_drawing import draw_lineage
+from nearfuture.lab.report.pieces import window_of
+from nearfuture.lab.study.folder import StudyFolder
+from nearfuture.record.clocks import Clock
+from nearfuture.record.equal_clocks import AtEqualClock, at_equal_clocks, last_measured
+from nearfuture.record.ledger import build_ledger
+from nearfuture.record.records import RunRecords
+from nearfuture.types import UserError
+
+CLOCKS = Markup(
+    "<b>Step</b> is the position on the kept path. <b>Total steps</b> also counts steps that were trained ahead and "
+    "abandoned. <b>Tokens</b> counts everything generated for training, rollouts and guides. At an equal clock a run "
+    "holds the last step of its kept path that was paid for by then; between two evaluations its pass rate is read off "
+    "a straight line."
+)
+NOISE = (
+    " The noise is the 95 % sampling error of the difference (Agresti and Caffo), with all samples taken as "
+    "independent; a smaller difference is not called one."
+)
+CURVES = Markup(
+    "<b>How to read the curves.</b> A solid line is the kept path. By step it is one line; by what was paid it falls "
+    "back wherever the run rolled back, and the dashed line is what it had trained ahead and gave up."
+)
+LINEAGE = (
+    "One lane per segment, in the order of training. Solid bars were kept, hatched ones abandoned. An arrow leads back "
+    "to the step where the run started anew; the diamond is the guide, and the frame is the stretch where its verified "
+    "trajectories were injected."
+)
+LEDGER = (
+    "A guide's samples are charged to the segment that they were collected for. Shares of tokens are of rollouts and "
+    "guides; shares of time are of training, collecting and evaluating. A dash is a number that was not written."
+)
+
+
+def write_report(runs: Sequence[Path], output: Path, *, command: str | None = None) -> Path:
+    """Write the report of some runs, or of a comparison.
+
+    Args:
+        runs: run folders, of which the first one without interventions is what the others are compared with; or the
+            one folder that `nearfuture compare` filled.
+        output: the page, or a folder that will hold `index.html`.
+        command: what the user typed, for the footer; put together from the arguments where it is not given.
+
+    Returns:
+        The page that was written.
+
+    Raises:
+        UserError: no run was named, or one of them is not a run or has no row yet.
+    """
+    output = Path(output)
+    page = output if output.suffix == ".html" else output / "index.html"
+    if command is None:
+        command = shlex.join(["nearfuture", "report", *map(str, runs), "--output", str(output)])
+    if is_study(runs):
+        from nearfuture.lab.report.study_page import write_study_report  # scipy, which a single run does not need
+
+        return write_study_report(Path(runs[0]), page, command)
+    return report_page(load_runs(runs), command).write(page)
+
+
+def is_study(runs: Sequence[Path]) -> bool:
+    """True where one folder was named, and it holds a comparison.
+
+    Raises:
+        UserError: a comparison was named beside something else.
+    """
+    studies = [run for run in runs if StudyFolder(Path(run)).is_study]
+    if studies and len(runs) > 1:
+        raise UserError(
+            f"{studies[0]} is a comparison and is reported alone; {len(runs)} folders were named. Name it alone, or "
+            "the runs in it."
+        )
+    return bool(studies)
+
+
+def load_runs(folders: Sequence[Path]) -> list[RunRecords]:
+    """Read run folders and give each a name of its own."""
+    if not folders:
+        raise UserError("No run was named, and a report needs one at least. Name one or more run folders.")
+    runs = [RunRecords.load(Path(folder)) for folder in folders]
+    names = [run.name for run in runs]
+    return [
+        run if names.count(run.name) == 1 else run.renamed(f"{run.folder.resolve().parent.name}/{run.name}")
+        for run in runs
+    ]
+
+
+def report_page(runs: Sequence[RunRecords], command: str) -> Page:
+    """Make the page of some runs."""
+    styled = [StyledRun(run, style) for style, run in enumerate(runs)]
+    keys = [Markup("{} {}").format(run_key(run.style), run.records.name) for run in styled]
+    ledgers = [build_ledger(run) for run in runs]
+    baseline = words.pick_baseline(runs)
+    compared = [(run, at_equal_clocks(run, baseline)) for run in runs if run is not baseline]
+    sections = [
+        Section("At a glance", list(_glance(runs, keys, ledgers, baseline, compared))),
+        Section("Curves", list(_curves(styled, keys))),
+        Section("Lineage", [Text([LINEAGE], "aside"), *map(_tree, styled, keys)]),
+        Section("Ledger", [*_by_run(keys, map(_ledger, runs, ledgers)), Text([LEDGER], "aside")]),
+        Section("Held-out pass rate by family", [tables.families_table(runs)]),
+        Section(_samples_title(runs), _by_run(keys, map(samples.shown_samples, runs, (run.style for run in styled)))),
+        Section("Notes", _by_run(keys, ([Items(words.notes(*pair), "")] for pair in zip(runs, ledgers, strict=True)))),
+    ]
+    return Page("report", words.title(runs), command, _head(runs, ledgers, baseline, compared), sections, runs)
+
+
+def _head(runs: Sequence[RunRecords], ledgers: Any, baseline: RunRecords, compared: Any) -> list[Block]:
+    return [
+        Text([words.outcome(run) for run in runs], "lead"),
+        *(
+            block
+            for run, readings in compared
+            for block in (
+                Text([f"{run.name} beside {baseline.name}:"], "before-list"),
+                Items(words.comparison(run, baseline, readings)),
+            )
+        ),
+        " ".join(filter(None, map(words.story, runs))),
+        " ".join(map(words.costs, runs, ledgers)),
+        Text([words.caution(runs)], "caution"),
+    ]
+
+
+def _glance(
+    runs: Sequence[RunRecords],
+    keys: Sequence[str],
+    ledgers: Sequence[dict[str, Any]],
+    baseline: RunRecords,
+    compared: Sequence[tuple[RunRecords, list[AtEqualClock]]],
+) -> Iterator[Block]:
+    yield tables.overview_table(keys, runs, ledgers)
+    for run, readings in compared:
+        yield Heading(f"{run.name} beside {baseline.name}")
+        yield tables.comparison_table(run, baseline, readings)
+    yield Text([CLOCKS + NOISE if compared else CLOCKS], "aside")
+
+
+def _curves(runs: Sequence[StyledRun], keys: Sequence[str]) -> Iterator[Block]:
+    yield legend(keys, runs)
+    for index, metric in enumerate(METRICS):
+        clocks: dict[Clock, str] = {"step": "by step", "total_steps": "by total steps paid"}
+        yield Group([Figure(draw_panel(runs, metric, clock), metric.name, note) for clock, note in clocks.items()])
+        yield Text([_without(runs, metric)], "aside")
+        over_tokens = draw_panel(runs, metric, "tokens") if index == 0 else None
+        if over_tokens:
+            yield Group([Figure(over_tokens, metric.name, "by generated tokens"), _reading(runs)])
+
+
+def _without(runs: Sequence[StyledRun], metric: Metric) -> str:
+    names = [run.records.name for run in runs if not run.records.has(metric.key)]
+    return f"{metric.name}: {', '.join(names)} did not write {metric.key}." if names else ""
+
+
+def _reading(runs: Sequence[StyledRun]) -> Text:
+    window = max(window_of(run.records, metric.key) for run in runs for metric in METRICS)
+    has_margin = any((measured := last_measured(run.records)) and measured.num_samples for run in runs)
+    said = [
+        "The shade around a held-out pass rate is its 95 % sampling error." if has_margin else "",
+        f"Lines of single steps are trailing means over up to {window} steps, with the steps themselves behind them."
+        if window > 1
+        else "",
+        "A number at the right is where the kept path ends.",
+    ]
+    return Text([CURVES, " ".join(filter(None, said))], "aside reading")
+
+
+def _tree(run: StyledRun, key: str) -> Figure:
+    return Figure(draw_lineage(run.records, run.style), key, look="tree")
+
+
+def _ledger(run: RunRecords, ledger: dict[str, Any]) -> list[Table]:
+    return [tables.ledger_table(run, ledger)]
+
+
+def _samples_title(runs: Sequence[RunRecords]) -> str:
+    is_guided = any(segment.intervention for run in runs for segment in run.segments)
+    return "Rollouts beside their guidance" if is_guided else "Rollouts"
+
+
+def _by_run(keys: Sequence[str], blocks: Iterable[Iterable[Block]]) -> list[Block]:
+    """What there is of each run, under its name."""
+    return [block for key, found in zip(keys, blocks, strict=True) for block in titled(key, found)]
