@@ -59,7 +59,7 @@ class Crc32:
 def measure_digests(size: int = GIGABYTE, repeats: int = 3) -> list[str]:
     """Bytes a CPU second of every digest, and of writing with a sync; the best of some repeats."""
     block = os.urandom(1 << 26)
-    lines = ["| what | GB a CPU second | GB a second here | 35 GB take |", "|---|---|---|---|"]
+    lines = ["| what | GB per CPU second | GB per second here | 35 GB take |", "|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights"
         began = time.perf_counter()

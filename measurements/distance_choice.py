@@ -2,7 +2,7 @@
 
 What it does: reads a finished `nearfuture compare configs/apprentice/distance.yaml`, measures Q, V and S at anchor 0 on
 its GRPO runs (the very policies that guided the `ahead_D` runs of the same seed), and writes both side by side to a
-Markdown file: a row a distance, mean over seeds, then, for each form, where S is highest, the gain at that distance,
+Markdown file: a row per distance, mean over seeds, then, for each form, where S is highest, the gain at that distance,
 and the rank correlation of S with the gain over distances.
 
 What it leaves out: intervals of S (`measurements/signal_study.py`), and anchors other than 0.

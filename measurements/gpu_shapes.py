@@ -95,7 +95,7 @@ def main() -> None:
         "",
         "Written by `measurements/gpu_shapes.py`; the first step's warm-up and loading are in the seconds.",
         "",
-        "| shape | device | planned peak, GB | measured peak, GB | plan / measured - 1 | seconds a step |",
+        "| shape | device | planned peak, GB | measured peak, GB | plan / measured - 1 | seconds per step |",
         "|---|---|---|---|---|---|",
     ]
     for name in arguments.shapes:

@@ -4,7 +4,7 @@
     OMP_NUM_THREADS=1 python measurements/image_steps.py --write    # and write measurements/results/image_steps.md
 
 What it does: the arms and the clock of measurements/overhead.py (CPU time, paired steps, learning rate 0, the base
-policy, guidance for every prompt) in the shapes world: 128 rows a step, 8 a prompt, images of two sizes. Then one
+policy, guidance for every prompt) in the shapes world: 128 rows per step, 8 a prompt, images of two sizes. Then one
 trainer of each kind with a clock around the parts of its step; the vision tower's forward passes lie inside others.
 
 What it leaves out: large images, whose preparation and tower weigh more; long completions, beside which collecting
@@ -63,7 +63,7 @@ def measure_steps(world: World, num_turns: int) -> list[Row]:
 
 
 def measure_collection(world: World, num_turns: int) -> Row:
-    """Samples a second of a whole collection over those of `engine.generate` alone, on the very same batches."""
+    """Samples per second of a whole collection over those of `engine.generate` alone, on the very same batches."""
     base = world.npo()
     rows = plain_rows(world.rows)[:128]
     ratios, extra = [], []

@@ -26,7 +26,7 @@ GRIDS = {
     "mmstar": [(1500, 2), (1500, 1)],
     "mathverse": [(3940, 2), (3940, 1), (788, 2)],
 }
-"""Candidates: questions, and samples a question. We-Math's score of one run counts halves of 525: (525, 2)."""
+"""Candidates: questions, and samples per question. We-Math's score of one run counts halves of 525: (525, 2)."""
 SIZES = {name: grids[0][0] for name, grids in GRIDS.items()}
 CORRELATION = 0.5
 

@@ -67,7 +67,7 @@ def tables(result: dict[str, Any], seed: int) -> Iterator[str]:
         share = anchor["num_prompts"] / anchor["num_tried"]
         yield (
             f"{anchor['num_prompts']} failed prompts of {anchor['num_tried']} tried ({share:.0%} failed in "
-            f"{result['num_samples']} samples), {result['num_samples']} fresh samples a prompt and guide, "
+            f"{result['num_samples']} samples), {result['num_samples']} fresh samples per prompt and guide, "
             f"coverage at k = {result['k']}."
         )
         yield ""

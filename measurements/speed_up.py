@@ -1,4 +1,4 @@
-"""How many times sooner does a method reach the held-out pass rate that GRPO has at a step? A row a seed.
+"""How many times sooner does a method reach the held-out pass rate that GRPO has at a step? One row per seed.
 
 What it does: reads a finished comparison, and writes for each method, seed by seed, the step and the total step at
 which it first reached the level that the baseline has at `--at`, and the ratios with their geometric mean and 95 %

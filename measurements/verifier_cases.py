@@ -74,7 +74,7 @@ def _as_verdict(reply: Any) -> Verdict:
 
 
 def table(cases: Sequence[Case], judged: dict[str, Sequence[Verdict | None]]) -> list[str]:
-    """One row a group of cases: all, kinds, math-verify's own suite and the others."""
+    """One row per group of cases: all, kinds, math-verify's own suite and the others."""
     maths = [c["kind"] == "math" for c in cases]
     groups: dict[str, list[bool]] = {"all": [True] * len(cases)}
     groups |= {kind: [c["kind"] == kind for c in cases] for kind in sorted({c["kind"] for c in cases})}
@@ -105,7 +105,7 @@ def is_right(case: Case, verdict: Verdict | None) -> bool:
 
 
 def speed(cases: Sequence[Case], *, is_alone: bool = False) -> list[str]:
-    """Verdicts a second and core on responses of 3,000 characters, each case judged in this process."""
+    """Verdicts per second and core on responses of 3,000 characters, each case judged in this process."""
     begin = time.process_time()
     make_service("")
     start = time.process_time() - begin
@@ -118,7 +118,7 @@ def speed(cases: Sequence[Case], *, is_alone: bool = False) -> list[str]:
         "math-verify wrapped, maths, as they come": lambda: _rate(_ask_math_verify, maths),
         "math-verify wrapped, maths, again": lambda: _rate(_ask_math_verify, maths),
     }
-    lines = [f"| on responses of {RESPONSE_CHARS:,} characters | verdicts a second and core |", "|---|---|"]
+    lines = [f"| on responses of {RESPONSE_CHARS:,} characters | verdicts per second and core |", "|---|---|"]
     for name, rate in rates.items():
         if is_alone and name.startswith("math-verify"):
             continue

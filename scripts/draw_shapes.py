@@ -23,7 +23,7 @@ PAGE, INK, GREY = "white", (30, 30, 30), (110, 110, 110)
 
 
 def main() -> None:
-    """Draw the grid: a row a family."""
+    """Draw the grid: one row per family."""
     rows = load_task("shapes").test
     size = (LABEL + PER_FAMILY * (WIDTH + MARGIN), MARGIN + len(FAMILIES) * (HEIGHT + TEXT + MARGIN))
     page = Image.new("RGB", size, PAGE)

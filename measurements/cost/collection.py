@@ -30,7 +30,7 @@ class Recorded:
 
 
 def measure_collection(world: World) -> list[Row]:
-    """Tokens a second of a whole collection over those of `engine.generate` alone, on the very same batches."""
+    """Tokens per second of a whole collection over those of `engine.generate` alone, on the very same batches."""
     from nearfuture.train import TRLEngine
 
     guide = world.scout()

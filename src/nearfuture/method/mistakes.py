@@ -75,7 +75,7 @@ class MistakePool:
 
         Args:
             step: the optimizer step these rollouts are for; may not go back (a rollback loads the checkpoint's state).
-            prompt_ids: one a group, the same on every process.
+            prompt_ids: one per group, the same on every process.
             pass_rates: on-policy pass rate of each group; NaN where nothing could be judged, which is neither a failure
                 nor a success.
         """

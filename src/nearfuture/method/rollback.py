@@ -94,7 +94,7 @@ def select(
     choice.
 
     Args:
-        candidates: one a checkpoint, in any order.
+        candidates: one per checkpoint, in any order.
         min_prompts: probed prompts a slice needs; below that Q is noise.
         min_quality: lowest pass rate of the guide on a slice that is worth a replay.
         min_gain: factor by which the best S must exceed that of the smallest distance.

@@ -49,7 +49,7 @@ def measure_rise(steps: Sequence[int], values: Sequence[float], emas: tuple[floa
 
     Args:
         steps: of the n rows from the first average's to the last's, ascending.
-        values: y, one a step.
+        values: y, one per step.
         emas: the average at the first row and at the last.
         weight: w of a single step.
 

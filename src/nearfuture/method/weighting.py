@@ -20,7 +20,7 @@ from torch import Tensor
 
 
 def per_token(advantages: Tensor) -> Tensor:
-    """[B, T] or [B, 1] from TRL's advantages: one number a row, or one a token already."""
+    """[B, T] or [B, 1] from TRL's advantages: one number per row, or one per token already."""
     return advantages[:, None] if advantages.ndim == 1 else advantages
 
 

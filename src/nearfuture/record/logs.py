@@ -76,8 +76,8 @@ class Log:
         path: what was read.
         columns: which column each series is; an entropy that the log lacks is None.
         steps: ascending.
-        rewards: one a step.
-        entropies: one a step (nats).
+        rewards: one per step.
+        entropies: one per step (nats).
         notes: in words, what was assumed, replaced or left out.
     """
 

@@ -164,7 +164,7 @@ class RunRecords:
         )
 
     def curve(self, key: str, path: Literal["head", "all"] = "head") -> Curve:
-        """Return one metric along the head's path (by step, one value a step) or of all rows (in the order paid)."""
+        """Return one metric along the head's path (by step, one value per step) or of all rows (in the order paid)."""
         rows = self._kept_rows if path == "head" else sorted(self.rows.items(), key=lambda item: item[0])
         found = [(at, row[key]) for at, row in rows if is_number(row.get(key))]
         if path == "head":

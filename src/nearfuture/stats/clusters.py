@@ -148,7 +148,7 @@ def sign_flip_test(terms_C: Floats, max_flips: int = MAX_FLIPS, seed: int = 0) -
         T = sum_c s_c t_c,   s_c = +-1 with equal chance;   p = 2 min(P(T >= t), P(T <= t)), at most 1
 
     See Fisher, "The Design of Experiments" (1935), section 21. Exact where all flips can be counted; else a random
-    sample of them, the observed one included. Clusters without a difference change no sum. For one sample a question
+    sample of them, the observed one included. Clusters without a difference change no sum. For one sample per question
     and clusters of one it is McNemar's exact test.
 
     Args:
@@ -203,7 +203,7 @@ def detectable_difference(error: float, level: float = 0.95, power: float = 0.8)
         (z_{(1 + level) / 2} + z_power) se
 
     Example:
-        >>> round(detectable_difference(0.49), 2)  # eight benchmarks, one sample a question: 1.4 points
+        >>> round(detectable_difference(0.49), 2)  # eight benchmarks, one sample per question: 1.4 points
         1.37
     """
     return float(ndtri((1 + level) / 2) + ndtri(power)) * error

@@ -23,7 +23,7 @@ SCALE_FACTOR = 10.0
 
 @dataclass(frozen=True, slots=True)
 class PowerLaw:
-    """log V = factor * D^exponent, one value a row; NaN where fewer than 3 points can be fitted."""
+    """log V = factor * D^exponent, one value per row; NaN where fewer than 3 points can be fitted."""
 
     factor_R: Floats
     exponent_R: Floats
@@ -32,7 +32,7 @@ class PowerLaw:
 
 @dataclass(frozen=True, slots=True)
 class Saturation:
-    """Q = start + (end - start) (1 - exp(-D / scale)), one value a row.
+    """Q = start + (end - start) (1 - exp(-D / scale)), one value per row.
 
     `has_scale_R` is False where the best scale lies at a limit of the search: then the distances measured do not show
     a saturation, and `end` is an extrapolation.
@@ -58,7 +58,7 @@ def fit_power_law(distances_D: Floats, log_cost_R_D: Floats) -> PowerLaw:
         log_cost_R_D: [R, D] log V.
 
     Returns:
-        The law, one a row; `num_points` is that of row 0.
+        The law, one per row; `num_points` is that of row 0.
 
     Example:
         >>> law = fit_power_law(np.array([0.0, 1.0, 4.0, 9.0]), np.array([[0.0, 0.5, 1.0, 1.5]]))
@@ -94,7 +94,7 @@ def fit_saturation(distances_D: Floats, quality_R_D: Floats) -> Saturation:
         quality_R_D: [R, D] Q.
 
     Returns:
-        The law, one a row.
+        The law, one per row.
 
     Example:
         >>> distances = np.array([0.0, 10.0, 20.0, 40.0, 80.0])

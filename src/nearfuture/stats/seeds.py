@@ -63,7 +63,7 @@ def mean_over_seeds(values_S: Floats, level: float = 0.95) -> Estimate:
     scatter to judge by: counts of few samples do that by chance, and a width of 0 would make them certain.
 
     Args:
-        values_S: [S] one value a seed.
+        values_S: [S] one value per seed.
         level: of the interval.
 
     Returns:

@@ -164,7 +164,7 @@ SOURCES: dict[str, Source] = {
         ("problem", "solution|answer"),
         ("level", "type", "subject"),
         config=_MATH_SUBJECTS,
-        note="seven configurations, one a subject; dataset_config takes one of them",
+        note="seven configurations, one per subject; dataset_config takes one of them",
     ),
     "math500": Source(
         "HuggingFaceH4/MATH-500",
