@@ -15,9 +15,10 @@ from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfuture.lab.evaluate.benchmarks import BENCHMARKS, PAPER, Metric, Question, Unit, mathvista, mmbench
+from nearfuture.lab.evaluate.benchmarks import BENCHMARKS, PAPER, Metric, Question, Unit
 from nearfuture.lab.evaluate.benchmarks.loading import load_benchmark
 from nearfuture.lab.evaluate.benchmarks.metrics import accuracy, all_of
+from nearfuture.lab.evaluate.benchmarks.paper import is_absent
 from nearfuture.lab.evaluate.benchmarks.wemath import BENCHMARK as WEMATH
 from nearfuture.lab.evaluate.benchmarks.wemath import num_composites, outcome
 from nearfuture.method.signal import pass_at_k
@@ -107,7 +108,12 @@ def test_mathvista_knows_letters_decimals_and_units() -> None:
     text = rows[2]["prompt"][0]["content"][-1]["text"]
     assert text.startswith("The answer is a number with 2 decimal places.\nWhat does the picture say? (Unit: cm)")
     doc = {"pid": "1", "question": "?", "choices": ["x", "x"], "unit": None, "answer": "x", "metadata": None}
-    twice = mathvista.row(doc | {"question_type": "multi_choice", "answer_type": "text", "precision": None})
+    doc |= {"question_type": "multi_choice", "answer_type": "text", "precision": None}
+    twice = (
+        BENCHMARKS["mathvista"]
+        .parts[0]
+        .row(doc | {"question_type": "multi_choice", "answer_type": "text", "precision": None})
+    )
     assert verify("\\boxed{A}", twice["gold"], kind="mcq", options=twice["options"]) == "invalid_gold"
 
 
@@ -116,7 +122,7 @@ def test_mmbench_leaves_out_what_is_absent() -> None:
     assert [len(row["options"]) for row in rows.facts()].count(3) == 6
     assert all("nan" not in row["prompt"][0]["content"][-1]["text"] for row in rows.facts())
     assert {json.loads(row["meta"])["cluster"] for row in rows.facts()} == {str(i) for i in range(6)}
-    assert mmbench.is_absent(float("nan"))
+    assert is_absent(float("nan"))
 
 
 def test_clusters_are_what_is_no_independent_draw() -> None:

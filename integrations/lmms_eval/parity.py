@@ -15,7 +15,6 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,7 @@ def respond(row: Mapping[str, Any], turn: int) -> str:
 def rows_by_task() -> dict[str, list[Row]]:
     """The rows of every task, images undecoded, in the order of the documents."""
     return {
-        f"npo_{part.name}": list(Rows([load_part(part, Path.cwd())], [partial(part.to_row, instruction=None)]).facts())
+        f"npo_{part.name}": list(Rows([load_part(part, Path.cwd())], [part.row]).facts())
         for benchmark in PAPER
         for part in benchmark.parts
     }

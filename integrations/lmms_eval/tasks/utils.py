@@ -31,7 +31,7 @@ Doc = Mapping[str, Any]
 
 def messages(part: Part, doc: Doc, lmms_eval_specific_kwargs: Any = None) -> list[dict[str, Any]]:
     """The prompt as chat messages, images where the text mentions them."""
-    row = part.to_row(doc, None)
+    row = part.row(doc)
     images = iter(row["images"] or [])
     return [
         {"role": message["role"], "content": [_block(block, images) for block in message["content"]]}
@@ -45,17 +45,17 @@ def _block(block: Mapping[str, str], images: Any) -> dict[str, Any]:
 
 def text(part: Part, doc: Doc, lmms_eval_specific_kwargs: Any = None) -> str:
     """The words of the prompt, for models that take text and images apart."""
-    return "".join(block.get("text", "") for block in part.to_row(doc, None)["prompt"][-1]["content"])
+    return "".join(block.get("text", "") for block in part.row(doc)["prompt"][-1]["content"])
 
 
 def visual(part: Part, doc: Doc) -> list[Any]:
     """The images of the prompt, in order."""
-    return [as_rgb(image) for image in part.to_row(doc, None)["images"] or []]
+    return [as_rgb(image) for image in part.row(doc)["images"] or []]
 
 
 def results(part: Part, doc: Doc, responses: Sequence[str]) -> dict[str, Any]:
     """Judge a response; the document comes without its images."""
-    row = part.to_row(doc, None)
+    row = part.row(doc)
     response = responses[0]
     found = explain(response, row["gold"], kind=row["kind"], options=row["options"], tolerance=row["tolerance"])
     is_judged = found.verdict.is_judged

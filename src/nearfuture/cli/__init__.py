@@ -8,6 +8,8 @@
     nearfuture advise LOG                           nearfuture verify RUN
     nearfuture selftest
 
+The parameters of a command are its options, however many; what it calls gets a value made of them.
+
 Exit codes stand in docs/configuration.md; what becomes which is decided in `failures`.
 
 Not here: anything that a Python user could not call; heavy imports happen inside the commands.

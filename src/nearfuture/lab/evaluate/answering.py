@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nearfuture.lab.evaluate.responses import Answer, ResponseFile
@@ -30,32 +30,43 @@ def seed_of(seed: int, uid: str, sample: int) -> int:
     return int.from_bytes(digest[:8], "big") & MASK_63
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How responses are sampled.
+
+    Attributes:
+        decoding: sampling settings.
+        num_samples: responses per question.
+        batch_size: responses sampled at once.
+        seed: of the evaluation.
+    """
+
+    decoding: Decoding
+    num_samples: int
+    batch_size: int
+    seed: int
+
+
 def answer_suite(
     load: Callable[[], Policy],
     suite: Suite,
     file: ResponseFile,
-    decoding: Decoding,
-    *,
-    num_samples: int,
-    batch_size: int,
-    seed: int,
+    sampling: Sampling,
     progress: Progress = lambda done, asked: None,
 ) -> list[list[Answer]]:
-    """Have every question answered so many times.
+    """Have every question answered.
 
     Args:
         load: gives the policy; not called where nothing is left to sample.
         suite: what is asked.
         file: what is there already, and where the rest goes.
-        decoding: how it is sampled.
-        num_samples: responses a question.
-        batch_size: responses sampled at once.
-        seed: of the evaluation.
+        sampling: how often, and how.
         progress: told after every batch how many of how many responses are there.
 
     Returns:
         The answers to each question.
     """
+    num_samples, batch_size = sampling.num_samples, sampling.batch_size
     keys = [(question.uid, sample) for question in suite.questions for sample in range(num_samples)]
     is_judged_anew = _judge_again(suite, file)
     batches = [keys[start : start + batch_size] for start in range(0, len(keys), batch_size)]
@@ -65,7 +76,7 @@ def answer_suite(
         file.begin()
     place = {question.uid: index for index, question in enumerate(suite.questions)}
     for batch in filter(None, missing):
-        _answer_batch(load(), suite, file, decoding, [(place[uid], sample) for uid, sample in batch], seed)
+        _answer_batch(load(), suite, file, sampling, [(place[uid], sample) for uid, sample in batch])
         progress(sum(key in file.answers for key in keys), len(keys))
     if processes.is_main() and (file.part.exists() or is_judged_anew):
         file.finish([question.uid for question in suite.questions])
@@ -73,13 +84,13 @@ def answer_suite(
 
 
 def _answer_batch(
-    policy: Policy, suite: Suite, file: ResponseFile, decoding: Decoding, batch: Sequence[tuple[int, int]], seed: int
+    policy: Policy, suite: Suite, file: ResponseFile, sampling: Sampling, batch: Sequence[tuple[int, int]]
 ) -> None:
     numbers = {index: suite.rows[index] for index, _ in dict.fromkeys(batch)}
     rows = [numbers[index] for index, _ in batch]
     uids = [suite.questions[index].uid for index, _ in batch]
-    seeds = [seed_of(seed, uid, sample) for uid, (_, sample) in zip(uids, batch, strict=True)]
-    responses = policy.sample(rows, seeds, decoding)
+    seeds = [seed_of(sampling.seed, uid, sample) for uid, (_, sample) in zip(uids, batch, strict=True)]
+    responses = policy.sample(rows, seeds, sampling.decoding)
     judged = suite.judge([response.text for response in responses], rows)
     answers = [
         Answer(uid, sample, response.text, *found, response.num_tokens, response.is_truncated)

@@ -2,7 +2,7 @@
 
 Everything that is said about it is computed once, as plain values; text, tables and page are made from them.
 
-Not here: the parts (`subjects`, `suites`, `answering`, `scores`, `comparison`), what is shown (`tables`, `page`).
+Not here: the parts (`subjects`, `suites`, `answering`, `scores`, `comparison`), what is shown (`output`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nearfuture.lab.evaluate import subjects as finding
-from nearfuture.lab.evaluate.answering import answer_suite, responses_folder
+from nearfuture.lab.evaluate.answering import Sampling, answer_suite, responses_folder
 from nearfuture.lab.evaluate.comparison import Difference, Paired, compare, mean_score
 from nearfuture.lab.evaluate.responses import ResponseFile
 from nearfuture.lab.evaluate.scores import LEVEL, NUM_RESAMPLES, Score, score
@@ -136,17 +136,8 @@ def _answered_suite(
 ) -> Score:
     file = open_responses(subject, suite, decoding, asked)
     told = Progress(f"{subject.label} {suite.name}", len(file.answers), say)
-    answers = answer_suite(
-        get,
-        suite,
-        file,
-        decoding,
-        num_samples=asked.num_samples,
-        batch_size=asked.engine.num_at_once,
-        seed=asked.seed,
-        progress=told,
-    )
-    return score(suite, answers)
+    sampling = Sampling(decoding, asked.num_samples, asked.engine.num_at_once, asked.seed)
+    return score(suite, answer_suite(get, suite, file, sampling, told))
 
 
 class Progress:

@@ -164,14 +164,9 @@ def _pass_units(suite: Suite, correct: Correct, k: int) -> list[Unit]:
     """Pass@k of each question, in the strata of the suite."""
     judged = np.array([sum(run is not None for run in runs) for runs in correct])
     right = np.array([sum(run is True for run in runs) for runs in correct])
-    strata = [
-        "all" if suite.over is None else question.part if suite.over == "part" else question.fact(suite.over)
-        for question in suite.questions
-    ]
-    solved = pass_at_k(judged, right, k)
     return [
-        Unit(question.cluster, stratum, float(value))
-        for question, stratum, value in zip(suite.questions, strata, solved, strict=True)
+        Unit(question.cluster, "all" if suite.over is None else question.fact(suite.over), float(value))
+        for question, value in zip(suite.questions, pass_at_k(judged, right, k), strict=True)
     ]
 
 

@@ -192,7 +192,7 @@ def _of_task(sources: Sources) -> Suite:
         judge=partial(_judge_task, task),
         verifier_version=task.verifier_version,
         metric=accuracy(over=over),
-        others=tuple(share_of(family, partial(_is_family, family)) for family in families),
+        others=tuple(share_of(family, "family", family) for family in families),
         over=over,
         decoding=sources.task_decoding,
         note=f"{split} prompts" + (f", mean over {len(families)} families" if families else ""),
@@ -219,7 +219,7 @@ def _of_file(path: Path, settings: DataConfig) -> Suite:
         judge=judge_answers,
         verifier_version=VERIFIER_VERSION,
         metric=accuracy(),
-        others=tuple(share_of(family, partial(_is_family, family)) for family in families),
+        others=tuple(share_of(family, "family", family) for family in families),
         note=summary(loaded),
         fingerprint=fingerprint,
     )
@@ -228,10 +228,6 @@ def _of_file(path: Path, settings: DataConfig) -> Suite:
 def _with_list_of_images(row: Row) -> Row:
     """One image under TRL's other name becomes a list of one."""
     return {**row, "images": images_of(row) or None}
-
-
-def _is_family(family: str, question: Question) -> bool:
-    return question.fact("family") == family
 
 
 def _limited(suite: Suite, limit: int | None) -> Suite:

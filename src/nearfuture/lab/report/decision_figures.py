@@ -128,8 +128,8 @@ def draw_branches(records: RunRecords, decision: RunDecision, number: int, key: 
     assert decision.to_segment is not None and decision.to_step is not None
     reach = decision.step - decision.to_step
     first, last = max(0, decision.to_step - reach), decision.step + reach
-    tail = _branch(records, decision.segment, key, first, last, "abandoned tail", TAIL)
-    guided = _branch(records, decision.to_segment, key, first, last, "guided branch", GUIDED)
+    tail = _Branch("abandoned tail", TAIL, *_readings(records, decision.segment, key, (first, last)))
+    guided = _Branch("guided branch", GUIDED, *_readings(records, decision.to_segment, key, (first, last)))
     drawn = [branch for branch in (tail, guided) if branch.steps]
     if not drawn:
         return None
@@ -144,19 +144,22 @@ def draw_branches(records: RunRecords, decision: RunDecision, number: int, key: 
     return svg.drawing(WIDE, f"{key} branches {number}", f"{key} around step {decision.step}. {told}", "panel", paint)
 
 
-def _branch(records: RunRecords, to: int, key: str, first: int, last: int, name: str, colour: str) -> _Branch:
+def _readings(
+    records: RunRecords, to: int, key: str, between: tuple[int, int]
+) -> tuple[list[int], list[float], list[float | None]]:
+    """Steps, values and sampling margins of a metric on the path to the end of a segment."""
     limits = records.path_to(to)
     found = {
         step: row
         for (segment, step), row in sorted(records.rows.items())
         if segment in limits
         and (records.segment(segment).start_step < step <= limits[segment] or step == 0)
-        and first <= step <= last
+        and between[0] <= step <= between[1]
         and is_number(row.get(key))
     }
     steps = sorted(found)
     margins = [_margin(found[step]) if key == EVALUATION else None for step in steps]
-    return _Branch(name, colour, steps, [float(found[step][key]) for step in steps], margins)
+    return steps, [float(found[step][key]) for step in steps], margins
 
 
 def _margin(row: dict[str, Any]) -> float | None:

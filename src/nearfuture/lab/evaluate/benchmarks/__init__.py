@@ -9,32 +9,7 @@ No row of any of them ships with the project, and none may be trained on.
 Not here: sampling and scoring a model (`nearfuture.lab.evaluate`), training data (`nearfuture.tasks.data`).
 """
 
-from nearfuture.lab.evaluate.benchmarks import (
-    mathverse,
-    mathvision,
-    mathvista,
-    mmbench,
-    mmmu_pro,
-    mmstar,
-    wemath,
-    zerobench,
-)
 from nearfuture.lab.evaluate.benchmarks.benchmark import Benchmark, Metric, Part, Question, Unit
-
-PAPER = (
-    mmmu_pro.BENCHMARK,
-    mathvista.BENCHMARK,
-    mathvision.BENCHMARK,
-    zerobench.SUB,
-    wemath.BENCHMARK,
-    mmbench.BENCHMARK,
-    mmstar.BENCHMARK,
-    mathverse.BENCHMARK,
-)
-"""The eight of the paper's table 1, in its order."""
-
-BENCHMARKS: dict[str, Benchmark] = {
-    benchmark.name: benchmark for benchmark in (*PAPER, mathvision.TESTMINI, zerobench.MAIN)
-}
+from nearfuture.lab.evaluate.benchmarks.paper import BENCHMARKS, PAPER
 
 __all__ = ["BENCHMARKS", "PAPER", "Benchmark", "Metric", "Part", "Question", "Unit"]

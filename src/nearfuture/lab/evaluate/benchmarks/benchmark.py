@@ -3,7 +3,7 @@
 A row has the project's schema; what a metric needs beside the verdicts (cluster, composite problem, version) lies in
 its `meta`, which is JSON.
 
-Not here: the benchmarks (the files beside this one), reading them (`loading`), the metrics (`metrics`).
+Not here: the benchmarks (`paper`, `wemath`), reading them (`loading`), the metrics (`metrics`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nearfuture.tasks.data import schema
 from nearfuture.tasks.data.asking import ask
 
 Row = dict[str, Any]
-ToRow = Callable[[Mapping[str, Any], str | None], Row]
 Correct = Sequence[Sequence[bool | None]]
 """Of each question, of each sample: correct or not, None where nothing was judged."""
 
@@ -47,7 +47,7 @@ class Question:
 
     def fact(self, name: str) -> str:
         """A fact as text, `none` where the row has none."""
-        value = (self.facts or {}).get(name)
+        value = self.part if name == "part" else (self.facts or {}).get(name)
         return "none" if value is None else str(value)
 
 
@@ -68,15 +68,52 @@ class Metric:
     units: Callable[[Sequence[Question], Correct], list[Unit]]
 
 
+@dataclass(frozen=True)
+class Draft(schema.Draft):
+    """What a benchmark's row says: as of any data set, with what stands before the question, and its cluster.
+
+    `uid` is upstream's own id, and the cluster where none is given; `meta` holds the facts that a metric needs.
+    """
+
+    hint: str = ""
+    cluster: Any = None
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One split of one repository on the Hub, and how its rows become ours."""
+    """One split of one repository on the Hub, and how its rows are read."""
 
     name: str
     repo: str
     config: str | None
     split: str
-    to_row: ToRow
+    read: Callable[[Mapping[str, Any]], Draft]
+
+    def row(self, doc: Mapping[str, Any], instruction: str | None = None) -> Row:
+        """Make a row of the project's schema of one of upstream's; `instruction` replaces the end of the prompt."""
+        draft = self.read(doc)
+        options = list(draft.options)
+        listed = () if draft.has_options else options
+        prompt, shown = ask(
+            draft.question, draft.images, kind=draft.kind, options=listed, hint=draft.hint, instruction=instruction
+        )
+        own_id = str(draft.uid)
+        content = json.dumps([own_id, draft.question, options], ensure_ascii=False)
+        cluster = own_id if draft.cluster is None else str(draft.cluster)
+        meta = {"id": own_id, "cluster": cluster, "part": self.name, **draft.meta}
+        return {
+            "prompt": prompt,
+            "images": shown or None,
+            "gold": str(draft.gold).strip(),
+            "kind": draft.kind,
+            "options": options or None,
+            "tolerance": dict(draft.tolerance) if draft.tolerance else None,
+            "uid": f"{self.name}:{hashlib.sha256(content.encode()).hexdigest()[:16]}",
+            "source": self.name,
+            "difficulty": draft.difficulty,
+            "family": draft.family,
+            "meta": json.dumps(meta, ensure_ascii=False),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,65 +139,3 @@ class Benchmark:
     licence: str = ""
     note: str = ""
     remark: Callable[[Sequence[Question]], str] = lambda questions: ""
-
-
-def make_row(
-    part: str,
-    upstream_id: Any,
-    question: str,
-    images: Sequence[Any],
-    *,
-    gold: str,
-    kind: str,
-    options: Sequence[str] | None = None,
-    is_listed: bool = False,
-    hint: str = "",
-    instruction: str | None = None,
-    tolerance: Mapping[str, float] | None = None,
-    family: str | None = None,
-    cluster: Any = None,
-    difficulty: float | None = None,
-    **facts: Any,
-) -> Row:
-    """Put a question into the project's row schema.
-
-    Args:
-        part: name of the part; the source of the uid.
-        upstream_id: upstream's own id.
-        question: its text.
-        images: that came with it.
-        gold: the answer.
-        kind: of the answer.
-        options: option texts, for the verifier.
-        is_listed: the question or the image lists the options already.
-        hint: before the question.
-        instruction: another sentence at the end of the prompt.
-        tolerance: of the answer.
-        family: what kind of question it is.
-        cluster: of questions that are no independent draws; upstream's id where nothing is given.
-        difficulty: as upstream states it.
-        facts: what a metric needs.
-    """
-    prompt, shown = ask(
-        question,
-        images,
-        kind=kind,
-        options=() if is_listed else options or (),
-        hint=hint,
-        instruction=instruction,
-    )
-    content = json.dumps([str(upstream_id), question, list(options or [])], ensure_ascii=False)
-    meta = {"id": str(upstream_id), "cluster": str(upstream_id if cluster is None else cluster), "part": part, **facts}
-    return {
-        "prompt": prompt,
-        "images": shown or None,
-        "gold": str(gold).strip(),
-        "kind": kind,
-        "options": list(options) if options else None,
-        "tolerance": dict(tolerance) if tolerance else None,
-        "uid": f"{part}:{hashlib.sha256(content.encode()).hexdigest()[:16]}",
-        "source": part,
-        "difficulty": difficulty,
-        "family": family,
-        "meta": json.dumps(meta, ensure_ascii=False),
-    }

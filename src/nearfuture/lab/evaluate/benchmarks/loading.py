@@ -2,13 +2,14 @@
 
 Rows are read one at a time when they are asked for: the images of a whole benchmark are gigabytes.
 
-Not here: what a row means (the files of the benchmarks), downloading (the message of the error says how).
+Not here: what a row means (`paper`, `wemath`), downloading (the message of the error says how).
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -79,11 +80,7 @@ def load_benchmark(benchmark: Benchmark, folder: Path | None = None, instruction
         UserError: it is not there; the message holds the command that gets it.
     """
     docs = [load_part(part, folder) for part in benchmark.parts]
-    return Rows(docs, [_with(part, instruction) for part in benchmark.parts])
-
-
-def _with(part: Part, instruction: str | None) -> Callable[[Any], Row]:
-    return lambda doc: part.to_row(doc, instruction)
+    return Rows(docs, [partial(part.row, instruction=instruction) for part in benchmark.parts])
 
 
 def load_part(part: Part, folder: Path | None) -> Any:

@@ -9,7 +9,7 @@ Not here: means and intervals over units (`nearfuture.stats.clusters`), We-Math'
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from nearfuture.lab.evaluate.benchmarks.benchmark import Correct, Metric, Question, Unit
@@ -25,11 +25,11 @@ def accuracy(name: str = "accuracy", *, over: str | None = None) -> Metric:
     return Metric(name, partial(_questions, over=over))
 
 
-def share_of(name: str, is_meant: Callable[[Question], bool]) -> Metric:
-    """Accuracy on some of the questions."""
+def share_of(name: str, fact: str, *values: str) -> Metric:
+    """Accuracy on the questions of which a fact has one of these values."""
 
     def units(questions: Sequence[Question], correct: Correct) -> list[Unit]:
-        chosen = [index for index, question in enumerate(questions) if is_meant(question)]
+        chosen = [index for index, question in enumerate(questions) if question.fact(fact) in values]
         return _questions([questions[i] for i in chosen], [correct[i] for i in chosen])
 
     return Metric(name, units)
@@ -72,15 +72,11 @@ def mean_of(values: Sequence[float | bool | None]) -> float:
 
 
 def _questions(questions: Sequence[Question], correct: Correct, over: str | None = None) -> list[Unit]:
-    strata = (WHOLE if over is None else _stratum(question, over) for question in questions)
+    strata = (WHOLE if over is None else question.fact(over) for question in questions)
     return [
         Unit(question.cluster, stratum, mean_of(runs))
         for question, stratum, runs in zip(questions, strata, correct, strict=True)
     ]
-
-
-def _stratum(question: Question, over: str) -> str:
-    return question.part if over == "part" else question.fact(over)
 
 
 def _all_right(run: Sequence[bool | None]) -> bool | None:

@@ -22,10 +22,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
-from nearfuture.lab.evaluate.benchmarks.benchmark import Benchmark, Correct, Metric, Part, Question, Row, Unit, make_row
+from nearfuture.lab.evaluate.benchmarks.benchmark import Benchmark, Correct, Draft, Metric, Part, Question, Unit
 from nearfuture.lab.evaluate.benchmarks.metrics import WHOLE, accuracy, mean_of, share_of
 from nearfuture.tasks.data.asking import images_of, lettered_options
 
@@ -35,20 +34,18 @@ SCORES = {"CM": 1.0, "IG": 0.5, "RM": 0.0, "IK": 0.0}
 ONE_STEP = {key for keys in KEYS.values() for key in keys[:-1]}
 
 
-def row(doc: Mapping[str, Any], instruction: str | None = None) -> Row:
+def read(doc: Mapping[str, Any]) -> Draft:
     """Options stand in one text; `ID` and the number of steps name the composite problem, `key` the place in it."""
-    return make_row(
-        "wemath",
-        f"{doc['ID']}/{doc['key']}",
+    return Draft(
         doc["question"],
-        images_of(doc, "image_path"),
-        gold=doc["answer"],
-        kind="mcq",
-        options=lettered_options(doc["option"]),
-        instruction=instruction,
+        doc["answer"],
+        "mcq",
+        lettered_options(doc["option"]),
+        images=images_of(doc, "image_path"),
+        uid=f"{doc['ID']}/{doc['key']}",
         family=doc["key"],
         cluster=f"{doc['ID']}/{doc['key'].partition('_')[0]}",
-        key=doc["key"],
+        meta={"key": doc["key"]},
     )
 
 
@@ -107,14 +104,10 @@ def num_composites(questions: Sequence[Question]) -> tuple[int, int]:
     return complete[True], complete[False]
 
 
-def _is_key(keys: Sequence[str], question: Question) -> bool:
-    return question.fact("key") in keys
-
-
 BENCHMARK = Benchmark(
     name="wemath",
     title="WeMath",
-    parts=(Part("wemath", "We-Math/We-Math", None, "testmini", row),),
+    parts=(Part("wemath", "We-Math/We-Math", None, "testmini", read),),
     metric=composite("score (strict)", SCORES, is_strict=True),
     others=(
         composite("score (loose)", SCORES, is_strict=False),
@@ -123,9 +116,9 @@ BENCHMARK = Benchmark(
         composite("rote memorization (strict)", {"RM": 1.0}, is_strict=True),
         composite("rote memorization (loose)", {"RM": 1.0}, is_strict=False),
         composite("insufficient knowledge", {"IK": 1.0}, is_strict=True),
-        share_of("one step (S1)", partial(_is_key, tuple(sorted(ONE_STEP)))),
-        share_of("two steps (S2)", partial(_is_key, ("2steps_multi",))),
-        share_of("three steps (S3)", partial(_is_key, ("3steps_multi",))),
+        share_of("one step (S1)", "key", *ONE_STEP),
+        share_of("two steps (S2)", "key", "2steps_multi"),
+        share_of("three steps (S3)", "key", "3steps_multi"),
         accuracy(),
     ),
     licence="cc-by-nc-4.0 (non-commercial)",

@@ -1,0 +1,49 @@
+"""Laws of style that a reader would otherwise have to watch over."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import nearfuture
+
+ROOT = Path(nearfuture.__file__).parent
+MOST = 6
+STILL = {
+    "guidance/cache.py: check_compatible",
+    "guidance/collect.py: collect_guidance",
+    "guidance/held_out.py: evaluate",
+    "lab/measure/difficulty.py: _sample",
+    "run/auto/autonpo.py: decide",
+    "run/auto/probe.py: run_probe",
+    "train/factory.py: make_trainer",
+    "train/rewards.py: _of_guided_rows",
+    "train/rewards.py: of_mixed_groups",
+}
+"""What has more, and gives no reason yet."""
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def functions() -> Iterator[tuple[str, Function]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, Function):
+                yield f"{path.relative_to(ROOT)}: {node.name}", node
+
+
+def num_parameters(function: Function) -> int:
+    given = function.args
+    names = [argument.arg for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+    return len(names) - (names[:1] in (["self"], ["cls"]))
+
+
+def is_command(function: Function) -> bool:
+    """True for a command of typer, whose parameters are its options (`nearfuture.cli` says so)."""
+    calls = [decorator.func for decorator in function.decorator_list if isinstance(decorator, ast.Call)]
+    return any(isinstance(call, ast.Attribute) and call.attr == "command" for call in calls)
+
+
+def test_more_than_six_parameters_have_a_reason_in_the_docstring() -> None:
+    many = {name: node for name, node in functions() if num_parameters(node) > MOST and not is_command(node)}
+    assert {name for name, node in many.items() if "parameters" not in (ast.get_docstring(node) or "")} <= STILL
