@@ -29,8 +29,8 @@ PRELOADED = (
     "nearfuture.run.start",
     "nearfuture.run.executor",
     "nearfuture.lab.forecast.dry",
-    "nearfuture.lab.report.page",
-    "nearfuture.lab.report.explanation",
+    "nearfuture.lab.report.report_page",
+    "nearfuture.lab.report.explain_page",
     "nearfuture.lab.measure.explain",
     "matplotlib.backends.backend_svg",
 )
