@@ -104,7 +104,7 @@ def measure_steps(num_steps: int, save_every: int, seed: int = 0) -> dict[str, A
     from nearfuture.record.folder import RunFolder
     from nearfuture.record.lock import writing
     from nearfuture.run import build
-    from nearfuture.run.settings.config import load_configuration
+    from nearfuture.run.settings.load import load_configuration
     from nearfuture.train import callbacks
     from nearfuture.train.hush import hush_libraries
 

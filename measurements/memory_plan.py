@@ -234,7 +234,7 @@ def rows(case: Case) -> list[dict[str, Any]]:
 
 def configuration(case: Case, model: Path, run_dir: Path) -> Any:
     """The configuration that is planned and trained."""
-    from nearfuture.run.settings.config import check
+    from nearfuture.run.settings.load import check
 
     limits = {"max_prompt_length": case.prompt, "max_image_pixels": case.image_side**2 or None}
     return check(
@@ -260,7 +260,7 @@ def predict(case: Case, model: Path, run_dir: Path, *, is_cpu: bool = True) -> d
     from nearfuture.train.shape.shapes import load_shape
 
     config, wanted = configuration(case, model, run_dir), Wanted(is_cpu=is_cpu)
-    shape = load_shape(str(model), config.model)
+    shape = load_shape(str(model), config.model_settings)
     lengths = lengths_of(config, shape, Rows(8, 0, str(model), ()), wanted)
     memory = plan_memory(load_of(config, shape, batch_of(config, 1), lengths, wanted), device_of(config, wanted))
     memory = replace(memory, parts=tuple(part for part in memory.parts if not part.name.startswith("CUDA")))
@@ -287,8 +287,8 @@ def train(case: Case, model: Path, run_dir: Path) -> None:
         task,
         Dataset.from_list(task.train),
         run_dir,
-        training={**config.training, "save_steps": 1000, "report_to": "none"},
-        model_settings=config.model,
+        training={**config.training_settings, "save_steps": 1000, "report_to": "none"},
+        model_settings=config.model_settings,
         max_image_pixels=config.data.max_image_pixels,
     )
     trainer.train()

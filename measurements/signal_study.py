@@ -21,7 +21,7 @@ from typing import Any
 from nearfuture.lab.measure.measurement import Scope
 from nearfuture.lab.measure.run_signal import measure_signal
 from nearfuture.lab.measure.signal_rows import LOG_COSTS, QUALITIES
-from nearfuture.run.settings.config import load_configuration
+from nearfuture.run.settings.load import load_configuration
 from nearfuture.run.start import train
 from nearfuture.train.hush import hush_libraries
 

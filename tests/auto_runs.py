@@ -13,7 +13,8 @@ from commands import CONFIGS
 from safetensors.torch import load_file
 
 from nearfuture.method.lineage import Lineage
-from nearfuture.run.settings.config import Configuration, load_configuration
+from nearfuture.run.settings.config import Configuration
+from nearfuture.run.settings.load import load_configuration
 from nearfuture.run.start import train
 
 torch.set_num_threads(1)  # for a model as small as this, a second thread waits more than it works

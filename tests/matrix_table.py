@@ -106,8 +106,8 @@ FACTORS: dict[str, dict[str, Settings]] = {
     },
     "experience": {
         "default": {},
-        "at once": {"replay_start_pass_rate": 0.0, "replay_frac": 1.0},
-        "half, at once": {"replay_start_pass_rate": 0.0, "replay_frac": 0.5},
+        "at once": {"experience_start_pass_rate": 0.0, "experience_frac": 1.0},
+        "half, at once": {"experience_start_pass_rate": 0.0, "experience_frac": 0.5},
     },
     "intervention": {
         "none": {},
@@ -136,7 +136,7 @@ FACTORS: dict[str, dict[str, Settings]] = {
         "the method's": {},
         "segment": {"guidance_lifetime": "segment"},
         "while gated": {"guidance_lifetime": "while_gated"},
-        "one step": {"guidance_lifetime": "segment", "replay_steps": 1},
+        "one step": {"guidance_lifetime": "segment", "guidance_steps": 1},
     },
     "samples of a guide": {
         "the method's": {},

@@ -9,7 +9,7 @@ from commands import CONFIGS, invoke, run
 
 from nearfuture.run import build
 from nearfuture.run.disk import disk_plan
-from nearfuture.run.settings.config import load_configuration
+from nearfuture.run.settings.load import load_configuration
 
 TINY = CONFIGS / "tiny.yaml"
 LORA = [
@@ -65,6 +65,6 @@ def test_a_run_does_not_begin_with_an_adapter(trained: Path) -> None:
 
 def test_dropout_is_off_unless_it_is_asked_for() -> None:
     keys = ["task=apprentice", "run_dir=runs/x", "max_steps=1", "lora_target_modules=all-linear"]
-    assert load_configuration(None, [*keys, "use_peft=true"]).setting("lora_dropout") == 0.0
-    assert load_configuration(None, [*keys, "use_peft=true", "lora_dropout=0.1"]).setting("lora_dropout") == 0.1
+    assert load_configuration(None, [*keys, "use_peft=true"]).model.lora_dropout == 0.0
+    assert load_configuration(None, [*keys, "use_peft=true", "lora_dropout=0.1"]).model.lora_dropout == 0.1
     assert "lora_dropout" not in load_configuration(None, keys).as_dict()

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from nearfuture.run.settings.config import load_configuration
+from nearfuture.run.settings.load import load_configuration
 from nearfuture.tasks import Task, check_gold, load_task
 from nearfuture.tasks.worlds.countdown import families, world
 from nearfuture.tasks.worlds.countdown.shipped import FOLDER
@@ -242,4 +242,4 @@ def test_every_answer_and_its_end_fit_into_the_horizon_of_the_configurations(nam
     configuration = load_configuration(CONFIGS / f"{name}.yaml")
     assert configuration.run.task == "countdown"
     longest = max(len(row["answer"]) for row in [*task.train, *task.evaluation, *task.test])
-    assert longest + 1 <= 15 <= configuration.training["max_completion_length"]
+    assert longest + 1 <= 15 <= configuration.training.max_completion_length

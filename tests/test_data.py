@@ -17,7 +17,7 @@ from datasets import Dataset, Features, Image, List, Value
 
 from nearfuture.lab.forecast.overlap import Overlap
 from nearfuture.run import build
-from nearfuture.run.settings.config import check
+from nearfuture.run.settings.load import check
 from nearfuture.tasks import check_gold
 from nearfuture.tasks.data import SOURCES, DataConfig, data_task, load_rows
 from nearfuture.tasks.data.findings import Findings
@@ -576,7 +576,7 @@ def test_difficulty_of_rows_that_ask_again(tmp_path: Path, monkeypatch: pytest.M
 
 
 def _configuration(path: Path) -> Any:
-    from nearfuture.run.settings.config import load_configuration
+    from nearfuture.run.settings.load import load_configuration
 
     return load_configuration(path)
 

@@ -26,7 +26,7 @@ from tiny_vl import build_processor
 from transformers import AutoModelForCausalLM
 from transformers.integrations import deepspeed as hf_deepspeed
 
-from nearfuture.run.settings.config import load_configuration
+from nearfuture.run.settings.load import load_configuration
 from nearfuture.run.settings.plan import only_trains
 from nearfuture.train import NPOConfig, scoring, sharding
 from nearfuture.train.answer.policy import encode

@@ -30,7 +30,8 @@ from nearfuture.lab.evaluate.subjects import find_subjects
 from nearfuture.lab.evaluate.suites import Sources, judge_answers, load_suites
 from nearfuture.method.lineage import Lineage
 from nearfuture.record import flat_yaml
-from nearfuture.run.settings.config import Configuration, load_configuration
+from nearfuture.run.settings.config import Configuration
+from nearfuture.run.settings.load import load_configuration
 from nearfuture.tasks import Task, VerdictReward
 from nearfuture.train import NPOConfig, NPOTrainer, TRLEngine, checkpoint
 from nearfuture.train.answer.decoding import Decoding, EngineSettings

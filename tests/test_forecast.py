@@ -16,7 +16,8 @@ from nearfuture.method.lineage import Lineage
 from nearfuture.method.trigger_config import TriggerConfig
 from nearfuture.run import build
 from nearfuture.run.disk import disk_plan
-from nearfuture.run.settings.config import AutoNPOConfig, Configuration, RunConfig, field_default, load_configuration
+from nearfuture.run.settings.config import AutoNPOConfig, Configuration, RunConfig, defaults
+from nearfuture.run.settings.load import load_configuration
 from nearfuture.run.settings.plan import segments_ahead
 from nearfuture.run.settings.sizes import batch_of, numerics_of
 from nearfuture.tasks.data.data_config import DataConfig
@@ -39,7 +40,7 @@ KINDS = {
     "late": ["scout_steps=0", "guide_step=5", "rollback_to=2"],
     "both": ["scout_steps=2", "guide_step=4", "rollback_to=2"],
     "again": [*NONE, "resample_steps=2"],
-    "replayed": ["scout_steps=2", *NONE[1:], "replay_steps=4"],
+    "replayed": ["scout_steps=2", *NONE[1:], "guidance_steps=4"],
 }
 
 
@@ -86,35 +87,57 @@ def test_where_nothing_is_said_the_plan_takes_the_trainers_own_default() -> None
     config = load_configuration(None, ["task=apprentice", "run_dir=runs/x", "max_steps=2"])
     args = NPOConfig("out", max_steps=2)
     for name in ("max_completion_length", "num_generations", "per_device_train_batch_size", "num_iterations", "seed"):
-        assert config.setting(name) == getattr(args, name)
-    assert config.setting("max_pass_rate") == args.max_pass_rate and config.setting("save_steps") == args.save_steps
+        assert getattr(config.training, name) == getattr(args, name)
+    assert config.training.max_pass_rate == args.max_pass_rate and config.training.save_steps == args.save_steps
     assert numerics_of(config, "bfloat16", "ddp", on_cpu=True).weight == 4, "TRL loads float32 where no dtype is set"
     kept = load_configuration(None, ["task=apprentice", "run_dir=runs/x", "max_steps=2", "dtype=auto"])
     assert numerics_of(kept, "bfloat16", "ddp", on_cpu=True).weight == 2
 
 
-def calls_of_get(tree: ast.AST) -> list[str]:
-    """`x.training.get(...)`, `x.model.get(...)`, `x.training[...]`: reading past `Configuration.setting`."""
-    found = []
-    for node in ast.walk(tree):
-        is_get = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get"
-        holder = node.func.value if is_get else node.value if isinstance(node, ast.Subscript) else None
-        if isinstance(holder, ast.Attribute) and holder.attr in ("training", "model"):
-            found.append(ast.unparse(node))
-    return found
+def test_settings_are_as_given_and_nothing_is_worked_out() -> None:
+    config = load_configuration(None, ["task=apprentice", "run_dir=runs/x", "max_steps=2", "num_generations=4"])
+    assert config.training.num_generations == 4 and config.training.bf16 is None and config.model.use_peft is False
+    assert config.with_training(num_generations=2).training.num_generations == 2
+    assert vars(config.training).keys() == {field.name for field in dataclasses.fields(NPOConfig)}
 
 
-def test_settings_are_read_in_one_way() -> None:
-    """Nobody reads a setting with a default of their own."""
-    allowed = {"cell.training[LENGTH]"}  # the limit that two configurations of a study share: set, not defaulted
-    found = {
-        f"{path.relative_to(SOURCE)}: {text}"
-        for path in sorted((SOURCE / "run").rglob("*.py"))
-        if path.name != "config.py"
-        for text in calls_of_get(ast.parse(path.read_text()))
-        if text not in allowed and "config" in text
-    }
-    assert not found
+HOLDERS = {"training": NPOConfig, "model": ModelConfig, "run": RunConfig, "autonpo": AutoNPOConfig, "data": DataConfig}
+GIVEN = ("training_settings", "model_settings", "trl_settings")
+
+
+def part_of(node: ast.AST | None) -> str | None:
+    """`run` for `config.run`, `self.config.run`, `base.run`, ...: a part of something called a configuration."""
+    if isinstance(node, ast.Attribute) and node.attr in {*HOLDERS, *GIVEN}:
+        name = ast.unparse(node.value).removeprefix("self.")
+        return node.attr if name in ("config", "configuration", "base", "cell") else None
+    return None
+
+
+def trees() -> Iterator[tuple[str, ast.AST]]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        yield str(path.relative_to(SOURCE)), ast.parse(path.read_text())
+
+
+def test_every_setting_that_is_read_is_a_field() -> None:
+    for path, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and (part := part_of(node.value)) in HOLDERS:
+                names = {field.name for field in dataclasses.fields(HOLDERS[part])} | {"given"}
+                assert node.attr in names, f"{path}: {ast.unparse(node)}"
+
+
+def test_nobody_looks_a_setting_up_with_a_default_of_their_own() -> None:
+    """What is set is handed to TRL as a whole; one setting is read as an attribute."""
+    for path, tree in trees():
+        for node in ast.walk(tree):
+            is_get = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get"
+            holder = node.func.value if is_get else node.value if isinstance(node, ast.Subscript) else None
+            assert part_of(holder) is None, f"{path}: {ast.unparse(node)}"
+
+
+def all_settings() -> set[str]:
+    sources = (RunConfig, AutoNPOConfig, TriggerConfig, DataConfig, NPOConfig, ModelConfig)
+    return {field.name for source in sources for field in dataclasses.fields(source)}
 
 
 def chosen_defaults(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
@@ -136,7 +159,6 @@ def chosen_defaults(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
 def test_no_function_repeats_the_default_of_a_setting() -> None:
     """Neutral values (off, none, one, seed 0) say nothing; a number that was chosen stands in its field alone."""
     sources = (RunConfig, AutoNPOConfig, TriggerConfig, DataConfig, NPOConfig, ModelConfig)
-    names = {field.name for source in sources for field in dataclasses.fields(source)}
     neutral = {"None", "0", "1", "0.0", "1.0", "True", "False", "'auto'", "''"}
     own = {
         "slice mode", "sample mode",  # which mistakes belong to a distance: not the controller's mode
@@ -149,13 +171,12 @@ def test_no_function_repeats_the_default_of_a_setting() -> None:
         f"{owner} {name}"
         for path in SOURCE.rglob("*.py")
         for owner, name, default in chosen_defaults(ast.parse(path.read_text()))
-        if name in names and default not in neutral and owner not in {source.__name__ for source in sources}
+        if name in all_settings() and default not in neutral and owner not in {source.__name__ for source in sources}
     }
     assert not found - own
     assert own <= found, "an exception that is none any more"
 
 
-def test_every_default_of_a_field_is_readable() -> None:
+def test_every_field_has_a_default() -> None:
     for source in (NPOConfig, ModelConfig):
-        for field in dataclasses.fields(source):
-            field_default(field.name)
+        assert dataclasses.MISSING not in defaults(source).values()

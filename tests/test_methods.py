@@ -11,7 +11,7 @@ import tiny
 import torch
 from commands import train
 
-from nearfuture.run.settings.config import check
+from nearfuture.run.settings.load import check
 from nearfuture.run.settings.methods import METHODS
 from nearfuture.types import UserError
 
@@ -65,8 +65,8 @@ def test_what_a_guided_token_counts(tmp_path: Path) -> None:
 
 
 def test_a_key_that_is_given_beats_the_method() -> None:
-    assert check({**RUN, "method": "luffy"}).training["max_pass_rate"] == 1.0
-    assert check({**RUN, "method": "luffy", "max_pass_rate": 0.6}).training["max_pass_rate"] == 0.6
+    assert check({**RUN, "method": "luffy"}).training.max_pass_rate == 1.0
+    assert check({**RUN, "method": "luffy", "max_pass_rate": 0.6}).training.max_pass_rate == 0.6
     assert check({**RUN, "method": "rlep"}).run.scout_steps == 10
 
 
@@ -101,7 +101,7 @@ def test_a_slot_has_one_source() -> None:
 SHORT = ["max_steps=6", "scout_steps=0", "guide_step=null", "rollback_to=null", "eval_every=0"]
 METHOD_RUNS = {
     "rlep": ["method=rlep", "scout_steps=6", "guide_num_samples=16", "guide_num_kept=16", "guide_min_correct=1"],
-    "exgrpo": ["method=exgrpo", "replay_start_pass_rate=0"],
+    "exgrpo": ["method=exgrpo", "experience_start_pass_rate=0"],
     "opd": ["method=opd", "scout_steps=3", "learning_rate=5e-4"],
     "luffy": ["method=luffy", "max_completion_length=12"],
     "again": ["resample_steps=4"],

@@ -9,8 +9,11 @@ import pytest
 from commands import CONFIGS
 
 from nearfuture.record import flat_yaml
+from nearfuture.record.folder import RunFolder
 from nearfuture.refusals import built_from, is_a_librarys, refusing
-from nearfuture.run.settings.config import load_configuration
+from nearfuture.run.origin import digest, refuse_other_configuration
+from nearfuture.run.settings.keys import RENAMED, with_former_names
+from nearfuture.run.settings.load import check, load_configuration
 from nearfuture.run.settings.ranges import BY_RANGE, CHOICES, LARGEST, RANGES
 from nearfuture.types import UserError
 
@@ -41,7 +44,9 @@ def test_a_word_that_is_none_of_the_known(key: str) -> None:
 
 
 @pytest.mark.parametrize("value", [".nan", ".inf", "-.inf"])
-@pytest.mark.parametrize("key", ["learning_rate", "max_pass_rate", "temperature", "autonpo.min_gain", "replay_frac"])
+@pytest.mark.parametrize(
+    "key", ["learning_rate", "max_pass_rate", "temperature", "autonpo.min_gain", "experience_frac"]
+)
 def test_every_number_is_finite(key: str, value: str) -> None:
     with pytest.raises(UserError, match=f"{key}=.* is no number to compute with"):
         load_configuration(TINY, [f"{key}={value}"])
@@ -100,3 +105,30 @@ def test_a_bug_of_ours_passes() -> None:
         flat_yaml.dump(own["missing"])
     except KeyError as error:
         assert not is_a_librarys(error)
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_a_key_goes_on_working_under_the_name_it_had(old: str, new: str, caplog: pytest.LogCaptureFixture) -> None:
+    """In a file and on the command line; it says what the key is called now."""
+    assert RANGES[new].holds(1) and f"`{new}`" in DOCUMENTED and f"`{old}`" in DOCUMENTED
+    config = load_configuration(TINY, [f"{old}=1"])
+    assert config.as_dict()[new] == 1 and old not in config.as_dict()
+    assert f"{old} is called {new} now" in caplog.text
+    assert refused(**{old: -1}).startswith(f"{new}=-1")
+
+
+def test_a_key_has_one_name_at_a_time() -> None:
+    with pytest.raises(UserError, match="guidance_steps now, and both are set"):
+        check({"replay_steps": 1, "guidance_steps": 2})
+
+
+def test_a_run_that_was_begun_under_an_old_name_is_the_same_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = load_configuration(TINY, [f"run_dir={tmp_path}", "guidance_steps=4"])
+    text = flat_yaml.dump(with_former_names(config.as_dict()))
+    (tmp_path / "lineage.json").touch()
+    RunFolder(tmp_path).write("config.yaml", text)
+    assert "replay_steps: 4" in text and load_configuration(tmp_path / "config.yaml") == config
+    refuse_other_configuration(RunFolder(tmp_path), config, {"config": digest(config)})
+    assert not caplog.text, "nobody can change what a run has written"

@@ -17,7 +17,7 @@ from test_data import fine, mirror
 from nearfuture.guidance import GuidanceCache
 from nearfuture.record import flat_yaml
 from nearfuture.run.interop import import_file
-from nearfuture.run.settings.config import load_configuration
+from nearfuture.run.settings.load import load_configuration
 from nearfuture.run.settings.sizes import batch_of
 
 ROOT = Path(__file__).parent.parent
@@ -63,7 +63,7 @@ def test_every_method_has_its_configuration(method: str, tmp_path: Path) -> None
     code, lines = said(tmp_path, method, "save_steps=20", SETUP="1x8", SUITES="")
     assert code == 0 and len(lines) == 1, lines
     configuration = configuration_of(lines[0])
-    assert configuration.training["save_steps"] == 20 and configuration.run.run_dir == tmp_path / "run"
+    assert configuration.training.save_steps == 20 and configuration.run.run_dir == tmp_path / "run"
 
 
 def test_nodes_but_the_first_only_train_and_a_finished_run_is_only_evaluated(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ from nearfuture.lab.forecast.generation import Generation, cache_bytes_per_token
 from nearfuture.lab.forecast.memory import Device, Load, plan_memory
 from nearfuture.lab.forecast.parts import Memory
 from nearfuture.lab.forecast.workload import Rates, Stage, stages_of
-from nearfuture.run.settings.config import Configuration, check
+from nearfuture.run.settings.config import Configuration
+from nearfuture.run.settings.load import check
 from nearfuture.run.settings.plan import segments_ahead
 from nearfuture.run.settings.sizes import Batch, Lengths, Numerics, batch_of, numerics_of
 from nearfuture.train.shape.shapes import ModelShape, load_shape

@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from nearfuture.run.settings.config import load_configuration
+from nearfuture.run.settings.load import load_configuration
 from nearfuture.tasks import Task, check_gold, load_task
 from nearfuture.tasks.identity import prompt_hash, with_prompt_ids
 from nearfuture.tasks.worlds.shapes import drawing, families, world
@@ -268,7 +268,7 @@ def test_every_answer_and_its_end_fit_into_the_horizon_of_the_configurations(nam
     configuration = load_configuration(CONFIGS / f"{name}.yaml")
     assert configuration.run.task == "shapes"
     longest = max(len(row["answer"]) for row in all_rows(task))
-    assert longest + 1 <= configuration.training["max_completion_length"]
+    assert longest + 1 <= configuration.training.max_completion_length
 
 
 def test_the_smallest_configuration_passes_its_dry_run(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from nearfuture.lab.forecast.dry import dry_run_report
 from nearfuture.lab.study.study_config import check_runs, load_study
-from nearfuture.run.settings.config import load_configuration, read_yaml
+from nearfuture.run.settings.load import load_configuration, read_yaml
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 FILES = sorted(CONFIGS.rglob("*.yaml"))

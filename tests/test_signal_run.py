@@ -17,7 +17,7 @@ from tiny import TASK, gold_ids, npo, rows
 from nearfuture.lab.measure.measurement import Scope
 from nearfuture.lab.measure.run_signal import choose_steps, measure_signal
 from nearfuture.run.checkpoints import Policies, find_checkpoints
-from nearfuture.run.settings.config import load_configuration
+from nearfuture.run.settings.load import load_configuration
 from nearfuture.train import TRLEngine
 from nearfuture.train.gradients import gradient_spread
 from nearfuture.types import UserError

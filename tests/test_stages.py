@@ -9,7 +9,7 @@ from commands import CONFIGS
 from safetensors.torch import load_file
 
 from nearfuture.method.lineage import Lineage
-from nearfuture.run.settings.config import load_configuration
+from nearfuture.run.settings.load import load_configuration
 from nearfuture.run.start import train
 
 SETTINGS = ["max_steps=3", "scout_steps=2", "guide_step=null", "rollback_to=null", "eval_every=0", "save_steps=100"]

@@ -20,7 +20,8 @@ from nearfuture.method.trigger import PlateauTrigger, State, TriggerConfig
 from nearfuture.record.ledger import build_ledger
 from nearfuture.record.records import RunRecords
 from nearfuture.run.auto.controller import Controller
-from nearfuture.run.settings.config import AutoNPOConfig, load_configuration
+from nearfuture.run.settings.config import AutoNPOConfig
+from nearfuture.run.settings.load import load_configuration
 from nearfuture.run.show import Display
 from nearfuture.train.callbacks import NeedSignal
 from nearfuture.types import NoSignalError

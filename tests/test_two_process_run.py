@@ -17,7 +17,7 @@ from warm import HANGS_AFTER
 
 from nearfuture.run.build import load_run_task
 from nearfuture.run.disk import CHECKPOINT_OVERHEAD, disk_plan
-from nearfuture.run.settings.config import load_configuration
+from nearfuture.run.settings.load import load_configuration
 from nearfuture.train import sharding
 from nearfuture.types import UserError
 

@@ -29,7 +29,7 @@ from wide_heads import widen
 
 from nearfuture.run import build
 from nearfuture.run.rows import plain_rows
-from nearfuture.run.settings.config import load_configuration
+from nearfuture.run.settings.load import load_configuration
 from nearfuture.train import NPOTrainer, TRLEngine, vllm_training
 from nearfuture.train.answer.decoding import Decoding, EngineSettings
 from nearfuture.train.answer.policy import encode

@@ -22,7 +22,7 @@ def measure_rollback(world: World) -> list[Row]:
     Beside it: a trainer built, one checkpoint restored with everything, one step.
     """
     from nearfuture.run import build, guides
-    from nearfuture.run.settings.config import check
+    from nearfuture.run.settings.load import check
     from nearfuture.run.start import train
     from nearfuture.train import callbacks
 

@@ -31,7 +31,7 @@ def check(
     with told_to_user():
         from nearfuture.lab.forecast.data_check import check_data, require_rows
         from nearfuture.record.writing import write_json
-        from nearfuture.run.settings.config import load_configuration
+        from nearfuture.run.settings.load import load_configuration
 
         configuration = load_configuration(config, overrides or [])
         hush()
@@ -76,7 +76,7 @@ def difficulty(
     """Sample the configuration's model on every row and write its pass rate to the column `difficulty`."""
     with told_to_user():
         from nearfuture.lab.measure.difficulty import measure_difficulty
-        from nearfuture.run.settings.config import load_configuration
+        from nearfuture.run.settings.load import load_configuration
 
         configuration = load_configuration(config, overrides or [])
         hush()

@@ -25,7 +25,7 @@ def collect(
     """Collect verified guidance from a guide for every training prompt of the configuration's task."""
     with told_to_user():
         from nearfuture.run.collect import collect_from
-        from nearfuture.run.settings.config import load_configuration
+        from nearfuture.run.settings.load import load_configuration
 
         configuration = load_configuration(config, [*(overrides or []), f"model={guide}"])
         hush()

@@ -42,7 +42,7 @@ def plan(
         from nearfuture.lab.forecast import Wanted, make_plan
         from nearfuture.lab.forecast.show import as_json, duration, heading_lines, memory_table, stage_table
         from nearfuture.record.writing import write_json
-        from nearfuture.run.settings.config import load_configuration
+        from nearfuture.run.settings.load import load_configuration
 
         wanted = Wanted(
             gpus=gpus,

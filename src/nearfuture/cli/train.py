@@ -25,7 +25,7 @@ def train(
 ) -> None:
     """Train with GRPO and the interventions that the configuration asks for."""
     with told_to_user():
-        from nearfuture.run.settings.config import load_configuration
+        from nearfuture.run.settings.load import load_configuration
 
         configuration = load_configuration(config, overrides or [])
         hush()

@@ -68,9 +68,9 @@ def check_needs(config: Configuration, task: Task) -> None:
 def policy_notes(config: Configuration, task: Task) -> list[str]:
     """Say how the policy will read the prompts and draw its rollouts, where that deserves a warning."""
     notes = []
-    if config.setting("use_peft") and config.setting("lora_dropout"):
+    if config.model.use_peft and config.model.lora_dropout:
         notes.append(
-            f"lora_dropout={config.setting('lora_dropout')}: TRL draws rollouts with dropout on, so they come from no "
+            f"lora_dropout={config.model.lora_dropout}: TRL draws rollouts with dropout on, so they come from no "
             "policy that is ever scored or saved, and fast_generation is off. lora_dropout=0 avoids both"
         )
     with contextlib.suppress(OSError, ValueError):  # a model without a tokenizer is refused where it is loaded
@@ -106,8 +106,8 @@ def build_trainer(config: Configuration, task: Task, train: Dataset, output_dir:
         task,
         train,
         output_dir,
-        training=config.training,
-        model_settings=config.model,
+        training=config.training_settings,
+        model_settings=config.model_settings,
         max_image_pixels=config.data.max_image_pixels,
         **kwargs,
     )

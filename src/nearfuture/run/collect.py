@@ -15,7 +15,8 @@ from nearfuture.guidance.checks import check_entries
 from nearfuture.record.lock import writing, writing_file
 from nearfuture.run import build
 from nearfuture.run.rows import plain_rows, rows_by_id
-from nearfuture.run.settings.config import Configuration, load_configuration
+from nearfuture.run.settings.config import Configuration
+from nearfuture.run.settings.load import load_configuration
 from nearfuture.tasks import judge
 from nearfuture.tasks.identity import prompt_hash
 from nearfuture.train import TRLEngine, checkpoint, factory, needs, processes
@@ -27,12 +28,12 @@ def collect_from(config: Configuration, guide: PolicyRef, folder: Path, *, num_k
     if config.run.guide_select == "closest":
         raise UserError("guide_select=closest needs the policy that is guided, which only a run has. Use uniform here.")
     task = build.load_checked_task(config)
-    needs.check_model(build.base_model(config, task), task, config.model)
+    needs.check_model(build.base_model(config, task), task, config.model_settings)
     rows = build.training_rows(task)
     checkpoint.require_whole(Path(build.base_model(config, task)))
     with contextlib.ExitStack() as held:
         scratch = held.enter_context(tempfile.TemporaryDirectory())
-        processes.join(factory.make_args(Path(scratch), config.training))
+        processes.join(factory.make_args(Path(scratch), config.training_settings))
         processes.main_first(lambda: held.enter_context(writing_cache(folder)))
         trainer = build.build_trainer(config, task, rows, Path(scratch))
         trainer.model.to(trainer.args.device)

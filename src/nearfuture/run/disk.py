@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.plan import rollback_steps, segments_ahead, stages_ahead
-from nearfuture.run.settings.sizes import STATES_PER_PARAMETER, numerics_of
+from nearfuture.run.settings.sizes import numerics_of, states_per_parameter
 from nearfuture.train.shape.shapes import load_shape
 from nearfuture.types import DiskError, Intervention, UserError
 
@@ -107,8 +107,8 @@ def disk_plan(config: Configuration, model: str, num_prompts: int, *, is_sharded
     """
     total, trained, stored = _size(config, model)
     numerics = numerics_of(config, stored, "fsdp2" if is_sharded else "ddp")
-    saved = trained * numerics.trained if config.setting("use_peft") else total * numerics.weight
-    states = STATES_PER_PARAMETER.get(str(config.setting("optim")), 2.0) * trained * numerics.trained
+    saved = trained * numerics.trained if config.model.use_peft else total * numerics.weight
+    states = states_per_parameter(config) * trained * numerics.trained
     beside = _tokenizer_bytes(model) + CHECKPOINT_OVERHEAD
     checkpoints = sum(len(_kept(config, start, end)) for start, end in segments_ahead(config) if start < end)
     num_caches = sum(isinstance(stage, Intervention) for stage in stages_ahead(config))
@@ -117,7 +117,7 @@ def disk_plan(config: Configuration, model: str, num_prompts: int, *, is_sharded
         start = max(0, config.max_steps - auto.max_rollback_distance)
         checkpoints += auto.max_interventions * len(_kept(config, start, config.max_steps))
         num_caches += auto.max_interventions
-    longest = int(config.setting("max_completion_length"))
+    longest = config.training.max_completion_length
     return DiskPlan(
         num_checkpoints=checkpoints,
         checkpoint_bytes=int((1 + is_sharded) * saved + states) + beside,
@@ -129,12 +129,12 @@ def disk_plan(config: Configuration, model: str, num_prompts: int, *, is_sharded
 def _size(config: Configuration, model: str) -> tuple[int, int, str]:
     """Return the parameters of a model, how many of them are trained, and the format its files hold them in."""
     try:
-        shape = load_shape(model, config.model)
+        shape = load_shape(model, config.model_settings)
     except UserError:
         total = num_parameters(model)
         return total, total, "float32"
     count = shape.parameters
-    frozen = count.trained_vision if config.setting("freeze_vision_tower") else 0
+    frozen = count.trained_vision if config.training.freeze_vision_tower else 0
     return count.total, count.trained - frozen, shape.dtype
 
 
@@ -146,11 +146,11 @@ def _tokenizer_bytes(model: str) -> int:
 
 def _kept(config: Configuration, start: int, end: int) -> set[int]:
     """Steps in (start, end] whose checkpoints exist when the segment ends, one more while it saves."""
-    save_steps = config.setting("save_steps")
+    save_steps = config.training.save_steps
     every = math.ceil(save_steps * config.max_steps) if save_steps < 1 else int(save_steps)
     pinned = {step for step in rollback_steps(config) if start < step <= end} | {end}
     saved = set(range((start // every + 1) * every, end + 1, every)) | pinned
-    limit = config.setting("save_total_limit")
+    limit = config.training.save_total_limit
     return saved if limit is None else set(sorted(saved)[-(int(limit) + 1) :]) | pinned
 
 

@@ -271,7 +271,7 @@ class Executor:
 
     def _watch(self, head: Segment, reached: int) -> Controller:
         """The controller of a segment; one that AutoNPO began inherits the trigger that fired."""
-        gate = float(self.config.setting("max_pass_rate"))
+        gate = self.config.training.max_pass_rate
         fired = None
         if head.intervention is not None and head.intervention.kind == AUTO_KIND and reached == head.start_step:
             fired = autonpo.fired_state(self._whole(head.intervention.guide))["trigger"]
@@ -303,7 +303,7 @@ class Executor:
     def _distiller(self, head: Segment) -> Distiller | None:
         """The guide of the head beside the policy, where it distils."""
         intervention = head.intervention
-        if not self.config.setting("distill_coef") or intervention is None:
+        if not self.config.training.distill_coef or intervention is None:
             return None
         self._whole(intervention.guide)
         return Distiller.load(self.guides.weights(intervention.guide), intervention.start_step, intervention.end_step)
@@ -326,9 +326,9 @@ class Executor:
                 self.guides.verify,
                 auto,
                 lambda event, **facts: self._event(event, step, **facts),
-                seed=int(config.setting("seed")),
+                seed=config.training.seed,
                 batch_size=config.run.guide_batch_size,
-                max_pass_rate=float(config.setting("max_pass_rate")),
+                max_pass_rate=config.training.max_pass_rate,
             )
         if decision.back_to is None:
             self._save_lineage(self.lineage.extend_head(passed_trigger=step))

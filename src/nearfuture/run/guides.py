@@ -5,7 +5,6 @@ Not here: when that happens (`nearfuture.run.settings.plan`), the sampling itsel
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +43,12 @@ class Guides:
     ) -> None:
         self.config, self.task, self.display, self.folder = config, task, display, folder
         self.train_rows = train_rows
-        self._seed = int(config.setting("seed"))
+        self._seed = config.training.seed
 
     @property
     def injects(self) -> bool:
         """True where guidance takes a slot; a guide that only distils is not sampled."""
-        return bool(self.config.setting("inject_guidance"))
+        return self.config.training.inject_guidance
 
     def verify(self, text: str, row: dict[str, Any]) -> Verdict:
         """Judge one completion with the task's verifier."""
@@ -71,8 +70,7 @@ class Guides:
 
         `settings` of training replace the run's own.
         """
-        config = replace(self.config, training={**self.config.training, **settings})
-        trainer = build.build_trainer(config, self.task, self.train_rows, output_dir)
+        trainer = build.build_trainer(self.config.with_training(**settings), self.task, self.train_rows, output_dir)
         sharding.place(trainer)
         if ref is not None and ref.step:
             trainer._load_from_checkpoint(str(self.weights(ref)))
@@ -86,7 +84,7 @@ class Guides:
         """
         run = self.config.run
         if run.source == "experience":
-            return ExperienceReplay(run.replay_frac, run.replay_start_pass_rate, self._seed)
+            return ExperienceReplay(run.experience_frac, run.experience_start_pass_rate, self._seed)
         layers = [
             self._layer(self.folder.path / segment.folder / "guidance", segment.intervention)
             for segment, _ in lineage.path()[::-1]

@@ -20,7 +20,8 @@ from nearfuture.guidance.interop.rows import read_rows, write_rows
 from nearfuture.run import build
 from nearfuture.run.collect import config_of, writing_cache
 from nearfuture.run.rows import rows_by_id
-from nearfuture.run.settings.config import Configuration, load_configuration
+from nearfuture.run.settings.config import Configuration
+from nearfuture.run.settings.load import load_configuration
 from nearfuture.tasks import Task, judge
 from nearfuture.tasks.identity import prompt_hash
 from nearfuture.train import factory, groups
@@ -50,14 +51,14 @@ class Setting:
 
     def codec(self) -> Codec:
         """The tokenizer of the base model."""
-        settings = self.config.model
+        settings = self.config.model_settings
         kwargs = {there: settings[here] for here, there in _TOKENIZER_SETTINGS.items() if here in settings}
         return load_codec(build.base_model(self.config, self.task), **kwargs)
 
     def header(self, codec: Codec) -> CacheHeader:
         """What a cache for this configuration says of itself."""
         with tempfile.TemporaryDirectory() as scratch:
-            sampling = groups.sampling(factory.make_args(Path(scratch), self.config.training))
+            sampling = groups.sampling(factory.make_args(Path(scratch), self.config.training_settings))
         return CacheHeader(
             tokenizer_hash=codec.tokenizer_hash,
             eos_token_ids=codec.eos_token_ids,

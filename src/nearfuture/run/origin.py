@@ -18,6 +18,7 @@ from nearfuture.record import flat_yaml
 from nearfuture.record.folder import RunFolder
 from nearfuture.record.reading import read_object
 from nearfuture.run.settings.config import Configuration
+from nearfuture.run.settings.keys import with_former_names, with_present_names
 from nearfuture.tasks import Task
 from nearfuture.tasks.fingerprint import HASH_LENGTH, Fingerprint, difference, digest_of, fingerprint
 from nearfuture.types import UserError
@@ -60,7 +61,7 @@ class Origin:
 
 def digest(config: Configuration) -> str:
     """Of the configuration, wherever it and its data lie."""
-    values = {key: value for key, value in config.as_dict().items() if key not in PLACES}
+    values = {key: value for key, value in with_former_names(config.as_dict()).items() if key not in PLACES}
     return digest_of(json.dumps(flat_yaml.load(flat_yaml.dump(values)), sort_keys=True, default=str))
 
 
@@ -78,7 +79,7 @@ def refuse_other_configuration(folder: RunFolder, config: Configuration, origin:
             )
         folder.write(folder.config.name, flat_yaml.dump(config.as_dict()))
         return
-    before = read_object(folder.config)
+    before = with_present_names(read_object(folder.config), is_told=False)
     now = flat_yaml.load(flat_yaml.dump(config.as_dict()))
     free = PLACES if origin is not None else ("run_dir",)
     keys = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key) and key not in free)

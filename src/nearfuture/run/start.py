@@ -56,13 +56,13 @@ def train(
         DiskError: too little space.
         NoSignalError: nothing to learn from.
     """
-    args = factory.make_args(config.run.run_dir, config.training)
+    args = factory.make_args(config.run.run_dir, config.training_settings)
     processes.join(args)
     check_window(config.autonpo, factory.steps_per_batch(args))
-    distils = bool(config.setting("distill_coef"))
+    distils = bool(config.training.distill_coef)
     sharding.check_run(args, only_trains=only_trains(config), distils=distils)
-    needs.check_packages({**config.training, **config.model})
-    needs.rehearse(args, config.training)
+    needs.check_packages(config.trl_settings)
+    needs.rehearse(args, config.training_settings)
     task = build.load_checked_task(config)
     build.check_needs(config, task)
     if processes.number() > 1:
@@ -71,7 +71,7 @@ def train(
     factory.check_batch(args, len(task.train))
     folder = RunFolder(config.run.run_dir, is_main=processes.is_main())
     model = build.base_model(config, task)
-    needs.check_model(model, task, config.model, casts_head=config.setting("cast_lm_head_to_fp32"))
+    needs.check_model(model, task, config.model_settings, casts_head=config.training.cast_lm_head_to_fp32)
     processes.main_first(lambda: checkpoint.require_whole(Path(model)))
     plan = disk_plan(config, model, len(task.train), is_sharded=processes.are_sharded())
     with contextlib.ExitStack() as held:

@@ -16,7 +16,7 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from nearfuture.lab.evaluate.subjects import configuration_of, is_run
-from nearfuture.lab.evaluate.suites import AS_TRAINED
+from nearfuture.lab.evaluate.suites import AS_TRAINED, sampled_in_training
 from nearfuture.record import flat_yaml
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.ranges import check_plain
@@ -103,8 +103,7 @@ def task_of(names: Sequence[str], task: str | None) -> tuple[str | Configuration
     if run is None:
         return task, AS_TRAINED
     config = configuration_of(run)
-    training = {name: value for name, value in config.training.items() if name in get_type_hints(Decoding)}
-    return task or config, replace(AS_TRAINED, **training)
+    return task or config, sampled_in_training(config.training)
 
 
 def as_trained(engine: EngineSettings, names: Sequence[str]) -> EngineSettings:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from nearfuture.run import build
 from nearfuture.run.checkpoints import WEIGHTS, find_checkpoints
-from nearfuture.run.settings.config import Configuration, load_configuration
+from nearfuture.run.settings.config import Configuration
+from nearfuture.run.settings.load import load_configuration
 from nearfuture.types import UserError
 
 SAMPLED_BYTES = 1 << 16

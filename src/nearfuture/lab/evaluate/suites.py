@@ -15,7 +15,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from nearfuture.lab.evaluate.benchmarks.loading import Rows, load_benchmark
 from nearfuture.lab.evaluate.benchmarks.metrics import accuracy, share_of
 from nearfuture.lab.study.test_split import final_rows
 from nearfuture.run import build
-from nearfuture.run.settings.config import Configuration
+from nearfuture.run.settings.config import Configuration, unresolved
 from nearfuture.tasks import Task, judge, load_task
 from nearfuture.tasks.data.data_config import DataConfig
 from nearfuture.tasks.data.loading import load_rows
@@ -33,6 +33,7 @@ from nearfuture.tasks.data.reading import FILES
 from nearfuture.tasks.data.task import summary
 from nearfuture.tasks.identity import images_of
 from nearfuture.train.answer.decoding import Decoding
+from nearfuture.train.npo_config import NPOConfig
 from nearfuture.types import UserError, Verdict
 from nearfuture.verify import Item, explain, verify_many
 from nearfuture.verify.verifier import VERIFIER_VERSION
@@ -40,8 +41,16 @@ from nearfuture.verify.verifier import VERIFIER_VERSION
 Row = dict[str, Any]
 Judged = tuple[Verdict, str | None]
 Judge = Callable[[Sequence[str], Sequence[Row]], list[Judged]]
-AS_TRAINED = Decoding(1.0, top_p=1.0, top_k=0, presence_penalty=0.0, max_completion_length=256)
-"""How TRL samples where a configuration says nothing else."""
+
+
+def sampled_in_training(training: NPOConfig) -> Decoding:
+    """How a policy samples while it is trained."""
+    names = {field.name for field in fields(Decoding)} & vars(training).keys()
+    given = {name: value for name in names if (value := getattr(training, name)) is not None}
+    return Decoding(**{"presence_penalty": 0.0, "min_p": 0.0, **given})
+
+
+AS_TRAINED = sampled_in_training(unresolved(NPOConfig, {}))
 
 
 @dataclass(frozen=True)

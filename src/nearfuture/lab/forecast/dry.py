@@ -35,7 +35,7 @@ def dry_run_report(config: Configuration, num_processes: int | None = None) -> s
         UserError: whatever would stop the run before its first step.
     """
     rows = rows_of(config)
-    args = factory.make_args(config.run.run_dir, config.training)
+    args = factory.make_args(config.run.run_dir, config.training_settings)
     batch = batch_of(config, num_processes or args.world_size)
     if num_processes is None:
         factory.check_batch(args, rows.num_train)
@@ -54,7 +54,7 @@ def dry_run_report(config: Configuration, num_processes: int | None = None) -> s
         f"data:   {rows.num_train} training prompts, {rows.num_held_out} held-out prompts",
         *(f"data:   {note}" for note in rows.notes),
         *(f"policy: {note}" for note in ([] if rows.task is None else build.policy_notes(config, rows.task))),
-        *(f"here:   {sentence}" for sentence in needs.missing({**config.training, **config.model})),
+        *(f"here:   {sentence}" for sentence in needs.missing(config.trl_settings)),
         f"batch:  {factory.batch_arithmetic(args) if num_processes is None else batch}",
         *(f"plan:   {stage}" for stage in stages),
         f"steps:  {config.max_steps} on the path, {total} paid for",
@@ -67,7 +67,7 @@ def dry_run_report(config: Configuration, num_processes: int | None = None) -> s
 def _shape(config: Configuration, model: str) -> tuple[ModelShape | None, str]:
     """The shape of the model, or why it is not known."""
     try:
-        return load_shape(model, config.model), ""
+        return load_shape(model, config.model_settings), ""
     except UserError as error:
         return None, str(error)
 
@@ -93,7 +93,7 @@ def _memory_lines(config: Configuration, shape: ModelShape, batch: Batch, rows: 
     A configuration for vLLM is meant for accelerators, wherever it is looked at.
     """
     shardings: tuple[Sharding, ...] = ("ddp",) if batch.num_processes == 1 else ("ddp", "fsdp2")
-    on_cpu = is_cpu and not config.setting("use_vllm")
+    on_cpu = is_cpu and not config.training.use_vllm
     wanted = [Wanted(gpus=batch.num_processes, sharding=sharding, is_cpu=on_cpu) for sharding in shardings]
     length = lengths_of(config, shape, rows, wanted[0])
     return [_memory_line(load_of(config, shape, batch, length, one), one) for one in wanted]

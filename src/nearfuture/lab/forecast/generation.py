@@ -43,16 +43,16 @@ class Generation:
 
 def generation_of(config: Configuration, compute: int) -> Generation:
     """Read TRL's settings; vLLM samples in the format the policy computes in (`compute` bytes) unless told."""
-    if not config.setting("use_vllm"):
+    if not config.training.use_vllm:
         return Generation()
-    if config.setting("vllm_mode") == "server":
+    if config.training.vllm_mode == "server":
         return Generation("server")
     return Generation(
         "colocate",
-        float(config.setting("vllm_gpu_memory_utilization")),
-        bool(config.setting("vllm_enable_sleep_mode")),
-        int(config.setting("vllm_tensor_parallel_size")),
-        BYTES[dtype] if (dtype := config.setting("vllm_dtype")) else compute,
+        config.training.vllm_gpu_memory_utilization,
+        config.training.vllm_enable_sleep_mode,
+        config.training.vllm_tensor_parallel_size,
+        BYTES[dtype] if (dtype := config.training.vllm_dtype) else compute,
     )
 
 

@@ -39,7 +39,7 @@ def measure(config: Configuration, wanted: Wanted) -> Wanted:
     """
     task = build.load_checked_task(config)
     rows = build.training_rows(task)
-    short = replace(config, training={**config.training, "max_steps": NUM_STEPS, "save_steps": NUM_STEPS + 1})
+    short = config.with_training(max_steps=NUM_STEPS, save_steps=NUM_STEPS + 1)
     logs: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch:
         hooks = [callbacks.OnLog(lambda step, row: logs.append({**row, "at": time.perf_counter()}))]

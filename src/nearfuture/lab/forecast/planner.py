@@ -18,7 +18,7 @@ from nearfuture.lab.forecast.wanted import GB, OVERHEAD_GB, Wanted
 from nearfuture.lab.forecast.workload import Rates, Stage, stages_of, trained_per_second
 from nearfuture.run.disk import DiskPlan, disk_plan
 from nearfuture.run.settings.config import Configuration
-from nearfuture.run.settings.sizes import STATES_PER_PARAMETER, Batch, Lengths, batch_of, numerics_of
+from nearfuture.run.settings.sizes import Batch, Lengths, batch_of, numerics_of, states_per_parameter
 from nearfuture.train.shape.shapes import ModelShape, load_shape
 
 FLASH = ("flash_attention_2", "flash_attention_3", "kernels-community/flash-attn2", "kernels-community/flash-attn3")
@@ -71,7 +71,7 @@ def make_plan(config: Configuration, wanted: Wanted) -> ResourcePlan:
         UserError: a model or data set nothing is known of, or a batch that would cut groups.
     """
     rows = rows_of(config)
-    shape = load_shape(rows.model, config.model)
+    shape = load_shape(rows.model, config.model_settings)
     batch = batch_of(config, wanted.num_devices)
     lengths = lengths_of(config, shape, rows, wanted)
     load = load_of(config, shape, batch, lengths, wanted)
@@ -100,7 +100,7 @@ def make_plan(config: Configuration, wanted: Wanted) -> ResourcePlan:
 
 def lengths_of(config: Configuration, shape: ModelShape, rows: Rows, wanted: Wanted) -> Lengths:
     """The longest rollout: what the configuration admits, or, where it has no limit, what the data have."""
-    completion = int(config.setting("max_completion_length"))
+    completion = config.training.max_completion_length
     prompt = rows.measured[0] if rows.measured else max(DEFAULT_PROMPT, wanted.prompt_tokens or 0)
     if shape.vision is None:
         patches = 0
@@ -118,7 +118,7 @@ def device_of(config: Configuration, wanted: Wanted) -> Device:
         num_bytes=0 if wanted.is_cpu else int(wanted.gpu_memory * GB),
         overhead_bytes=0 if wanted.is_cpu else int(OVERHEAD_GB * GB),
         is_cpu=wanted.is_cpu,
-        has_flash=config.setting("attn_implementation") in FLASH,
+        has_flash=config.model.attn_implementation in FLASH,
     )
 
 
@@ -133,16 +133,16 @@ def load_of(config: Configuration, shape: ModelShape, batch: Batch, lengths: Len
         numerics=numerics,
         generation=generation_of(config, numerics.compute),
         is_checkpointed=not wanted.is_cpu if checkpointing is None else bool(checkpointing),
-        rank=int(config.setting("lora_r")) if config.setting("use_peft") else 0,
-        is_tower_frozen=bool(config.setting("freeze_vision_tower")),
-        states=STATES_PER_PARAMETER.get(str(config.setting("optim")), 2.0),
+        rank=config.model.lora_r if config.model.use_peft else 0,
+        is_tower_frozen=config.training.freeze_vision_tower,
+        states=states_per_parameter(config),
     )
 
 
 def _checkpointing(config: Configuration) -> bool | None:
     """Whether activations are computed again; None: as the device has it."""
-    given = config.setting("activation_checkpointing")
-    return config.setting("gradient_checkpointing") if given is None else given
+    given = config.training.activation_checkpointing
+    return config.training.gradient_checkpointing if given is None else given
 
 
 def _rates(config: Configuration, shape: ModelShape, lengths: Lengths, wanted: Wanted) -> Rates:

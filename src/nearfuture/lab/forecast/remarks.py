@@ -47,8 +47,8 @@ def assumptions_of(
         found.append(f"{OVERHEAD_GB:g} GB of every device for CUDA, NCCL and what the allocator cannot use again")
     if not shape.is_measured:
         found.append("activations: counted as those of a Qwen3 layer, which this model does not have")
-    if str(config.setting("optim")) not in STATES_PER_PARAMETER:
-        found.append(f"optim={config.setting('optim')}: two numbers a parameter")
+    if str(config.training.optim) not in STATES_PER_PARAMETER:
+        found.append(f"optim={config.training.optim}: two numbers a parameter")
     return found
 
 

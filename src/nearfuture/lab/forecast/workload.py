@@ -118,7 +118,7 @@ def stages_of(config: Configuration, batch: Batch, num_prompts: int, num_held_ou
 def _collection(name: str, num_steps: int, config: Configuration, batch: Batch, num_prompts: int) -> Stage:
     """A guide is asked once for every prompt of the steps it will guide."""
     asked = min(num_steps * batch.prompts_per_step, num_prompts)
-    is_asked = config.setting("inject_guidance")
+    is_asked = config.training.inject_guidance
     return Stage(
         f"{name}: {asked:,.0f} prompts", 0, asked * config.run.guide_num_samples if is_asked else 0.0, is_bound=False
     )

@@ -55,8 +55,8 @@ def measure_difficulty(
     if config.data.dataset_name is None:
         raise UserError(f"task={config.run.task} is no data set. Set dataset_name.")
     task = build.load_run_task(config)
-    needs.check_model(build.base_model(config, task), task, config.model)
-    processes.join(factory.make_args(output.parent, config.training))
+    needs.check_model(build.base_model(config, task), task, config.model_settings)
+    processes.join(factory.make_args(output.parent, config.training_settings))
     with contextlib.ExitStack() as held:
         processes.main_first(lambda: held.enter_context(writing_file(output, "measurement")))
         yield from _measure(config, task, output, num_samples, say)

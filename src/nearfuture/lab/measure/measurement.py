@@ -91,7 +91,7 @@ class Measurement:
     ) -> None:
         self.task, self.rows, self.policies, self.scope, self.say = task, rows, policies, scope, say
         self.batch_size = config.run.guide_batch_size
-        self.seed = int(config.setting("seed"))
+        self.seed = config.training.seed
         self.k = scope.k or min(config.run.guide_num_samples, scope.num_samples)
 
     def anchor(self, anchor: int, distances: list[int]) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from nearfuture.lab.measure.signal_rows import CLIP, DEFAULT_COST, DEFAULT_QUALI
 from nearfuture.run import build
 from nearfuture.run.checkpoints import Policies, find_checkpoints
 from nearfuture.run.rows import plain_rows
-from nearfuture.run.settings.config import Configuration, load_configuration
+from nearfuture.run.settings.config import Configuration
+from nearfuture.run.settings.load import load_configuration
 from nearfuture.types import UserError
 
 MAX_DISTANCES = 8

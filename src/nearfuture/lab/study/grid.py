@@ -75,7 +75,7 @@ class GridRunner:
         self.study, self.folder = study, StudyFolder(study.run_dir)
         configurations = check_runs(study)
         for configuration in configurations.values():
-            needs.check_packages({**configuration.training, **configuration.model})
+            needs.check_packages(configuration.trl_settings)
         self.split = final_rows(build.load_checked_task(configurations[BASE]))[0]
         names = visible_devices()
         self.num_jobs = num_jobs or len(names) or num_cores()

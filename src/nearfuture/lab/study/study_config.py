@@ -25,7 +25,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from nearfuture.lab.study.folder import BASE
 from nearfuture.record import flat_yaml
-from nearfuture.run.settings.config import Configuration, check, read_yaml
+from nearfuture.run.settings.config import Configuration
+from nearfuture.run.settings.load import check, read_yaml
 from nearfuture.types import UserError
 
 METHOD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]*")

@@ -26,7 +26,8 @@ from nearfuture.record.writing import write_whole
 from nearfuture.run import build
 from nearfuture.run.checkpoints import Policies
 from nearfuture.run.rows import plain_rows
-from nearfuture.run.settings.config import Configuration, load_configuration
+from nearfuture.run.settings.config import Configuration
+from nearfuture.run.settings.load import load_configuration
 from nearfuture.tasks import Task, judge
 from nearfuture.tasks.identity import with_prompt_ids
 from nearfuture.train.hush import hush_libraries
@@ -93,10 +94,8 @@ def evaluate_final(cell: Configuration, base: Configuration, num_samples: int, o
 
 def _sampled_as(cell: Configuration, base: Configuration) -> Configuration:
     """The model and length of `cell`, and everything else of `base`."""
-    training = dict(base.training)
-    if LENGTH in cell.training:
-        training[LENGTH] = cell.training[LENGTH]
-    return replace(base, training=training, model=cell.model, run=replace(base.run, model=cell.run.model))
+    config = base.with_training(max_completion_length=cell.training.max_completion_length)
+    return replace(config, model_settings=cell.model_settings, run=replace(base.run, model=cell.run.model))
 
 
 def final_rows(task: Task) -> tuple[str, list[dict[str, Any]]]:

@@ -5,13 +5,10 @@ Not here: one key alone (`config`, `ranges`), what only a model or a task can te
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from nearfuture.run.settings.config import Configuration, RunConfig
+from nearfuture.tasks.data.data_config import DataConfig
 from nearfuture.train.npo_config import Weighting
 from nearfuture.types import UserError
-
-if TYPE_CHECKING:
-    from nearfuture.run.settings.config import Configuration, RunConfig
 
 
 def check_together(config: Configuration) -> None:
@@ -21,15 +18,35 @@ def check_together(config: Configuration) -> None:
         UserError: which ones, why, and what to do.
     """
     _check_interventions(config.run, config.max_steps)
+    _check_samples(config.run)
     _check_autonpo(config)
     _check_weights(config)
     _check_model(config)
 
 
+def check_data(task: str | None, data: DataConfig) -> None:
+    """A run has one source of prompts, and settings of a data set need one.
+
+    Raises:
+        UserError: there is none or there are two, or something is said twice.
+    """
+    if (task is None) == (data.dataset_name is None):
+        seen = f"task={task} and dataset_name={data.dataset_name}"
+        raise UserError(f"{seen}: exactly one of both says what is trained on. Set a task or a dataset_name.")
+    alone = [name for name in data.given() if name not in ("max_prompt_length", "max_image_pixels")]
+    if task is not None and alone:
+        raise UserError(f"{', '.join(alone)}: a task brings its own data and verifier. Remove it, or set dataset_name.")
+    if data.dataset_test_split is not None and data.dataset_num_held_out:
+        raise UserError(
+            f"dataset_test_split={data.dataset_test_split} and dataset_num_held_out={data.dataset_num_held_out} both "
+            "say what is evaluated. Set one."
+        )
+
+
 def _check_weights(config: Configuration) -> None:
     """Refuse a guide whose log-probs could not be divided by, before it is paid for."""
-    temperature, own = config.setting("temperature"), config.run.guide_temperature
-    if config.setting("weighting") == Weighting.IMPORTANCE and own not in (None, temperature):
+    temperature, own = config.training.temperature, config.run.guide_temperature
+    if config.training.weighting == Weighting.IMPORTANCE and own not in (None, temperature):
         raise UserError(
             f"weighting=importance and guide_temperature={own}, while the run samples at "
             f"temperature={temperature}: the guide's log-probs would not be those of this run's sampling, and an "
@@ -38,7 +55,7 @@ def _check_weights(config: Configuration) -> None:
 
 
 def _check_autonpo(config: Configuration) -> None:
-    auto, gate = config.autonpo, config.setting("max_pass_rate")
+    auto, gate = config.autonpo, config.training.max_pass_rate
     if config.run.source == "experience" and auto.mode == "act":
         raise UserError(
             "source=experience and autonpo.mode=act: the last slot has one source, so that what AutoNPO collects would "
@@ -58,14 +75,14 @@ def _check_autonpo(config: Configuration) -> None:
 
 def _check_model(config: Configuration) -> None:
     """What TRL cannot do with an adapter."""
-    if not config.setting("use_peft"):
+    if not config.model.use_peft:
         return
-    if config.setting("sync_ref_model"):
+    if config.training.sync_ref_model:
         raise UserError(
             "sync_ref_model=true and use_peft=true: with an adapter the reference is the model without it, and there "
             "is no second model to synchronise. Set one of both."
         )
-    if config.setting("cast_lm_head_to_fp32"):
+    if config.training.cast_lm_head_to_fp32:
         raise UserError(
             "cast_lm_head_to_fp32=true and use_peft=true: TRL looks for the head in the model without its adapter. Set "
             "dtype=float32, or one of both."
@@ -82,23 +99,29 @@ def _check_interventions(run: RunConfig, max_steps: int) -> None:
             "Set both, or neither."
         )
     if run.guide_step is not None and run.rollback_to is not None:
-        if not 0 <= run.rollback_to < run.guide_step <= max_steps:
-            raise UserError(
-                f"rollback_to={run.rollback_to}, guide_step={run.guide_step}, max_steps={max_steps}: "
-                "must be 0 <= rollback_to < guide_step <= max_steps."
-            )
-        if run.guide_step <= run.scout_steps:
-            raise UserError(
-                f"guide_step={run.guide_step} is not after scout_steps={run.scout_steps}: the early replay must have "
-                "passed its guide first. Raise guide_step."
-            )
+        _check_late(run, run.rollback_to, run.guide_step, max_steps)
     if run.scout_steps and run.resample_steps:
         raise UserError(
             f"scout_steps={run.scout_steps} and resample_steps={run.resample_steps}: both begin at step 0. Set one."
         )
-    has_guide = bool(run.scout_steps or run.resample_steps or run.guide_step)
-    if run.source != "guide" and has_guide:
+    if run.source != "guide" and (run.scout_steps or run.resample_steps or run.guide_step):
         raise UserError(f"source={run.source} takes no guide of this run. Leave scout_steps and guide_step unset.")
+
+
+def _check_late(run: RunConfig, start: int, guide_step: int, max_steps: int) -> None:
+    if not 0 <= start < guide_step <= max_steps:
+        raise UserError(
+            f"rollback_to={start}, guide_step={guide_step}, max_steps={max_steps}: "
+            "must be 0 <= rollback_to < guide_step <= max_steps."
+        )
+    if guide_step <= run.scout_steps:
+        raise UserError(
+            f"guide_step={guide_step} is not after scout_steps={run.scout_steps}: the early replay must have "
+            "passed its guide first. Raise guide_step."
+        )
+
+
+def _check_samples(run: RunConfig) -> None:
     for name in ("guide_num_kept", "guide_min_correct"):
         if getattr(run, name) > run.guide_num_samples:
             raise UserError(

@@ -16,6 +16,8 @@ import difflib
 from dataclasses import dataclass
 from typing import Any
 
+from nearfuture.run.settings.config import RunConfig, defaults
+from nearfuture.train.npo_config import NPOConfig
 from nearfuture.types import UserError
 
 
@@ -26,12 +28,13 @@ class SameAs:
     key: str
 
 
+PLAIN = {**defaults(RunConfig), **defaults(NPOConfig)}
 NO_NORMALISATION = {"loss_type": "dr_grpo", "scale_rewards": "none"}
 NO_CLIP = {"epsilon": 1.0, "epsilon_high": 1e6}
 
 METHODS: dict[str, dict[str, Any]] = {
     # The policy's own near future; which one, say scout_steps, guide_step, rollback_to and autonpo.*.
-    "npo": {"source": "guide", "weighting": "on_policy", "max_pass_rate": 0.6},
+    "npo": {name: PLAIN[name] for name in ("source", "weighting", "max_pass_rate")},
     # An external teacher's traces for every prompt, arXiv:2504.14945.
     "luffy": {
         "source": "traces",
@@ -45,8 +48,8 @@ METHODS: dict[str, dict[str, Any]] = {
     # The policy's own past successes, arXiv:2510.02245.
     "exgrpo": {
         "source": "experience",
-        "replay_frac": 0.5,
-        "replay_start_pass_rate": 0.35,
+        "experience_frac": 0.5,
+        "experience_start_pass_rate": 0.35,
         "weighting": "shaped",
         "shaping_gamma": 0.1,
         "max_pass_rate": 1.0,
@@ -68,7 +71,7 @@ METHODS: dict[str, dict[str, Any]] = {
         "max_pass_rate": 1.0,
     },
     # The near-future self judges the learner's own tokens instead of standing in a slot.
-    "opd": {"source": "guide", "inject_guidance": False, "distill_coef": 0.1, "max_pass_rate": 0.6},
+    "opd": {"source": "guide", "inject_guidance": False, "distill_coef": 0.1, "max_pass_rate": PLAIN["max_pass_rate"]},
 }
 
 
@@ -78,7 +81,7 @@ def with_method(values: dict[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: an unknown method.
     """
-    name = values.get("method", "npo")
+    name = values.get("method", PLAIN["method"])
     if not isinstance(name, str) or name not in METHODS:
         near = difflib.get_close_matches(str(name), METHODS, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""

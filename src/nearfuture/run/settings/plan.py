@@ -109,7 +109,7 @@ def guidance_end(config: Configuration, start: int, guide_step: int) -> int | No
     """The first step without guidance after going back to `start`; None: the gate alone decides."""
     if config.run.guidance_lifetime == "while_gated":
         return None
-    return guide_step if config.run.replay_steps is None else start + config.run.replay_steps
+    return guide_step if config.run.guidance_steps is None else start + config.run.guidance_steps
 
 
 def only_trains(config: Configuration) -> bool:
@@ -162,4 +162,4 @@ def is_evaluated(config: Configuration, step: int, *ends: int | None) -> bool:
 def window_end(config: Configuration, intervention: Intervention) -> int:
     """Return the last step whose prompts a guide is asked: those of the window that is replayed."""
     run, start = config.run, intervention.start_step
-    return max(intervention.guide.step, start + max(run.replay_steps or 0, run.resample_steps))
+    return max(intervention.guide.step, start + max(run.guidance_steps or 0, run.resample_steps))

@@ -49,7 +49,7 @@ BY_RANGE: tuple[tuple[Range, str], ...] = (
         ref_model_sync_steps save_total_limit torch_empty_cache_steps pad_to_multiple_of
         dataloader_prefetch_factor ddp_timeout ddp_bucket_cap_mb vllm_tensor_parallel_size vllm_max_model_length
         lora_r lora_alpha max_prompt_length max_image_pixels guide_num_samples guide_num_kept guide_min_correct
-        guide_batch_size eval_num_samples replay_steps autonpo.max_rollback_distance autonpo.probe_num_prompts
+        guide_batch_size eval_num_samples guidance_steps autonpo.max_rollback_distance autonpo.probe_num_prompts
         autonpo.probe_num_samples autonpo.min_prompts autonpo.accept_num_samples""",
     ),
     (Range(2), "num_generations"),
@@ -70,7 +70,7 @@ BY_RANGE: tuple[tuple[Range, str], ...] = (
     ),
     (
         Range(0, 1),
-        """min_p top_entropy_quantile ref_model_mixup_alpha replay_frac replay_start_pass_rate
+        """min_p top_entropy_quantile ref_model_mixup_alpha experience_frac experience_start_pass_rate
         autonpo.probe_min_pass_rate""",
     ),
     (Range(0, 1, is_low_out=True), "top_p guide_top_p vllm_gpu_memory_utilization autonpo.ema_weight"),

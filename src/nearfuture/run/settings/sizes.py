@@ -31,6 +31,11 @@ STATES_PER_PARAMETER = {
 float32, twice)."""
 
 
+def states_per_parameter(config: Configuration) -> float:
+    """Numbers the optimizer of a run keeps for each trained parameter; two, as AdamW, for one that is not known."""
+    return STATES_PER_PARAMETER.get(str(config.training.optim), 2.0)
+
+
 @dataclass(frozen=True)
 class Batch:
     """Which batch size is which, on `num_processes` devices."""
@@ -81,16 +86,16 @@ def batch_of(config: Configuration, num_processes: int) -> Batch:
     Raises:
         UserError: groups would be cut, with the numbers.
     """
-    micro = int(config.setting("per_device_train_batch_size"))
-    accumulation, num_generations = config.setting("gradient_accumulation_steps"), config.setting("num_generations")
-    at_once = config.setting("generation_batch_size")
+    micro = config.training.per_device_train_batch_size
+    accumulation, num_generations = config.training.gradient_accumulation_steps, config.training.num_generations
+    at_once = config.training.generation_batch_size
     if at_once is not None and at_once % (micro * num_processes):
         raise UserError(
             f"generation_batch_size={at_once} is no multiple of per_device_train_batch_size={micro} x {num_processes} "
             "processes. Change one of them."
         )
-    steps = config.setting("steps_per_generation") or (at_once and at_once // (micro * num_processes)) or accumulation
-    batch = Batch(num_processes, micro, num_generations, accumulation, int(steps), config.setting("num_iterations"))
+    steps = config.training.steps_per_generation or (at_once and at_once // (micro * num_processes)) or accumulation
+    batch = Batch(num_processes, micro, num_generations, accumulation, int(steps), config.training.num_iterations)
     if batch.generated % batch.num_generations:
         raise UserError(
             f"{batch.generated} rollouts are generated at once ({batch.micro} per device x {steps} micro-batches x "
@@ -124,7 +129,7 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 def weights_dtype(config: Configuration, stored: str) -> str:
     """Return the format in which TRL loads the weights: `dtype`, where "auto" is the one that the files hold."""
-    dtype = config.setting("dtype")
+    dtype = config.model.dtype
     return stored if dtype in (None, "auto") else str(dtype)
 
 
@@ -138,9 +143,9 @@ def numerics_of(config: Configuration, stored: str, sharding: Sharding, *, on_cp
         on_cpu: `bf16` is then off where it is not set, as in `NPOConfig`.
     """
     weight = BYTES[weights_dtype(config, stored)]
-    is_mixed = bool(_bf16(config, on_cpu) or config.setting("fp16"))
+    is_mixed = bool(_bf16(config, on_cpu) or config.training.fp16)
     compute = 2 if is_mixed else weight
-    if config.setting("use_peft"):  # peft keeps adapters in float32
+    if config.model.use_peft:  # peft keeps adapters in float32
         return Numerics(compute, min(weight, 4), weight, 4, casts=is_mixed)
     if sharding == "fsdp2" and is_mixed:
         return Numerics(compute, compute, 4, 4, casts=False)
@@ -148,7 +153,7 @@ def numerics_of(config: Configuration, stored: str, sharding: Sharding, *, on_cp
 
 
 def _bf16(config: Configuration, on_cpu: bool) -> bool:
-    bf16 = config.setting("bf16")
+    bf16 = config.training.bf16
     return not on_cpu if bf16 is None else bool(bf16)
 
 

@@ -5,8 +5,8 @@ Not here: the settings of a run (`nearfuture.run.settings.config`), what is done
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -46,3 +46,8 @@ class DataConfig:
     max_prompt_length: int | None = None
     max_image_pixels: int | None = None
     verifier: str | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The settings that are not at their defaults."""
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {name: value for name, (value, default) in values.items() if value != default}

@@ -1,0 +1,106 @@
+"""Keys beside those of a run: managed by it, without effect in it, called something else before.
+
+Not here: the keys a run has (`config`), their values (`ranges`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Collection
+from typing import Any
+
+from nearfuture.types import UserError
+
+logger = logging.getLogger(__name__)
+
+RENAMED = {
+    "replay_steps": "guidance_steps",
+    "replay_frac": "experience_frac",
+    "replay_start_pass_rate": "experience_start_pass_rate",
+}
+"""Keys of the release before, by the names they have now. They are taken for one more release."""
+
+MANAGED = {
+    "output_dir": "run_dir",
+    "resume_from_checkpoint": "--resume",
+    "save_strategy": "save_steps",
+    "model_name_or_path": "model",
+    "load_best_model_at_end": None,
+    "save_only_model": None,
+    "logging_strategy": None,
+    "eval_strategy": "eval_every",
+    "eval_steps": "eval_every",
+    "disable_tqdm": None,
+    "num_train_epochs": "max_steps",
+    "push_to_hub": "`hf upload` on RUN_DIR/final",
+    "accelerator_config": None,
+}
+
+WITHOUT_EFFECT = {
+    "held-out prompts are evaluated by the run itself (eval_every, eval_num_samples, guide_batch_size)": (
+        *(
+            "eval_on_start",
+            "eval_delay",
+            "eval_accumulation_steps",
+            "eval_do_concat_batches",
+            "per_device_eval_batch_size",
+        ),
+        *("eval_use_gather_object", "prediction_loss_only", "batch_eval_metrics", "include_for_metrics", "do_eval"),
+        *("num_generations_eval", "bf16_full_eval", "fp16_full_eval", "metric_for_best_model", "greater_is_better"),
+    ),
+    "the order of prompts is that of the seed (data_seed, shuffle_dataset), on resume too": (
+        *("train_sampling_strategy", "length_column_name", "ignore_data_skip", "dataloader_drop_last"),
+        "restore_callback_states_from_checkpoint",
+    ),
+    "GRPO has neither labels nor tools nor columns to leave out here": (
+        *("label_names", "label_smoothing_factor", "remove_unused_columns", "max_tool_calling_iterations"),
+    ),
+    "nothing is pushed to the Hub (`hf upload` does, on RUN_DIR/final)": (
+        *("hub_model_id", "hub_strategy", "hub_token", "hub_private_repo", "hub_always_push", "hub_revision"),
+        "log_completions_hub_repo",
+    ),
+    "a run trains, and logs every step": ("do_train", "do_predict", "logging_first_step"),
+}
+"""Fields of TRL's configuration that a run does not read, by the reason: set, they would be ignored in silence."""
+
+
+def with_present_names(values: dict[str, Any], *, is_told: bool = True) -> dict[str, Any]:
+    """Give keys of the release before the names they have now, and say so.
+
+    Raises:
+        UserError: both names are set.
+    """
+    for old, new in RENAMED.items():
+        if old in values and new in values:
+            raise UserError(f"{old} is called {new} now, and both are set. Remove {old}.")
+        if old in values and is_told:
+            logger.warning("%s is called %s now; the next release will not know the old name.", old, new)
+    return {RENAMED.get(key, key): value for key, value in values.items()}
+
+
+def with_former_names(values: dict[str, Any]) -> dict[str, Any]:
+    """The same keys under the names they had first: what a run was begun with is told by these."""
+    former = {new: old for old, new in RENAMED.items()}
+    return {former.get(key, key): value for key, value in values.items()}
+
+
+def unknown(key: str, known: Collection[str]) -> UserError:
+    """The error for a key that no setting of a run has."""
+    if key in MANAGED:
+        instead = MANAGED[key]
+        return UserError(f"{key} is managed by nearfuture. " + (f"Use {instead}." if instead else "Remove it."))
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return UserError(f"{key} is not a known key.{hint} docs/configuration.md says which there are.")
+
+
+def refuse_without_effect(key: str) -> None:
+    """Refuse a key that a run would ignore.
+
+    Raises:
+        UserError: why.
+    """
+    for reason, keys in WITHOUT_EFFECT.items():
+        if key in keys:
+            raise UserError(f"{key} would have no effect: {reason}. Remove it.")

@@ -1,0 +1,143 @@
+"""Reads the configuration of a run: flat YAML in TRL's dialect, strict keys, checked before a model is loaded.
+
+Every field of `NPOConfig` (and of TRL's `ModelConfig`, for LoRA) stands at the top level, beside those of `RunConfig`.
+
+Not here: what a configuration is (`config`), one value alone (`ranges`), what keys mean to each other (`combinations`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from nearfuture import seal
+from nearfuture.method.trigger_config import TriggerConfig
+from nearfuture.record import flat_yaml
+from nearfuture.run.settings.combinations import check_data, check_together
+from nearfuture.run.settings.config import AUTO, AutoNPOConfig, Configuration, RunConfig
+from nearfuture.run.settings.keys import MANAGED, refuse_without_effect, unknown, with_present_names
+from nearfuture.run.settings.methods import with_method
+from nearfuture.run.settings.ranges import check_plain, check_range
+from nearfuture.tasks.data.data_config import DataConfig
+from nearfuture.train.npo_config import ModelConfig, NPOConfig
+from nearfuture.types import UserError
+
+TRAINING_DEFAULTS: dict[str, Any] = {
+    "logging_steps": 1,
+    "report_to": "none",
+    "lr_scheduler_type": "constant",
+    "truncated_is_wrong": True,
+}
+"""Where a run departs from TRL, and from `NPOConfig`, which keeps TRL's values for whoever brings a script."""
+MODEL_DEFAULTS: dict[str, Any] = {"lora_dropout": 0.0}
+"""TRL's is 0.05. TRL draws rollouts with dropout on, so that they come from no policy that is ever scored or saved, and
+`fast_generation` is off. docs/configuration.md says so."""
+
+
+def load_configuration(path: Path | None, overrides: Sequence[str] = ()) -> Configuration:
+    """Read a YAML file, apply `key=value` overrides, and check everything.
+
+    Raises:
+        UserError: a file that cannot be read, an unknown key (the nearest one is named), a value of the wrong type, a
+            missing key, or interventions that cannot happen.
+    """
+    values = read_yaml(path) if path is not None else {}
+    given = dict(flat_yaml.load_value(override, "learning_rate=1e-4") for override in overrides)
+    return check(values | with_present_names(given))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read keys and values.
+
+    Raises:
+        UserError: the file does not exist, or holds something else.
+    """
+    is_of_a_run = (path.parent / "lineage.json").exists()
+    try:
+        data = path.read_bytes()
+        if is_of_a_run and seal.state(data) == "damaged":
+            raise UserError(
+                f"{path} is not what the run was begun with: its last line is a seal of the others. Restore it from a "
+                "copy. If it was edited on purpose, take that line out; better, give train a configuration of your own."
+            )
+        values = flat_yaml.load(data.decode())
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist. Give the path of a YAML configuration.") from None
+    except (flat_yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not YAML: {error}") from None
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise UserError(f"{path} holds {type(values).__name__}, not keys and values. See configs/apprentice/tiny.yaml.")
+    return with_present_names(values, is_told=not is_of_a_run)
+
+
+def check(values: dict[str, Any]) -> Configuration:
+    """Check flat keys and values; see `load_configuration`."""
+    values = with_method(with_present_names(values))
+    prefixed = {key: value for key, value in values.items() if key.startswith(AUTO)}
+    auto = _typed(prefixed, (AutoNPOConfig, TriggerConfig), prefix=AUTO)
+    flat = {key: value for key, value in values.items() if key not in prefixed}
+    given = _typed(flat, (RunConfig, DataConfig, NPOConfig, ModelConfig))
+    if missing := [name for name in ("run_dir", "max_steps") if name not in values]:
+        raise UserError(f"{', '.join(missing)} is missing. A run needs a task, a run_dir and max_steps (its horizon).")
+    data = DataConfig(**given[DataConfig])
+    check_data(values.get("task"), data)
+    config = Configuration(
+        RunConfig(**given[RunConfig]),
+        _training_settings(given[NPOConfig]),
+        _model_settings(given[ModelConfig]),
+        AutoNPOConfig(**auto[AutoNPOConfig], trigger=TriggerConfig(**auto[TriggerConfig])),
+        data,
+    )
+    check_together(config)
+    return config
+
+
+def _training_settings(given: dict[str, Any]) -> dict[str, Any]:
+    settings = {**TRAINING_DEFAULTS, **given}
+    if settings["logging_steps"] != 1:
+        raise UserError(f"logging_steps={settings['logging_steps']}: metrics.jsonl is one row a step. Leave it at 1.")
+    return settings
+
+
+def _model_settings(given: dict[str, Any]) -> dict[str, Any]:
+    """Add our defaults where adapters are trained, so that `config.yaml` shows them."""
+    return {**MODEL_DEFAULTS, **given} if given.get("use_peft") else given
+
+
+def _typed(values: dict[str, Any], kinds: tuple[type, ...], *, prefix: str = "") -> dict[type, dict[str, Any]]:
+    """Give every value the type of the field that its key names, by the class that has the field.
+
+    Raises:
+        UserError: a key that none of them has or that a run does not take, a value of another type or out of range.
+    """
+    hints = {kind: get_type_hints(kind) for kind in kinds}
+    known = {kind: {f.name: f.default for f in dataclasses.fields(kind) if f.name != "trigger"} for kind in kinds}
+    found: dict[type, dict[str, Any]] = {kind: {} for kind in kinds}
+    for key, value in values.items():
+        name = key.removeprefix(prefix)
+        kind = next((kind for kind in kinds if name in known[kind]), None)
+        if kind is None or key in MANAGED:
+            raise unknown(key, {prefix + name for names in known.values() for name in names} - set(MANAGED))
+        refuse_without_effect(key)
+        found[kind][name] = _as(hints[kind][name], key, value)
+        check_range(key, found[kind][name], known[kind][name])
+    return found
+
+
+def _as(hint: Any, key: str, value: Any) -> Any:
+    """Return a value with the type of its key."""
+    check_plain(key, value)
+    adapter = TypeAdapter(hint)
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        if isinstance(value, str):  # a list of names takes one name as well: lora_target_modules: all-linear
+            with contextlib.suppress(ValidationError):
+                return adapter.validate_python([value])
+        problem = error.errors()[0]["msg"]
+        raise UserError(f"{key}={value!r}: {problem}. Its type is {getattr(hint, '__name__', hint)}.") from None
