@@ -1,6 +1,6 @@
 """Keys that no option of the table sets, by the reason.
 
-Not here: the options (`matrix_table`); keys that a configuration refuses anyway (`nearfuture.run.settings.config`).
+Not here: the options (`matrix_table`); keys that a configuration refuses anyway (`nearfuture.run.settings.keys`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Each stage of a run gets a fresh trainer: `train()` on a used one is no reset, and building one seeds every generator,
 so a replay from the base weights begins with the very random state the scout began with.
 
-Not here: the stages (`nearfuture.run.executor`), the checks of a configuration (`nearfuture.run.settings.config`).
+Not here: the stages (`nearfuture.run.executor`), the checks of a configuration (`nearfuture.run.settings.load`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Nothing is downloaded and no weight is read. Where the model or the data set is not on this machine, its published shape
 and the rows its card states stand for it, and the report says so.
 
-Not here: the checks themselves (`nearfuture.run.settings.config`, `nearfuture.run.disk`), tokens and hours
+Not here: the checks themselves (`nearfuture.run.settings.load`, `nearfuture.run.disk`), tokens and hours
 (`nearfuture plan`).
 """
 

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from nearfuture.guidance.held_out import answer
-from nearfuture.lab.study.folder import LENGTH
 from nearfuture.record.lock import writing
 from nearfuture.record.writing import write_whole
 from nearfuture.run import build
