@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from nearfuture.lab.study.comparison import compare
-from nearfuture.lab.study.curves import HeldOutCurve, speed_up
 from nearfuture.lab.study.summary import MethodSummary
 from nearfuture.record.clocks import Clock
+from nearfuture.record.held_out import HeldOutCurve, speed_up
 from nearfuture.stats.seeds import mean_ratio
 
 CLOCKS: tuple[Clock, ...] = ("step", "total_steps")

@@ -37,7 +37,7 @@ IMPORTED = (
     *("nearfuture.run.executor", "nearfuture.run.start", "nearfuture.lab.forecast.dry", "nearfuture.lab.report"),
     *(
         "nearfuture.lab.measure.advise",
-        "nearfuture.lab.measure.explain",
+        "nearfuture.lab.report.explain_page",
         "nearfuture.lab.measure.run_signal",
         "nearfuture.lab.forecast.data_check",
     ),

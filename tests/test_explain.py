@@ -14,10 +14,9 @@ from commands import invoke
 from pages import Page
 from run_folders import CANDIDATES, auto_run, eval_row, grpo_run, npo_run, resumed_run, segment, step_row, write_run
 
-from nearfuture.lab.measure.explain import facts
 from nearfuture.lab.report import decision_words as words
 from nearfuture.lab.report.decision_figures import draw_candidates, firings
-from nearfuture.lab.report.explain_page import write_explanation
+from nearfuture.lab.report.explain_page import explanation_facts, write_explanation
 from nearfuture.record.decisions import decisions_of
 from nearfuture.record.formats import MINUS
 from nearfuture.record.records import RunRecords
@@ -275,7 +274,7 @@ def test_terminal_page_and_json_hold_the_same(tmp_path: Path) -> None:
             assert plain(sentence) in said
     for cell in ("tokens of the collection", "600", "29 %", "12.0 s", "+0.100 ± 0.097", "chosen"):
         assert cell in page.text
-    assert json.loads((tmp_path / "facts.json").read_text()) == json.loads(json.dumps(facts(folder)))
+    assert json.loads((tmp_path / "facts.json").read_text()) == json.loads(json.dumps(explanation_facts(folder)))
     assert json.loads((tmp_path / "facts.json").read_text())["decisions"][1]["cost"]["tokens"] == 600
 
 
@@ -331,7 +330,7 @@ def test_every_kind_of_run_is_explained(build: Callable[[Path], Path], tmp_path:
     said = told(folder)
     page = Page(write_explanation(folder).read_text())
     assert "this" in page.text
-    for text in (said, page.text, json.dumps(facts(folder), allow_nan=False).replace("null", "")):
+    for text in (said, page.text, json.dumps(explanation_facts(folder), allow_nan=False).replace("null", "")):
         assert not re.search(r"\bnan\b|\bNone\b|\binf\b", text)
 
 

@@ -89,7 +89,7 @@ def test_every_folder_is_a_room_or_lies_in_one() -> None:
         ),
         ("nearfuture.lab.report", ["torch", "trl", "transformers"]),
         ("nearfuture.lab.report.study_page", ["torch", "trl", "transformers"]),
-        ("nearfuture.lab.measure.explain, nearfuture.lab.report.explain_page", ["torch", "trl", "transformers"]),
+        ("nearfuture.lab.report.explain_page", ["torch", "trl", "transformers"]),
         ("nearfuture.cli", ["torch", "trl", "transformers"]),
     ],
 )

@@ -18,7 +18,6 @@ from nearfuture.stats.seeds import (
     mean_over_seeds,
     mean_ratio,
     optimality_gap,
-    paired_difference,
     performance_profile,
     probability_of_improvement,
     resample_runs,
@@ -123,7 +122,7 @@ def test_seeds_that_agree_by_chance_make_nothing_certain() -> None:
 def test_pairing_takes_out_what_seeds_share() -> None:
     seeds = np.random.default_rng(0).normal(0, 1.0, 8)
     noise = np.random.default_rng(1).normal(0, 0.01, 8)
-    found = paired_difference(seeds + 0.1 + noise, seeds)
+    found = mean_over_seeds(seeds + 0.1 + noise - seeds)
     assert found.is_above_zero and found.high - found.low < 0.1
     assert found.value == pytest.approx(0.1 + noise.mean())
     unpaired = mean_over_seeds(seeds + 0.1 + noise)

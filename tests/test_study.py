@@ -19,10 +19,10 @@ from nearfuture.lab.page.charts import Look, Series, limits
 from nearfuture.lab.report import report_text, write_report
 from nearfuture.lab.study.claims import Claim
 from nearfuture.lab.study.comparison import compare, read_together
-from nearfuture.lab.study.curves import HeldOutCurve, area_difference, difference_at_equal, speed_up
 from nearfuture.lab.study.export import as_json, settings_hash
 from nearfuture.lab.study.folder import Grid, StudyFolder
 from nearfuture.lab.study.study_config import cells, check_runs, load_study
+from nearfuture.record.held_out import HeldOutCurve, area_difference, difference_at_equal, speed_up
 from nearfuture.record.records import RunRecords
 from nearfuture.stats.seeds import Estimate
 from nearfuture.types import UserError

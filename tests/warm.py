@@ -31,7 +31,6 @@ PRELOADED = (
     "nearfuture.lab.forecast.dry",
     "nearfuture.lab.report.report_page",
     "nearfuture.lab.report.explain_page",
-    "nearfuture.lab.measure.explain",
     "matplotlib.backends.backend_svg",
 )
 assert all(map(importlib.util.find_spec, PRELOADED))  # the server passes over what it does not find

@@ -7,6 +7,8 @@ Not here: anything that computes (`method`), reads or writes files (`guidance`, 
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -114,3 +116,14 @@ class DiskError(UserError):
     """The disk cannot hold what the run will write."""
 
     exit_code = 4
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question at the end of an error that names what was probably meant; empty where nothing is close.
+
+    Example:
+        >>> did_you_mean("temperatur", ["top_p", "temperature"])
+        ' Did you mean temperature?'
+    """
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {near[0]}?" if near else ""

@@ -25,14 +25,12 @@ def explain(
 ) -> None:
     """Explain what a run decided, from which numbers, at what cost and with what result: in words and as a page."""
     with told_to_user():
-        from nearfuture.lab.measure.explain import explain as story
-        from nearfuture.lab.measure.explain import facts
-        from nearfuture.lab.report.explain_page import write_explanation
+        from nearfuture.lab.report.explain_page import explanation_facts, explanation_text, write_explanation
         from nearfuture.record.writing import write_json
 
-        Console().print(story(run))
+        Console().print(explanation_text(run))
         if json_file is not None:
-            write_json(json_file, facts(run))
+            write_json(json_file, explanation_facts(run))
         print(f"page: {write_explanation(run, output)}")
 
 

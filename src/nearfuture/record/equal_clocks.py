@@ -11,7 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from nearfuture.record.clocks import CLOCKS, Clock, has_tokens, head_positions, paid_at
+from nearfuture.record.clocks import CLOCKS, Clock, has_tokens
+from nearfuture.record.held_out import HeldOutCurve, common_end
 from nearfuture.record.reading import Row
 from nearfuture.record.records import EVALUATION, RunRecords, is_number
 
@@ -149,35 +150,14 @@ def at_equal_clock(run: RunRecords, baseline: RunRecords, clock: Clock) -> AtEqu
             return AtEqualClock(clock, reason=f"{records.name} has no held-out evaluation")
         if clock == "tokens" and not has_tokens(records):
             return AtEqualClock(clock, reason=f"{records.name} did not write the tokens of every step and guide")
-    at = min(_clock_at_last_evaluation(records, clock) for records in (run, baseline))
-    sides = [measured_at(records, _step_held(records, clock, at)) for records in (run, baseline)]
-    if sides[0] is None or sides[1] is None:
+    curves = HeldOutCurve(run), HeldOutCurve(baseline)
+    at = common_end(*curves, clock)
+    mine, theirs = (measured_at(c.records, float(c.step_at(clock, at))) for c in curves)
+    if mine is None or theirs is None:
         return AtEqualClock(clock, at, reason="one of them was not evaluated by then")
-    return AtEqualClock(clock, at, sides[0], sides[1], judge(sides[0], sides[1]))
+    return AtEqualClock(clock, at, mine, theirs, judge(mine, theirs))
 
 
 def _shrunk(pass_rate: float, num_samples: int) -> tuple[float, float]:
     shrunk = (pass_rate * num_samples + 1) / (num_samples + 2)
     return shrunk, shrunk * (1 - shrunk) / (num_samples + 2)
-
-
-def _clock_at_last_evaluation(records: RunRecords, clock: Clock) -> float:
-    last = int(records.curve(EVALUATION).steps[-1])
-    return max(
-        paid
-        for (_, step), paid in zip(head_positions(records), _paid_along_head(records, clock), strict=True)
-        if step <= last
-    )
-
-
-def _step_held(records: RunRecords, clock: Clock, at: float) -> float:
-    held = [
-        step
-        for (_, step), paid in zip(head_positions(records), _paid_along_head(records, clock), strict=True)
-        if paid <= at
-    ]
-    return float(max(held))
-
-
-def _paid_along_head(records: RunRecords, clock: Clock) -> list[float]:
-    return [float(paid) for paid in paid_at(records, clock, head_positions(records))]

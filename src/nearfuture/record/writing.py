@@ -5,9 +5,12 @@ Not here: append-only logs (`folder`), what is written (`ledger`, `nearfuture.la
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,15 @@ def write_whole(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write plain values whole, as JSON that a person can read."""
     write_whole(path, json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """Write rows as CSV with a header; what is not known or not finite is empty, what is no column left out."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(finite(dict(row)) for row in rows)
+    return text.getvalue()
 
 
 def finite(value: Any) -> Any:

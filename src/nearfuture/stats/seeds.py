@@ -59,8 +59,10 @@ def mean_over_seeds(values_S: Floats, level: float = 0.95) -> Estimate:
 
     See Student, "The Probable Error of a Mean" (1908). It assumes that a method's seeds scatter normally, and with few
     of them it holds what it promises, which a percentile bootstrap does not (docs/compare.md has the coverage of
-    both). Values that are NaN leave the estimate and are not in `num`. Seeds that agree to the last digit show no
-    scatter to judge by: counts of few samples do that by chance, and a width of 0 would make them certain.
+    both). Two methods are compared by the differences of the seeds both have: a seed fixes data order, rollout noise
+    at the start and evaluation draws, so pairing takes out what both share. Values that are NaN leave the estimate and
+    are not in `num`. Seeds that agree to the last digit show no scatter to judge by: counts of few samples do that by
+    chance, and a width of 0 would make them certain.
 
     Args:
         values_S: [S] one value per seed.
@@ -103,22 +105,6 @@ def band_over_seeds(values_S_X: Floats, level: float = 0.95) -> Floats:
         return np.stack([mean_X, np.full_like(mean_X, np.nan), np.full_like(mean_X, np.nan)])
     half_X = stdtrit(num - 1, (1 + level) / 2) * values_S_X.std(0, ddof=1) / math.sqrt(num)
     return np.stack([mean_X, mean_X - half_X, mean_X + half_X])
-
-
-def paired_difference(values_S: Floats, others_S: Floats, level: float = 0.95) -> Estimate:
-    """Estimate the mean difference of two methods that were trained with the same seeds.
-
-        m = mean(x_s - y_s), with the interval of `mean_over_seeds`
-
-    The seed fixes data order, rollout noise at the start and evaluation draws, so pairing takes out what both share.
-
-    Args:
-        values_S: [S] of the method.
-        others_S: [S] of the other one, in the same order of seeds.
-        level: of the interval.
-    """
-    assert values_S.shape == others_S.shape and values_S.ndim == 1
-    return mean_over_seeds(values_S - others_S, level)
 
 
 def mean_ratio(ratios_S: Floats, level: float = 0.95) -> Estimate:

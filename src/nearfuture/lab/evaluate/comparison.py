@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -22,37 +23,10 @@ from nearfuture.stats.resampling import interval
 from nearfuture.stats.seeds import Estimate, holm
 from nearfuture.types import UserError
 
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A policy minus another one.
-
-    Attributes:
-        name: of the suite, or `mean`.
-        found: the difference with its interval and p-value.
-        detectable: the smallest true difference found with a power of 80 %.
-        adjusted_p: Holm's p-value over the suites; NaN for the mean.
-        num_lost: units that one of the two left without a value.
-    """
-
-    name: str
-    found: Estimate
-    detectable: float
-    adjusted_p: float = math.nan
-    num_lost: int = 0
+Values = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Paired:
-    """All differences of two policies: of each suite, and of the mean over suites."""
-
-    label: str
-    other: str
-    suites: list[Difference]
-    mean: Difference
-
-
-def compare(label: str, scores: Sequence[Score], other: str, others: Sequence[Score]) -> Paired:
+def compare(label: str, scores: Sequence[Score], other: str, others: Sequence[Score]) -> Values:
     """Compare two policies that answered the same suites.
 
     Args:
@@ -61,22 +35,31 @@ def compare(label: str, scores: Sequence[Score], other: str, others: Sequence[Sc
         other: label of the other policy.
         others: its scores, in the same order.
 
+    Returns:
+        Plain values, `suites` by name and their `mean`: of each the difference with its interval and p-value, Holm's
+        p-value over the suites (NaN for the mean), the smallest true difference found with a power of 80 %
+        (`detectable`), and the units that one of the two left without a value (`num_lost`).
+
     Raises:
         UserError: of a suite, nothing could be judged for both.
     """
     pairs = [_paired_units(a, b) for a, b in zip(scores, others, strict=True)]
-    differences = [
-        Difference(
-            a.suite.name,
-            clusters.difference(units, a.resamples, LEVEL),
-            clusters.detectable_difference(clusters.standard_error(units)),
-            num_lost=len(a.units) - len(units.values_U),
-        )
-        for a, units in zip(scores, pairs, strict=True)
-    ]
-    adjusted = holm(np.array([difference.found.p_value for difference in differences]))
-    differences = [replace(d, adjusted_p=float(p)) for d, p in zip(differences, adjusted, strict=True)]
-    return Paired(label, other, differences, _mean(scores, pairs))
+    found = [clusters.difference(units, a.resamples, LEVEL) for a, units in zip(scores, pairs, strict=True)]
+    adjusted = holm(np.array([one.p_value for one in found]))
+    errors = [clusters.standard_error(units) for units in pairs]
+    lost = [len(a.units) - len(units.values_U) for a, units in zip(scores, pairs, strict=True)]
+    suites = {
+        a.suite.name: _difference(one, error, float(p), num_lost)
+        for a, one, error, p, num_lost in zip(scores, found, errors, adjusted, lost, strict=True)
+    }
+    mean = clusters.mean_difference([(u, s.resamples) for u, s in zip(pairs, scores, strict=True)], LEVEL)
+    error = math.sqrt(sum(error**2 for error in errors)) / len(pairs)
+    return {"policy": label, "other": other, "mean": _difference(mean, error), "suites": suites}
+
+
+def _difference(found: Estimate, error: float, adjusted_p: float = math.nan, num_lost: int = 0) -> Values:
+    detectable = clusters.detectable_difference(error)
+    return {**asdict(found), "adjusted_p": adjusted_p, "detectable": detectable, "num_lost": num_lost}
 
 
 def _paired_units(score: Score, other: Score) -> Units:
@@ -88,12 +71,6 @@ def _paired_units(score: Score, other: Score) -> Units:
             f"{score.suite.name}: nothing of it could be judged for both policies, so they cannot be compared."
         )
     return found
-
-
-def _mean(scores: Sequence[Score], pairs: Sequence[Units]) -> Difference:
-    found = clusters.mean_difference([(u, s.resamples) for u, s in zip(pairs, scores, strict=True)], LEVEL)
-    error = math.sqrt(sum(clusters.standard_error(units) ** 2 for units in pairs)) / len(pairs)
-    return Difference("mean", found, clusters.detectable_difference(error))
 
 
 def mean_score(scores: Sequence[Score]) -> Estimate:

@@ -16,7 +16,7 @@ from typing import Any
 
 from nearfuture.lab.evaluate import subjects as finding
 from nearfuture.lab.evaluate.answering import Sampling, answer_suite, responses_folder
-from nearfuture.lab.evaluate.comparison import Difference, Paired, compare, mean_score
+from nearfuture.lab.evaluate.comparison import compare, mean_score
 from nearfuture.lab.evaluate.responses import ResponseFile
 from nearfuture.lab.evaluate.scores import LEVEL, NUM_RESAMPLES, Score, score
 from nearfuture.lab.evaluate.subjects import Subject
@@ -103,7 +103,7 @@ def evaluate(
             "is_lineage": lineage,
             "suites": described,
             "policies": [_policy(subject, found) for subject, found in zip(subjects, scores, strict=True)],
-            "comparisons": [_paired(pair) for pair in paired],
+            "comparisons": paired,
         }
     )
 
@@ -222,22 +222,4 @@ def _score(one: Score) -> dict[str, Any]:
         "invalid_golds": list(one.invalid),
         "metrics": {name: asdict(found) for name, found in one.others.items()},
         "pass_at": {str(k): asdict(found) for k, found in one.pass_at.items()},
-    }
-
-
-def _paired(pair: Paired) -> dict[str, Any]:
-    return {
-        "policy": pair.label,
-        "other": pair.other,
-        "mean": _difference(pair.mean),
-        "suites": {difference.name: _difference(difference) for difference in pair.suites},
-    }
-
-
-def _difference(difference: Difference) -> dict[str, Any]:
-    return {
-        **asdict(difference.found),
-        "adjusted_p": difference.adjusted_p,
-        "detectable": difference.detectable,
-        "num_lost": difference.num_lost,
     }

@@ -5,8 +5,6 @@ Not here: the page (`page`), tables and sentences (`tables`, `words`), the respo
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from nearfuture.lab.evaluate import tables, words
 from nearfuture.lab.evaluate.page import evaluation_page
 from nearfuture.lab.page.table import as_text
 from nearfuture.record.lock import writing
-from nearfuture.record.writing import write_json, write_whole
+from nearfuture.record.writing import csv_text, write_json, write_whole
 
 WIDTH = 200
 COLUMNS = ("policy", "step", "suite", "metric", "value", "low", "high", "num")
@@ -60,18 +58,14 @@ def full_text(result: Mapping[str, Any]) -> str:
 
 def as_csv(result: Mapping[str, Any]) -> str:
     """A line a number: policy, suite, metric, value and interval as shares; empty where nothing is known."""
-    written = io.StringIO()
-    writer = csv.DictWriter(written, COLUMNS, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
+    rows: list[dict[str, Any]] = []
     for policy in result["policies"]:
-        where = {"policy": policy["label"], "step": policy["step"]}
         for suite in result["suites"]:
+            where = {"policy": policy["label"], "step": policy["step"], "suite": suite["name"]}
             score = policy["scores"][suite["name"]]
             numbers = {suite["metric"]: score, **score["metrics"]}
             numbers |= {f"pass@{k}": found for k, found in score["pass_at"].items()}
-            for metric, found in numbers.items():
-                writer.writerow({**where, "suite": suite["name"], "metric": metric, **found})
-            for name, value in score["rates"].items():
-                line = {"suite": suite["name"], "metric": f"rate/{name}", "value": value, "num": score["num_responses"]}
-                writer.writerow(where | line)
-    return written.getvalue()
+            rows += [{**where, "metric": metric, **found} for metric, found in numbers.items()]
+            rates, num = score["rates"].items(), score["num_responses"]
+            rows += [{**where, "metric": f"rate/{name}", "value": value, "num": num} for name, value in rates]
+    return csv_text(rows, COLUMNS)

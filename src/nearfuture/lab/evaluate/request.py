@@ -7,7 +7,6 @@ Not here: carrying it out (`evaluation`).
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.ranges import check_plain
 from nearfuture.tasks.data.data_config import DataConfig
 from nearfuture.train.answer.decoding import Decoding, EngineSettings
-from nearfuture.types import UserError
+from nearfuture.types import UserError, did_you_mean
 
 FOLDER = "evaluation"
 ELSEWHERE = (
@@ -85,8 +84,7 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
 def _unknown(key: str) -> UserError:
     known = [field.name for kind in (Decoding, EngineSettings, DataConfig) for field in fields(kind)]
     known = [name for name in dict.fromkeys(known) if name not in ELSEWHERE]
-    near = difflib.get_close_matches(key, known, n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    hint = did_you_mean(key, known)
     return UserError(f"{key} is no setting of an evaluation.{hint} There are: {', '.join(known)}.")
 
 

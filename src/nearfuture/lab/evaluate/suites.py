@@ -10,7 +10,6 @@ Not here: the benchmarks (`nearfuture.lab.evaluate.benchmarks`), answering (`ans
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections import Counter
@@ -34,7 +33,7 @@ from nearfuture.tasks.data.task import summary
 from nearfuture.tasks.identity import images_of
 from nearfuture.train.answer.decoding import Decoding
 from nearfuture.train.npo_config import NPOConfig
-from nearfuture.types import UserError, Verdict
+from nearfuture.types import UserError, Verdict, did_you_mean
 from nearfuture.verify import Item, explain, verify_many
 from nearfuture.verify.verifier import VERIFIER_VERSION
 
@@ -134,8 +133,7 @@ def _load(name: str, sources: Sources) -> Suite:
         return _of_file(Path(name), sources.rows)
     if name not in BENCHMARKS:
         known = ["paper", "task", *BENCHMARKS]
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(name, known)
         raise UserError(f"--suite {name} is not known.{hint} One of {', '.join(known)}, or a file of rows.")
     benchmark = BENCHMARKS[name]
     rows = load_benchmark(benchmark, sources.data, sources.instruction)

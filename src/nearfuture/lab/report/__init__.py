@@ -1,6 +1,8 @@
-"""Reports of runs: `write_report` writes a self-contained page, `report_text` a table for the terminal."""
+"""Reports of runs: `write_report` writes a page that stands alone, `report_text` is its summary for the terminal.
 
-from nearfuture.lab.report.report_page import write_report
-from nearfuture.lab.report.terminal import report_text
+Not here: what a page is made of (`nearfuture.lab.page`).
+"""
+
+from nearfuture.lab.report.report_page import report_text, write_report
 
 __all__ = ["report_text", "write_report"]

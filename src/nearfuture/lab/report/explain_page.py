@@ -1,4 +1,4 @@
-"""Writes the page of `nearfuture explain`: what a run decided, in figures beside the sentences of the terminal.
+"""What a run decided: as a page with figures, as text for the terminal, and as plain values.
 
 Not here: the facts (`nearfuture.record.decisions`), the sentences (`decision_words`), the drawings
 (`decision_figures`).
@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
+from rich.console import Group as Shown
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.text import Text as Line
 
 from nearfuture.lab.page.page import Block, Figure, Group, Items, Page, Section, Text
 from nearfuture.lab.page.table import Table
@@ -167,3 +173,41 @@ def _reading(name: str, reading: Reading) -> Sequence[str]:
 
 def _difference(new: Number, old: Number) -> Number:
     return None if new is None or old is None else new - old
+
+
+def explanation_text(folder: Path) -> Shown:
+    """Tell a run's story for the terminal.
+
+    Raises:
+        UserError: the folder is no run, or has no metrics yet.
+    """
+    records = RunRecords.load(folder)
+    decisions = decisions_of(records)
+    parts: list[RenderableType] = [Line(f"{records.name}: {words.opening(records, decisions)}"), Line()]
+    for number, decision in enumerate(decisions, 1):
+        parts.append(Line(f"{number}. {words.heading(decision)}", style="bold"))
+        parts += [Padding(Line(sentence), (0, 0, 0, 3), expand=False) for sentence in words.told(decision)]
+        if decision.candidates:
+            cells = [words.candidate_cells(decision, candidate) for candidate in decision.candidates]
+            table = Table(words.CANDIDATE_COLUMNS, cells, last_is_text=True).for_terminal()
+            parts.append(Padding(table, (0, 0, 0, 3), expand=False))
+        parts.append(Line())
+    return Shown(*parts, Line(words.closing(records)))
+
+
+def explanation_facts(folder: Path) -> dict[str, Any]:
+    """Return the story as plain values: what `--json` writes.
+
+    Raises:
+        UserError: the folder is no run, or has no metrics yet.
+    """
+    records = RunRecords.load(folder)
+    step = records.last_step(records.head)
+    return {
+        "run": records.name,
+        "mode": records.config.get("autonpo.mode", "off"),
+        "is_finished": records.is_finished,
+        "step": step,
+        "total_steps": records.total_steps_at(records.head, step),
+        "decisions": [asdict(decision) for decision in decisions_of(records)],
+    }

@@ -1,4 +1,4 @@
-"""The report: one page about one or more runs, or about a comparison.
+"""The report: one page about one or more runs, or about a comparison, and the same sentences for the terminal.
 
 Not here: what is drawn, said and tabulated (`figures`, `lineage_drawing`, `words`, `tables`, `samples`), the page of a
 comparison (`study_page`), what a page is (`nearfuture.lab.page`).
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
+from rich.console import Group as Shown
+from rich.text import Text as Line
 
 from nearfuture.lab.page.page import Block, Figure, Group, Heading, Items, Page, Section, Text, titled
 from nearfuture.lab.page.table import Table
@@ -199,3 +201,39 @@ def _samples_title(runs: Sequence[RunRecords]) -> str:
 def _by_run(keys: Sequence[str], blocks: Iterable[Iterable[Block]]) -> list[Block]:
     """What there is of each run, under its name."""
     return [block for key, found in zip(keys, blocks, strict=True) for block in titled(key, found)]
+
+
+def report_text(runs: Sequence[Path]) -> Shown:
+    """Return the summary of some runs, or of a comparison, to be printed by a rich console.
+
+    Raises:
+        UserError: no run was named, or one of them is not a run or has no row yet.
+    """
+    if is_study(runs):
+        from nearfuture.lab.report.study_page import study_text  # scipy, which a single run does not need
+        from nearfuture.lab.study.comparison import compare
+
+        return study_text(compare(Path(runs[0])))
+    records = load_runs(runs)
+    baseline = words.pick_baseline(records)
+    ledgers = [build_ledger(run) for run in records]
+    compared = [
+        f"{run.name} beside {baseline.name}: {'; '.join(clauses)}."
+        for run in records
+        if run is not baseline
+        for clauses in [words.comparison(run, baseline, at_equal_clocks(run, baseline))]
+    ]
+    lines = [
+        *map(words.outcome, records),
+        *compared,
+        *filter(None, map(words.story, records)),
+        *map(words.costs, records, ledgers),
+        words.caution(records),
+        *(
+            f"{run.name}: {note}"
+            for run, ledger in zip(records, ledgers, strict=True)
+            for note in words.notes(run, ledger)
+        ),
+    ]
+    overview = tables.overview_table([run.name for run in records], records, ledgers)
+    return Shown(overview.for_terminal(), Line(), *map(Line, lines))

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from rich.console import Group as Shown
 from rich.console import RenderableType
-from rich.text import Text as Line
 
 from nearfuture.lab.page.charts import Chart, Look, Series, draw_lines
 from nearfuture.lab.page.page import Block, Figure, Group, Page, Section, Text, titled
@@ -35,16 +34,9 @@ Values = dict[str, Any]
 
 def signal_text(result: Values) -> Shown:
     """A table for each anchor, with the default Q and V; every form of V is in the page and the JSON."""
-    parts: list[RenderableType] = [
-        part
-        for anchor in result["anchors"]
-        for part in (
-            Line(_title(anchor, result)),
-            _table(anchor).for_terminal(),
-            *map(Line, _findings(anchor, result)),
-            Line(),
-        )
-    ]
+    parts: list[RenderableType] = []
+    for anchor in result["anchors"]:
+        parts += [_title(anchor, result), _table(anchor).for_terminal(), *_findings(anchor, result), ""]
     return Shown(*parts[:-1])
 
 

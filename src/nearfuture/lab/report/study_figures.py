@@ -16,10 +16,10 @@ from nearfuture.lab.page.svg import DOTS, SOFT
 from nearfuture.lab.report.pieces import smoothing, trailing_mean
 from nearfuture.lab.study.claims import CLOCK_NAMES, Claim
 from nearfuture.lab.study.comparison import Comparison
-from nearfuture.lab.study.curves import CLOCKS
 from nearfuture.lab.study.summary import LEVEL, MethodSummary, mean_curve
 from nearfuture.record.clocks import Clock
 from nearfuture.record.formats import rate
+from nearfuture.record.held_out import CLOCKS
 from nearfuture.stats.seeds import band_over_seeds
 
 DYNAMICS = {

@@ -15,9 +15,9 @@ from nearfuture.lab.page.table import Table
 from nearfuture.lab.report import study_words as words
 from nearfuture.lab.study.claims import CLOCK_NAMES, SHARES, Beside, Claim
 from nearfuture.lab.study.comparison import Comparison
-from nearfuture.lab.study.curves import CLOCKS
 from nearfuture.lab.study.summary import Aggregate, MethodSummary
 from nearfuture.record.formats import MISSING, count, duration, p_value, rate
+from nearfuture.record.held_out import CLOCKS
 from nearfuture.stats.seeds import Estimate
 
 BASE = "untrained model"

@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nearfuture.lab.study.curves import CLOCKS, area_difference, difference_at_equal, speed_up
 from nearfuture.lab.study.results import Study, TestCounts
 from nearfuture.lab.study.summary import LEVEL, Aggregate, MethodSummary, aggregate
 from nearfuture.record.clocks import Clock
+from nearfuture.record.held_out import CLOCKS, area_difference, difference_at_equal, speed_up
 from nearfuture.stats import seeds
 from nearfuture.stats.seeds import Estimate
 

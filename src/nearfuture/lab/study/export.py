@@ -7,9 +7,7 @@ Not here: the numbers (`comparison`), the page and the text (`nearfuture.lab.rep
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import math
 from dataclasses import asdict
@@ -20,7 +18,7 @@ from nearfuture.lab.study.comparison import Comparison, read_together
 from nearfuture.lab.study.results import TestCounts
 from nearfuture.lab.study.summary import COSTS, LEVEL, NUM_RESAMPLES, Aggregate, MethodSummary, RunFigures
 from nearfuture.record.records import EVALUATION
-from nearfuture.record.writing import finite
+from nearfuture.record.writing import csv_text, finite
 from nearfuture.stats.seeds import Estimate
 
 VERSION = 1
@@ -63,11 +61,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
 def as_csv(comparison: Comparison) -> str:
     """Return a row a run."""
     rows = run_rows(comparison)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: "" if finite(value) is None else value for key, value in row.items()} for row in rows)
-    return text.getvalue()
+    return csv_text(rows, list(rows[0]))
 
 
 def run_rows(comparison: Comparison) -> list[dict[str, Any]]:

@@ -14,7 +14,6 @@ Not here: the keys of a run (`nearfuture.run.settings.config`), running the grid
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from nearfuture.lab.study.folder import BASE
 from nearfuture.record import flat_yaml
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.load import check, read_yaml
-from nearfuture.types import UserError
+from nearfuture.types import UserError, did_you_mean
 
 METHOD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]*")
 OF_THE_GRID = ("run_dir", "seed")
@@ -96,7 +95,7 @@ def load_study(
     names = [field.name for field in dataclasses.fields(StudyConfig)]
     for key in values:
         if key not in names:
-            raise UserError(f"{path}: {key} is no key of a study.{nearest(key, names)} There are: {', '.join(names)}.")
+            raise UserError(f"{path}: {key} is no key of a study.{did_you_mean(key, names)} Keys: {', '.join(names)}.")
     for override in overrides:
         key, value = flat_yaml.load_value(override, "run_dir=runs/study")
         target = values if key in names else values.setdefault("base", {})
@@ -117,14 +116,10 @@ def choose(known: dict[str, dict[str, Any]], wanted: Sequence[str]) -> dict[str,
     """
     for name in wanted:
         if name not in known:
-            raise UserError(f"--methods {name}: no such method.{nearest(name, known)} There are: {', '.join(known)}.")
+            raise UserError(
+                f"--methods {name}: no such method.{did_you_mean(name, known)} Methods: {', '.join(known)}."
+            )
     return {name: known[name] for name in wanted}
-
-
-def nearest(name: str, known: Any) -> str:
-    """Return a question that names what was probably meant, or nothing."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {near[0]}?" if near else ""
 
 
 def cells(study: StudyConfig) -> list[Cell]:
@@ -183,7 +178,7 @@ def _check(path: Path, study: StudyConfig) -> None:
                 "letters, digits, _ and ."
             )
     if study.reference is not None and study.reference not in study.methods:
-        hint = nearest(study.reference, study.methods)
+        hint = did_you_mean(study.reference, study.methods)
         raise UserError(f"{path}: reference {study.reference!r} is no method.{hint} Name one, or leave it out.")
     for key in ("num_seeds", "test_num_samples"):
         if getattr(study, key) < 1:

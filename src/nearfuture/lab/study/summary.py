@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearfuture.lab.study.curves import HeldOutCurve
 from nearfuture.lab.study.results import Study, StudyRun
+from nearfuture.record.held_out import HeldOutCurve
 from nearfuture.record.ledger import build_ledger
 from nearfuture.stats import seeds
 from nearfuture.stats.resampling import interval

@@ -6,7 +6,7 @@ straight line over the steps; nothing is extrapolated.
 
 Letters: H steps of the head's path, X positions on a clock.
 
-Not here: means and intervals over seeds (`summary`), the clocks (`nearfuture.record.clocks`).
+Not here: means and intervals over seeds (`nearfuture.lab.study.summary`), the clocks (`clocks`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class HeldOutCurve:
     """The held-out pass rate of one run on every clock."""
 
     def __init__(self, records: RunRecords) -> None:
-        self._records = records
+        self.records = records
         self._paid: dict[Clock, Floats] = {}
         self._curve = records.curve(EVALUATION)
         self._positions = head_positions(records)
@@ -48,7 +48,7 @@ class HeldOutCurve:
     def paid(self, clock: Clock) -> Floats:
         """What the clock showed at every step of the head's path, [H]."""
         if clock not in self._paid:
-            self._paid[clock] = paid_at(self._records, clock, self._positions)
+            self._paid[clock] = paid_at(self.records, clock, self._positions)
         return self._paid[clock]
 
     def end(self, clock: Clock) -> float:
@@ -61,9 +61,16 @@ class HeldOutCurve:
         """Pass rate of what the run held where the clock showed each position, [X]; NaN beyond its end."""
         if not self.has(clock):
             return np.full(positions_X.shape, math.nan)
-        held_X = np.searchsorted(self.paid(clock), positions_X, side="right") - 1
+        held_X = self._held(clock, positions_X)
         is_inside_X = (held_X >= 0) & (positions_X <= self.end(clock))
         return np.where(is_inside_X, self.rates[np.maximum(held_X, 0)], math.nan)
+
+    def step_at(self, clock: Clock, position: float) -> int:
+        """The step of the head's path that the run held where the clock showed a position."""
+        return self._positions[int(self._held(clock, np.array([position]))[0])][1]
+
+    def _held(self, clock: Clock, positions_X: Floats) -> NDArray[np.int64]:
+        return np.searchsorted(self.paid(clock), positions_X, side="right") - 1
 
     def first_at(self, clock: Clock, rate: float) -> float:
         """What the clock showed when the pass rate first reached a level; NaN where it never did."""
