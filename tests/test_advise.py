@@ -168,8 +168,8 @@ def test_a_resumed_run_is_read_along_its_head_and_gaps_are_counted(tmp_path: Pat
     assert log.steps == [1, 2, 4] and log.rewards[:2] == [0.1, 0.2] and math.isnan(log.rewards[2])
     assert advise(log)["num_ignored"] == 1
     assert log.notes == [
-        "Lines left out that hold no JSON object: 1 (a kill leaves half a line).",
-        "The steps restart at 2: the run was resumed there. Rows left out that it had written beyond: 2.",
+        "Lines left out because they hold no JSON object: 1 (a kill leaves half a line).",
+        "The steps restart at 2: the run was resumed there. Rows it had written beyond are left out: 2.",
     ]
 
 
@@ -179,7 +179,7 @@ def test_a_resumed_run_is_read_along_its_head_and_gaps_are_counted(tmp_path: Pat
         ("nothing.jsonl", None, "does not exist"),
         ("empty.jsonl", "", "no row with a number"),
         ("log.txt", "step 1", "no row with a number"),
-        ("log.bin", "\0\1\2", "no text"),
+        ("log.bin", "\0\1\2", "is not text"),
         ("trainer_state.json", "[]", "no row with a number"),
         ("trainer_state.json", '{"log":\n []}', "log_history"),
         ("trainer_state.json", "[1, 2]", "log_history"),

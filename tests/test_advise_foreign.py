@@ -155,7 +155,7 @@ def test_a_resumed_run_has_no_seam(tmp_path: Path) -> None:
     assert log.steps == list(range(1, 31)), "the tail that the resume abandoned is gone"
     assert log.rewards[20:] == [reward(s) for s in range(21, 31)]
     assert log.notes == [
-        "The steps restart at 21: the run was resumed there. Rows left out that it had written beyond: 20."
+        "The steps restart at 21: the run was resumed there. Rows it had written beyond are left out: 20."
     ]
 
 
@@ -206,7 +206,7 @@ def test_reward_alone_says_what_it_can(tmp_path: Path) -> None:
 
 def test_a_folder_of_text_logs_lists_them(tmp_path: Path) -> None:
     verl_console(tmp_path)
-    with pytest.raises(UserError, match=r"Files that may be one: train\.log"):
+    with pytest.raises(UserError, match=r"Files that may be a log: train\.log"):
         read_log(tmp_path)
 
 

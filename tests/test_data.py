@@ -281,7 +281,7 @@ def test_both_spellings_of_the_pass_rate_and_the_rule_of_four_failures(
         monkeypatch.chdir(tmp_path / name)
         loaded = load_rows(DataConfig("mmfinereason", dataset_max_difficulty=0.0))
         assert loaded.rows["difficulty"] == [0.0]
-        assert loaded.counts.dropped == {"difficulty outside of the limits": 2}
+        assert loaded.counts.dropped == {"difficulty outside the limits": 2}
 
 
 FORMS = {
@@ -317,7 +317,7 @@ def test_a_column_map_and_what_can_be_wrong_with_it(tmp_path: Path) -> None:
         load_rows(DataConfig(name))
     with pytest.raises(UserError, match="Did you mean 'frage'"):
         load_rows(DataConfig(name, dataset_columns={"question": "frag", "gold": "loesung"}))
-    with pytest.raises(UserError, match=r"'quest' is no field. Did you mean 'question'"):
+    with pytest.raises(UserError, match=r"'quest' is not a field. Did you mean 'question'"):
         load_rows(DataConfig(name, dataset_columns={"quest": "frage"}))
     with pytest.raises(UserError, match="no such file"):
         load_rows(DataConfig(str(tmp_path / "none.jsonl")))

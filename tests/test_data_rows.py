@@ -187,7 +187,7 @@ def test_paths_of_images_start_from_the_folder_of_the_data(tmp_path: Path) -> No
 def test_what_can_be_wrong_with_a_file(tmp_path: Path) -> None:
     rows = [{"question": f"{i}?", "answer": str(i)} for i in range(4)]
     path = jsonl(tmp_path / "rows.jsonl", rows)
-    with pytest.raises(UserError, match="has no splits, so that the same rows would be trained on and evaluated"):
+    with pytest.raises(UserError, match="has no splits, so the same rows would be trained on and evaluated"):
         data_task(DataConfig(str(path), dataset_test_split="test"))
     torn = tmp_path / "torn.jsonl"
     torn.write_text(path.read_text() + '{"question": "5')
@@ -196,7 +196,7 @@ def test_what_can_be_wrong_with_a_file(tmp_path: Path) -> None:
     messages = jsonl(tmp_path / "messages.jsonl", [{"prompt": [{"role": "user", "content": "?"}], "solution": "1"}])
     with pytest.raises(UserError, match="dataset_template=text makes a string of a question"):
         load_rows(DataConfig(str(messages), dataset_template="text"))
-    with pytest.raises(NoSignalError, match="of 4 rows none is left"):
+    with pytest.raises(NoSignalError, match="of 4 rows none are left"):
         data_task(DataConfig(str(path), dataset_max_difficulty=0))
 
 

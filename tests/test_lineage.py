@@ -116,7 +116,7 @@ def test_errors_say_what_to_do(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"head": 0}, "its head is segment 0, but the one begun last is 2"),
-        ({"head": 7}, r"refers to segments \[7\], but holds \[0, 1, 2\]"),
+        ({"head": 7}, r"refers to segments \[7\], but holds only \[0, 1, 2\]"),
         ({2: {"parent": 9}}, r"refers to segments \[9\]"),
         ({2: {"parent": 2}}, "segment 2 continues step 60 of segment 2, which has no such step"),
         ({2: {"parent": 0}}, "segment 2 continues step 60 of segment 0"),  # it ended at 40

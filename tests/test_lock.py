@@ -119,7 +119,7 @@ def test_a_process_of_another_machine_that_did_not_end_is_named(
     (tmp_path / LOCK).write_text('{"pid": 7, "host": "elsewhere", "since": "2026", "command": "nearfuture train"}\n')
     with writing(tmp_path, "run"):
         pass
-    assert "process 7 on elsewhere" in caplog.text and "does not pass locks between machines" in caplog.text
+    assert "process 7 on elsewhere" in caplog.text and "does not share locks between machines" in caplog.text
 
 
 @pytest.mark.parametrize("left", ["", "{", "[]", "null", "\x00\x00"])

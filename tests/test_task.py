@@ -213,7 +213,7 @@ def test_a_task_of_ones_own_loads_from_a_file(own_file: Path) -> None:
     ("spec", "message"),
     [
         ("aprentice", "Did you mean 'apprentice'"),
-        ("chess", "no shipped task"),
+        ("chess", "not a shipped task"),
         ("{folder}/absent.py:sums", "there is no file"),
         ("{folder}/own.py", "path/to/file.py:function"),
         ("{folder}/own.py:sum", "Did you mean 'sums'"),

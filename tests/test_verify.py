@@ -112,9 +112,9 @@ def test_a_decision_names_the_answer_and_the_rule() -> None:
     ("tolerance", "message"),
     [
         ({"absolute": 1}, "'absolute'"),
-        ({"abs": -1}, "no bound"),
-        ({"rel": "x"}, "no bound"),
-        ({"decimals": 1.5}, "no bound"),
+        ({"abs": -1}, "not a bound"),
+        ({"rel": "x"}, "not a bound"),
+        ({"decimals": 1.5}, "not a bound"),
     ],
 )
 def test_a_tolerance_that_is_none_is_refused(tolerance: dict[str, Any], message: str) -> None:

@@ -135,7 +135,7 @@ def test_a_function_of_the_script_that_is_run_stays_in_it(tmp_path: Path) -> Non
     script = tmp_path / "script.py"
     script.write_text(OWN + "\nprint(sums().notes, sums().verify is verify)\n")
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
-    assert "it is defined in the script or the session that is run" in done.stdout and "True" in done.stdout
+    assert "it is defined in the running script or session" in done.stdout and "True" in done.stdout
 
 
 def test_a_module_of_a_package_is_imported_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ def test_time_that_is_waited_is_not_time_that_is_used(pool: WorkerPool) -> None:
 
 def test_a_request_that_stands_still_ends_too(impatient: WorkerPool) -> None:
     pid = impatient.ask(["pid", 0], limit=AMPLE)
-    with pytest.raises(TimedOut, match="nothing done for 2 s"):
+    with pytest.raises(TimedOut, match="idle for 2 s"):
         impatient.ask(["sleep", 3600], limit=AMPLE)
     assert not is_running(pid)
     assert impatient.ask(["echo", 5], limit=AMPLE) == 5

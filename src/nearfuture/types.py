@@ -65,7 +65,7 @@ class Guidance:
     """One verified trajectory of a guide for one prompt.
 
     `completion_ids` end with an end-of-sequence token. `behavior_logps` are the guide's per-token log-probs at the
-    sampling temperature, one per token (nats), or `()` where nobody knows them (a trace that came as text).
+    sampling temperature, one per token (nats), or `()` if they are unknown (a trace that came as text).
     `num_samples` and `num_correct` are those of the prompt: how many were drawn, and how many of them were correct.
     """
 

@@ -156,7 +156,7 @@ class Lineage:
     def _continue(self, parent: int | None, step: int, **facts: Any) -> Lineage:
         """Begin a new head at `step` of `parent`, and mark what no longer leads to a head."""
         end = self.head.end_step
-        assert end is not None, "only a segment that has ended can be left"
+        assert end is not None, "only a segment that has ended can be branched from"
         paid = self.total_steps(end)
         head = Segment(len(self.segments), parent, step, total_steps_before=paid, **facts)
         tree = replace(self, segments=(*self.segments, head))
@@ -194,7 +194,7 @@ class Lineage:
                 lineage = cls.read_alone(copy)
             except UserError as second:
                 raise UserError(f"{error} Its copy cannot be used either: {second}") from None
-            logger.warning("%s %s is whole, and used in its place.", error, copy)
+            logger.warning("%s %s is intact and used instead.", error, copy)
             return lineage
 
     @classmethod
@@ -203,7 +203,7 @@ class Lineage:
         try:
             data = path.read_bytes()
             if seal.state(data) == "damaged":
-                raise ValueError("its bytes are not those that were written")
+                raise ValueError("its bytes have changed since it was written")
             payload = json.loads(data)
         except FileNotFoundError:
             raise UserError(
@@ -263,18 +263,18 @@ def _check_numbers(row: dict[str, Any]) -> None:
     for name in NUMBERS:
         value = row.get(name)
         if value is not None and (type(value) is not int or not 0 <= value <= LARGEST):
-            raise TypeError(f"{name} is {value!r}, and a whole number from 0 on is expected")
+            raise TypeError(f"{name} is {value!r}, but must be a whole number from 0")
 
 
 def _broken(segments: tuple[Segment, ...], head: int) -> str:
     """Say what keeps a tree that was edited by hand from being one that `branch` can have made; empty where nothing."""
     ids = [segment.id for segment in segments]
     if not ids or ids != list(range(len(ids))):
-        return f"its segments are {ids}, and are numbered from 0 in the order they were begun"
+        return f"its segments are {ids}, but must be numbered from 0 in the order they were begun"
     parents = {segment.parent for segment in segments if segment.parent is not None}
     guides = {segment.intervention.guide.segment for segment in segments if segment.intervention is not None}
     if missing := sorted(({head} | parents | guides) - set(ids)):
-        return f"it refers to segments {missing}, but holds {ids}"
+        return f"it refers to segments {missing}, but holds only {ids}"
     if head != ids[-1]:
         return f"its head is segment {head}, but the one begun last is {ids[-1]}"
     for segment in segments:

@@ -110,7 +110,7 @@ def select(
     """
     limits = _Limits(min_prompts, min_quality, blocked_steps)
     if not candidates:
-        return Choice(None, Guard.NO_CHECKPOINT, "No checkpoint lies behind this step. Save earlier (save_steps).")
+        return Choice(None, Guard.NO_CHECKPOINT, "There is no checkpoint before this step. Save earlier (save_steps).")
     ordered = sorted(candidates, key=lambda candidate: candidate.rollback_distance)
     assert len({candidate.rollback_distance for candidate in ordered}) == len(ordered), "a distance appears twice"
     paper = max(ordered, key=_signal_or_none)
@@ -160,7 +160,7 @@ def _why(candidate: Candidate, limits: _Limits) -> str:
         case Guard.TOO_FEW_PROMPTS:
             return f"{candidate.num_prompts} prompts probed, min_prompts={limits.min_prompts}"
         case Guard.BLOCKED:
-            return f"step {candidate.step} was returned to before, without progress since"
+            return f"step {candidate.step} was already returned to, without progress since"
         case Guard.GUIDE_TOO_WEAK if candidate.quality >= limits.min_quality and candidate.quality > 0.0:
             return f"V = {candidate.variance_cost:.3g} leaves no signal"
         case Guard.GUIDE_TOO_WEAK:

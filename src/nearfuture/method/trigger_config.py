@@ -19,8 +19,8 @@ class TriggerConfig:
     Attributes:
         window: steps between the two averages that are compared, and under the line through the entropy. The noisier a
             step's reward, the longer: docs/methods/autonpo.md has a table by batch size.
-        max_reward_t: the reward stagnates while its average has risen by at most so many standard errors.
-        max_entropy_t: the entropy declines while its slope is at most so many (negative) standard errors.
+        max_reward_t: a rise of the average reward by at most this many standard errors counts as no rise.
+        max_entropy_t: the entropy declines if its slope is at most this many (negative) standard errors.
         min_entropy_drop: share of its mean that the entropy must lose over the window, beside.
         patience: steps both must hold without a break.
         warmup: no firing before this step; nor before the window is full.
@@ -39,7 +39,7 @@ class TriggerConfig:
 
     def __post_init__(self) -> None:
         rules = {
-            "window": (self.window >= MIN_ROWS, f"at least {MIN_ROWS}: a slope of fewer rows says nothing"),
+            "window": (self.window >= MIN_ROWS, f"at least {MIN_ROWS}: a slope over fewer rows means nothing"),
             "max_entropy_t": (self.max_entropy_t <= 0, "at most 0: the entropy has to decline"),
             "min_entropy_drop": (0 <= self.min_entropy_drop < 1, "a share, 0 to 1"),
             "patience": (self.patience >= 1, "at least 1 step"),

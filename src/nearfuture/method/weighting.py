@@ -62,7 +62,7 @@ def shaped_advantages(
     Args:
         advantages_B_T: [B, T] or [B, 1], of the mixed group.
         logps_B_T: [B, T] current log-probs (nats), detached.
-        behavior_logps_B_T: [B, T] log-probs of whoever wrote the guided rows; 0 (probability 1) where nobody knows.
+        behavior_logps_B_T: [B, T] log-probs of whoever wrote the guided rows; 0 (probability 1) where unknown.
         is_guided_B: [B] bool.
         gamma: of `shape`.
     """

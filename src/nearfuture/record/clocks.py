@@ -83,7 +83,7 @@ def paid_at(records: RunRecords, clock: Clock, ats: Iterable[tuple[int, int]]) -
         return np.array([records.total_steps_at(*at) for at in ats], dtype=np.float64)
     of_step, of_guide = PRICES[clock]
     if not has_prices(records, clock):
-        raise ValueError(f"{records.name} lacks {of_step} or {of_guide} somewhere, so it has no clock of {clock}")
+        raise ValueError(f"{records.name} lacks {of_step} or {of_guide} in some rows, so it has no clock of {clock}")
     # A collection is charged before the first step of the segment it serves, a comparison of branches where it was
     # made; segments follow each other in time.
     bills = [

@@ -154,7 +154,7 @@ def at_equal_clock(run: RunRecords, baseline: RunRecords, clock: Clock) -> AtEqu
     at = common_end(*curves, clock)
     mine, theirs = (measured_at(c.records, float(c.step_at(clock, at))) for c in curves)
     if mine is None or theirs is None:
-        return AtEqualClock(clock, at, reason="one of them was not evaluated by then")
+        return AtEqualClock(clock, at, reason="one of the runs had not been evaluated by then")
     return AtEqualClock(clock, at, mine, theirs, judge(mine, theirs))
 
 

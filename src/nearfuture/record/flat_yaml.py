@@ -44,7 +44,7 @@ def load_value(override: str, example: str) -> tuple[str, Any]:
     """
     key, separator, text = override.partition("=")
     if not separator or not key:
-        raise UserError(f"{override!r} is no override. Write key=value, for example {example}.")
+        raise UserError(f"{override!r} is not an override. Write key=value, for example {example}.")
     try:
         return key, load(text)
     except YAMLError as error:

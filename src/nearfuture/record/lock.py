@@ -101,12 +101,12 @@ def _take(file: Any, what: str, *, wait: bool) -> bool:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError as error:
         if error.errno in NO_LOCKS:
-            logger.warning("%s: this file system has no locks, so that no second writer would be noticed.", what)
+            logger.warning("%s: this file system has no locks, so a second writer would go unnoticed.", what)
             return False
         holder = _holder(file)
         file.close()
         raise UserError(
-            f"{what} is being written by {_told(holder)}. One process at a time may write it: wait until that one has "
+            f"{what} is being written by {_told(holder)}. Only one process may write to it: wait until that one has "
             "ended, or end it first."
         ) from None
     return True
@@ -142,7 +142,7 @@ def _warn_of_another_machine(file: Any, what: str) -> None:
     holder = _holder(file)
     if holder and holder.get("host") != socket.gethostname():
         logger.warning(
-            "%s was last written by %s, which did not end by itself. If it still runs, this file system does not pass "
+            "%s was last written by %s, which did not finish. If it is still running, this file system does not share "
             "locks between machines: end it there.",
             what,
             _told(holder),

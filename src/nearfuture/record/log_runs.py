@@ -6,7 +6,7 @@ A log goes on where its steps grow. Where they fall back, a run was either resum
     1 2 3 4 | 1 2       another run: its first step is no later than that of the run before
 
 A series that splices two runs moves at the seam as no policy does, and the trigger would alarm there. So several runs
-are never read as one: the user is told what they are and names one.
+are never read as one: they are listed, and the user names one.
 
 Not here: the forms of files (`log_text`, `event_files`), columns (`logs`).
 """
@@ -54,7 +54,7 @@ class LoggedRun:
             return None
         places = ", ".join(str(step) for step in self.resumed_at)
         return (
-            f"The steps restart at {places}: the run was resumed there. Rows left out that it had written beyond: "
+            f"The steps restart at {places}: the run was resumed there. Rows it had written beyond are left out: "
             f"{self.num_replaced}."
         )
 

@@ -103,7 +103,7 @@ def decode(path: Path) -> str:
     text = data.decode(encoding or "utf-8", errors="replace")
     if "\0" in text[:400]:
         raise UserError(
-            f"{path} is no text. Readable are JSON, JSON lines, CSV, console logs and TensorBoard event files "
+            f"{path} is not text. Readable are JSON, JSON lines, CSV, console logs and TensorBoard event files "
             "(named *tfevents*)."
         )
     return text
@@ -122,8 +122,8 @@ def _document(path: Path, text: str) -> list[Row] | None:
     if isinstance(value, dict) and "\n" not in text.strip():
         return None
     raise UserError(
-        f"{path} holds one JSON value that is no log: it must be a list of rows, or an object whose log_history is one "
-        "(trainer_state.json). One object a line is read too."
+        f"{path} holds one JSON value that is not a log: it must be a list of rows, or an object whose log_history is "
+        "one (trainer_state.json). One object per line works too."
     )
 
 
@@ -150,7 +150,7 @@ def _read_lines(lines: list[str], is_jsonl: bool, logging_steps: int | None) -> 
         rows += found
     notes = []
     if unread and (is_jsonl or forms.keys() == {"json"}):
-        notes.append(f"Lines left out that hold no JSON object: {unread} (a kill leaves half a line).")
+        notes.append(f"Lines left out because they hold no JSON object: {unread} (a kill leaves half a line).")
     if forms["python"] and not any(name in row for row in rows for name in STEP_NAMES):
         notes.append(_count_rows(rows, logging_steps, _progress(lines)))
     return Rows(rows, notes)

@@ -1,4 +1,4 @@
-"""Reads reward and entropy over steps out of somebody else's log.
+"""Reads reward and entropy over steps from any framework's log.
 
     our run folder or its metrics.jsonl     the head's path, abandoned tails left out
     trainer_state.json, or a TRL folder     log_history (a folder: of its latest checkpoint)
@@ -109,7 +109,7 @@ def read_log(
     parts = [part for file in files for part in _exported_runs(file)]
     names = list(dict.fromkeys(name for part in parts for row in part.rows for name in row))
     if not names:
-        raise UserError(f"{path} holds no row with a number in it. Give the log of a run that has made a step.")
+        raise UserError(f"{path} holds no row with a number in it. Give the log of a run that has finished a step.")
     step = _column(path, "step", columns.step, names)
     reward = _column(path, "reward", columns.reward, names)
     entropy = None if _lacks_entropy(columns, names) else _column(path, "entropy", columns.entropy, names)
@@ -192,7 +192,7 @@ def _read_folder(path: Path, logging_steps: int | None) -> tuple[list[Part], lis
     found = ", ".join(str(file.relative_to(path)) for file in logs[:NUM_COLUMNS_SHOWN]) or "none"
     raise UserError(
         f"{path} holds none of lineage.json (our run), trainer_state.json (TRL), checkpoint-*/trainer_state.json, "
-        f"{EVENT_FILES} (TensorBoard). Name the log itself. Files that may be one: {found}."
+        f"{EVENT_FILES} (TensorBoard). Name the log itself. Files that may be a log: {found}."
     )
 
 

@@ -65,13 +65,13 @@ def read_object(path: Path) -> Row:
     data = path.read_bytes()
     try:
         if seal.state(data) == "damaged":
-            raise ValueError("its bytes are not those that were written")
+            raise ValueError("its bytes have changed since it was written")
         text = data.decode()
         value = flat_yaml.load(text) if path.suffix == ".yaml" else json.loads(text)
     except (ValueError, flat_yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read: {error}. Restore it from a copy, or report another run.") from error
     if not isinstance(value, dict):
-        raise UserError(f"{path} holds {type(value).__name__}, a mapping was expected. Was it edited by hand?")
+        raise UserError(f"{path} holds {type(value).__name__}, but a mapping was expected. Was it edited by hand?")
     return seal.without(value)
 
 

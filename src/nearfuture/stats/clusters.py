@@ -30,7 +30,7 @@ from nearfuture.stats.seeds import Estimate
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 MAX_FLIPS = 20_000
-"""Sign flips of a test; all of them where there are no more (up to 14 clusters that differ), else so many at random."""
+"""Most sign flips per test: all of them if there are no more (up to 14 clusters that differ), else this many drawn."""
 
 
 @dataclass(frozen=True, slots=True)

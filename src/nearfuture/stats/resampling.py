@@ -78,7 +78,7 @@ def find_maximum(distances_D: Floats, values_R_D: Floats) -> Maximum:
         D* = argmax_D S(D);   interior: S(D*) - S(first) > 0 and S(D*) - S(last) > 0, both by their paired intervals
 
     See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3. D* was chosen on the data that judge it,
-    which flatters it; `interior_frac`, where every resample chooses anew, is the soberer number.
+    which flatters it; `interior_frac`, where every resample chooses again, is the more sober number.
 
     Args:
         distances_D: [D] ascending.

@@ -74,7 +74,7 @@ def difference(before: tuple[str, ...], now: tuple[str, ...]) -> str:
     changed = [index for index in range(shared) if before[index] != now[index]]
     first = changed[0] if changed else shared
     if sorted(before) == sorted(now):
-        return f"the same {len(now)} rows stand in another order, from row {first} on"
+        return f"the same {len(now)} rows are in another order, from row {first} on"
     if len(before) != len(now):
         differ = f"{len(changed)} of the first {shared} differ, " if changed else ""
         return f"{len(before)} rows then, {len(now)} now; {differ}the first difference is row {first}"

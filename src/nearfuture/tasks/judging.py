@@ -3,7 +3,7 @@
     verify(completion, row)             a verdict, True, False, or None: it cannot be judged
     verify.many(completions, rows)      optional: a `Decision` each, several at a time (`nearfuture.verify`)
 
-A function of one's own runs in a worker that can be ended, where a worker can import it (`verify.function`).
+The user's own function runs in a worker that can be killed, if a worker can import it (`verify.function`).
 
 Not here: what a verdict earns (`reward`), and the verifiers (`verify`).
 """

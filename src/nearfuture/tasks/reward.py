@@ -24,7 +24,7 @@ NOT_COLUMNS = ("trainer_state", "log_extra", "log_metric", "environments")
 """What TRL hands to a reward function beside the columns of the data set."""
 
 MIN_VERDICTS, MIN_WHEN_MOST_FAIL = 1000, 100
-"""So many of the latest verdicts, at least, are looked at before a run stops; fewer where more than half failed."""
+"""Fewest of the latest verdicts that can stop a run; the smaller number suffices if more than half failed."""
 
 
 class VerdictReward:
@@ -73,7 +73,7 @@ class VerdictReward:
             f"the verifier of task {self.task.name!r} failed on {failures} of the latest {latest.total()} completions "
             f"({latest[Verdict.TIMEOUT]} time-outs, {latest[Verdict.CRASH]} crashes); at most "
             f"{limit:.0%} may (Task.max_failure_frac). Training on the rest would be biased. The "
-            "first crash of a kind is in the log above; resume when the verifier is mended, or raise the limit."
+            "first crash of a kind is in the log above; resume when the verifier is fixed, or raise the limit."
         )
 
 

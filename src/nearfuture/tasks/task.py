@@ -104,7 +104,7 @@ def load_task(spec: str) -> Task:
         near = difflib.get_close_matches(spec, SHIPPED, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         unknown = (
-            f"task={spec!r} is no shipped task ({', '.join(SHIPPED)}).{hint} "
+            f"task={spec!r} is not a shipped task ({', '.join(SHIPPED)}).{hint} "
             "Give one of these, or your own as path/to/file.py:function."
         )
         make = function_of(*split_spec(spec, key="task", otherwise=unknown), key="task", spec=spec)

@@ -2,7 +2,7 @@
 
     verify, verify_many, explain    one response, many, and why
     RowVerifier                     a task's `verify`, for rows with `gold` and `kind`
-    load_verifier                   one's own, in verl's or EasyR1's form
+    load_verifier                   your own, in verl's or EasyR1's form
     MathReward                      a reward function for plain TRL
 
 Not here: tasks, their reward and the check of gold answers (`nearfuture.tasks`).

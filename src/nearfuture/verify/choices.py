@@ -62,7 +62,7 @@ def read_options(options: Sequence[str] | Mapping[str, str] | None) -> Options |
     is_letters = isinstance(options, str) and ascii_uppercase.startswith(options)
     if not isinstance(options, Iterable) or (isinstance(options, str) and not is_letters):
         raise UserError(
-            f"options={options!r} are no options. Give a list of texts, a mapping of letters to texts, or ABCD."
+            f"options={options!r} are not options. Give a list of texts, a mapping of letters to texts, or ABCD."
         )
     if isinstance(options, Mapping):
         named = (
@@ -79,7 +79,7 @@ def _without_letter(text: str, letter: str) -> str:
 
 
 def chosen_letters(text: str, options: Options | None) -> frozenset[str]:
-    """Read the letters an answer chooses; empty where it chooses nothing that can be told.
+    """Read the letters an answer chooses; empty if the choice is unclear.
 
     Example:
         >>> sorted(chosen_letters("\\\\text{(B)}", None)), sorted(chosen_letters("A dog is next to B", None))

@@ -1,6 +1,6 @@
 """Decide whether two answers are the same, given a judge for single values.
 
-    group of several   as many on both sides; a bare list or a set in any order, a tuple or a list in its own
+    group of several   the same number on both sides; a bare list or a set in any order, a tuple or a list in its own
     hedge              "3 or 4" is two answers, so it is not 4
     named              x = 5 is 5, and 5 is x = 5, but x = 5 is not y = 5
     equation           the same up to a factor: x + y = 2 is 2x + 2y = 4
@@ -98,7 +98,7 @@ def _last(node: Node) -> Node:
 def _ends_in(gold: Node, answer: Chain, judge: Judge) -> bool:
     """Compare `2 + 3 = 5`: the last value is the gold answer, and no other contradicts it.
 
-    What nobody can read (a limit, a sum in words) contradicts nothing. Nor does a slip on the way: x = 3 + 4 = 8 and
+    What cannot be read (a limit, a sum in words) contradicts nothing. Nor does a slip on the way: x = 3 + 4 = 8 and
     4 + 4 + 1 = 8 + 2 = 10 end in an answer, while 2 + 2 = 5 and 4 = 5 are claims, and false.
     """
     *steps, last = answer.items

@@ -1,12 +1,12 @@
-"""Verifiers of one's own: `path/to/file.py:function` in verl's or EasyR1's form, run in processes that can be killed.
+"""The user's own verifiers: `path/to/file.py:function` in verl's or EasyR1's form, run in processes that can be killed.
 
     verl                  compute_score(data_source, solution_str, ground_truth, extra_info=None) -> float | dict
     EasyR1, a batch       compute_score(reward_inputs: list[dict]) -> list[dict]
     EasyR1, one by one    compute_score(reward_input: dict) -> dict
     EasyR1, older         compute_score(predicts: list, ground_truths: list), compute_score(predict, ground_truth)
 
-The form is told by the names of the parameters. A score is correct from `threshold` on; of a dict `accuracy`, `acc`,
-`score`, `overall` is read, the first that is there: a format bonus must not open or close the gate.
+The form follows from the names of the parameters. A score of at least `threshold` is correct; of a dict `accuracy`,
+`acc`, `score`, `overall` is read, the first that is there: a format bonus must not open or close the gate.
 
 Not here: the forms on the worker's side (`external_service`), the pool (`pool`).
 """
@@ -29,7 +29,7 @@ from nearfuture.verify.rows import GOLD_COLUMNS, RowVerifier
 logger = logging.getLogger(__name__)
 
 TIME_LIMIT = 10.0
-"""Seconds of CPU time that a verifier of one's own may take for one completion."""
+"""Seconds of CPU time that the user's own verifier may take per completion."""
 
 NOT_EXTRA = frozenset(("prompt", "image", "images", "trainer_state"))
 BUILT_IN: dict[str | None, Callable[[], RowVerifier]] = {
@@ -55,7 +55,7 @@ def load_verifier(spec: str | None = None, *, threshold: float = 1.0) -> RowVeri
 
 
 class ExternalVerifier:
-    """A verifier of one's own, in workers with a limit of CPU time and without one of memory.
+    """The user's own verifier, in workers with a limit of CPU time and none of memory.
 
     It sees the response, the gold answer, the row's source and what else of the row JSON can hold (`extra_info`); no
     images. Its `version` changes with the file.

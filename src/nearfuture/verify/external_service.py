@@ -1,4 +1,4 @@
-"""What a worker runs for a verifier of one's own: it imports the file, tells the form, and turns scores into numbers.
+"""What a worker runs for the user's own verifier: it imports the file, finds its form, and turns scores into numbers.
 
 Not here: the forms in words and the parent's side (`external`).
 """

@@ -46,12 +46,12 @@ def why_not_in_worker(function: Any) -> str | None:
         return "it is a lambda, or defined inside another function"
     module = sys.modules.get(function.__module__)
     if function.__module__ == "__main__" or not getattr(module, "__file__", None):
-        return "it is defined in the script or the session that is run"
+        return "it is defined in the running script or session"
     try:
         is_found = functools.reduce(getattr, function.__qualname__.split("."), module) is function
     except AttributeError:
         is_found = False
-    return None if is_found else f"its module knows another {function.__qualname__}"
+    return None if is_found else f"its module has another {function.__qualname__}"
 
 
 class FunctionVerifier:

@@ -71,7 +71,7 @@ def gold_fault(gold: str, kind: str, options: Options | None) -> str | None:
         UserError: the kind is unknown.
     """
     if kind not in KINDS:
-        raise UserError(f"kind={kind!r} is no kind of answer. Use one of {', '.join(KINDS)}.")
+        raise UserError(f"kind={kind!r} is not a kind of answer. Use one of {', '.join(KINDS)}.")
     text = clean_gold(gold, kind)
     if kind == "mcq":
         return None if chosen_letters(text, options) else "it names no option"
@@ -86,7 +86,7 @@ def gold_fault(gold: str, kind: str, options: Options | None) -> str | None:
     if not is_balanced(text):
         return "its braces do not match"
     if _is_solution(text):
-        return "it is a whole solution whose answer is not marked (no \\boxed{}, no ####)"
+        return "it is a worked solution whose answer is not marked (no \\boxed{}, no ####)"
     if kind == "numeric" and not _may_be_number(read_answer(text)):
         return "it is no number"
     return None

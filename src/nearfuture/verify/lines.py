@@ -18,7 +18,7 @@ from typing import NamedTuple
 from nearfuture.verify.closing import closing_value
 
 MAX_CHARS = 4000
-"""A longer answer is kept, but nobody reads it: it is compared as text (`guards`)."""
+"""A longer answer is kept but not parsed: it is compared as text (`guards`)."""
 
 _IS = (
     r"(?:(?<![A-Za-z])(?:is|are|was|(?:would|should|must|will|can\sonly)\sbe|equals?|becomes|comes\sout\s(?:to|as)"

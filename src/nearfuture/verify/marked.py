@@ -2,7 +2,7 @@
 
     \\boxed{7}  \\fbox{7}  \\framebox{7}     balanced braces, the outermost box
     \\boxed 7                             TeX without braces: up to the end of the formula, the sentence or a word
-    boxed{7}                             a backslash that was lost, or read as a control character by somebody's Python
+    boxed{7}                             a backslash that was lost, or read as a control character by Python
 
 Not here: which of them is the answer (`extract`), and whether the text takes it back (`retracted`).
 """

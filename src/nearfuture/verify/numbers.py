@@ -89,14 +89,14 @@ def read_tolerance(tolerance: Mapping[str, Any] | None) -> Tolerance | None:
         UserError: no mapping, an unknown key, or a bound that is negative or no number.
     """
     if tolerance is not None and not isinstance(tolerance, Mapping):
-        raise UserError(f"tolerance={tolerance!r} is no tolerance. Give a mapping with abs, rel or decimals.")
+        raise UserError(f"tolerance={tolerance!r} is not a tolerance. Give a mapping with abs, rel or decimals.")
     given = {key: value for key, value in (tolerance or {}).items() if value is not None}
     for key, value in given.items():
         if key not in ("abs", "rel", "decimals"):
             raise UserError(f"tolerance has the key {key!r}. It may have abs, rel and decimals.")
         is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not is_number or value < 0 or (key == "decimals" and (int(value) != value or value > 30)):
-            raise UserError(f"tolerance[{key!r}]={value!r} is no bound. Give a number of at least 0.")
+            raise UserError(f"tolerance[{key!r}]={value!r} is not a bound. Give a number of at least 0.")
     if not given:
         return None
     bounds = {key: Fraction(str(given[key])) for key in ("abs", "rel") if key in given}

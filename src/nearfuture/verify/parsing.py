@@ -4,7 +4,7 @@ The parser drops what it does not know (the dash of f', the case of A), so that 
 name is one that it keeps: what it would misread becomes a name of its own, written in digits (`encode`).
 
     A, A_1, f', \\nabla, \\frac{d^2y}{dx^2}      a symbol
-    f'(x), f^{-1}(x), \\operatorname{Var}(X)    a function nobody knows more of
+    f'(x), f^{-1}(x), \\operatorname{Var}(X)    a function known only by name
     0.25, 3\\frac{1}{2}, 30\\degree, 28%         exact
 
 The commonest spellings need no grammar (`descent`), which says the same in a fraction of the time.

@@ -1,7 +1,7 @@
 """A pool of workers that can be ended: the only place where judging may take long.
 
 Each worker has one request in flight. One that fails is ended and replaced when it is next needed; what comes of the
-request is `TimedOut` or `Crashed`. A request whose worker stood still, or was ended by somebody else (the system, for
+request is `TimedOut` or `Crashed`. A request whose worker stood still, or was ended from outside (by the system, for
 want of memory), is asked once more: that is the machine's fault until it happens twice. Safe from any thread; after a
 fork the child starts workers of its own.
 

@@ -4,7 +4,7 @@ Two limits, neither of which a busy machine reaches sooner than an idle one:
 
     CPU time      of a request. The kernel ends a worker that has used it up (`worker`); what the processes use that
                   the worker starts is added up here
-    standstill    seconds of the wall clock in which all of these together use none: a lock that nobody opens, a
+    standstill    seconds of the wall clock in which all of these together use none: a lock that is never released, a
                   server that does not answer. Whoever waits for a core is thereby not at a standstill for long
 
 Not here: who is asked what (`pool`), the other end (`worker`).
@@ -55,7 +55,7 @@ class Raised(Crashed):
 
 
 class Lost(Exception):  # noqa: N818
-    """A worker stood still or was ended by somebody else: the request is not to blame as long as this happens once."""
+    """A worker stood still or was ended from outside: the request is not to blame as long as this happens once."""
 
     def __init__(self, failure: TimedOut | Crashed) -> None:
         super().__init__(str(failure))
@@ -86,7 +86,7 @@ class Worker:
 
     Raises:
         CannotStart: there is no process to be had, or the service could not be built.
-        Lost: it stood still at the start, or somebody ended it.
+        Lost: it stood still at the start, or was ended from outside.
     """
 
     def __init__(self, start: Start) -> None:
@@ -165,7 +165,7 @@ class Worker:
             if abs(used - latest) >= PROGRESS:  # less, where a process that it started has ended
                 latest, moved = used, time.monotonic()
             elif time.monotonic() - moved > self.patience:
-                raise Lost(TimedOut(f"no answer, and nothing done for {self.patience:g} s"))
+                raise Lost(TimedOut(f"no answer, and idle for {self.patience:g} s"))
 
     def _cpu_seconds(self) -> float:
         """CPU time of the worker and of all that it started."""
@@ -178,7 +178,7 @@ class Worker:
         return total
 
     def _death(self, limit: float) -> Exception:
-        """What became of a worker that answers no more."""
+        """What became of a worker that no longer answers."""
         try:
             code = self.process.wait(self.patience)
         except subprocess.TimeoutExpired:

@@ -1,6 +1,7 @@
 """The built-in verifier for rows of the common schema: `gold`, `kind`, `options`, `tolerance`.
 
-Not here: judging (`verifier`), the check before step 1 (`nearfuture.tasks.gold`), verifiers of one's own (`external`).
+Not here: judging (`verifier`), the check before step 1 (`nearfuture.tasks.gold`), the user's own verifiers
+(`external`).
 """
 
 from __future__ import annotations

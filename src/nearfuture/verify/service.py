@@ -1,7 +1,7 @@
 """What a worker of the built-in verifier runs: a case in, a verdict and its rule out.
 
 The verdict on a case must not depend on what a worker was asked before it, nor on when: sympy draws random numbers
-and loads much of itself when it first needs it. So they are drawn anew for each case, and everything is loaded
+and loads much of itself when it first needs it. So they are seeded again for each case, and everything is loaded
 before the first.
 
 Not here: the worker (`worker`), the cases (`decide`).

@@ -125,7 +125,7 @@ class Verifier:
             else:
                 self._is_readable.put(value, reply == [READABLE])
         return faults | {
-            value: f"{value[:40]!r} is no expression that can be read"
+            value: f"{value[:40]!r} cannot be read as an expression"
             for value in values
             if self._is_readable.get(value) is False
         }

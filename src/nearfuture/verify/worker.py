@@ -57,7 +57,7 @@ def main() -> None:
 
 @contextlib.contextmanager
 def _limited(seconds: float) -> Any:
-    """Have the kernel end this process after so much CPU time."""
+    """Have the kernel end this process after this much CPU time."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield

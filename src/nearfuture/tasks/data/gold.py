@@ -21,7 +21,7 @@ def clean_gold(value: Any) -> str:
     """Reduce a gold answer to its text; empty where there is none.
 
     A solution that was worked out is its last box, or what stands after `####`; boxes that stand side by side are one
-    answer. Several values in one list are none: nobody says whether all of them are right or any.
+    answer. Several values in one list are no answer: it is unknown whether all of them are right or any.
 
     Example:
         >>> [clean_gold(value) for value in ("$2$", 5, ["7"], "so \\\\boxed{3}.", "1+1\\n#### 1,024", None, ["1", "2"])]

@@ -80,7 +80,7 @@ def recognise(columns: Sequence[str], given: Mapping[str, str] | None, name: str
     for field, column in given.items():
         if field not in FIELDS:
             raise UserError(
-                f"dataset_columns: {field!r} is no field.{near(field, FIELDS)} Fields: {', '.join(FIELDS)}."
+                f"dataset_columns: {field!r} is not a field.{near(field, FIELDS)} Fields: {', '.join(FIELDS)}."
             )
         if column not in columns:
             hint = near(column, columns)
@@ -137,7 +137,7 @@ def _reader(places: Mapping[str, str], given: Mapping[str, str]) -> Adapter:
 
 
 def _kind(value: Any, gold: str, options: Sequence[str], *, is_given: bool) -> str:
-    """The kind a row states; a column of that name with other words in it is somebody else's."""
+    """The kind a row states; a column of that name with other words in it means something else."""
     if value in KINDS or (is_given and value is not None):
         return str(value)
     return "mcq" if options else kind_of(gold)

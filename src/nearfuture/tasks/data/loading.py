@@ -157,7 +157,7 @@ def _reader(
         if isinstance(draft, Dropped):
             return draft
         if (low is not None or high is not None) and not _is_within(draft, low, high):
-            return Dropped("difficulty outside of the limits" if draft.difficulty is not None else "no difficulty")
+            return Dropped("difficulty outside the limits" if draft.difficulty is not None else "no difficulty")
         return to_row(draft, source, style)
 
     return read
@@ -180,7 +180,7 @@ def _root(raw: Raw, column: str, config: DataConfig) -> Path | None:
     root = raw.folder if config.dataset_image_root is None else Path(config.dataset_image_root).expanduser()
     if root is None:
         raise UserError(
-            f"dataset_name={config.dataset_name}: the column {column} holds paths of images, which lie in an archive "
+            f"dataset_name={config.dataset_name}: the column {column} holds paths of images, which are in an archive "
             "on the Hub. Download and unpack it, and set dataset_image_root to that folder."
         )
     return root.absolute()

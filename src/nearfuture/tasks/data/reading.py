@@ -104,11 +104,11 @@ def _has_text(path: Path) -> bool:
 
 
 def _refuse_other_split(place: str, split: str, *, is_other: bool) -> None:
-    """A file is one split: rows that are trained on are no evaluation."""
+    """A file is one split: training rows cannot evaluate."""
     if is_other:
         raise UserError(
-            f"dataset_test_split={split}: {place} has no splits, so that the same rows would be trained on and "
-            "evaluated. Set dataset_num_held_out instead, or name a folder with one file a split."
+            f"dataset_test_split={split}: {place} has no splits, so the same rows would be trained on and "
+            "evaluated. Set dataset_num_held_out instead, or name a folder with one file per split."
         )
 
 

@@ -30,7 +30,7 @@ class Source:
         kinds: how it tells which kind of answer a row has.
         config: configuration; None: the default one; several are read one after another.
         split: that is trained on.
-        num_verifiable: rows whose answer rules can judge, where somebody counted them.
+        num_verifiable: rows whose answer rules can judge, if a count is known.
         is_repeated: rows come more than once; only the first of each is kept.
         note: what to know before training on it.
     """

@@ -1,4 +1,4 @@
-"""A data set as a task: its rows, judged by the built-in verifier or by one's own.
+"""A data set as a task: its rows, judged by the built-in verifier or the user's own.
 
 Not here: reading rows (`loading`), judging them (`nearfuture.verify`), prompts that are too long (they need the
 model's tokenizer: `nearfuture.run.build`).
@@ -33,7 +33,7 @@ def data_task(config: DataConfig) -> Task:
     loaded = with_readable_gold(load_rows(config), verifier)
     if not len(loaded.rows):
         raise NoSignalError(
-            f"dataset_name={config.dataset_name}: of {loaded.counts.num_rows} rows none is left ({reasons(loaded)}). "
+            f"dataset_name={config.dataset_name}: of {loaded.counts.num_rows} rows none are left ({reasons(loaded)}). "
             "Loosen the limits, or choose other data."
         )
     train, evaluation = _held_out(loaded.rows, config, verifier)

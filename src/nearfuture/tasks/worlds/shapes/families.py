@@ -4,7 +4,7 @@ The scene decides to which split it belongs, by its hash: no image of the traini
 
     count-1    `r`            objects of a colour; 5 to 12 objects in 48 x 48 pixels
     count-2    `ro+bs`        two kinds of objects
-    count-3    `r*3+bs`       a colour, so many times, and a kind
+    count-3    `r*3+bs`       a multiple of a colour, and a kind
     bars       `r`, `M-m`     three bars of 1 to 9 units in 64 x 48 pixels
     angles     `c`            a triangle with two labelled angles, in tens of degrees, in 64 x 48 pixels
     crowded    `r`            13 to 16 objects: more than in training
@@ -155,7 +155,7 @@ def draw(rng: random.Random, family: str, split: str) -> dict[str, Any]:
 
 
 def draw_rows(rng: random.Random, families: Iterable[str], size: int, split: str) -> list[dict[str, Any]]:
-    """Draw so many rows of each family, no scene twice."""
+    """Draw this many rows per family, no scene twice."""
     rows: dict[str, dict[str, Any]] = {}
     for number, family in enumerate(families, start=1):
         while len(rows) < number * size:

@@ -45,7 +45,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Objects:
-    """Objects that do not touch, in an image of so many pixels."""
+    """Objects that do not touch, in an image of this size in pixels."""
 
     kind: ClassVar[str] = "objects"
     size: tuple[int, int]
