@@ -14,7 +14,8 @@ from nearfuture.guidance.engine import Engine
 from nearfuture.method.lineage import Lineage
 from nearfuture.method.mistakes import MistakePool
 from nearfuture.run import build
-from nearfuture.run.auto.autonpo import decide, is_spent
+from nearfuture.run.auto.autonpo import Fired, decide, is_spent
+from nearfuture.run.auto.probe import Bench
 from nearfuture.run.disk import disk_plan
 from nearfuture.run.executor import Executor
 from nearfuture.run.settings.config import AutoNPOConfig
@@ -48,20 +49,13 @@ def declined(config: AutoNPOConfig, steps: list[int], num_mistakes: int) -> str:
     def load(step: int) -> Engine:
         raise AssertionError(f"the policy of step {step} is not needed")
 
-    decision = decide(
-        Lineage.begin().end_head(20, "trigger"),
-        state,
-        steps,
-        load,
-        {},
-        lambda text, row: pytest.fail("nothing is judged"),
+    way_back = decide(
+        Fired(Lineage.begin().end_head(20, "trigger"), state, steps, max_pass_rate=0.6),
+        Bench(load, {}, lambda text, row: pytest.fail("nothing is judged"), seed=0, batch_size=8),
         config,
         lambda event, **facts: told.append((event, facts)),
-        seed=0,
-        batch_size=8,
-        max_pass_rate=0.6,
     )
-    assert decision.back_to is None and [name for name, _ in told] == ["triggered", "declined"]
+    assert way_back is None and [name for name, _ in told] == ["triggered", "declined"]
     return str(told[1][1]["reason"])
 
 

@@ -36,7 +36,6 @@ RUN = {
     "tokenizer_hash": HEADER.tokenizer_hash,
     "sampling": HEADER.sampling,
     "eos_token_ids": (EOS,),
-    "max_completion_length": LIMIT,
     "verifier_version": "1",
 }
 
@@ -124,7 +123,7 @@ def test_the_summary_counts_and_averages(tmp_path):
     assert summary["mean_length"] == 3
     assert summary["mean_behavior_logp"] == pytest.approx(-0.875 / 3)
     assert summary["guide"] == {"segment": 0, "step": 120, "path": "checkpoints/120"}
-    assert (summary["num_trajectories"], summary["max_per_prompt"]) == (4, 1)
+    assert (summary["num_trajectories"], summary["num_kept"]) == (4, 1)
     json.dumps(summary)
 
 
@@ -189,7 +188,7 @@ def test_a_good_cache_is_accepted_and_its_coverage_counted(tmp_path):
         ({"verifier_version": "2"}, "verified with verifier version 1, this run uses 2"),
         ({"eos_token_ids": (5,)}, "3 of 3 guidance entries .* no stop token at its end"),
         ({"eos_token_ids": (EOS, 7)}, "3 of 3 guidance entries .* goes on after a stop token"),
-        ({"max_completion_length": 2}, "3 of 3 .*3 tokens, max_completion_length=2"),
+        ({"sampling": Sampling(max_completion_length=2)}, "3 of 3 .*3 tokens, max_completion_length=2"),
         ({"prompts": {"a": "x", "b": "y"}}, "none of the 3 prompts in the cache .* among the 2 prompts of the data"),
         ({"prompts": {"p000": "hash0", "p001": "new"}}, "1 of 2 prompts are not the ones .*'p001' .hash1 in the cache"),
         (
@@ -251,7 +250,9 @@ def test_an_entry_without_a_prompt_hash_is_of_no_known_prompt(tmp_path, monkeypa
 def test_defects_of_prompts_that_are_never_looked_up_do_not_matter(tmp_path):
     long = make_entry(1, completion_ids=(3,) * 9 + (EOS,), behavior_logps=(-1.0,) * 10)
     cache = GuidanceCache.write(tmp_path / "c", HEADER, [make_entry(0), long])
-    coverage = cache.check_compatible(**{**RUN, "max_completion_length": 5}, prompts={"p000": "hash0"})
+    coverage = cache.check_compatible(
+        **{**RUN, "sampling": Sampling(max_completion_length=5)}, prompts={"p000": "hash0"}
+    )
     assert coverage.num_foreign == 1
 
 
@@ -279,13 +280,15 @@ def test_an_empty_cache_is_no_signal(tmp_path):
 
 def test_verification_again_refuses_what_is_no_longer_correct(tmp_path):
     cache = write_cache(tmp_path / "c", 3)
+    rows = {f"p00{number}": {"number": number} for number in range(3)}
     heard = []
-    assert set(cache.verify_again(lambda *asked: heard.append(asked) or Verdict.CORRECT).values()) == {Verdict.CORRECT}
-    assert heard == [("p000", "text 0"), ("p001", "text 1"), ("p002", "text 2")]
+    judged = cache.verify_again(lambda *asked: heard.append(asked) or Verdict.CORRECT, rows)
+    assert set(judged.values()) == {Verdict.CORRECT}
+    assert heard == [("text 0", {"number": 0}), ("text 1", {"number": 1}), ("text 2", {"number": 2})]
     for verdict in (Verdict.WRONG, Verdict.TIMEOUT):
         with pytest.raises(UserError, match=rf"1 of 3 guidance entries were correct .*'p001' \({verdict.value}\)"):
-            cache.verify_again(lambda prompt_id, _, v=verdict: v if prompt_id == "p001" else Verdict.CORRECT)
-    judged = cache.verify_again(lambda prompt_id, text: Verdict.CORRECT, prompt_ids={"p002", "else"})
+            cache.verify_again(lambda text, row, v=verdict: v if row["number"] == 1 else Verdict.CORRECT, rows)
+    judged = cache.verify_again(lambda text, row: Verdict.CORRECT, {"p002": {}, "else": {}})
     assert list(judged) == ["p002"]
 
 

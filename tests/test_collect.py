@@ -20,8 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearfuture.guidance import GuidanceCache, collect_guidance
+from nearfuture.guidance.ask import hashed_seed
 from nearfuture.guidance.choose import Candidate, choose_closest, choose_uniform
-from nearfuture.guidance.draws import BatchResult, Draws, batch_seed
+from nearfuture.guidance.draws import BatchResult, Draws
 from nearfuture.guidance.journal import Journal
 from nearfuture.guidance.prompts import Prompt
 from nearfuture.types import NoSignalError, PolicyRef, Sampling, UserError, Verdict
@@ -196,7 +197,7 @@ def test_a_solved_prompt_is_never_drawn_again(tmp_path):
     cache = collect(engine, tmp_path / "c", num_samples=6)
     drawn, solved_at = Counter(), {}
     for batch, (prompt_ids, seed) in enumerate(engine.calls):
-        assert seed == batch_seed(0, batch)
+        assert seed == hashed_seed(0, batch)
         assert not set(prompt_ids) & set(solved_at)
         for place, prompt_id in enumerate(prompt_ids):
             drawn[prompt_id] += 1

@@ -9,8 +9,8 @@ from typing import Any
 from commands import CONFIGS, run
 from test_collect import EOS, FakeEngine
 
-from nearfuture.guidance.held_out import answer, evaluate
-from nearfuture.guidance.judged import judge_samples
+from nearfuture.guidance.ask import judged
+from nearfuture.guidance.held_out import answer, metrics_of
 from nearfuture.types import Verdict
 
 SHORT = [
@@ -36,8 +36,9 @@ def test_what_did_not_end_is_wrong_and_no_verifier_is_asked() -> None:
         asked.append(row["prompt_id"])
         return Verdict.CORRECT
 
-    verdicts = judge_samples(FakeEngine(), verify, rows, [[1, EOS], [1, 2], [], [EOS]])
-    assert verdicts == [Verdict.CORRECT, Verdict.WRONG, Verdict.WRONG, Verdict.CORRECT]
+    samples = judged(FakeEngine(), verify, rows, [[1, EOS], [1, 2], [], [EOS]])
+    assert [s.verdict for s in samples] == [Verdict.CORRECT, Verdict.WRONG, Verdict.WRONG, Verdict.CORRECT]
+    assert [s.is_cut_off for s in samples] == [False, True, True, False]
     assert asked == ["a", "d"]
 
 
@@ -45,9 +46,10 @@ def test_held_out_prompts_count_it_as_wrong_and_say_how_many() -> None:
     rows = [{"prompt_id": f"{i}", "prompt": "?"} for i in range(8)]
     never = answer(FakeEngine(p_eos=0.0), rows, all_correct, num_samples=2, batch_size=4, seed=0)
     assert never.num_correct == [0] * 8 and never.num_judged == [2] * 8 and never.num_cut_off == 16
-    always = evaluate(FakeEngine(p_eos=1.0), rows, all_correct, num_samples=2, batch_size=4, seed=0)
+    always = metrics_of(answer(FakeEngine(p_eos=1.0), rows, all_correct, num_samples=2, batch_size=4, seed=0), rows)
     assert always["eval/pass_rate"] == 1.0 and always["eval/clipped_frac"] == 0.0
-    some = evaluate(FakeEngine(p_eos=0.2, runs_to=3), rows, all_correct, num_samples=8, batch_size=64, seed=0)
+    often = FakeEngine(p_eos=0.2, runs_to=3)
+    some = metrics_of(answer(often, rows, all_correct, num_samples=8, batch_size=64, seed=0), rows)
     assert some["eval/pass_rate"] == 1.0 - some["eval/clipped_frac"] and 0 < some["eval/clipped_frac"] < 1
 
 

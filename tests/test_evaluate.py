@@ -19,7 +19,7 @@ from pages import Page
 from tiny import TASK
 
 from nearfuture import seal
-from nearfuture.guidance.held_out import evaluate as evaluate_on_the_way
+from nearfuture.guidance.held_out import answer, metrics_of
 from nearfuture.lab.evaluate.answering import seed_of
 from nearfuture.lab.evaluate.benchmarks import PAPER
 from nearfuture.lab.evaluate.evaluation import Asked, evaluate
@@ -409,5 +409,5 @@ def test_training_evaluates_the_same_rows_on_its_way(tmp_path: Path) -> None:
         train_dataset=Dataset.from_list(rows),
         processing_class=load_processing_class(model, padding_side="left"),
     )
-    found = evaluate_on_the_way(TRLEngine(trainer), rows, judge_row, num_samples=2, batch_size=4, seed=0)
+    found = metrics_of(answer(TRLEngine(trainer), rows, judge_row, num_samples=2, batch_size=4, seed=0), rows)
     assert (found["eval/num_prompts"], found["eval/tokens"]) == (4, 4 * 2 * 4)

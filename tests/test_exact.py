@@ -141,8 +141,7 @@ def test_the_buffer_round_trips_tensors_scalars_and_counts(tmp_path: Path) -> No
 def test_evaluation_between_steps_changes_no_bit(tmp_path: Path) -> None:
     from tiny import TASK
 
-    from nearfuture.guidance.held_out import evaluate
-    from nearfuture.tasks import judge
+    from nearfuture.guidance.held_out import answer, metrics_of
     from nearfuture.train import TRLEngine
     from nearfuture.train.callbacks import AtStep
 
@@ -155,11 +154,13 @@ def test_evaluation_between_steps_changes_no_bit(tmp_path: Path) -> None:
 
     def look(step: int) -> None:
         engine = TRLEngine(watched)
-        verify = lambda text, row: judge(TASK.verify, text, row)  # noqa: E731
-        twice = [evaluate(engine, held_out, verify, num_samples=3, batch_size=5, seed=9) for _ in range(2)]
+        how = {"batch_size": 5, "seed": 9}
+        answers = [answer(engine, held_out, TASK.verify, num_samples=3, **how) for _ in range(2)]
+        twice = [metrics_of(each, held_out) for each in answers]
         rates = [{k: v for k, v in result.items() if k != "eval/seconds"} for result in twice]
         assert rates[0] == rates[1], "the same policy and seed give the same rates"
-        by_operator = evaluate(engine, held_out, verify, num_samples=1, batch_size=5, seed=9, groups=("operator",))
+        once = answer(engine, held_out, TASK.verify, num_samples=1, **how)
+        by_operator = metrics_of(once, held_out, groups=("operator",))
         values = {row["operator"] for row in held_out}
         assert {f"eval/operator-{value}/pass_rate" for value in values} <= by_operator.keys()
         assert not any("length" in key for key in by_operator)

@@ -26,7 +26,7 @@ from nearfuture.types import Guidance, NoSignalError, UserError, Verdict
 
 EOS, AB = 2, 50
 TINY = CONFIGS / "tiny.yaml"
-POOLS = replace(HEADER, max_per_prompt=3)
+POOLS = replace(HEADER, num_kept=3)
 
 
 def encode(text: str) -> list[int]:
@@ -135,7 +135,7 @@ def test_our_own_rows_lose_nothing(tmp_path):
     exported(cache, "jsonl", tmp_path / "rows.jsonl", [])  # the task need not be known
     came, _ = imported("jsonl", tmp_path / "rows.jsonl", tmp_path / "back", rows)
     assert list(came.entries()) == list(cache.entries())
-    assert came.header.has_behavior_logps and came.header.max_per_prompt == 2
+    assert came.header.has_behavior_logps and came.header.num_kept == 2
 
 
 @pytest.mark.parametrize("name", ["easyvideor1", "luffy", "rlep"])

@@ -20,7 +20,7 @@ from test_collect import FakeEngine, Killed, chi_square, collect, content, make_
 from nearfuture.guidance import GuidanceCache, UniformReplay
 from nearfuture.types import NoSignalError, UserError, Verdict
 
-POOLS = replace(HEADER, max_per_prompt=3)
+POOLS = replace(HEADER, num_kept=3)
 TEXT_ONLY = replace(HEADER, has_behavior_logps=False)
 
 
@@ -64,7 +64,7 @@ def test_prompts_are_counted_as_prompts(tmp_path):
     coverage = cache.check_compatible(**RUN, prompts={"p000": "hash0", "elsewhere": "hash9"})
     assert (coverage.num_prompts, coverage.num_covered, coverage.num_foreign) == (2, 1, 1)
     summary = cache.summary()
-    assert (summary["num_trajectories"], summary["max_per_prompt"], summary["mean_length"]) == (3, 3, 3)
+    assert (summary["num_trajectories"], summary["num_kept"], summary["mean_length"]) == (3, 3, 3)
     assert summary["coverage_frac"] == 2 / 512
     assert cache.pool("p999") == () and cache.pool_size("p999") == 0
 
@@ -89,7 +89,9 @@ def test_a_bad_trajectory_is_found_wherever_it_stands_in_its_pool(tmp_path, monk
         with pytest.raises(UserError, match=r"1 of 3 guidance entries .*'p000' \(its verdict is wrong"):
             cache.check_compatible(**RUN, prompts=prompts_of(cache))
         with pytest.raises(UserError, match=r"1 of 2 guidance entries were correct .*'p000' \(timeout\)"):
-            cache.verify_again(lambda _, text: Verdict.TIMEOUT if text.endswith("0/4") else Verdict.CORRECT)
+            cache.verify_again(
+                lambda text, row: Verdict.TIMEOUT if text.endswith("0/4") else True, {"p000": {}, "p001": {}}
+            )
 
 
 def test_a_header_from_before_pools_is_read(tmp_path):
@@ -103,7 +105,7 @@ def test_a_header_from_before_pools_is_read(tmp_path):
     rewrite_header(tmp_path / "c")
     cache = GuidanceCache.open(tmp_path / "c")
     assert list(cache) == written
-    assert (cache.header.max_per_prompt, cache.header.has_behavior_logps) == (1, True)
+    assert (cache.header.num_kept, cache.header.has_behavior_logps) == (1, True)
 
 
 # Trajectories that came as text have no log-probs.
@@ -162,7 +164,7 @@ def test_the_pool_is_the_first_different_correct_samples(tmp_path, batch_size):
     counts = cache.header.counts
     assert counts.num_duplicates == sum(len(ids) - len(set(ids)) for ids in found.values()) > 0
     assert counts.num_solved == len(cache) < cache.num_trajectories
-    assert cache.header.max_per_prompt == 2
+    assert cache.header.num_kept == 2
 
 
 def test_a_prompt_is_drawn_until_its_pool_is_full_or_its_samples_are_spent(tmp_path):
@@ -263,7 +265,7 @@ def pools_of(folder: Path, sizes: dict[int, int], num_correct: int = 9) -> Guida
         for prompt, size in sizes.items()
         for token in range(size)
     ]
-    return GuidanceCache.write(folder, replace(HEADER, max_per_prompt=max(sizes.values())), entries)
+    return GuidanceCache.write(folder, replace(HEADER, num_kept=max(sizes.values())), entries)
 
 
 def test_a_replay_is_uniform_over_the_pool(tmp_path):

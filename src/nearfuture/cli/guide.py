@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nearfuture.cli.base import ConfigPath, Overrides, app, hush, print_summary, told_to_user
-from nearfuture.types import PolicyRef
+from nearfuture.types import Guidance, PolicyRef, UserError
+
+if TYPE_CHECKING:
+    from nearfuture.guidance import GuidanceCache
 
 guide_app = typer.Typer(help="Guidance caches: collect, show, verify, import, export.", no_args_is_help=True)
 app.add_typer(guide_app, name="guide")
@@ -41,12 +46,24 @@ def show(
     """Show a cache: its counts and the text of some trajectories."""
     with told_to_user():
         from nearfuture.guidance import GuidanceCache
-        from nearfuture.guidance.texts import shown_texts
 
         opened = GuidanceCache.open(cache)
         print_summary(opened.summary())
-        for lines in shown_texts(opened, num, prompt):
-            print(f"\n{lines}")
+        for guidance, text in _shown(opened, num, prompt):
+            drawn = f"{guidance.num_correct} of {guidance.num_samples} samples correct"
+            source = drawn if guidance.num_samples else "imported"
+            length = len(guidance.completion_ids)
+            print(f"\n{guidance.prompt_id}: step {guidance.guide_step}, {length} tokens, {source}\n{text}")
+
+
+def _shown(cache: GuidanceCache, num: int, prompt_id: str | None) -> Iterator[tuple[Guidance, str]]:
+    """Return the first `num` trajectories with their text, or all of one prompt."""
+    if prompt_id is None:
+        return islice(cache.entries(), num)
+    if prompt_id not in cache:
+        ids = ", ".join(guidance.prompt_id for guidance, _ in islice(cache.entries(), 3))
+        raise UserError(f"the cache has no prompt {prompt_id!r}. Its prompts are {ids}, ... ({len(cache)} in all).")
+    return (entry for entry in cache.entries() if entry[0].prompt_id == prompt_id)
 
 
 @guide_app.command()

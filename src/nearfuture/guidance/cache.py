@@ -1,28 +1,30 @@
 """The guidance cache: verified trajectories by prompt, in a folder that can be trusted or is refused.
 
-    folder/guidance.parquet    token ids, behaviour log-probs and text, one row a trajectory
+    folder/guidance.parquet    token ids, behaviour log-probs and text, one row per trajectory
     folder/header.json         tokenizer, sampling, guide, verifier, counts, checksum of the table
 
     cache = GuidanceCache.open("runs/a/guidance")
     cache.check_compatible(tokenizer_hash=..., sampling=..., prompts=..., ...)
     cache.lookup("gsm8k/17")     the one NPO uses
-    cache.pool("gsm8k/17")       all of its trajectories, `max_per_prompt` at most
+    cache.pool("gsm8k/17")       all of its trajectories, `num_kept` at most
 
 Not here: how guidance is obtained (`collect`), when it is served (`sources`), whether it is used (`method`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Self
 
 from nearfuture.guidance import checks, files
 from nearfuture.guidance.checks import Coverage
+from nearfuture.guidance.engine import Row
 from nearfuture.guidance.header import CacheHeader, damaged, from_json, to_json
-from nearfuture.guidance.table import Entry, TableReader, write_table
+from nearfuture.guidance.table import ROW_GROUP_SIZE, Entry, TableReader, write_table
+from nearfuture.tasks.judging import Verify, judge_many
 from nearfuture.types import Guidance, Sampling, UserError, Verdict
 
 
@@ -49,14 +51,14 @@ class GuidanceCache:
                 several, one with the token ids of another is left out and counted (`num_duplicates`).
 
         Raises:
-            UserError: an entry that cannot be trained on, a prompt with more than `header.max_per_prompt` of them, a
+            UserError: an entry that cannot be trained on, a prompt with more than `header.num_kept` of them, a
                 folder with other files.
         """
         destination = Path(folder).absolute()
         with files.replacing(destination) as draft:
             table = draft / files.TABLE_NAME
             checked = _checked(entries, header)
-            num_entries, num_twice = write_table(table, checked, max_per_prompt=header.max_per_prompt)
+            num_entries, num_twice = write_table(table, checked, num_kept=header.num_kept)
             size, sha256 = table.stat().st_size, files.sha256_of(table)
             counts = replace(header.counts, num_duplicates=header.counts.num_duplicates + num_twice)
             full = replace(header, counts=counts, num_entries=num_entries, num_bytes=size, sha256=sha256)
@@ -152,7 +154,6 @@ class GuidanceCache:
         sampling: Sampling,
         prompts: Mapping[str, str],
         eos_token_ids: Collection[int],
-        max_completion_length: int,
         verifier_version: str | None,
         require_same_temperature: bool = False,
     ) -> Coverage:
@@ -162,10 +163,9 @@ class GuidanceCache:
 
         Args:
             tokenizer_hash: of the policy.
-            sampling: of the run.
+            sampling: of the run; no entry may be longer than its `max_completion_length`.
             prompts: prompt id -> prompt hash of the run's data.
             eos_token_ids: the stop tokens of the policy.
-            max_completion_length: of the run, in tokens.
             verifier_version: of the run; None where the caller verifies again instead.
             require_same_temperature: True where behaviour log-probs are used as importance weights: the cache must
                 have them, and at the temperature of the run.
@@ -182,19 +182,17 @@ class GuidanceCache:
         checks.check_entries(
             (guidance for guidance in self if guidance.prompt_id in prompts),
             eos_token_ids=eos_token_ids,
-            max_completion_length=max_completion_length,
+            max_completion_length=sampling.max_completion_length,
             has_behavior_logps=self.header.has_behavior_logps,
         )
         return checks.coverage(self.header, sampling, self._rows, prompts)
 
-    def verify_again(
-        self, judge: Callable[[str, str], Verdict], *, prompt_ids: Collection[str] | None = None
-    ) -> dict[str, Verdict]:
-        """Verify every entry once more: `judge(prompt_id, text)` must say correct.
+    def verify_again(self, verify: Verify, rows: Mapping[str, Row]) -> dict[str, Verdict]:
+        """Verify the trajectories of these prompts once more.
 
         Args:
-            judge: the verifier of this run.
-            prompt_ids: the prompts it can judge, if not all.
+            verify: a task's `verify`, or any function of (completion text, row).
+            rows: by prompt id, those it can judge.
 
         Returns:
             The verdict of each prompt whose trajectories were judged: correct where all of them are.
@@ -202,11 +200,12 @@ class GuidanceCache:
         Raises:
             UserError: entries that are not confirmed, a time-out included.
         """
-        verdicts = checks.verdict_by_prompt(
-            (guidance.prompt_id, judge(guidance.prompt_id, text))
-            for guidance, text in self.entries()
-            if prompt_ids is None or guidance.prompt_id in prompt_ids
-        )
+        judged: list[tuple[str, Verdict]] = []
+        entries = ((guidance.prompt_id, text) for guidance, text in self.entries() if guidance.prompt_id in rows)
+        while batch := list(islice(entries, ROW_GROUP_SIZE)):
+            decisions = judge_many(verify, [text for _, text in batch], [rows[prompt_id] for prompt_id, _ in batch])
+            judged += [(prompt_id, one.verdict) for (prompt_id, _), one in zip(batch, decisions, strict=True)]
+        verdicts = checks.verdict_by_prompt(judged)
         checks.check_verdicts(verdicts)
         return verdicts
 
@@ -223,7 +222,7 @@ class GuidanceCache:
             **asdict(header.counts),
             "coverage_frac": len(self) / max(1, header.counts.num_prompts),
             "num_trajectories": number,
-            "max_per_prompt": header.max_per_prompt,
+            "num_kept": header.num_kept,
             "mean_length": num_tokens / max(1, number),
             "mean_behavior_logp": sum_logps / max(1, num_tokens) if header.has_behavior_logps else None,
             "temperature": header.sampling.temperature,

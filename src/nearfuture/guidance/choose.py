@@ -8,15 +8,13 @@ from __future__ import annotations
 import logging
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nearfuture.guidance.engine import Row
+from nearfuture.guidance.ask import Score, score_in_batches
 from nearfuture.guidance.prompts import Prompt
 
 logger = logging.getLogger(__name__)
-
-Score = Callable[[Sequence[Row], Sequence[list[int]]], list[list[float]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +24,11 @@ class Candidate:
     number: int
     prompt: Prompt
     completion_ids: list[int]
+
+    @property
+    def length(self) -> int:
+        """Of prompt and completion, in tokens."""
+        return self.prompt.length + len(self.completion_ids)
 
 
 def choose_uniform(candidates: Sequence[Candidate], seed: int) -> Candidate:
@@ -58,19 +61,14 @@ def choose_closest(candidates: Sequence[Candidate], logps: Sequence[list[float]]
     return [candidates[number] for number in sorted(finite, key=lambda number: -means[number])[:num_kept]]
 
 
-def score_in_batches(score: Score, candidates: Sequence[Candidate], batch_size: int) -> list[list[float]]:
-    """Score candidates in batches of similar length, long ones first; the results are in the order of the input."""
-    lengths = [candidate.prompt.length + len(candidate.completion_ids) for candidate in candidates]
-    order = sorted(range(len(candidates)), key=lambda number: -lengths[number])
+def score_longest_first(score: Score, candidates: Sequence[Candidate], batch_size: int) -> list[list[float]]:
+    """Score candidates in batches of similar length; the results are in the order of the input."""
+    order = sorted(range(len(candidates)), key=lambda number: -candidates[number].length)
+    chunk = [candidates[number] for number in order]
+    found = score_in_batches(score, [c.prompt.row for c in chunk], [c.completion_ids for c in chunk], batch_size)
     logps: list[list[float]] = [[] for _ in candidates]
-    for start in range(0, len(order), batch_size):
-        numbers = order[start : start + batch_size]
-        chunk = [candidates[number] for number in numbers]
-        results = score(
-            [candidate.prompt.row for candidate in chunk], [candidate.completion_ids for candidate in chunk]
-        )
-        for number, result in zip(numbers, results, strict=True):
-            num_tokens = len(candidates[number].completion_ids)
-            assert len(result) == num_tokens, f"{len(result)} log-probs for {num_tokens} tokens"
-            logps[number] = [float(value) for value in result]
+    for number, result in zip(order, found, strict=True):
+        num_tokens = len(candidates[number].completion_ids)
+        assert len(result) == num_tokens, f"{len(result)} log-probs for {num_tokens} tokens"
+        logps[number] = [float(value) for value in result]
     return logps

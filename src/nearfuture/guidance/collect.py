@@ -1,11 +1,11 @@
-"""Collect guidance: sample a guide on a set of prompts, verify, and keep one or several correct trajectories a prompt.
+"""Collect guidance: sample a guide on a set of prompts, verify, and keep one or more correct trajectories per prompt.
 
     cache = collect_guidance(engine, rows, verify, "runs/a/guidance", guide=PolicyRef(0, 120, "checkpoints/120"))
 
 See "Near-Future Policy Optimization", section 3.1. Departures from what is known of the paper: none says how many
 samples are drawn (`num_samples=8`) or which correct one is kept (`select="uniform"`); see docs.
 
-Not here: sampling and judging (`sampler`), the order of the draws (`draws`), the choice (`choose`), the file (`cache`),
+Not here: sampling and judging (`ask`), the order of the draws (`draws`), the choice (`choose`), the file (`cache`),
 what survives a kill (`journal`).
 """
 
@@ -15,22 +15,22 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from nearfuture.guidance import files
+from nearfuture.guidance.ask import Score, hashed_seed, judged
 from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.checks import nothing_solved
-from nearfuture.guidance.choose import Candidate, Score, choose_closest, choose_uniform, distinct, score_in_batches
-from nearfuture.guidance.draws import BatchResult, Draws, batch_seed
+from nearfuture.guidance.choose import Candidate, choose_closest, choose_uniform, distinct, score_longest_first
+from nearfuture.guidance.draws import BatchResult, Draws
 from nearfuture.guidance.engine import Engine, Row
 from nearfuture.guidance.header import FORMAT_VERSION, CacheHeader, CollectionCounts, digest
 from nearfuture.guidance.journal import Journal, discard
-from nearfuture.guidance.judged import Verify
 from nearfuture.guidance.prompts import Prompt, digest_prompts, unique_prompts
-from nearfuture.guidance.sampler import Sampler
 from nearfuture.guidance.table import Entry
+from nearfuture.tasks.judging import Verify
 from nearfuture.types import Guidance, NoSignalError, PolicyRef, UserError, Verdict
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ BATCH_SIZE = 256
 """What is asked of a guide where nobody says otherwise."""
 
 Given = Mapping[str, Sequence[Sequence[int]]]
+Progress = Callable[[CollectionCounts], None]
 Scored = list[tuple[Candidate, list[float]]]
 
 
@@ -62,7 +63,7 @@ class Settings:
                 raise UserError(f"{name}={getattr(self, name)}, at least 1 is needed to draw anything.")
         if self.num_kept > self.num_samples:
             raise UserError(
-                f"num_kept={self.num_kept} trajectories cannot come from num_samples={self.num_samples} samples a "
+                f"num_kept={self.num_kept} trajectories cannot come from num_samples={self.num_samples} samples per "
                 "prompt. Draw more, or keep fewer."
             )
         if self.select not in ("uniform", "closest"):
@@ -90,7 +91,7 @@ def collect_guidance(
     learner: PolicyRef | None = None,
     verifier_version: str = "1",
     given: Given | None = None,
-    progress: Callable[[CollectionCounts], None] | None = None,
+    progress: Progress | None = None,
 ) -> GuidanceCache:
     """Sample the guide until every prompt has its trajectories or has had `num_samples` tries, and write the cache.
 
@@ -108,16 +109,19 @@ def collect_guidance(
     or not. A collection that was killed goes on after its last finished batch, and ends as if it had not been; a
     complete cache of the same settings is opened as it is. In a run of several processes all of them call this.
 
+    Scripts call this by keyword, hence so many parameters; inside they are `Settings` and one collection.
+
     Args:
         engine: the guide.
         rows: prompts with a `prompt_id`; an id that comes again is collected once.
-        verify: judges (completion text, row); called on the main process only.
+        verify: a task's `verify`, or any function of (completion text, row); called on the main process only. What it
+            raises is counted as a crash: it says nothing about the completion.
         folder: where the cache is to lie; `<folder>.partial` holds the unfinished work.
         guide: which policy the engine holds, for the record.
-        num_samples: the most samples a prompt gets.
-        num_kept: the most different trajectories a prompt keeps.
+        num_samples: the most samples per prompt.
+        num_kept: the most different trajectories that are kept per prompt.
         select: which correct sample is kept: "uniform", or the "closest" one to the learner.
-        batch_size: samples a call of the engine.
+        batch_size: samples per call of the engine.
         seed: determines, with everything else, the result.
         learner_score: scores (rows, completion ids) under the learner; needed by "closest".
         learner: which policy `learner_score` holds, so that another one is not taken for the same collection.
@@ -138,49 +142,53 @@ def collect_guidance(
         raise UserError("select='closest' needs learner_score, the learner's log-probs. Pass it, or use 'uniform'.")
     home = Path(folder).absolute()
     files.check_replaceable(home)
-    prompts = unique_prompts(engine, rows)
-    described = _describe(engine, prompts, settings, given or {})
+    collection = _Collection(engine, verify, unique_prompts(engine, rows), settings, learner_score, given or {})
+    described = collection.described()
     if not engine.broadcast(engine.is_main and _is_collected(home, described)):
-        collection = _Collection(engine, prompts, settings, verify, learner_score, given or {})
         collection.run(home, described, progress)
     return GuidanceCache.open(home)
 
 
+@dataclass(slots=True)
 class _Collection:
     """One collection at work: draw, choose, score, write."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        prompts: list[Prompt],
-        settings: Settings,
-        verify: Verify,
-        learner_score: Score | None,
-        given: Given,
-    ) -> None:
-        self.engine = engine
-        self.prompts = prompts
-        self.settings = settings
-        self.sampler = Sampler(engine, verify)
-        self.learner_score = learner_score
-        self.given = given
-        num_wanted = settings.num_kept if settings.select == "uniform" else None
-        self.draws = Draws(len(prompts), settings.num_samples, settings.batch_size, num_wanted)
+    engine: Engine
+    verify: Verify
+    prompts: list[Prompt]
+    settings: Settings
+    learner_score: Score | None
+    given: Given
+    draws: Draws = field(init=False)
 
-    def run(
-        self, home: Path, described: Mapping[str, Any], progress: Callable[[CollectionCounts], None] | None
-    ) -> None:
+    def __post_init__(self) -> None:
+        asked = self.settings
+        num_kept = asked.num_kept if asked.select == "uniform" else None
+        self.draws = Draws(len(self.prompts), asked.num_samples, asked.batch_size, num_kept)
+
+    def described(self) -> dict[str, Any]:
+        """Return everything that determines the result, as plain JSON: the same description, the same cache."""
+        given = {prompt_id: [list(ids) for ids in completions] for prompt_id, completions in self.given.items()}
+        return {
+            "format_version": FORMAT_VERSION,
+            "rows": digest_prompts(self.prompts),
+            "num_prompts": len(self.prompts),
+            "tokenizer_hash": self.engine.tokenizer_hash,
+            "eos_token_ids": list(self.engine.eos_token_ids),
+            "sampling": asdict(self.engine.sampling),
+            **self.settings.described(),
+            "given": digest(given),
+        }
+
+    def run(self, home: Path, described: Mapping[str, Any], progress: Progress | None) -> None:
         """Draw what the journal does not hold yet, and write the cache."""
         journal = Journal(files.partial(home), described) if self.engine.is_main else None
         for result in self.engine.broadcast([BatchResult(**fields) for fields in journal.records] if journal else []):
             self.draws.observe(result)
         if self.given and not self.draws.num_batches:
-            self._take(self._judge_given(), journal)
+            self._take(self._judged_given(), journal)
         while numbers := self.draws.next_batch():
-            index = self.draws.num_batches
-            rows = [self.prompts[number].row for number in numbers]
-            result = self.sampler.draw(rows, numbers, index=index, seed=batch_seed(self.settings.seed, index))
-            self._take(result, journal)
+            self._take(self._sampled(numbers), journal)
             if progress and self.engine.is_main:
                 progress(self.draws.counts())
         try:
@@ -198,16 +206,42 @@ class _Collection:
             journal.append(asdict(result))
         self.draws.observe(result)
 
-    def _judge_given(self) -> BatchResult:
-        """Make a first batch of what was drawn before, no more than `num_samples` of a prompt."""
-        drawn = [
-            (number, completion_ids)
-            for number, prompt in enumerate(self.prompts)
-            for completion_ids in list(self.given.get(prompt.prompt_id, ()))[: self.settings.num_samples]
-        ]
-        numbers = [number for number, _ in drawn]
-        rows = [self.prompts[number].row for number in numbers]
-        return self.sampler.judge(rows, numbers, [list(ids) for _, ids in drawn], index=0)
+    def _sampled(self, numbers: list[int]) -> BatchResult:
+        """Sample the prompts of these numbers, and judge."""
+        started = time.monotonic()
+        seed = hashed_seed(self.settings.seed, self.draws.num_batches)
+        completions = self.engine.generate([self.prompts[number].row for number in numbers], seed)
+        stops = self.engine.eos_token_ids
+        assert not any(token in stops for ids in completions for token in ids[:-1]), "it went on after a stop token"
+        return self._judged(numbers, completions, [len(ids) for ids in completions], started)
+
+    def _judged_given(self) -> BatchResult:
+        """Judge what was drawn before, no more than `num_samples` of a prompt; its tokens were paid for then."""
+        started = time.monotonic()
+        numbers: list[int] = []
+        completions: list[list[int]] = []
+        for number, prompt in enumerate(self.prompts):
+            found = list(self.given.get(prompt.prompt_id, ()))[: self.settings.num_samples]
+            numbers += [number] * len(found)
+            completions += map(list, found)
+        return self._judged(numbers, completions, [0] * len(numbers), started)
+
+    def _judged(
+        self, numbers: list[int], completions: list[list[int]], num_tokens: list[int], started: float
+    ) -> BatchResult:
+        samples = judged(self.engine, self.verify, [self.prompts[number].row for number in numbers], completions)
+        return BatchResult(
+            index=self.draws.num_batches,
+            prompts=numbers,
+            num_tokens=num_tokens,
+            outcomes=[sample.outcome for sample in samples],
+            correct=[
+                (number, sample.completion_ids)
+                for number, sample in zip(numbers, samples, strict=True)
+                if sample.verdict is Verdict.CORRECT
+            ],
+            seconds=time.monotonic() - started,
+        )
 
     def _write(self, home: Path, fingerprint: str) -> None:
         """Choose the trajectories of each prompt, score them under the guide, and write the cache."""
@@ -243,7 +277,7 @@ class _Collection:
         return [candidate for candidates in chosen for candidate in candidates]
 
     def _score(self, score: Score, candidates: list[Candidate]) -> list[list[float]]:
-        return self.engine.broadcast(score_in_batches(score, candidates, self.settings.batch_size))
+        return self.engine.broadcast(score_longest_first(score, candidates, self.settings.batch_size))
 
     def _entries(self, kept: Scored) -> Iterator[Entry]:
         """Make the rows of the cache."""
@@ -272,22 +306,8 @@ class _Collection:
             guide=self.settings.guide,
             counts=counts,
             fingerprint=fingerprint,
-            max_per_prompt=self.settings.num_kept,
+            num_kept=self.settings.num_kept,
         )
-
-
-def _describe(engine: Engine, prompts: list[Prompt], settings: Settings, given: Given) -> dict[str, Any]:
-    """Return everything that determines the result, as plain JSON: the same description, the same cache."""
-    return {
-        "format_version": FORMAT_VERSION,
-        "rows": digest_prompts(prompts),
-        "num_prompts": len(prompts),
-        "tokenizer_hash": engine.tokenizer_hash,
-        "eos_token_ids": list(engine.eos_token_ids),
-        "sampling": asdict(engine.sampling),
-        **settings.described(),
-        "given": digest({prompt_id: [list(ids) for ids in completions] for prompt_id, completions in given.items()}),
-    }
 
 
 def _is_collected(home: Path, described: Mapping[str, Any]) -> bool:

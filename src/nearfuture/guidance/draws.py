@@ -3,20 +3,17 @@
 A pure state machine: the next batch is a function of the results observed so far, so observing the journal again leads
 to the same place as having drawn.
 
-Not here: sampling and judging (`collect`), choosing among correct samples (`choose`).
+Not here: sampling and judging (`ask`), choosing among correct samples (`choose`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 from dataclasses import dataclass, field
 
+from nearfuture.guidance.ask import NO_EOS, TOO_LONG
 from nearfuture.guidance.header import CollectionCounts
 from nearfuture.types import Verdict
-
-NO_EOS, TOO_LONG = "no_eos", "too_long"
-"""Outcomes of samples that are dropped unseen; those of the others are their verdicts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +22,9 @@ class BatchResult:
 
     Attributes:
         index: number of the batch, from 0.
-        prompts: number of the prompt, one a sample.
-        num_tokens: length, one a sample.
-        outcomes: `no_eos`, `too_long` or the verdict, one a sample.
+        prompts: number of the prompt, per sample.
+        num_tokens: tokens that were generated, per sample.
+        outcomes: `no_eos`, `too_long` or the verdict, per sample.
         correct: (number of the prompt, completion ids) of each sample that may be kept.
         seconds: wall-clock time.
     """
@@ -47,17 +44,17 @@ class Draws:
     Attributes:
         num_prompts: how many prompts are asked.
         num_samples: the most samples a prompt gets.
-        batch_size: samples a batch.
-        num_wanted: how many different correct samples end the sampling of their prompt; None draws all samples.
-        num_drawn: samples drawn so far, one count a prompt.
-        candidates: the correct samples so far, one list a prompt, in the order they were drawn.
-        num_distinct: how many of them are different, one count a prompt.
+        batch_size: samples per batch.
+        num_kept: how many different correct samples end the sampling of their prompt; None draws all samples.
+        num_drawn: samples drawn so far, per prompt.
+        candidates: the correct samples so far, per prompt, in the order they were drawn.
+        num_distinct: how many of them are different, per prompt.
     """
 
     num_prompts: int
     num_samples: int
     batch_size: int
-    num_wanted: int | None
+    num_kept: int | None
     num_batches: int = 0
     num_drawn: list[int] = field(init=False)
     candidates: list[list[list[int]]] = field(init=False)
@@ -117,10 +114,5 @@ class Draws:
         )
 
     def _is_open(self, prompt: int) -> bool:
-        is_solved = self.num_wanted is not None and self.num_distinct[prompt] >= self.num_wanted
+        is_solved = self.num_kept is not None and self.num_distinct[prompt] >= self.num_kept
         return not is_solved and self.num_drawn[prompt] < self.num_samples
-
-
-def batch_seed(seed: int, index: int) -> int:
-    """Return the seed of a batch: a function of the run's seed and the batch's number, in 31 bits."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{index}".encode()).digest()[:4], "big") >> 1

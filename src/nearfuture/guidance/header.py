@@ -17,6 +17,8 @@ from nearfuture.types import PolicyRef, Sampling, UserError
 
 FORMAT = "nearfuture-guidance"
 FORMAT_VERSION = 1
+NUM_KEPT = "max_per_prompt"
+"""How the file calls `num_kept`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,10 @@ class CollectionCounts:
 class CacheHeader:
     """The meaning of a cache, and the size and checksum of its table.
 
-    `fingerprint` names the settings of the collection (empty for a cache from elsewhere). `max_per_prompt` is how many
-    different trajectories a prompt may have. Without `has_behavior_logps` the trajectories come from text and nobody
-    knows how likely their author found them: `behavior_logps` is then `()` in all of them. The last three fields
-    describe the table; `GuidanceCache.write` fills them in.
+    `fingerprint` names the settings of the collection (empty for a cache from elsewhere). `num_kept` is how many
+    different trajectories a prompt may have; it is written as `max_per_prompt`. Without `has_behavior_logps` the
+    trajectories come from text and nobody knows how likely their author found them: `behavior_logps` is then `()` in
+    all of them. The last three fields describe the table; `GuidanceCache.write` fills them in.
     """
 
     tokenizer_hash: str
@@ -58,7 +60,7 @@ class CacheHeader:
     guide: PolicyRef
     counts: CollectionCounts
     fingerprint: str = ""
-    max_per_prompt: int = 1
+    num_kept: int = 1
     has_behavior_logps: bool = True
     num_entries: int = 0
     num_bytes: int = 0
@@ -67,7 +69,8 @@ class CacheHeader:
 
 def to_json(header: CacheHeader) -> str:
     """Write the header as indented JSON, with its own checksum."""
-    fields = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(header)}
+    written = {NUM_KEPT if name == "num_kept" else name: value for name, value in asdict(header).items()}
+    fields = {"format": FORMAT, "format_version": FORMAT_VERSION, **written}
     return json.dumps({**fields, "checksum": digest(fields)}, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -117,7 +120,8 @@ def _build(fields: dict[str, Any], where: str) -> CacheHeader:
     try:
         header = CacheHeader(
             **{
-                **fields,
+                **{name: value for name, value in fields.items() if name != NUM_KEPT},
+                "num_kept": fields.get(NUM_KEPT, 1),
                 "eos_token_ids": tuple(fields["eos_token_ids"]),
                 "sampling": Sampling(**fields["sampling"]),
                 "guide": PolicyRef(**fields["guide"]),

@@ -1,8 +1,7 @@
-"""The table of a guidance cache: one row a trajectory, in a parquet file that pandas and duckdb read as well.
+"""The table of a guidance cache: one row per trajectory, in a parquet file that pandas and duckdb read as well.
 
 Rows are sorted by prompt id, those of one prompt in the order they came, and lie in small row groups, so that one
-look-up reads one group. Every page carries a
-checksum that is verified when it is read.
+look-up reads one group. Every page carries a checksum that is verified when it is read.
 
 Not here: what is allowed into a row (`checks`), the header beside the table (`header`).
 """
@@ -44,22 +43,22 @@ SCHEMA = pa.schema(
 )
 
 
-def write_table(path: Path, entries: Iterable[Entry], *, max_per_prompt: int = 1) -> tuple[int, int]:
+def write_table(path: Path, entries: Iterable[Entry], *, num_kept: int = 1) -> tuple[int, int]:
     """Write the entries sorted by prompt id, and flush them to the disk.
 
     Returns:
         How many were written, and how many were not because they have the token ids of another one of their prompt.
 
     Raises:
-        UserError: a prompt with more entries than `max_per_prompt` (with 1, the same entry twice is one too many).
+        UserError: a prompt with more entries than `num_kept` (with 1, the same entry twice is one too many).
     """
     rows = iter(entries)
     chunks = [SCHEMA.empty_table()]
     while chunk := list(islice(rows, ROW_GROUP_SIZE)):  # Arrow's 8 bytes a token, not Python's 60
         chunks.append(pa.Table.from_pylist([_to_row(entry) for entry in chunk], schema=SCHEMA))
     whole = pa.concat_tables(chunks).sort_by("prompt_id")  # stable: the first one of a prompt stays the first
-    table = _distinct(whole) if max_per_prompt > 1 else whole
-    _check_pools(table, max_per_prompt)
+    table = _distinct(whole) if num_kept > 1 else whole
+    _check_pools(table, num_kept)
     with path.open("wb") as file:
         pq.write_table(table, file, row_group_size=ROW_GROUP_SIZE, compression="zstd", write_page_checksum=True)
         file.flush()
@@ -157,16 +156,16 @@ def _distinct(table: Any) -> Any:
     return table if len(kept) == table.num_rows else table.take(kept)
 
 
-def _check_pools(table: Any, max_per_prompt: int) -> None:
+def _check_pools(table: Any, num_kept: int) -> None:
     """Refuse a prompt with too many rows, or with rows that were made for two different prompts."""
     pairs = zip(table.column("prompt_id").to_pylist(), table.column("prompt_hash").to_pylist(), strict=True)
     for prompt_id, rows in groupby(pairs, lambda pair: pair[0]):
         hashes = [hashed for _, hashed in rows]
-        if len(hashes) > max_per_prompt:
-            allowed = "one trajectory" if max_per_prompt == 1 else f"at most {max_per_prompt} trajectories"
+        if len(hashes) > num_kept:
+            allowed = "one trajectory" if num_kept == 1 else f"at most {num_kept} trajectories"
             raise UserError(
                 f"prompt {prompt_id!r} has {len(hashes)} entries; this cache holds {allowed} "
-                "a prompt. Drop some of them, or write it with a larger max_per_prompt."
+                "per prompt. Drop some of them, or write it with a larger num_kept."
             )
         if len(set(hashes)) > 1:
             differing = ", ".join(sorted(set(hashes)))

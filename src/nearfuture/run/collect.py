@@ -17,7 +17,6 @@ from nearfuture.run import build
 from nearfuture.run.rows import plain_rows, rows_by_id
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.load import load_configuration
-from nearfuture.tasks import judge
 from nearfuture.tasks.identity import prompt_hash
 from nearfuture.train import TRLEngine, checkpoint, factory, needs, processes
 from nearfuture.types import PolicyRef, UserError
@@ -40,7 +39,7 @@ def collect_from(config: Configuration, guide: PolicyRef, folder: Path, *, num_k
         return collect_guidance(
             TRLEngine(trainer),
             plain_rows(rows),
-            lambda text, row: judge(task.verify, text, row),
+            task.verify,
             folder,
             guide=guide,
             num_samples=config.run.guide_num_samples,
@@ -96,7 +95,7 @@ def verify_cache(folder: Path, config: Path | None) -> list[str]:
             f"{len(changed)} of {len(known)} prompts of the cache have another content in task {task.name!r}: "
             f"{', '.join(changed[:3]) or 'no prompt in common'}. Give the configuration it was collected with."
         )
-    cache.verify_again(lambda prompt_id, text: judge(task.verify, text, rows[prompt_id]), prompt_ids=known)
+    cache.verify_again(task.verify, {prompt_id: rows[prompt_id] for prompt_id in known})
     num_judged = sum(map(cache.pool_size, known))
     foreign = f", {len(cache) - len(known)} prompts are not in its data" if len(known) < len(cache) else ""
     return [*said, f"verdicts: {num_judged} correct again under task {task.name!r}{foreign}"]

@@ -28,8 +28,9 @@ from nearfuture.record.folder import RunFolder
 from nearfuture.record.ledger import write_ledger
 from nearfuture.record.records import RunRecords
 from nearfuture.run import build
-from nearfuture.run.auto import autonpo, branches
-from nearfuture.run.auto.controller import Controller
+from nearfuture.run.auto import autonpo
+from nearfuture.run.auto.controller import Controller, fired_state
+from nearfuture.run.auto.probe import Bench
 from nearfuture.run.checkpoints import Policies, saved_policies
 from nearfuture.run.guides import Guides
 from nearfuture.run.recorder import Recorder
@@ -274,7 +275,7 @@ class Executor:
         gate = self.config.training.max_pass_rate
         fired = None
         if head.intervention is not None and head.intervention.kind == AUTO_KIND and reached == head.start_step:
-            fired = autonpo.fired_state(self._whole(head.intervention.guide))["trigger"]
+            fired = fired_state(self._whole(head.intervention.guide))["trigger"]
         return Controller(self.config.autonpo, gate, fired=fired, back_to=head.start_step)
 
     def _is_triggered(self, step: int, logs: dict[str, Any]) -> bool:
@@ -317,28 +318,22 @@ class Executor:
             checkpoint.read_state(self.folder.path / head.checkpoint(step))
         scratch = self.folder.path / head.folder
         with Policies(config, self.task, self.train_rows, checkpoints, scratch) as policies:
-            decision = autonpo.decide(
-                self.lineage,
-                autonpo.fired_state(checkpoints[step]),
-                [0, *(s for s in checkpoints if s < step)],
-                policies.load,
-                rows,
-                self.guides.verify,
+            steps = [0, *(s for s in checkpoints if s < step)]
+            way_back = autonpo.decide(
+                autonpo.Fired(self.lineage, fired_state(checkpoints[step]), steps, config.training.max_pass_rate),
+                Bench(policies.load, rows, self.task.verify, config.training.seed, config.run.guide_batch_size),
                 auto,
                 lambda event, **facts: self._event(event, step, **facts),
-                seed=config.training.seed,
-                batch_size=config.run.guide_batch_size,
-                max_pass_rate=config.training.max_pass_rate,
             )
-        if decision.back_to is None:
+        if way_back is None:
             self._save_lineage(self.lineage.extend_head(passed_trigger=step))
             return
         guide = PolicyRef(head.id, step, head.checkpoint(step))
-        end = guidance_end(config, decision.back_to, step)
-        intervention = Intervention(AUTO_KIND, guide, decision.back_to, end, decision.evidence)
-        asked = [rows[prompt_id] for prompt_id in decision.prompt_ids]
+        end = guidance_end(config, way_back.step, step)
+        intervention = Intervention(AUTO_KIND, guide, way_back.step, end, way_back.evidence)
+        asked = [rows[prompt_id] for prompt_id in way_back.prompt_ids]
         try:
-            self._intervene(intervention, asked, decision.probe.given())
+            self._intervene(intervention, asked, way_back.given)
         except NoSignalError as error:  # what the probe counted as solved cannot be trained on
             self._event("declined", step, reason=str(error))
             self._save_lineage(self.lineage.extend_head(passed_trigger=step))
@@ -349,7 +344,7 @@ class Executor:
         assert head.intervention is not None
         guide = head.intervention.guide
         here = PolicyRef(head.id, step, head.checkpoint(step))
-        facts = branches.compare(self._answers(here), self._answers(guide))
+        facts = autonpo.compare(self._answers(here), self._answers(guide))
         self._event("accepted", step, **facts)
         is_kept = facts["kept"] == "guided"
         self._save_lineage(self.lineage.extend_head(passed_trigger=step) if is_kept else self.lineage.return_to(guide))
@@ -361,7 +356,7 @@ class Executor:
         answers = answer(
             TRLEngine(trainer),
             plain_rows(self.task.evaluation),
-            self.guides.verify,
+            self.task.verify,
             num_samples=self.config.autonpo.accept_num_samples,
             batch_size=self.config.run.guide_batch_size,
             seed=trainer.args.seed + policy.step,

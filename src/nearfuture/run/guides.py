@@ -29,10 +29,10 @@ from nearfuture.run.rows import plain_rows
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.plan import window_end
 from nearfuture.run.show import Display
-from nearfuture.tasks import Task, judge
+from nearfuture.tasks import Task
 from nearfuture.train import NPOTrainer, TRLEngine, checkpoint, processes, sharding
 from nearfuture.train.factory import release
-from nearfuture.types import Intervention, NoSignalError, PolicyRef, UserError, Verdict
+from nearfuture.types import Intervention, NoSignalError, PolicyRef, UserError
 
 
 class Guides:
@@ -49,10 +49,6 @@ class Guides:
     def injects(self) -> bool:
         """True where guidance takes a slot; a guide that only distils is not sampled."""
         return self.config.training.inject_guidance
-
-    def verify(self, text: str, row: dict[str, Any]) -> Verdict:
-        """Judge one completion with the task's verifier."""
-        return judge(self.task.verify, text, row)
 
     def weights(self, ref: PolicyRef) -> Path:
         """The folder with the weights of a policy of the lineage; step 0 is the base model.
@@ -164,7 +160,7 @@ class Guides:
             cache = collect_guidance(
                 TRLEngine(trainer),
                 rows,
-                self.verify,
+                self.task.verify,
                 segment_dir / "guidance",
                 guide=guide,
                 num_samples=run.guide_num_samples,

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from nearfuture.guidance.held_out import answer, evaluate
+from nearfuture.guidance.held_out import answer, metrics_of
 from nearfuture.method.lineage import Lineage
 from nearfuture.record.folder import RunFolder
 from nearfuture.record.thumbnails import thumbnails
@@ -17,7 +17,7 @@ from nearfuture.run.rows import plain_rows
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.plan import is_evaluated
 from nearfuture.run.show import Display
-from nearfuture.tasks import Task, judge
+from nearfuture.tasks import Task
 from nearfuture.train import NPOTrainer, TRLEngine
 from nearfuture.train.groups import Example
 
@@ -69,15 +69,15 @@ class Recorder:
         A step is evaluated before its row is written, so that the clock of the step must go on where it stood.
         """
         run, paused = self.config.run, time.perf_counter()
-        metrics = evaluate(
+        answers = answer(
             TRLEngine(trainer),
             self.eval_rows,
-            lambda text, row: judge(self.task.verify, text, row),
+            self.task.verify,
             num_samples=run.eval_num_samples,
             batch_size=run.guide_batch_size,
             seed=trainer.args.seed,
-            groups=self.task.groups,
         )
+        metrics = metrics_of(answers, self.eval_rows, self.task.groups)
         self.folder.append("metrics", {**self.clock(step), **metrics})
         self.display.evaluated(step, metrics)
         self._began += time.perf_counter() - paused
@@ -88,7 +88,7 @@ class Recorder:
         answers = answer(
             TRLEngine(trainer),
             rows,
-            lambda text, row: judge(self.task.verify, text, row),
+            self.task.verify,
             num_samples=1,
             batch_size=self.config.run.guide_batch_size,
             seed=trainer.args.seed,

@@ -85,7 +85,6 @@ def check_cache(trainer: NPOTrainer, cache: GuidanceCache) -> None:
         sampling=sampling(trainer.args),
         prompts=dict.fromkeys(ids, "") | {prompt_id: prompt_hash(row) for prompt_id, row in rows.items()},
         eos_token_ids=trainer.eos_token_ids,
-        max_completion_length=trainer.max_completion_length,
         verifier_version=None,
         require_same_temperature=trainer.npo.weighting == Weighting.IMPORTANCE,
     )

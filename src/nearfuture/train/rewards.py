@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 from trl.data_utils import is_conversational
 
+from nearfuture.guidance.ask import has_ended
 from nearfuture.guidance.checks import verdict_by_prompt
-from nearfuture.guidance.judged import has_ended
 from nearfuture.train.groups import as_completion, decode, last_slot_mask
 from nearfuture.train.npo_config import GuidedRewards
 from nearfuture.types import Guidance, UserError, Verdict

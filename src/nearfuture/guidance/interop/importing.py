@@ -105,7 +105,7 @@ class Importer:
         header = replace(
             self.header,
             counts=self._counts(),
-            max_per_prompt=max(Counter(kept.prompt_id for kept in self._kept).values()),
+            num_kept=max(Counter(kept.prompt_id for kept in self._kept).values()),
             has_behavior_logps=has_logps,
         )
         return GuidanceCache.write(folder, header, (self._entry(kept, has_logps) for kept in self._kept))

@@ -25,12 +25,13 @@ from nearfuture.lab.evaluate.benchmarks.metrics import accuracy, share_of
 from nearfuture.lab.study.test_split import final_rows
 from nearfuture.run import build
 from nearfuture.run.settings.config import Configuration, unresolved
-from nearfuture.tasks import Task, judge, load_task
+from nearfuture.tasks import Task, load_task
 from nearfuture.tasks.data.data_config import DataConfig
 from nearfuture.tasks.data.loading import load_rows
 from nearfuture.tasks.data.reading import FILES
 from nearfuture.tasks.data.task import summary
 from nearfuture.tasks.identity import images_of
+from nearfuture.tasks.judging import judge_many
 from nearfuture.train.answer.decoding import Decoding
 from nearfuture.train.npo_config import NPOConfig
 from nearfuture.types import UserError, Verdict, did_you_mean
@@ -208,7 +209,7 @@ def _of_task(sources: Sources) -> Suite:
 
 
 def _judge_task(task: Task, responses: Sequence[str], rows: Sequence[Row]) -> list[Judged]:
-    return [(judge(task.verify, response, row), None) for response, row in zip(responses, rows, strict=True)]
+    return [(decision.verdict, None) for decision in judge_many(task.verify, responses, rows)]
 
 
 def _of_file(path: Path, settings: DataConfig) -> Suite:

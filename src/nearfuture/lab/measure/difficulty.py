@@ -24,13 +24,16 @@ from nearfuture.guidance.held_out import answer
 from nearfuture.record.lock import writing_file
 from nearfuture.run import build, origin
 from nearfuture.run.settings.config import Configuration
-from nearfuture.tasks import Task, judge
+from nearfuture.tasks import Task
 from nearfuture.tasks.fingerprint import fingerprint
 from nearfuture.train import TRLEngine, factory, needs, processes
 from nearfuture.types import UserError
 
 PART = 64
 """Rows sampled before they are written down."""
+
+Counts = dict[str, tuple[int, int]]
+"""By uid: correct and judged samples."""
 
 
 def measure_difficulty(
@@ -41,7 +44,7 @@ def measure_difficulty(
     Args:
         config: names a data set and a model.
         output: the new file, .parquet.
-        num_samples: a row.
+        num_samples: per row.
         say: told about the progress.
 
     Raises:
@@ -79,7 +82,11 @@ def _measure(
     if done:
         say(f"going on after {len(done)} of {len(asked)} rows")
     if len(done) < len(asked):
-        _sample(config, task, asked, num_samples, journal, done, say)
+        for counted in _sample(config, task, asked, num_samples, set(done)):
+            if processes.is_main():
+                _append(journal, {"rows": [(uid, *count) for uid, count in counted.items()]})
+            done |= counted
+            say(f"{len(done)} of {len(asked)} rows")
     counts = [done[uid] for uid in rows["uid"]]
     rates = [correct / judged if judged else None for correct, judged in counts]
     kept = [name for name in rows.column_names if name not in ("difficulty", "prompt_id")]
@@ -108,7 +115,7 @@ def _told(rates: list[float | None], num_samples: int, output: Path) -> Iterator
     yield f"the paper's filter: dataset_name={output} dataset_max_difficulty=0"
 
 
-def _read_journal(path: Path, measurement: dict[str, Any], say: Callable[[str], None]) -> dict[str, tuple[int, int]]:
+def _read_journal(path: Path, measurement: dict[str, Any], say: Callable[[str], None]) -> Counts:
     """Counts by uid of the parts that are finished; what a kill cut short or a disk damaged is sampled again."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -139,35 +146,23 @@ def _append(path: Path, value: Any) -> None:
         os.fsync(file.fileno())
 
 
-def _sample(
-    config: Configuration,
-    task: Task,
-    rows: Any,
-    num_samples: int,
-    journal: Path,
-    done: dict[str, tuple[int, int]],
-    say: Callable[[str], None],
-) -> None:
+def _sample(config: Configuration, task: Task, rows: Any, num_samples: int, done: set[str]) -> Iterator[Counts]:
+    """Sample the rows that are not done, a part at a time; yields the counts of each part."""
     with tempfile.TemporaryDirectory() as scratch:
         trainer = build.build_trainer(config, task, rows, Path(scratch))
         trainer.model.to(trainer.args.device)
-        engine = TRLEngine(trainer)
         uids = rows["uid"][:]
         for start in range(0, len(rows), PART):
             numbers = range(start, min(start + PART, len(rows)))
-            if all(uid in done for uid in uids[start : numbers.stop]):
+            if done.issuperset(uids[start : numbers.stop]):
                 continue
-            part = [dict(row) for row in rows.select(numbers)]
             answers = answer(
-                engine,
-                part,
-                lambda text, row: judge(task.verify, text, row),
+                TRLEngine(trainer),
+                [dict(row) for row in rows.select(numbers)],
+                task.verify,
                 num_samples=num_samples,
                 batch_size=config.run.guide_batch_size,
                 seed=trainer.args.seed + start,
             )
-            counted = list(zip((row["uid"] for row in part), answers.num_correct, answers.num_judged, strict=True))
-            if engine.is_main:
-                _append(journal, {"rows": counted})
-            done |= {uid: (correct, judged) for uid, correct, judged in counted}
-            say(f"{numbers.stop} of {len(rows)} rows")
+            counts = zip(answers.num_correct, answers.num_judged, strict=True)
+            yield dict(zip(uids[start : numbers.stop], counts, strict=True))

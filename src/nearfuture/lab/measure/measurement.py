@@ -1,34 +1,34 @@
 """Measures the signal of near-future guides at one anchor: what pi_(T+D) could give pi_T, and at what variance.
 
     1. pi_T samples training prompts; those without a correct one among m samples are its failed set F_T
-    2. every guide pi_(T+D), and at distance 0 pi_T itself, samples F_T afresh: m samples a prompt -> Q
+    2. every guide pi_(T+D), and at distance 0 pi_T itself, samples F_T afresh: m samples per prompt -> Q
     3. each scores its own samples, pi_T scores them all (the training forward) -> d = log p - log q -> every V
     4. where the model is small, pi_T's own gradients on these samples, to judge V
 
 Fresh samples in 2 because F_T was chosen for its bad luck in 1: what pi_T solves by trying again, Q(0), is no signal.
 Weights are streamed, one policy at a time.
 
-Not here: the estimators (`nearfuture.method`), numbers to rows (`signal_rows`), which steps (`signal`).
+Not here: the estimators (`nearfuture.method`), numbers to rows (`signal_rows`), which steps (`run_signal`).
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nearfuture.guidance.ask import Sample, ask, hashed_seed, score_in_batches
 from nearfuture.guidance.engine import Engine, Row
-from nearfuture.guidance.judged import judge_samples
 from nearfuture.lab.measure.signal_rows import CLIP, anchor_rows
 from nearfuture.method.signal import GuideSamples
 from nearfuture.run.checkpoints import Policies
 from nearfuture.run.settings.config import Configuration
 from nearfuture.stats.resampling import draw_resamples
-from nearfuture.tasks import Task, judge
+from nearfuture.tasks import Task
 from nearfuture.train import TRLEngine
 from nearfuture.train.gradients import GradientSpread, gradient_spread, num_trainable
 from nearfuture.types import UserError, Verdict
@@ -47,7 +47,7 @@ class Scope:
         anchors: steps of the learners; empty: the base weights and the checkpoint in the middle of the run.
         distances: steps ahead of the anchor; empty: up to 8 of those there are checkpoints for. 0 is always measured.
         num_prompts: failed prompts wanted for each anchor; fewer are taken where the data has no more.
-        num_samples: m, samples a prompt, when failed prompts are chosen and again when a guide is measured.
+        num_samples: m, samples per prompt, when failed prompts are chosen and again when a guide is measured.
         k: samples the guide is allowed for coverage; None: the run's `guide_num_samples`, at most m.
         num_resamples: bootstrap resamples of the prompts.
         num_gradients: samples whose gradients are computed, for each distance; 0 is off.
@@ -64,16 +64,20 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Samples of one policy: N = P * m rows in the order of the prompts; log-probs are filled in by scoring."""
+    """Samples of one policy: N = P * m rows in the order of the prompts."""
 
     rows: list[Row]
-    completion_ids: list[list[int]]
-    verdicts: list[str]
+    samples: list[Sample]
     prompt_N: NDArray[np.int64]
+
+    @property
+    def completion_ids(self) -> list[list[int]]:
+        """Of each sample."""
+        return [sample.completion_ids for sample in self.samples]
 
     def count(self, of: Callable[[Verdict], bool]) -> NDArray[np.int64]:
         """Count the samples of each prompt with such a verdict: [P]."""
-        is_counted_N = [of(Verdict(value)) for value in self.verdicts]
+        is_counted_N = [of(sample.verdict) for sample in self.samples]
         return np.bincount(self.prompt_N, weights=is_counted_N).astype(np.int64)
 
 
@@ -102,7 +106,7 @@ class Measurement:
         drawn, behavior = {}, {}
         for distance in distances:
             guide = learner if distance == 0 else self.policies.load(anchor + distance)
-            drawn[distance] = self._draw(guide, failed, f"{anchor}/measure/{anchor + distance}")
+            drawn[distance] = self._draw(guide, failed, anchor, "measure", anchor + distance)
             if distance:
                 behavior[distance] = self._score(guide, drawn[distance])
             solved = drawn[distance].count(lambda verdict: verdict is Verdict.CORRECT)
@@ -111,9 +115,11 @@ class Measurement:
         ratios = {
             distance: self._log_ratios(learner, drawn[distance], behavior.get(distance)) for distance in distances
         }
-        gradients = {d: self._gradients(learner, drawn[d], ratios[d], f"{anchor}/{d}") for d in distances}
-        seed = _seed(self.seed, f"{anchor}/resamples")
-        resamples_R_P = draw_resamples(len(failed), self.scope.num_resamples, np.random.default_rng(seed))
+        gradients = {
+            d: self._gradients(learner, drawn[d], ratios[d], self._seed(anchor, d, "gradients")) for d in distances
+        }
+        generator = np.random.default_rng(self._seed(anchor, "resamples"))
+        resamples_R_P = draw_resamples(len(failed), self.scope.num_resamples, generator)
         return {
             "anchor": anchor,
             "num_prompts": len(failed),
@@ -123,13 +129,13 @@ class Measurement:
 
     def _failed(self, learner: Engine, anchor: int) -> tuple[list[Row], int]:
         """Return prompts the learner fails in all of m samples, the longest first, and how many were tried for it."""
-        order = np.random.default_rng(_seed(self.seed, f"{anchor}/prompts")).permutation(len(self.rows))
+        order = np.random.default_rng(self._seed(anchor, "prompts")).permutation(len(self.rows))
         share = max(1, self.batch_size // self.scope.num_samples)
         failed: list[Row] = []
         num_tried, wanted = 0, self.scope.num_prompts
         for start in range(0, len(order), share):
             chosen = [self.rows[i] for i in order[start : start + share]]
-            drawn = self._draw(learner, chosen, f"{anchor}/select/{start}")
+            drawn = self._draw(learner, chosen, anchor, "select", start)
             num_correct = drawn.count(lambda verdict: verdict is Verdict.CORRECT)
             num_judged = drawn.count(lambda verdict: verdict.is_judged)
             for row, correct, judged in zip(chosen, num_correct, num_judged, strict=True):
@@ -148,27 +154,20 @@ class Measurement:
         longest_first = sorted(range(len(failed)), key=lambda i: -lengths[i])
         return [failed[i] for i in longest_first], num_tried
 
-    def _draw(self, policy: Engine, prompts: list[Row], name: str) -> Drawn:
+    def _draw(self, policy: Engine, prompts: list[Row], *name: object) -> Drawn:
         """Sample every prompt m times and judge."""
         rows = [row for row in prompts for _ in range(self.scope.num_samples)]
-        completion_ids: list[list[int]] = []
-        verdicts: list[str] = []
-        for start, batch in _batches(rows, self.batch_size):
-            written = policy.generate(batch, _seed(self.seed, f"{name}/{start}"))
-            verdicts += policy.broadcast(self._judge(policy, batch, written) if policy.is_main else [])
-            completion_ids += written
+        seeds = (self._seed(*name, start) for start in count(0, self.batch_size))
+        samples = list(ask(policy, self.task.verify, rows, batch_size=self.batch_size, seeds=seeds))
         prompt_N = np.repeat(np.arange(len(prompts)), self.scope.num_samples)
-        return Drawn(rows, completion_ids, verdicts, prompt_N)
+        return Drawn(rows, samples, prompt_N)
 
-    def _judge(self, policy: Engine, rows: list[Row], completion_ids: list[list[int]]) -> list[str]:
-        verdicts = judge_samples(policy, lambda text, row: judge(self.task.verify, text, row), rows, completion_ids)
-        return [verdict.value for verdict in verdicts]
+    def _seed(self, *name: object) -> int:
+        """A seed of its own for everything that is drawn."""
+        return hashed_seed(self.seed, "signal", *name)
 
     def _score(self, policy: Engine, drawn: Drawn) -> list[list[float]]:
-        logps: list[list[float]] = []
-        for start, batch in _batches(drawn.rows, self.batch_size):
-            logps += policy.score(batch, drawn.completion_ids[start : start + len(batch)])
-        return logps
+        return score_in_batches(policy.score, drawn.rows, drawn.completion_ids, self.batch_size)
 
     def _log_ratios(self, learner: Engine, drawn: Drawn, behavior: list[list[float]] | None) -> list[list[float]]:
         """Return d = log p - log q for every token; exactly 0 where the guide is the learner (None)."""
@@ -178,19 +177,19 @@ class Measurement:
         return [[p - q for p, q in zip(ours, theirs, strict=True)] for ours, theirs in pairs]
 
     def _gradients(
-        self, learner: TRLEngine, drawn: Drawn, log_ratios: list[list[float]], name: str
+        self, learner: TRLEngine, drawn: Drawn, log_ratios: list[list[float]], seed: int
     ) -> dict[str, dict[str, GradientSpread]]:
         """Measure the learner's gradients on samples of the guide: on any (`all`), on correct ones (`guided`)."""
         if not self.scope.num_gradients or num_trainable(learner) > SMALL_MODEL:
             return {}
-        generator = np.random.default_rng(_seed(self.seed, f"{name}/gradients"))
-        correct = [i for i, verdict in enumerate(drawn.verdicts) if verdict == Verdict.CORRECT.value]
+        generator = np.random.default_rng(seed)
+        correct = [i for i, sample in enumerate(drawn.samples) if sample.verdict is Verdict.CORRECT]
         found = {}
         for kind, among in (("guided", correct), ("all", range(len(drawn.rows)))):
             if len(among) < MIN_FAILED:
                 continue
             chosen = generator.permutation(among)[: self.scope.num_gradients].tolist()
-            rows, ids = [drawn.rows[i] for i in chosen], [drawn.completion_ids[i] for i in chosen]
+            rows, ids = [drawn.rows[i] for i in chosen], [drawn.samples[i].completion_ids for i in chosen]
             found[kind] = gradient_spread(learner, rows, ids, _weightings([log_ratios[i] for i in chosen]))
         return found
 
@@ -218,12 +217,3 @@ def _samples(drawn: Drawn, log_ratios: list[list[float]]) -> GuideSamples:
         sample_K=np.repeat(np.arange(len(lengths)), lengths),
         log_ratios_K=np.concatenate([np.array(of_sample, dtype=np.float64) for of_sample in log_ratios]),
     )
-
-
-def _batches(rows: list[Row], size: int) -> Iterator[tuple[int, list[Row]]]:
-    return ((start, rows[start : start + size]) for start in range(0, len(rows), size))
-
-
-def _seed(seed: int, name: str) -> int:
-    """Return a seed of its own for everything that is drawn, in 31 bits."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/signal/{name}".encode()).digest()[:4], "big") >> 1

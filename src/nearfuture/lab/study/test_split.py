@@ -27,7 +27,7 @@ from nearfuture.run.checkpoints import Policies
 from nearfuture.run.rows import plain_rows
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.load import load_configuration
-from nearfuture.tasks import Task, judge
+from nearfuture.tasks import Task
 from nearfuture.tasks.identity import with_prompt_ids
 from nearfuture.train.hush import hush_libraries
 from nearfuture.types import UserError
@@ -43,7 +43,7 @@ def evaluate_final(cell: Configuration, base: Configuration, num_samples: int, o
     Args:
         cell: the run's configuration; its model and adapters are loaded with it.
         base: the settings that every method is sampled with.
-        num_samples: completions a prompt.
+        num_samples: completions per prompt.
         output: the file.
 
     Returns:
@@ -63,7 +63,7 @@ def evaluate_final(cell: Configuration, base: Configuration, num_samples: int, o
         answers = answer(
             engine,
             rows,
-            lambda text, row: judge(task.verify, text, row),
+            task.verify,
             num_samples=num_samples,
             batch_size=base.run.guide_batch_size,
             seed=TEST_SEED,

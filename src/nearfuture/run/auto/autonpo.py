@@ -3,8 +3,10 @@
     probe      pi_t samples its past mistakes; too few solved -> go on
     weigh      every saved checkpoint behind t: Q from its slice of the pool, V from the same samples
     decide     argmax S = Q / V, with guards; budget and places already returned to are guards as well
+    compare    after the replay both branches exist at one step: which one does the run go on from?
 
-Every decision is an event with its numbers. See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3.
+Every decision is an event with its numbers. See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3. The
+comparison is beyond the paper, which always goes on from the guided branch; the lineage makes it cheap.
 
 Not here: the pure pieces (`nearfuture.method`), the probe (`nearfuture.run.auto.probe`), the memory
 (`nearfuture.run.auto.controller`).
@@ -12,97 +14,107 @@ Not here: the pure pieces (`nearfuture.method`), the probe (`nearfuture.run.auto
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
-from nearfuture.guidance.engine import Engine, Row
+import numpy as np
+
+from nearfuture.guidance.held_out import Answers
 from nearfuture.method.lineage import Lineage
 from nearfuture.method.mistakes import MistakePool
-from nearfuture.method.rollback import Candidate, select
-from nearfuture.run.auto.probe import Probe, is_confirmed, run_probe, score_candidates
+from nearfuture.method.rollback import Candidate, Choice, select
+from nearfuture.run.auto.probe import Bench, is_confirmed, run_probe, score_candidates
 from nearfuture.run.settings.config import AutoNPOConfig
-from nearfuture.train.exact import CONTROLLER, state_file
-from nearfuture.types import UserError, Verdict
+from nearfuture.run.settings.plan import AUTO_KIND
+from nearfuture.types import UserError
 
 Say = Callable[..., None]
+Z_95 = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True)
-class Decision:
-    """What was decided at a trigger: `back_to` None means go on. `prompt_ids` are those the guide is asked for."""
+class Fired:
+    """A trigger that fired.
 
-    back_to: int | None
-    probe: Probe
-    prompt_ids: list[str]
-    evidence: dict[str, Any]
-
-
-def fired_state(folder: Path) -> dict[str, Any]:
-    """The controller's state in the checkpoint of the step at which the trigger fired.
-
-    Raises:
-        UserError: the checkpoint holds none.
+    Attributes:
+        lineage: its head stands at the step where it fired.
+        state: the controller's, there.
+        steps: of the checkpoints on the path behind it, 0 for the base weights.
+        max_pass_rate: of the gate.
     """
-    path = state_file(folder, CONTROLLER)
-    if not path.exists():
-        raise UserError(
-            f"{path} does not exist, but the trigger fired there, and a run that goes back takes its state along. "
-            "Was the checkpoint deleted by hand? Put it back from a copy, or start over with --clean."
-        )
-    state: dict[str, Any] = json.loads(path.read_text())
-    return state
+
+    lineage: Lineage
+    state: dict[str, Any]
+    steps: list[int]
+    max_pass_rate: float
+
+    @property
+    def step(self) -> int:
+        """Where it fired."""
+        step = self.lineage.head.end_step
+        assert step is not None
+        return step
+
+    @property
+    def emas(self) -> dict[str, float]:
+        """Reward and entropy, smoothed, as the trigger saw them."""
+        reward, entropy = self.state["trigger"]["seen"][-1][3:5]
+        return {"reward_ema": reward, "entropy_ema": entropy}
+
+    def pool(self, window: int) -> MistakePool:
+        """The mistakes of the last `window` steps."""
+        pool = MistakePool(self.max_pass_rate, window)
+        pool.load_state_dict(self.state["pool"])
+        return pool
+
+    def blocked_steps(self) -> list[int]:
+        """Steps an earlier intervention returned to, at a reward that has not been passed since."""
+        earlier = (s.intervention for s in self.lineage.segments)
+        reward_ema = self.emas["reward_ema"]
+        return [i.start_step for i in earlier if i and i.kind == AUTO_KIND and reward_ema <= i.evidence["reward_ema"]]
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """Where to go back to and why.
+
+    Attributes:
+        step: of the checkpoint.
+        prompt_ids: what the guide is asked for.
+        given: what the probe has sampled already, by prompt id.
+        evidence: the numbers that led here.
+    """
+
+    step: int
+    prompt_ids: list[str]
+    given: dict[str, list[list[int]]]
+    evidence: dict[str, Any]
 
 
 def is_spent(lineage: Lineage, config: AutoNPOConfig) -> bool:
     """True where as many interventions were made as the run may make; nothing stops for a trigger then."""
-    made = sum(s.intervention is not None and s.intervention.kind == "auto" for s in lineage.segments)
+    made = sum(s.intervention is not None and s.intervention.kind == AUTO_KIND for s in lineage.segments)
     return made >= config.max_interventions
 
 
-def decide(
-    lineage: Lineage,
-    state: dict[str, Any],
-    steps: list[int],
-    load: Callable[[int], Engine],
-    rows: dict[str, Row],
-    verify: Callable[[str, Row], Verdict],
-    config: AutoNPOConfig,
-    event: Say,
-    *,
-    seed: int,
-    batch_size: int,
-    max_pass_rate: float,
-) -> Decision:
-    """Confirm a trigger and choose where to go back to.
+def decide(fired: Fired, bench: Bench, config: AutoNPOConfig, event: Say) -> WayBack | None:
+    """Confirm a trigger and choose where to go back to; None: the run goes on.
 
     Args:
-        lineage: its head stands at the step where the trigger fired.
-        state: the controller's, there.
-        steps: of the checkpoints on the path behind it, 0 for the base weights.
-        load: puts the policy of a step into an engine; the one before is gone then.
-        rows: training rows by prompt id.
-        verify: (completion, row) -> verdict.
+        fired: the trigger.
+        bench: what to probe with.
         config: AutoNPO's settings.
         event: writes an event.
-        seed: of the probe.
-        batch_size: completions sampled or scored at once.
-        max_pass_rate: of the gate.
     """
-    step = lineage.head.end_step
-    assert step is not None
-    pool = MistakePool(max_pass_rate, window=config.max_rollback_distance)
-    pool.load_state_dict(state["pool"])
-    reward_ema = state["trigger"]["seen"][-1][3]
-    event("triggered", reward_ema=reward_ema, entropy_ema=state["trigger"]["seen"][-1][4], **pool.metrics())
-    behind = [s for s in steps if 0 < step - s <= config.max_rollback_distance]
-    if reason := _too_small(pool, config) or _nowhere(step, steps, behind, config):
-        empty = Probe(step, [], [], [], [], 0, 0.0)
+    step, pool = fired.step, fired.pool(config.max_rollback_distance)
+    event("triggered", **fired.emas, **pool.metrics())
+    behind = [s for s in fired.steps if 0 < step - s <= config.max_rollback_distance]
+    if reason := _too_small(pool, config) or _nowhere(fired, behind, config):
         event("declined", reason=reason)
-        return Decision(None, empty, [], {})
-    probe = run_probe(load(step), pool, rows, verify, config, step=step, seed=seed, batch_size=batch_size)
+        return None
+    probe = run_probe(bench, pool, step, config)
     event("probe", **probe.facts())
     if not is_confirmed(probe, config):
         event(
@@ -110,35 +122,32 @@ def decide(
             reason=f"the present policy solves {probe.num_solved} of {len(probe.rows)} past mistakes (pass rate "
             f"{probe.pass_rate:.3f}); {config.probe_min_solved} and {config.probe_min_pass_rate} are needed.",
         )
-        return Decision(None, probe, [], {})
-    candidates = score_candidates(probe, pool, behind, load, config, batch_size=batch_size)
+        return None
+    candidates = score_candidates(bench, probe, pool, behind, config)
     choice = select(
         candidates,
         min_prompts=config.min_prompts,
         min_quality=config.probe_min_pass_rate,
         min_gain=config.min_gain,
-        blocked_steps=_without_progress(lineage, reward_ema),
+        blocked_steps=fired.blocked_steps(),
     )
-    facts = _facts(candidates, choice.candidate, choice.guard, choice.reason)
-    if choice.candidate is None:
-        event("declined", **facts)
-        return Decision(None, probe, [], facts)
-    asked = pool.slice(choice.candidate.step, step, config.slice) if config.ask == "slice" else pool.slice(0, step)
-    asked_ids = [mistake.prompt_id for mistake in asked]
-    evidence = {**facts, "reward_ema": reward_ema}
-    if config.mode == "advise":
-        event("advised", **facts)
-        return Decision(None, probe, asked_ids, evidence)
-    return Decision(choice.candidate.step, probe, asked_ids, evidence)
+    facts = _facts(candidates, choice)
+    if choice.candidate is None or config.mode == "advise":
+        event("declined" if choice.candidate is None else "advised", **facts)
+        return None
+    back_to = choice.candidate.step
+    asked = pool.slice(back_to, step, config.slice) if config.ask == "slice" else pool.slice(0, step)
+    evidence = {**facts, "reward_ema": fired.emas["reward_ema"]}
+    return WayBack(back_to, [mistake.prompt_id for mistake in asked], probe.given(), evidence)
 
 
-def _facts(candidates: list[Candidate], chosen: Candidate | None, guard: Any, reason: str) -> dict[str, Any]:
+def _facts(candidates: list[Candidate], choice: Choice) -> dict[str, Any]:
     """Why: all candidates with Q, V and S, the choice, and what overruled the argmax."""
     return {
         "candidates": [candidate.as_row() for candidate in candidates],
-        "rollback_distance": None if chosen is None else chosen.rollback_distance,
-        "guard": None if guard is None else str(guard),
-        "reason": reason,
+        "rollback_distance": None if choice.candidate is None else choice.candidate.rollback_distance,
+        "guard": None if choice.guard is None else str(choice.guard),
+        "reason": choice.reason,
     }
 
 
@@ -151,17 +160,53 @@ def _too_small(pool: MistakePool, config: AutoNPOConfig) -> str | None:
     )
 
 
-def _nowhere(step: int, steps: list[int], behind: list[int], config: AutoNPOConfig) -> str | None:
+def _nowhere(fired: Fired, behind: list[int], config: AutoNPOConfig) -> str | None:
     if behind:
         return None
     return (
         f"no checkpoint lies within autonpo.max_rollback_distance={config.max_rollback_distance} steps: the last one "
-        f"before step {step} is of step {max(s for s in steps if s < step)}. Save more often (save_steps), keep more "
-        "(save_total_limit), or allow a longer way back."
+        f"before step {fired.step} is of step {max(s for s in fired.steps if s < fired.step)}. Save more often "
+        "(save_steps), keep more (save_total_limit), or allow a longer way back."
     )
 
 
-def _without_progress(lineage: Lineage, reward_ema: float) -> list[int]:
-    """Steps an earlier intervention returned to, at a reward that has not been passed since."""
-    earlier = [s.intervention for s in lineage.segments if s.intervention is not None and s.intervention.kind == "auto"]
-    return [i.start_step for i in earlier if reward_ema <= i.evidence["reward_ema"]]
+def compare(guided: Answers, abandoned: Answers) -> dict[str, Any]:
+    """Keep the better branch; the guided one where they are equal.
+
+        difference = mean over held-out prompts of (pass rate, guided) - (pass rate, abandoned)
+
+    Same prompts, same seeds, so that prompts that are merely hard cancel. The prompts are the task's `evaluation`
+    split, so what is chosen here must be judged on another one (`Task.test`).
+
+    Args:
+        guided: answers of the policy that was trained again with guidance.
+        abandoned: answers of the policy that guided it, to the same prompts with the same seeds.
+
+    Returns:
+        The facts of the `accepted` event: which branch is `kept`, and by how much, with a normal 95 % interval over
+        prompts (None for a single prompt).
+
+    Raises:
+        UserError: no prompt could be judged for both.
+    """
+    differences = np.subtract(guided.rates, abandoned.rates)
+    differences = differences[np.isfinite(differences)]
+    if not len(differences):
+        raise UserError(
+            f"none of {len(guided.rates)} held-out prompts could be judged for both branches. Look at the verifier's "
+            "time-outs and crashes, or set autonpo.accept=always."
+        )
+    difference = float(differences.mean())
+    half = Z_95 * float(differences.std(ddof=1)) / len(differences) ** 0.5 if len(differences) > 1 else None
+    return {
+        "kept": "guided" if difference >= 0 else "abandoned",
+        "difference": difference,
+        "ci_low": None if half is None else difference - half,
+        "ci_high": None if half is None else difference + half,
+        "num_prompts": len(differences),
+        "num_samples": sum(guided.num_judged) + sum(abandoned.num_judged),
+        "guided_pass_rate": float(np.nanmean(guided.rates)),
+        "abandoned_pass_rate": float(np.nanmean(abandoned.rates)),
+        "guide_tokens": guided.num_tokens + abandoned.num_tokens,
+        "seconds": guided.seconds + abandoned.seconds,
+    }

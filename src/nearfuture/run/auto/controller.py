@@ -5,13 +5,16 @@ Not here: their rules (`nearfuture.method`), what follows when the trigger fires
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 from nearfuture.method.mistakes import MistakePool
 from nearfuture.method.trigger import PlateauTrigger, State
 from nearfuture.method.trigger_config import MIN_ROWS
 from nearfuture.run.settings.config import AutoNPOConfig
+from nearfuture.train.exact import CONTROLLER, state_file
 from nearfuture.types import UserError
 
 
@@ -62,6 +65,22 @@ class Controller:
         self.pool.load_state_dict(state["pool"])
         if not self._is_rewound:
             self.trigger.load_state_dict(state["trigger"])
+
+
+def fired_state(folder: Path) -> dict[str, Any]:
+    """The controller's state in the checkpoint of the step at which the trigger fired.
+
+    Raises:
+        UserError: the checkpoint holds none.
+    """
+    path = state_file(folder, CONTROLLER)
+    if not path.exists():
+        raise UserError(
+            f"{path} does not exist, but the trigger fired there, and a run that goes back takes its state along. "
+            "Was the checkpoint deleted by hand? Put it back from a copy, or start over with --clean."
+        )
+    state: dict[str, Any] = json.loads(path.read_text())
+    return state
 
 
 def check_window(config: AutoNPOConfig, steps_per_batch: float) -> None:

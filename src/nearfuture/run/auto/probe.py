@@ -1,34 +1,56 @@
-"""The confirming probe of AutoNPO: does the present policy solve what it failed before, and how far back pays?
+"""The probe of AutoNPO: does the present policy solve what it failed before, and how far back does it pay to go?
 
     1. pi_t samples a subset of the mistake pool, a few times each; the verifier judges
     2. enough of them solved?  otherwise the run goes on: the plateau is not one a near-future guide can lift
     3. every checkpoint r < t scores the same samples: V(D) from log pi_r - log pi_t; Q(D) from the slice of the
        pool that a replay from r would cross
 
-One set of rollouts serves everything: the old checkpoints only score, one after the other, and the solved samples go
-into the collection. See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3;
-reconstruction.md 2.1, and 2.3 for the numbers.
+One set of samples serves everything: the old checkpoints only score, one after the other, and the solved samples go
+into the collection. See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3; reconstruction.md 2.1, and
+2.3 for the numbers.
 
-Not here: the choice among the candidates (`nearfuture.method.rollback`), acting on it (`nearfuture.run.executor`).
+Not here: the choice among the candidates (`nearfuture.method.rollback`), what follows from it
+(`nearfuture.run.auto.autonpo`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
 
+from nearfuture.guidance.ask import Sample, ask, score_in_batches
 from nearfuture.guidance.engine import Engine, Row
-from nearfuture.guidance.judged import judge_samples
 from nearfuture.method import variance_cost
 from nearfuture.method.mistakes import MistakePool
 from nearfuture.method.rollback import Candidate
 from nearfuture.method.signal import GuideSamples
 from nearfuture.run.settings.config import AutoNPOConfig
+from nearfuture.tasks.judging import Verify
 from nearfuture.types import Verdict
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a probe works with.
+
+    Attributes:
+        load: puts the policy of a step into an engine; the one before is gone then.
+        rows: training rows by prompt id.
+        verify: of their task.
+        seed: of the draw and the sampling.
+        batch_size: completions sampled or scored at once.
+    """
+
+    load: Callable[[int], Engine]
+    rows: dict[str, Row]
+    verify: Verify
+    seed: int
+    batch_size: int
 
 
 @dataclass(frozen=True)
@@ -38,92 +60,71 @@ class Probe:
     Attributes:
         step: t.
         rows: the probed prompts.
-        failed_at: the step at which each was failed last.
-        samples: per prompt, the completions.
-        verdicts: per prompt, their verdicts.
-        num_tokens: generated tokens in all.
+        samples: per prompt.
         seconds: wall clock of sampling and judging.
     """
 
     step: int
     rows: list[Row]
-    failed_at: list[int]
-    samples: list[list[list[int]]]
-    verdicts: list[list[str]]
-    num_tokens: int
+    samples: list[list[Sample]]
     seconds: float
 
     @property
     def num_solved(self) -> int:
         """Prompts solved at least once."""
-        return sum(Verdict.CORRECT.value in verdicts for verdicts in self.verdicts)
+        return sum(num_correct > 0 for num_correct in self.num_correct)
+
+    @property
+    def num_correct(self) -> list[int]:
+        """Correct samples, per prompt."""
+        return [sum(sample.verdict is Verdict.CORRECT for sample in samples) for samples in self.samples]
 
     @property
     def pass_rate(self) -> float:
         """Mean pass rate over the probed prompts, of the samples that could be judged."""
-        return _pass_rate(self.verdicts)
+        return _pass_rate(self.samples)
 
     def given(self) -> dict[str, list[list[int]]]:
-        """The samples by prompt id, for the collection."""
-        return {row["prompt_id"]: samples for row, samples in zip(self.rows, self.samples, strict=True)}
+        """The completions by prompt id, for the collection."""
+        pairs = zip(self.rows, self.samples, strict=True)
+        return {row["prompt_id"]: [sample.completion_ids for sample in samples] for row, samples in pairs}
 
     def facts(self) -> dict[str, Any]:
         """The numbers of the event."""
+        flat = list(chain.from_iterable(self.samples))
         return {
             "num_prompts": len(self.rows),
-            "num_samples": sum(map(len, self.samples)),
+            "num_samples": len(flat),
             "num_solved": self.num_solved,
             "pass_rate": self.pass_rate,
-            "guide_tokens": self.num_tokens,
+            "guide_tokens": sum(len(sample.completion_ids) for sample in flat),
             "seconds": self.seconds,
         }
 
 
-def run_probe(
-    engine: Engine,
-    pool: MistakePool,
-    rows: dict[str, Row],
-    verify: Callable[[str, Row], Verdict],
-    config: AutoNPOConfig,
-    *,
-    step: int,
-    seed: int,
-    batch_size: int,
-) -> Probe:
+def run_probe(bench: Bench, pool: MistakePool, step: int, config: AutoNPOConfig) -> Probe:
     """Sample prompts of the pool with the present policy.
 
     Args:
-        engine: holds pi_t.
+        bench: what to work with.
         pool: of the run, at step t.
-        rows: training rows by prompt id.
-        verify: (completion, row) -> verdict.
-        config: how many prompts and samples, how far back.
         step: t.
-        seed: of the draw and the sampling.
-        batch_size: completions sampled at once.
+        config: how many prompts and samples, how far back.
     """
+    engine = bench.load(step)
     began = time.monotonic()
-    start = max(0, step - config.max_rollback_distance)
-    mistakes = pool.sample(config.probe_num_prompts, np.random.default_rng([seed, step]), start, step, config.slice)
+    start, rng = max(0, step - config.max_rollback_distance), np.random.default_rng([bench.seed, step])
+    mistakes = pool.sample(config.probe_num_prompts, rng, start, step, config.slice)
     drawn = engine.broadcast([(mistake.prompt_id, mistake.step) for mistake in mistakes])
-    lengths = engine.prompt_lengths([rows[prompt_id] for prompt_id, _ in drawn])
-    probed = [pair for _, pair in sorted(zip(lengths, drawn, strict=True), key=lambda item: (-item[0], item[1]))]
-    asked = [rows[prompt_id] for prompt_id, _ in probed for _ in range(config.probe_num_samples)]
-    completions: list[list[int]] = []
-    for batch, first in enumerate(range(0, len(asked), batch_size)):
-        completions += engine.generate(asked[first : first + batch_size], seed * 1_000_003 + step * 1_009 + batch)
-    judged = judge_samples(engine, verify, asked, completions) if engine.is_main else []
-    verdicts = engine.broadcast([verdict.value for verdict in judged])
+    lengths = engine.prompt_lengths([bench.rows[prompt_id] for prompt_id, _ in drawn])
+    longest_first = sorted(zip(lengths, drawn, strict=True), key=lambda item: (-item[0], item[1]))
+    rows = [bench.rows[prompt_id] for _, (prompt_id, _) in longest_first]
+    asked = [row for row in rows for _ in range(config.probe_num_samples)]
+    seeds = count(bench.seed * 1_000_003 + step * 1_009)
+    samples = list(ask(engine, bench.verify, asked, batch_size=bench.batch_size, seeds=seeds))
     k = config.probe_num_samples
-    return Probe(
-        step=step,
-        rows=[rows[prompt_id] for prompt_id, _ in probed],
-        failed_at=[failed_at for _, failed_at in probed],
-        samples=[completions[i : i + k] for i in range(0, len(completions), k)],
-        verdicts=[verdicts[i : i + k] for i in range(0, len(verdicts), k)],
-        num_tokens=sum(map(len, completions)),
-        seconds=time.monotonic() - began,
-    )
+    by_prompt = [samples[i : i + k] for i in range(0, len(samples), k)]
+    return Probe(step, rows, by_prompt, time.monotonic() - began)
 
 
 def is_confirmed(probe: Probe, config: AutoNPOConfig) -> bool:
@@ -132,31 +133,23 @@ def is_confirmed(probe: Probe, config: AutoNPOConfig) -> bool:
 
 
 def score_candidates(
-    probe: Probe,
-    pool: MistakePool,
-    steps: Sequence[int],
-    load: Callable[[int], Engine],
-    config: AutoNPOConfig,
-    *,
-    batch_size: int,
+    bench: Bench, probe: Probe, pool: MistakePool, steps: Iterable[int], config: AutoNPOConfig
 ) -> list[Candidate]:
     """Q and V of every checkpoint one could go back to, from the samples of the probe.
 
         Q(D) = mean pass rate of pi_t on the probed prompts of the slice D;   V(D) from d = log pi_(t-D) - log pi_t
 
     Args:
+        bench: what to work with.
         probe: the samples of pi_t.
         pool: tells which probed prompts belong to a distance.
         steps: of the saved checkpoints before t.
-        load: puts the policy of a step into an engine; the one before is gone then.
         config: the reading of a slice, the form of V.
-        batch_size: completions scored at once.
     """
-    flat = [(row, ids) for row, samples in zip(probe.rows, probe.samples, strict=True) for ids in samples if ids]
-    guide_logps = _score(load(probe.step), flat, batch_size)
+    guide_logps = _score(bench, probe, probe.step)
     found = []
     for step in sorted(steps, reverse=True):
-        learner_logps = _score(load(step), flat, batch_size)
+        learner_logps = _score(bench, probe, step)
         in_slice = {mistake.prompt_id for mistake in pool.slice(step, probe.step, config.slice)}
         members = [i for i, row in enumerate(probe.rows) if row["prompt_id"] in in_slice]
         found.append(
@@ -164,38 +157,37 @@ def score_candidates(
                 rollback_distance=probe.step - step,
                 step=step,
                 num_prompts=len(members),
-                quality=_pass_rate([probe.verdicts[i] for i in members]),
+                quality=_pass_rate([probe.samples[i] for i in members]),
                 variance_cost=_cost(probe, learner_logps, guide_logps, config.variance_cost),
             )
         )
     return found
 
 
-def _score(engine: Engine, flat: list[tuple[Row, list[int]]], batch_size: int) -> list[list[float]]:
-    logps: list[list[float]] = []
-    for first in range(0, len(flat), batch_size):
-        chunk = flat[first : first + batch_size]
-        logps += engine.score([row for row, _ in chunk], [ids for _, ids in chunk])
-    return logps
+def _score(bench: Bench, probe: Probe, step: int) -> list[list[float]]:
+    """Log-probs under the policy of a step, of every sample that is not empty."""
+    pairs = zip(probe.rows, probe.samples, strict=True)
+    written = [(row, one.completion_ids) for row, samples in pairs for one in samples if one.completion_ids]
+    rows, completions = [row for row, _ in written], [ids for _, ids in written]
+    return score_in_batches(bench.load(step).score, rows, completions, bench.batch_size)
 
 
-def _pass_rate(verdicts: Sequence[Sequence[str]]) -> float:
+def _pass_rate(samples: Sequence[Sequence[Sample]]) -> float:
     """Mean over prompts of correct over judged; a prompt without a judgement is left out; NaN where none is left."""
     rates = []
-    for of_prompt in verdicts:
-        judged = [verdict for verdict in of_prompt if Verdict(verdict).is_judged]
+    for of_prompt in samples:
+        judged = [sample.verdict for sample in of_prompt if sample.verdict.is_judged]
         if judged:
-            rates.append(judged.count(Verdict.CORRECT.value) / len(judged))
+            rates.append(judged.count(Verdict.CORRECT) / len(judged))
     return sum(rates) / len(rates) if rates else float("nan")
 
 
 def _cost(probe: Probe, learner: list[list[float]], guide: list[list[float]], form: str) -> float:
     """V over all samples of the probe, in the form asked for; infinite where it overflows."""
-    prompt_N = [i for i, samples in enumerate(probe.samples) for ids in samples if ids]
     samples = GuideSamples(
-        num_judged_P=np.array([len(verdicts) for verdicts in probe.verdicts]),
-        num_correct_P=np.array([verdicts.count(Verdict.CORRECT.value) for verdicts in probe.verdicts]),
-        prompt_N=np.array(prompt_N),
+        num_judged_P=np.array([len(of_prompt) for of_prompt in probe.samples]),
+        num_correct_P=np.array(probe.num_correct),
+        prompt_N=np.array([i for i, of_prompt in enumerate(probe.samples) for one in of_prompt if one.completion_ids]),
         sample_K=np.repeat(np.arange(len(guide)), [len(logps) for logps in guide]),
         log_ratios_K=np.concatenate([np.subtract(p, q) for p, q in zip(learner, guide, strict=True)]),
     )

@@ -41,7 +41,7 @@ class RunConfig:
         scout_steps: early intervention: train this far ahead, go back to the base weights; 0 is off.
         guide_step: late intervention: the step whose policy becomes the guide; None is off.
         rollback_to: late intervention: the step to go back to.
-        resample_steps: control: the base policy guides itself, at distance 0, on the prompts of so many steps; 0: off.
+        resample_steps: control: the base policy guides itself on the prompts of so many steps; 0: off.
         guidance_steps: serve guidance for so many steps after going back; None: until the guide's step.
         guidance_lifetime: `segment` drops guidance when the replay reaches the guide's step (the paper),
             `while_gated` keeps it as long as the gate admits it, and adds that of later guides.

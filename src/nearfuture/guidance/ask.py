@@ -1,0 +1,112 @@
+"""One way to ask a policy: sample, decode and judge, batch by batch, with the same verdicts on every process.
+
+    for sample in ask(engine, task.verify, rows, batch_size=256, seeds=count(seed)): ...
+
+One rule for seeds: batch number b is sampled with the b-th seed, so what is drawn is a function of the policy, the rows
+in their order, the batch size and the seeds. A caller says in one line which seeds those are: consecutive ones, or
+`hashed_seed` of a name.
+
+What counts as correct, wherever a policy is asked, is a completion that ended and that the verifier accepts. One that
+was cut off can never be guidance, so it opens no gate, counts for no pass rate, and is no answer in a probe or an
+evaluation either: it is wrong, and no verifier is asked.
+
+Not here: generating (`nearfuture.train.engine`), verifiers (`nearfuture.tasks.judging`), rollouts of training
+(`nearfuture.train.rewards`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from nearfuture.guidance.engine import Engine, Row
+from nearfuture.tasks.judging import Verify, judge_many
+from nearfuture.types import Verdict
+
+NO_EOS, TOO_LONG = "no_eos", "too_long"
+"""How a completion was cut off: it does not end with a stop token, or it is longer than the engine's limit."""
+
+Score = Callable[[Sequence[Row], Sequence[list[int]]], list[list[float]]]
+"""Rows and completion ids -> the log-prob of every token (nats)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A completion, and what became of it: `outcome` is `no_eos`, `too_long` or the verdict."""
+
+    completion_ids: list[int]
+    outcome: str
+
+    @property
+    def is_cut_off(self) -> bool:
+        """True where no verifier was asked."""
+        return self.outcome in (NO_EOS, TOO_LONG)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verifier's verdict; wrong where the completion was cut off."""
+        return Verdict.WRONG if self.is_cut_off else Verdict(self.outcome)
+
+
+def ask(
+    engine: Engine, verify: Verify, rows: Sequence[Row], *, batch_size: int, seeds: Iterable[int]
+) -> Iterator[Sample]:
+    """Sample one completion per row and judge it; all processes iterate to the end.
+
+    Args:
+        engine: the policy.
+        verify: a task's `verify`, or any function of (completion, row).
+        rows: what is asked; a row that is to be sampled several times stands there several times.
+        batch_size: completions sampled at once.
+        seeds: one per batch.
+
+    Yields:
+        The samples, in the order of the rows.
+    """
+    for start, seed in zip(range(0, len(rows), batch_size), seeds, strict=False):
+        batch = rows[start : start + batch_size]
+        yield from judged(engine, verify, batch, engine.generate(batch, seed))
+
+
+def judged(engine: Engine, verify: Verify, rows: Sequence[Row], completions: Sequence[list[int]]) -> list[Sample]:
+    """Judge completions, each with its row: on the main process, for all."""
+    outcomes = engine.broadcast(_outcomes(engine, verify, rows, completions) if engine.is_main else [])
+    return [Sample(ids, outcome) for ids, outcome in zip(completions, outcomes, strict=True)]
+
+
+def _outcomes(engine: Engine, verify: Verify, rows: Sequence[Row], completions: Sequence[list[int]]) -> list[str]:
+    outcomes = [_cut_off(engine, completion_ids) for completion_ids in completions]
+    whole = [i for i, outcome in enumerate(outcomes) if not outcome]
+    asked = [rows[i] for i in whole]
+    texts = engine.decode(asked, [completions[i] for i in whole])
+    for i, decision in zip(whole, judge_many(verify, texts, asked), strict=True):
+        outcomes[i] = decision.verdict.value
+    return outcomes
+
+
+def _cut_off(engine: Engine, completion_ids: list[int]) -> str:
+    if not has_ended(completion_ids, engine.eos_token_ids):
+        return NO_EOS
+    return TOO_LONG if len(completion_ids) > engine.sampling.max_completion_length else ""
+
+
+def has_ended(completion_ids: Sequence[int], eos_token_ids: Collection[int]) -> bool:
+    """True where a completion ends with a stop token."""
+    return len(completion_ids) > 0 and completion_ids[-1] in eos_token_ids
+
+
+def hashed_seed(*names: object) -> int:
+    """Return the seed of what is drawn under these names, in 31 bits: another name, another seed."""
+    text = "/".join(map(str, names))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+def score_in_batches(
+    score: Score, rows: Sequence[Row], completions: Sequence[list[int]], batch_size: int
+) -> list[list[float]]:
+    """Score completions, each with its row, in their order."""
+    logps: list[list[float]] = []
+    for start in range(0, len(rows), batch_size):
+        logps += score(rows[start : start + batch_size], completions[start : start + batch_size])
+    return logps
