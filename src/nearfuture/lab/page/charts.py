@@ -77,6 +77,8 @@ class Chart:
         is_small: a small panel, without names.
         has_names: whether names stand beside the ends of the lines.
         ticks: replaces those of the horizontal axis.
+        x_limits: of the horizontal axis, where the data shall not settle them.
+        places: steps that are marked with a word each, above the axes.
     """
 
     name: str
@@ -86,6 +88,8 @@ class Chart:
     is_small: bool = False
     has_names: bool = True
     ticks: Sequence[tuple[float, str]] = ()
+    x_limits: tuple[float, float] | None = None
+    places: Sequence[tuple[float, str]] = ()
 
 
 def looks(methods: Sequence[str], baseline: str | None, reference: str | None) -> dict[str, Look]:
@@ -170,14 +174,15 @@ def draw_lines(series: Sequence[Series], chart: Chart, beside: Sequence[Series] 
         return None
     width, height = (300, SMALL_HEIGHT) if chart.is_small else (420, HEIGHT)
     is_named = chart.has_names and not chart.is_small
-    box = svg.Box(width, height, LEFT, NAMES_RIGHT if is_named else 10, 22, 40)
+    box = svg.Box(width, height, LEFT, NAMES_RIGHT if is_named else 10, 36 if chart.places else 22, 40)
 
     def paint(axes: Axes) -> None:
         first, last = (float(pick([pick(found.xs) for found in series])) for pick in (min, max))
-        x_limits = (first if chart.ticks else min(0.0, first), last)
+        x_limits = chart.x_limits or (first if chart.ticks else min(0.0, first), last)
         dress(axes, box, x_limits, limits([*series, *beside]), chart.unit, chart.x_label)
         if chart.ticks:
             axes.set_xticks([at for at, _ in chart.ticks], [text for _, text in chart.ticks])
+        _places(axes, box, chart.places)
         for found in sorted(series, key=lambda found: found.look.is_strong):
             _line(axes, found)
         if is_named:
@@ -205,6 +210,13 @@ def limits(series: Sequence[Series]) -> tuple[float, float]:
     low = max(float(np.nanmin(bands)), least - 5 * room) - room
     high = min(float(np.nanmax(bands)), most + 5 * room) + room
     return (low if least > most / 2 and low > 0 else min(0.0, least)), high
+
+
+def _places(axes: Axes, box: svg.Box, places: Sequence[tuple[float, str]]) -> None:
+    top_of_data = axes.get_xaxis_transform()
+    for x, words in places:
+        axes.plot([x, x], [0, 1], color=svg.SOFT, linewidth=0.8, linestyle=DOTS, transform=top_of_data)
+        axes.text(x, 1 + 3 / box.inner_height, words, gid="kind", ha="center", transform=top_of_data)
 
 
 def _line(axes: Axes, found: Series) -> None:

@@ -28,6 +28,16 @@ from nearfuture.record.writing import write_whole
 HERE = Path(__file__).parent
 
 
+class _Holder:
+    """What is empty where all its blocks are."""
+
+    __slots__ = ()
+    blocks: Sequence[Block]
+
+    def __bool__(self) -> bool:
+        return any(self.blocks)
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """Paragraphs of one look: `lead`, `aside`, `reading` (beside a figure), `caution`, `told` or `where`."""
@@ -98,41 +108,32 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Group(_Holder):
     """Blocks set out together: as a `pair`, a `triple`, `side-by-side`, `beside` each other, `pictures`, a `sample`."""
 
     kind: ClassVar = "group"
     blocks: Sequence[Block]
     look: str = "pair"
 
-    def __bool__(self) -> bool:
-        return any(self.blocks)
-
 
 @dataclass(frozen=True, slots=True)
-class Folded:
+class Folded(_Holder):
     """Blocks that a reader opens."""
 
     kind: ClassVar = "folded"
     summary: str
     blocks: Sequence[Block]
 
-    def __bool__(self) -> bool:
-        return any(self.blocks)
-
 
 Block = str | Text | Heading | Items | Table | Figure | Quote | Picture | Group | Folded | None
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class Section(_Holder):
     """A part of a page under a heading of its own."""
 
     title: str
     blocks: Sequence[Block]
-
-    def __bool__(self) -> bool:
-        return any(self.blocks)
 
     @property
     def id(self) -> str:

@@ -6,11 +6,14 @@ Not here: the run's curves (`figures`), the sentences (`decision_words`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nearfuture.lab.page import svg
-from nearfuture.lab.page.svg import DASHES, DOTS, LEFT, dress
+from nearfuture.lab.page.charts import Chart, Look, Series, draw_lines
+from nearfuture.lab.page.svg import DASHES, LEFT, dress
 from nearfuture.lab.report.figures import Firing
 from nearfuture.record.clocks import Clock, paid_at
 from nearfuture.record.decisions import RunDecision
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SMALL = svg.Box(300, 200, LEFT, 16, 24, 40)
-WIDE = svg.Box(420, 240, LEFT, 42, 34, 40)
 FORMS = {
     "quality": "Q: pass rate on the slice",
     "variance_cost": "V: variance cost",
@@ -30,6 +32,7 @@ FORMS = {
 }
 BRANCHES = {EVALUATION: "share of samples that were correct", ENTROPY: "nats a token"}
 GUIDED, TAIL = svg.colour(0), svg.colour(1)
+NOTHING = np.empty(0)
 
 
 def firings(records: RunRecords, decisions: Sequence[RunDecision], clock: Clock) -> list[Firing]:
@@ -111,15 +114,6 @@ def _mark(axes: Axes, rows: Sequence[dict[str, Any]], form: str, distance: int, 
     axes.text(x, y, words, color=TAIL, gid="value", ha="right" if is_right else "left", zorder=5)
 
 
-@dataclass(frozen=True, slots=True)
-class _Branch:
-    name: str
-    colour: str
-    steps: list[int]
-    values: list[float]
-    margins: list[float | None]
-
-
 def draw_branches(records: RunRecords, decision: RunDecision, number: int, key: str) -> str | None:
     """Draw a metric of the guided branch and of the abandoned tail around the step of the trigger.
 
@@ -127,27 +121,23 @@ def draw_branches(records: RunRecords, decision: RunDecision, number: int, key: 
     """
     assert decision.to_segment is not None and decision.to_step is not None
     reach = decision.step - decision.to_step
-    first, last = max(0, decision.to_step - reach), decision.step + reach
-    tail = _Branch("abandoned tail", TAIL, *_readings(records, decision.segment, key, (first, last)))
-    guided = _Branch("guided branch", GUIDED, *_readings(records, decision.to_segment, key, (first, last)))
-    drawn = [branch for branch in (tail, guided) if branch.steps]
-    if not drawn:
-        return None
-
-    def paint(axes: Axes) -> None:
-        dress(axes, WIDE, (first, last), _limits(drawn), BRANCHES[key], "optimizer step")
-        _places(axes, decision)
-        for branch in drawn:
-            _line(axes, branch, is_tail=branch is tail, is_marked=key == EVALUATION)
-
-    told = " ".join(f"{b.name}: {b.values[-1]:.3f} at step {b.steps[-1]}." for b in drawn)
-    return svg.drawing(WIDE, f"{key} branches {number}", f"{key} around step {decision.step}. {told}", "panel", paint)
+    between = (max(0, decision.to_step - reach), decision.step + reach)
+    branches = [
+        _branch(records, to, key, between, Series(name, look, NOTHING, NOTHING, is_marked=key == EVALUATION))
+        for name, look, to in (
+            ("abandoned tail", Look(TAIL, DASHES, is_strong=False), decision.segment),
+            ("guided branch", Look(GUIDED, "solid", is_strong=True), decision.to_segment),
+        )
+    ]
+    stopped = "trigger" if decision.seen else "guide"
+    places = ((decision.to_step, f"back to {decision.to_step}"), (decision.step, f"{stopped} {decision.step}"))
+    title = f"{key} around step {decision.step}"
+    chart = Chart(f"{key} branches {number}", title, BRANCHES[key], "optimizer step", x_limits=between, places=places)
+    return draw_lines([branch for branch in branches if len(branch.xs)], chart)
 
 
-def _readings(
-    records: RunRecords, to: int, key: str, between: tuple[int, int]
-) -> tuple[list[int], list[float], list[float | None]]:
-    """Steps, values and sampling margins of a metric on the path to the end of a segment."""
+def _branch(records: RunRecords, to: int, key: str, between: tuple[int, int], branch: Series) -> Series:
+    """A metric on the path to the end of a segment, with the sampling error of an evaluation."""
     limits = records.path_to(to)
     found = {
         step: row
@@ -158,39 +148,12 @@ def _readings(
         and is_number(row.get(key))
     }
     steps = sorted(found)
-    margins = [_margin(found[step]) if key == EVALUATION else None for step in steps]
-    return steps, [float(found[step][key]) for step in steps], margins
+    values = np.array([found[step][key] for step in steps], dtype=np.float64)
+    margins = np.array([_margin(found[step]) if key == EVALUATION else None for step in steps], dtype=np.float64)
+    band = np.stack([values, values - margins, values + margins])
+    return replace(branch, xs=np.array(steps, dtype=np.float64), band=band)
 
 
 def _margin(row: dict[str, Any]) -> float | None:
     num_samples = num_judged(row)
     return None if num_samples is None else sampling_margin(row[EVALUATION], num_samples)
-
-
-def _limits(branches: Sequence[_Branch]) -> tuple[float, float]:
-    lows = [v - (m or 0) for b in branches for v, m in zip(b.values, b.margins, strict=True)]
-    highs = [v + (m or 0) for b in branches for v, m in zip(b.values, b.margins, strict=True)]
-    low, high = max(0.0, min(lows)), max(highs)
-    room = 0.06 * (high - low) or 0.05
-    return (0.0 if low < high / 2 else low - room), high + room
-
-
-def _places(axes: Axes, decision: RunDecision) -> None:
-    """Mark where the run went back to and where it had been."""
-    assert decision.to_step is not None
-    axes.axvspan(decision.to_step, decision.step, color=svg.SOFT, alpha=0.08, linewidth=0, zorder=0.5)
-    top_of_data = axes.get_xaxis_transform()
-    for x, words in ((decision.to_step, "back to"), (decision.step, "trigger" if decision.seen else "guide")):
-        axes.plot([x, x], [0, 1], color=svg.SOFT, linewidth=0.8, linestyle=DOTS, transform=top_of_data)
-        axes.text(x, 1 + 3 / WIDE.inner_height, f"{words} {x}", gid="kind", ha="center", transform=top_of_data)
-
-
-def _line(axes: Axes, branch: _Branch, *, is_tail: bool, is_marked: bool) -> None:
-    looks: dict[str, Any] = {"linewidth": 1.6 if is_tail else 2, "linestyle": DASHES if is_tail else "solid"}
-    axes.plot(branch.steps, branch.values, color=branch.colour, **looks)
-    if not is_marked:
-        return
-    axes.plot(branch.steps, branch.values, "s" if is_tail else "o", color=branch.colour, markersize=6, clip_on=False)
-    for step, value, margin in zip(branch.steps, branch.values, branch.margins, strict=True):
-        if margin is not None:
-            axes.plot([step, step], [value - margin, value + margin], color=branch.colour, linewidth=1, alpha=0.6)

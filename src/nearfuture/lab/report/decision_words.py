@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from nearfuture.lab.report.words import verdict
 from nearfuture.record.decisions import RunDecision
-from nearfuture.record.equal_clocks import Judgement
 from nearfuture.record.formats import count, duration, percent, plural, rate, signed
 from nearfuture.record.records import RunRecords
 from nearfuture.record.yields import Brought, Cost, Facts, Number, Reading
 
 UNKNOWN = "unknown"
+WHOLE, PLAIN, TWO, THREE = ("{:.0f}".format, "{:g}".format, "{:.2g}".format, "{:.3g}".format)
 KEPT = {
     "guided": "It went on from the guided branch.",
     "abandoned": "It returned to the tail; the guided branch is abandoned instead.",
@@ -83,9 +84,9 @@ def seen(decision: RunDecision) -> str:
     return (
         f"The trigger fired at {at}. Over its window ({known(fact['window'])} steps) the moving average of the "
         f"on-policy pass rate moved by {known(fact['reward_rise'], signed)} to {known(fact['reward_ema'], rate)} "
-        f"(standard error {known(fact['reward_rise_se'], _two)}; a rise of up to {known(fact['max_reward_t'], _plain)} "
-        f"of them counts as none), and the entropy by {known(fact['entropy_slope'], _slope)} nats a step to "
-        f"{known(fact['entropy_ema'], rate)} (standard error {known(fact['entropy_slope_se'], _two)}). "
+        f"(standard error {known(fact['reward_rise_se'], TWO)}; a rise of up to {known(fact['max_reward_t'], PLAIN)} "
+        f"of them counts as none), and the entropy by {known(fact['entropy_slope'], _five_digits)} nats per step to "
+        f"{known(fact['entropy_ema'], rate)} (standard error {known(fact['entropy_slope_se'], TWO)}). "
         f"Past mistakes in the pool: {known(fact['num_mistakes'])}."
     )
 
@@ -165,7 +166,7 @@ def brought(decision: RunDecision, found: Brought) -> Iterator[str]:
         at += "" if new.eval_step == decision.step else ", the last at which both branches were evaluated"
         yield (
             f"{at}, the held-out pass rate is {known(old.pass_rate, rate)} on the abandoned tail and "
-            f"{known(new.pass_rate, rate)} on the guided branch: {verdict(found.judgement)}."
+            f"{known(new.pass_rate, rate)} on the guided branch: {verdict('the guided branch', found.judgement)}."
         )
     else:
         each = f"{_evaluated(old)} on the abandoned tail, {_evaluated(new)} on the guided branch"
@@ -177,16 +178,6 @@ def brought(decision: RunDecision, found: Brought) -> Iterator[str]:
     )
 
 
-def verdict(judgement: Judgement) -> str:
-    """Say whether the guided branch differs by more than the sampling of the evaluations."""
-    if judgement.margin is None:
-        return f"a difference of {signed(judgement.difference)}, not judged (eval/num_prompts is missing)"
-    noise = f"sampling noise ±{rate(judgement.margin)}"
-    if judgement.word == "no difference visible":
-        return f"no difference is visible ({signed(judgement.difference)}, {noise})"
-    return f"the guided branch is {judgement.word} by {rate(abs(judgement.difference))} ({noise})"
-
-
 def known(value: Number, form: Callable[[Any], str] = count) -> str:
     """Write a number, or that it is not known."""
     return UNKNOWN if value is None else form(value)
@@ -194,8 +185,8 @@ def known(value: Number, form: Callable[[Any], str] = count) -> str:
 
 def candidate_cells(decision: RunDecision, candidate: Facts) -> list[str]:
     """Write a candidate in the order of `CANDIDATE_COLUMNS`."""
-    steps = [known(candidate[name], _whole) for name in ("rollback_distance", "step", "num_prompts")]
-    numbers = [known(candidate[name], _three) for name in ("quality", "variance_cost", "effective_signal")]
+    steps = [known(candidate[name], WHOLE) for name in ("rollback_distance", "step", "num_prompts")]
+    numbers = [known(candidate[name], THREE) for name in ("quality", "variance_cost", "effective_signal")]
     is_chosen = decision.to_step is not None and candidate["step"] == decision.to_step
     return [*steps, *numbers, "chosen" if is_chosen else ""]
 
@@ -206,21 +197,5 @@ def _evaluated(reading: Reading) -> str:
     return f"{known(reading.pass_rate, rate)} at step {reading.eval_step}"
 
 
-def _whole(value: float) -> str:
-    return f"{value:.0f}"
-
-
-def _plain(value: float) -> str:
-    return f"{value:g}"
-
-
-def _two(value: float) -> str:
-    return f"{value:.2g}"
-
-
-def _three(value: float) -> str:
-    return f"{value:.3g}"
-
-
-def _slope(value: float) -> str:
+def _five_digits(value: float) -> str:
     return signed(value, 5)

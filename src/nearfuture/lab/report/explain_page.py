@@ -12,13 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
 from rich.console import Group as Shown
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text as Line
 
-from nearfuture.lab.page.page import Block, Figure, Group, Items, Page, Section, Text
+from nearfuture.lab.page.page import Block, Figure, Group, Page, Section, Text
 from nearfuture.lab.page.table import Table
 from nearfuture.lab.report import decision_words as words
 from nearfuture.lab.report.decision_figures import FORMS, draw_branches, draw_candidates, firings, is_thin
@@ -42,10 +41,6 @@ CURVES = (
 FIRINGS = (
     " A numbered triangle is where the trigger fired, full where the run went back; the shade before it is the window "
     "the trigger looked at, along the path that led there."
-)
-BRANCHES = tuple(
-    Markup('<span class="s{} run-name">{}</span> {}').format(*key)
-    for key in ((0, "circles, solid", "guided branch"), (1, "squares, dashed", "abandoned tail"))
 )
 
 
@@ -99,9 +94,8 @@ def _decision(records: RunRecords, decision: RunDecision, number: int) -> Iterat
     brought: list[str] = []
     tables: list[Block] = []
     if decision.brought is not None:
-        drawn = {name: draw_branches(records, decision, number, key) for key, name in BRANCH_FIGURES.items()}
-        yield Group([Figure(drawing, name, "on both branches") for name, drawing in drawn.items()])
-        yield Items(BRANCHES if any(drawn.values()) else (), "legend")
+        drawn = ((name, draw_branches(records, decision, number, key)) for key, name in BRANCH_FIGURES.items())
+        yield Group([Figure(drawing, name, "on both branches") for name, drawing in drawn])
         brought += words.brought(decision, decision.brought)
         tables.append(_yield_table(decision.brought, number, is_finished=records.is_finished))
     compared = words.compared(decision.comparison, decision.kept) if decision.comparison is not None else ""
