@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from test_layers import ROOMS
 from tiny import guidance_for, npo
 from trl import GRPOConfig
 
@@ -104,6 +105,20 @@ def is_there(dotted: str) -> bool:
         else:
             return (place / "__init__.py").exists() and part in names_in(place / "__init__.py")
     return True
+
+
+def test_every_file_that_contributors_are_sent_to_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text() + (DOCS / "design.md").read_text()
+    rooms = "|".join(path.name for path in PACKAGE.iterdir() if path.is_dir())
+    named = re.findall(rf"(?<![\w/])((?:{rooms})/[\w/]*(?:\.py)?)(?![\w./])", text)
+    assert len(named) > 30
+    assert [name for name in named if not (PACKAGE / name).exists()] == []
+
+
+def test_every_room_is_drawn() -> None:
+    text = (DOCS / "design.md").read_text()
+    rooms = [room for rooms in ROOMS for room in rooms if (PACKAGE / room).is_dir()]
+    assert [room for room in rooms if f"`{room}/`" not in text] == []
 
 
 def test_every_module_and_function_that_is_named_exists() -> None:
