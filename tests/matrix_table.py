@@ -48,7 +48,10 @@ FACTORS: dict[str, dict[str, Settings]] = {
     # --- what is trained on, and by what
     "world": {
         "strings": {"task": "{worlds}:strings", "model": "{chains}"},
-        "messages": {"task": "{worlds}:messages", "model": "{chat}", "chat_template_kwargs": {"style": "plain"}},
+        "messages": {
+            **{"task": "{worlds}:messages", "task_args": {"style": "user"}, "model": "{chat}"},
+            "chat_template_kwargs": {"style": "plain"},
+        },
         "images": {"task": "{worlds}:images", "model": "{vision}"},
         "images in some rows": {"task": "{worlds}:mixed", "model": "{vision}"},
         "shipped": {"task": "countdown"},

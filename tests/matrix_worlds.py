@@ -40,8 +40,8 @@ def strings() -> Task:
     return _task("strings", _chains())
 
 
-def messages() -> Task:
-    rows = [{**row, "prompt": [{"role": "user", "content": row["prompt"]}]} for row in _chains()]
+def messages(style: str = "user") -> Task:
+    rows = [{**row, "prompt": [{"role": style, "content": row["prompt"]}]} for row in _chains()]
     return _task("messages", rows)
 
 

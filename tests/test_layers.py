@@ -18,7 +18,7 @@ ROOMS = (
     ("refusals",),
     ("method", "stats", "verify"),
     ("tasks", "record"),
-    ("tasks/data", "tasks/worlds"),
+    ("tasks/data", "tasks/gyms", "tasks/worlds"),
     ("guidance", "lab/evaluate/benchmarks"),
     ("guidance/interop", "train/vision", "train/shape"),
     ("train",),

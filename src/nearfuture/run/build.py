@@ -29,7 +29,7 @@ def load_run_task(config: Configuration) -> Task:
         UserError: no such task or data, or a setting that does not fit.
         NoSignalError: no training rows.
     """
-    task = load_task(config.run.task) if config.run.task is not None else data_task(config.data)
+    task = load_task(config.run.task, config.run.task_args) if config.run.task is not None else data_task(config.data)
     if config.data.max_prompt_length is None:
         return task
     return within_length(task, base_model(config, task), config.data.max_prompt_length, config.data.max_image_pixels)

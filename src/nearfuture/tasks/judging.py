@@ -23,7 +23,7 @@ from nearfuture.verify.pool import Crashed, TimedOut, last_line
 logger = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
-Verify = Callable[[str, dict[str, Any]], Verdict | bool | None]
+Verify = Callable[[str, dict[str, Any]], Verdict | bool | float | None]
 
 OWN_RULE = "own"
 """The rule of a decision by a verifier that names none."""

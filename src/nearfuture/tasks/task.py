@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,9 @@ SHIPPED: dict[str, str] = {
     "shapes": "nearfuture.tasks.worlds.shapes:shapes_task",
 }
 """The tasks that come with the package: name, and the function that makes it."""
+
+LIBRARIES: dict[str, str] = {"reasoning_gym": "nearfuture.tasks.gyms.reasoning:reasoning_task"}
+"""Packages whose tasks are called `package/name`: what makes one of a name and of `task_args`."""
 
 IN_WORKERS = (RowVerifier, ExternalVerifier, FunctionVerifier)
 """Verifiers that run in workers of their own."""
@@ -91,24 +96,41 @@ class Task:
         object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, note))))
 
 
-def load_task(spec: str) -> Task:
-    """Load a task: the name of a shipped one, or `path/to/file.py:function` for your own.
+def load_task(spec: str, args: Mapping[str, Any] | None = None) -> Task:
+    """Load a task.
+
+    Args:
+        spec: name of a shipped one, `reasoning_gym/NAME`, or `path/to/file.py:function` for your own.
+        args: what the function is called with (`task_args` of a configuration); shipped tasks take nothing.
 
     Raises:
-        UserError: unknown name, missing file or function, or a function that does not return a Task.
+        UserError: unknown name, missing file, function or package, arguments that the function does not take, or a
+            function that does not return a Task.
     """
+    library, slash, name = spec.partition("/")
+    if slash and library in LIBRARIES:
+        found: Task = _imported(LIBRARIES[library])(name, dict(args or {}))
+        return found
     if spec in SHIPPED:
-        module_name, _, attribute = SHIPPED[spec].partition(":")
-        make = getattr(importlib.import_module(module_name), attribute)
+        make = _imported(SHIPPED[spec])
     else:
         near = difflib.get_close_matches(spec, SHIPPED, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         unknown = (
             f"task={spec!r} is not a shipped task ({', '.join(SHIPPED)}).{hint} "
-            "Give one of these, or your own as path/to/file.py:function."
+            "Give one of these, reasoning_gym/NAME, or your own as path/to/file.py:function."
         )
         make = function_of(*split_spec(spec, key="task", otherwise=unknown), key="task", spec=spec)
-    task = make()
+    try:
+        inspect.signature(make).bind(**(args or {}))
+    except TypeError as error:
+        raise UserError(f"task={spec!r} does not take task_args {dict(args or {})}: {error}. Change them.") from None
+    task = make(**(args or {}))
     if not isinstance(task, Task):
         raise UserError(f"task={spec!r} returned {type(task).__name__}. It must return a nearfuture.tasks.Task.")
     return task
+
+
+def _imported(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    return getattr(importlib.import_module(module), attribute)

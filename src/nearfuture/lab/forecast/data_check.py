@@ -88,7 +88,7 @@ def check_data(config: Configuration, benchmarks: Path | None = None) -> DataRep
     Raises:
         UserError: there is nothing to read.
     """
-    task = None if config.run.task is None else load_task(config.run.task)
+    task = None if config.run.task is None else load_task(config.run.task, config.run.task_args)
     loaded = load_rows(config.data) if task is None else _rows_of(task)
     findings = Findings()
     model = config.run.model or (None if task is None else task.model)

@@ -30,7 +30,10 @@ class RunConfig:
 
     Attributes:
         run_dir: folder of the run.
-        task: name of a shipped task, or `path/to/file.py:function`; None where `dataset_name` names the data.
+        task: name of a shipped task, `reasoning_gym/NAME`, or `path/to/file.py:function`; None where `dataset_name`
+            names the data.
+        task_args: what the task is made with: parameters of a family, or arguments of your function. Single ones are
+            written `task_args.<name>`.
         model: path or name of the base model; None takes the model that the task ships.
         method: a row of `nearfuture.run.settings.methods`; it stands for settings that can each be overridden.
         source: where guidance comes from: a `guide` of this run, `traces` of an external teacher, or the policy's own
@@ -61,6 +64,7 @@ class RunConfig:
 
     run_dir: Path
     task: str | None = None
+    task_args: dict[str, Any] = field(default_factory=dict)
     model: str | None = None
     method: str = "npo"
     source: Literal["guide", "traces", "experience"] = "guide"

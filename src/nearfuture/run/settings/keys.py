@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from nearfuture.types import UserError
@@ -20,6 +20,8 @@ RENAMED = {
     "replay_start_pass_rate": "experience_start_pass_rate",
 }
 """Keys of the release before, by the names they have now. They are taken for one more release."""
+
+TASK_ARGS = "task_args."
 
 MANAGED = {
     "output_dir": "run_dir",
@@ -83,6 +85,26 @@ def with_former_names(values: dict[str, Any]) -> dict[str, Any]:
     """The same keys under the names they had first: what a run was begun with is told by these."""
     former = {new: old for old, new in RENAMED.items()}
     return {former.get(key, key): value for key, value in values.items()}
+
+
+def with_task_args(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Gather keys like `task_args.max_digits` under `task_args`.
+
+    Raises:
+        UserError: `task_args` is set, and holds no names and values.
+
+    Example:
+        >>> with_task_args({"task_args": {"a": 1, "b": 1}, "task_args.b": 2, "task": "x"})
+        {'task_args': {'a': 1, 'b': 2}, 'task': 'x'}
+    """
+    single = {key.removeprefix(TASK_ARGS): value for key, value in values.items() if key.startswith(TASK_ARGS)}
+    others = {key: value for key, value in values.items() if not key.startswith(TASK_ARGS)}
+    if not single:
+        return others
+    whole = others.get("task_args") or {}
+    if not isinstance(whole, dict):
+        raise UserError(f"task_args={whole!r} holds no names and values. Write task_args: {{max_digits: 2}}.")
+    return {**others, "task_args": {**whole, **single}}
 
 
 def unknown(key: str, known: Collection[str]) -> UserError:

@@ -20,7 +20,7 @@ from nearfuture.method.trigger_config import TriggerConfig
 from nearfuture.record import flat_yaml
 from nearfuture.run.settings.combinations import check_data, check_together
 from nearfuture.run.settings.config import AUTO, AutoNPOConfig, Configuration, RunConfig
-from nearfuture.run.settings.keys import MANAGED, refuse_without_effect, unknown, with_present_names
+from nearfuture.run.settings.keys import MANAGED, refuse_without_effect, unknown, with_present_names, with_task_args
 from nearfuture.run.settings.methods import with_method
 from nearfuture.run.settings.ranges import check_plain, check_range
 from nearfuture.tasks.data.data_config import DataConfig
@@ -77,7 +77,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def check(values: dict[str, Any]) -> Configuration:
     """Check flat keys and values; see `load_configuration`."""
-    values = with_method(with_present_names(values))
+    values = with_method(with_task_args(with_present_names(values)))
     prefixed = {key: value for key, value in values.items() if key.startswith(AUTO)}
     auto = _typed(prefixed, (AutoNPOConfig, TriggerConfig), prefix=AUTO)
     flat = {key: value for key, value in values.items() if key not in prefixed}
