@@ -56,7 +56,7 @@ def test_the_paper_has_eight_in_its_order() -> None:
 def test_a_row_has_the_schema_and_its_gold_verifies(name: str) -> None:
     rows = rows_of(name)
     assert len(rows) >= 20
-    assert len({question.uid for question in rows.questions()}) == len(rows)
+    assert len({row["uid"] for row in rows.texts()}) == len(rows)
     for row in (rows[i] for i in range(len(rows))):
         blocks = row["prompt"][0]["content"]
         assert [image.mode for image in row["images"]] == ["RGB"] * sum(b["type"] == "image" for b in blocks)
@@ -127,7 +127,9 @@ def test_mmbench_leaves_out_what_is_absent() -> None:
 
 def test_clusters_are_what_is_no_independent_draw() -> None:
     sizes = {
-        name: sorted(len(list(group)) for _, group in itertools.groupby(sorted(q.cluster for q in rows.questions())))
+        name: sorted(
+            len(list(group)) for _, group in itertools.groupby(sorted(Question.of(row).cluster for row in rows.texts()))
+        )
         for name, rows in ((name, rows_of(name)) for name in ("mmmu_pro", "zerobench_sub", "mathverse", "wemath"))
     }
     assert sizes == {

@@ -22,7 +22,6 @@ def test_a_plain_run_is_all_head(tmp_path: Path) -> None:
     curve = run.curve("npo/pass_rate")
     assert curve.steps.tolist() == list(range(1, 13))
     np.testing.assert_allclose(curve.values, np.arange(1, 13) / 20)
-    assert run.curve("npo/pass_rate", "all").steps.tolist() == curve.steps.tolist()
     assert (run.name, run.config["seed"], run.is_finished, run.recomputed_steps) == ("grpo", 7, True, 0)
 
 
@@ -33,8 +32,10 @@ def test_the_head_path_leaves_scouts_and_tails_out(tmp_path: Path) -> None:
     curve = run.curve("npo/pass_rate")
     assert curve.steps.tolist() == list(range(1, 13))
     assert curve.segments.tolist() == [1] * 6 + [2] * 6
-    assert curve.total_steps.tolist() == [5, 6, 7, 8, 9, 10, 15, 16, 17, 18, 19, 20]
-    assert run.curve("npo/pass_rate", "all").total_steps.tolist() == list(range(1, 21))
+    assert [run.total_steps_at(*at) for at in run.on_path(2, "npo/pass_rate").values()] == [
+        *range(5, 11),
+        *range(15, 21),
+    ]
 
 
 def test_the_base_evaluation_of_an_abandoned_scout_stays(tmp_path: Path) -> None:
@@ -80,7 +81,7 @@ def test_rows_past_the_end_of_their_segment_were_paid_for_nothing(tmp_path: Path
     rows = [step_row(0, step, step) for step in range(1, 6)]
     run = RunRecords.load(write_run(tmp_path / "run", [segment(0, 0, 3)], rows))
     assert run.recomputed_steps == 2
-    assert run.curve("loss", "all").steps.tolist() == [1, 2, 3]
+    assert run.curve("loss").steps.tolist() == [1, 2, 3]
 
 
 def test_missing_values_are_no_values(tmp_path: Path) -> None:

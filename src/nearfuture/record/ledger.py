@@ -54,9 +54,9 @@ def build_ledger(records: RunRecords) -> dict[str, Any]:
     }
 
 
-def write_ledger(records: RunRecords, path: Path | None = None) -> Path:
-    """Write `ledger.json` into the run folder (or to `path`), whole or not at all."""
-    path = records.folder / "ledger.json" if path is None else Path(path)
+def write_ledger(records: RunRecords) -> Path:
+    """Write `ledger.json` into the run folder, whole or not at all."""
+    path = records.folder / "ledger.json"
     text = json.dumps(build_ledger(records), indent=2, allow_nan=False) + "\n"
     write_whole(path, sealed(text))
     return path

@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +36,6 @@ class Curve:
 
     segments: NDArray[np.int64]
     steps: NDArray[np.int64]
-    total_steps: NDArray[np.int64]
     values: NDArray[np.float64]
 
     def __len__(self) -> int:
@@ -53,7 +51,6 @@ class RunRecords:
     lineage: Lineage
     rows: dict[tuple[int, int], Row]
     overwritten_steps: tuple[Row, ...] = ()
-    overwritten_evaluations: tuple[Row, ...] = ()
     events: tuple[Row, ...] = ()
     samples: tuple[Row, ...] = ()
     config: Row = field(default_factory=dict)
@@ -88,7 +85,6 @@ class RunRecords:
             lineage=lineage,
             rows=merged.rows,
             overwritten_steps=tuple(merged.overwritten_steps),
-            overwritten_evaluations=tuple(merged.overwritten_evaluations),
             events=tuple(events),
             samples=tuple(samples),
             config=read_object(folder / "config.yaml"),
@@ -163,18 +159,24 @@ class RunRecords:
             segment_id
         )
 
-    def curve(self, key: str, path: Literal["head", "all"] = "head") -> Curve:
-        """Return one metric along the head's path (by step, one value per step) or of all rows (in the order paid)."""
-        rows = self._kept_rows if path == "head" else sorted(self.rows.items(), key=lambda item: item[0])
-        found = [(at, row[key]) for at, row in rows if is_number(row.get(key))]
-        if path == "head":
-            found = list({step: ((segment_id, step), value) for (segment_id, step), value in found}.values())
+    def curve(self, key: str) -> Curve:
+        """Return one metric along the head's path: by step, one value per step."""
+        found = {at[1]: (at[0], row[key]) for at, row in self._kept_rows if is_number(row.get(key))}
         return Curve(
-            segments=np.array([segment_id for (segment_id, _), _ in found], dtype=np.int64),
-            steps=np.array([step for (_, step), _ in found], dtype=np.int64),
-            total_steps=np.array([self.total_steps_at(*at) for at, _ in found], dtype=np.int64),
-            values=np.array([value for _, value in found], dtype=np.float64),
+            segments=np.array([segment_id for segment_id, _ in found.values()], dtype=np.int64),
+            steps=np.array(list(found), dtype=np.int64),
+            values=np.array([value for _, value in found.values()], dtype=np.float64),
         )
+
+    def on_path(self, segment_id: int, key: str) -> dict[int, tuple[int, int]]:
+        """Return the steps on the path to the end of a segment that carry a metric, each with its (segment, step)."""
+        limits = self.path_to(segment_id)
+        return {
+            at[1]: at
+            for at, row in sorted(self.rows.items(), key=lambda item: item[0])
+            if (at[1] == 0 or (at[0] in limits and self.segment(at[0]).start_step < at[1] <= limits[at[0]]))
+            and is_number(row.get(key))
+        }
 
     def has(self, key: str) -> bool:
         """True where any row, kept or abandoned, carries a finite value of that metric."""
@@ -211,7 +213,6 @@ def _is_place(value: object) -> bool:
 class _Merged:
     rows: dict[tuple[int, int], Row] = field(default_factory=dict)
     overwritten_steps: list[Row] = field(default_factory=list)
-    overwritten_evaluations: list[Row] = field(default_factory=list)
     num_stray_rows: int = 0
 
 
@@ -233,7 +234,5 @@ def _merge(metrics: Iterable[Row], segments: Iterable[Segment]) -> _Merged:
         repeated = {key: kept[key] for key in row if key in kept}
         if any(key in repeated for key in TRAINING_COSTS):
             merged.overwritten_steps.append(repeated)
-        elif EVALUATION in repeated:
-            merged.overwritten_evaluations.append(repeated)
         kept.update(row)
     return merged

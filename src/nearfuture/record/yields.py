@@ -153,12 +153,7 @@ def _at(records: RunRecords, to: int, step: int) -> tuple[int, int]:
 
 def _evaluated(records: RunRecords, to: int, after: int, until: int) -> dict[int, int]:
     """The steps on the path to a segment at which it was evaluated, each with its segment."""
-    limits = records.path_to(to)
-    return {
-        step: segment
-        for (segment, step), row in records.rows.items()
-        if segment in limits and after < step <= min(until, limits[segment]) and is_number(row.get(EVALUATION))
-    }
+    return {step: at[0] for step, at in records.on_path(to, EVALUATION).items() if after < step <= until}
 
 
 def _read(records: RunRecords, at: tuple[int, int], evaluated: tuple[int, int] | None) -> Reading:

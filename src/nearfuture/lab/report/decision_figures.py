@@ -18,7 +18,7 @@ from nearfuture.lab.report.figures import Firing
 from nearfuture.record.clocks import Clock, paid_at
 from nearfuture.record.decisions import RunDecision
 from nearfuture.record.equal_clocks import num_judged, sampling_margin
-from nearfuture.record.records import EVALUATION, RunRecords, is_number
+from nearfuture.record.records import EVALUATION, RunRecords
 from nearfuture.record.yields import ENTROPY, Facts
 
 if TYPE_CHECKING:
@@ -138,20 +138,12 @@ def draw_branches(records: RunRecords, decision: RunDecision, number: int, key: 
 
 def _branch(records: RunRecords, to: int, key: str, between: tuple[int, int], branch: Series) -> Series:
     """A metric on the path to the end of a segment, with the sampling error of an evaluation."""
-    limits = records.path_to(to)
-    found = {
-        step: row
-        for (segment, step), row in sorted(records.rows.items())
-        if segment in limits
-        and (records.segment(segment).start_step < step <= limits[segment] or step == 0)
-        and between[0] <= step <= between[1]
-        and is_number(row.get(key))
-    }
-    steps = sorted(found)
-    values = np.array([found[step][key] for step in steps], dtype=np.float64)
-    margins = np.array([_margin(found[step]) if key == EVALUATION else None for step in steps], dtype=np.float64)
+    ats = records.on_path(to, key).items()
+    found = {step: records.rows[at] for step, at in sorted(ats) if between[0] <= step <= between[1]}
+    values = np.array([found[step][key] for step in found], dtype=np.float64)
+    margins = np.array([_margin(found[step]) if key == EVALUATION else None for step in found], dtype=np.float64)
     band = np.stack([values, values - margins, values + margins])
-    return replace(branch, xs=np.array(steps, dtype=np.float64), band=band)
+    return replace(branch, xs=np.array(list(found), dtype=np.float64), band=band)
 
 
 def _margin(row: dict[str, Any]) -> float | None:

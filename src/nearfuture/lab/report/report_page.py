@@ -53,14 +53,13 @@ LEDGER = (
 )
 
 
-def write_report(runs: Sequence[Path], output: Path, *, command: str | None = None) -> Path:
+def write_report(runs: Sequence[Path], output: Path) -> Path:
     """Write the report of some runs, or of a comparison.
 
     Args:
         runs: run folders, of which the first one without interventions is what the others are compared with; or the
             one folder that `nearfuture compare` filled.
         output: the page, or a folder that will hold `index.html`.
-        command: what the user typed, for the footer; put together from the arguments where it is not given.
 
     Returns:
         The page that was written.
@@ -70,8 +69,7 @@ def write_report(runs: Sequence[Path], output: Path, *, command: str | None = No
     """
     output = Path(output)
     page = output if output.suffix == ".html" else output / "index.html"
-    if command is None:
-        command = shlex.join(["nearfuture", "report", *map(str, runs), "--output", str(output)])
+    command = shlex.join(["nearfuture", "report", *map(str, runs), "--output", str(output)])
     if is_study(runs):
         from nearfuture.lab.report.study_page import write_study_report  # scipy, which a single run does not need
 

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
-from nearfuture.lab.evaluate.benchmarks.benchmark import Benchmark, Part, Question, Row
+from nearfuture.lab.evaluate.benchmarks.benchmark import Benchmark, Part, Row
 from nearfuture.tasks.data.undecoded import undecoded
 from nearfuture.types import UserError
 
@@ -62,10 +62,6 @@ class Rows(Sequence[Row]):
         bare = [without_images(docs) for docs in self._docs]
         for part, i in self._index:
             yield self._to_row[part](bare[part][i])
-
-    def questions(self) -> list[Question]:
-        """What metrics know of every row."""
-        return [Question.of(row) for row in self.texts()]
 
 
 def load_benchmark(benchmark: Benchmark, folder: Path | None = None, instruction: str | None = None) -> Rows:
