@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from nearfuture.guidance import checks, files
-from nearfuture.guidance.checks import Coverage
+from nearfuture.guidance.checks import Coverage, EntryRules
 from nearfuture.guidance.engine import Row
 from nearfuture.guidance.header import CacheHeader, damaged, from_json, to_json
 from nearfuture.guidance.table import ROW_GROUP_SIZE, Entry, TableReader, write_table
@@ -179,12 +179,8 @@ class GuidanceCache:
             checks.check_importance(self.header, sampling)
         hashes = self._table.column("prompt_hash")
         checks.check_prompts({prompt_id: hashes[rows[0]] for prompt_id, rows in self._rows.items()}, prompts)
-        checks.check_entries(
-            (guidance for guidance in self if guidance.prompt_id in prompts),
-            eos_token_ids=eos_token_ids,
-            max_completion_length=sampling.max_completion_length,
-            has_behavior_logps=self.header.has_behavior_logps,
-        )
+        rules = EntryRules(eos_token_ids, sampling.max_completion_length, self.header.has_behavior_logps)
+        checks.check_entries((guidance for guidance in self if guidance.prompt_id in prompts), rules)
         return checks.coverage(self.header, sampling, self._rows, prompts)
 
     def verify_again(self, verify: Verify, rows: Mapping[str, Row]) -> dict[str, Verdict]:
@@ -251,11 +247,7 @@ def _read_header(home: Path) -> CacheHeader:
 
 def _checked(entries: Iterable[Entry], header: CacheHeader) -> Iterator[Entry]:
     """Pass on what may be trained on under the header's own settings, and refuse the rest."""
-    rules: dict[str, Any] = {
-        "eos_token_ids": header.eos_token_ids,
-        "max_completion_length": header.sampling.max_completion_length,
-        "has_behavior_logps": header.has_behavior_logps,
-    }
+    rules = EntryRules.of(header)
     for guidance, text in entries:
-        checks.check_entries([guidance], **rules)
+        checks.check_entries([guidance], rules)
         yield guidance, text

@@ -35,57 +35,54 @@ class Coverage:
     sampling_differences: dict[str, tuple[Any, Any]]
 
 
-def defect(
-    guidance: Guidance,
-    *,
-    eos_token_ids: Collection[int],
-    max_completion_length: int,
-    has_behavior_logps: bool = True,
-) -> str | None:
-    """Say why an entry must not be trained on, or None.
+@dataclass(frozen=True, slots=True)
+class EntryRules:
+    """What an entry must keep to be trained on.
 
     One stop rule for rollouts and guidance: a completion ends at its first stop token, which is part of it. Where the
     cache has no behaviour log-probs, an entry has none either.
     """
+
+    eos_token_ids: Collection[int]
+    max_completion_length: int
+    has_behavior_logps: bool
+
+    @classmethod
+    def of(cls, header: CacheHeader) -> EntryRules:
+        """The rules that a cache was written under."""
+        return cls(header.eos_token_ids, header.sampling.max_completion_length, header.has_behavior_logps)
+
+
+def defect(guidance: Guidance, rules: EntryRules) -> str | None:
+    """Say why an entry must not be trained on, or None."""
+    stops, limit, has_logps = rules.eos_token_ids, rules.max_completion_length, rules.has_behavior_logps
     ids, length = guidance.completion_ids, len(guidance.completion_ids)
     with np.errstate(over="ignore"):
         is_finite_T = np.isfinite(np.asarray(guidance.behavior_logps, dtype=np.float32))
     reasons = {
         f"its verdict is {guidance.verdict.value}, not correct": guidance.verdict is not Verdict.CORRECT,
-        "it is truncated: no stop token at its end": not ids or ids[-1] not in eos_token_ids,
-        "it goes on after a stop token": any(token in eos_token_ids for token in ids[:-1]),
+        "it is truncated: no stop token at its end": not ids or ids[-1] not in stops,
+        "it goes on after a stop token": any(token in stops for token in ids[:-1]),
         "it has a negative token id": any(token < 0 for token in ids),
-        f"{length} tokens, max_completion_length={max_completion_length}": length > max_completion_length,
-        f"{length} tokens but {len(is_finite_T)} log-probs": has_behavior_logps and length != len(is_finite_T),
-        "it has log-probs, its header says there are none": not has_behavior_logps and len(is_finite_T) > 0,
+        f"{length} tokens, max_completion_length={limit}": length > limit,
+        f"{length} tokens but {len(is_finite_T)} log-probs": has_logps and length != len(is_finite_T),
+        "it has log-probs, its header says there are none": not has_logps and len(is_finite_T) > 0,
         "a log-prob is not finite": not bool(is_finite_T.all()),
         "it has no prompt hash": not guidance.prompt_hash,
     }
     return next((reason for reason, is_wrong in reasons.items() if is_wrong), None)
 
 
-def check_entries(
-    entries: Iterable[Guidance],
-    *,
-    eos_token_ids: Collection[int],
-    max_completion_length: int,
-    has_behavior_logps: bool = True,
-) -> None:
+def check_entries(entries: Iterable[Guidance], rules: EntryRules) -> None:
     """Refuse entries with a defect.
 
     Raises:
         UserError: how many of how many, and the first ones with the reason.
     """
-    stops = frozenset(eos_token_ids)
     num_entries = num_bad = 0
     bad: dict[str, str] = {}
     for entry in entries:
-        reason = defect(
-            entry,
-            eos_token_ids=stops,
-            max_completion_length=max_completion_length,
-            has_behavior_logps=has_behavior_logps,
-        )
+        reason = defect(entry, rules)
         num_entries += 1
         if reason:
             num_bad += 1
@@ -94,7 +91,7 @@ def check_entries(
         raise UserError(
             f"{num_bad} of {num_entries} guidance entries cannot be trained on: {_first(bad)}. "
             "A trajectory must be verified, end with a stop token, fit into max_completion_length and have one finite "
-            "log-prob a token; collect again with the settings of this run."
+            "log-prob per token; collect again with the settings of this run."
         )
 
 

@@ -100,7 +100,7 @@ def collect_guidance(
     any one picked by a rule that looks at the verdicts only: the first, or a uniformly chosen one of all. But
     `num_correct / num_samples` is then no unbiased pass rate. With `select="closest"` all samples are drawn.
 
-    With `num_kept` > 1 a prompt is sampled until so many different correct trajectories are found, and its pool are
+    With `num_kept` > 1 a prompt is sampled until that many different correct trajectories are found; its pool are
     the first of them in the order they were drawn (`closest`: the closest, best first). The first one drawn still has
     the law of a correct sample; the pool as a whole has not, a trajectory that comes often stands in it once [derived].
     RLEP (arXiv:2507.07451) keeps all valid ones of 64 samples: `num_samples=64, num_kept=64`.

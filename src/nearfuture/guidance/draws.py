@@ -43,7 +43,7 @@ class Draws:
 
     Attributes:
         num_prompts: how many prompts are asked.
-        num_samples: the most samples a prompt gets.
+        num_samples: the most samples per prompt.
         batch_size: samples per batch.
         num_kept: how many different correct samples end the sampling of their prompt; None draws all samples.
         num_drawn: samples drawn so far, per prompt.

@@ -42,7 +42,7 @@ class Engine(Protocol):
         ...
 
     def generate(self, rows: Sequence[Row], seed: int) -> list[list[int]]:
-        """Sample one completion a row; a function of (weights, rows, seed). A completion that ended ends with EOS."""
+        """Sample one completion per row; a function of (weights, rows, seed). A completion that ended ends with EOS."""
         ...
 
     def score(self, rows: Sequence[Row], completion_ids: Sequence[list[int]]) -> list[list[float]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nearfuture.guidance import GuidanceCache, collect_guidance
-from nearfuture.guidance.checks import check_entries
+from nearfuture.guidance.checks import EntryRules, check_entries
 from nearfuture.record.lock import writing, writing_file
 from nearfuture.run import build
 from nearfuture.run.rows import plain_rows, rows_by_id
@@ -71,12 +71,7 @@ def verify_cache(folder: Path, config: Path | None) -> list[str]:
     cache = GuidanceCache.open(folder)
     cache.check_integrity()
     header = cache.header
-    check_entries(
-        cache,
-        eos_token_ids=header.eos_token_ids,
-        max_completion_length=header.sampling.max_completion_length,
-        has_behavior_logps=header.has_behavior_logps,
-    )
+    check_entries(cache, EntryRules.of(header))
     logps = "" if header.has_behavior_logps else ", without behaviour log-probs"
     said = [
         f"bytes: sha256 as written ({header.num_bytes} bytes)",

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nearfuture.guidance.cache import GuidanceCache
-from nearfuture.guidance.checks import defect
+from nearfuture.guidance.checks import EntryRules, defect
 from nearfuture.guidance.header import CacheHeader, CollectionCounts
 from nearfuture.guidance.interop.prompts import KnownPrompts
 from nearfuture.guidance.interop.report import Finding, Reason, RefusedError, Report
@@ -150,12 +150,8 @@ class Importer:
         limit = self.header.sampling.max_completion_length
         if len(ids) > limit:
             raise RefusedError(Reason.TOO_LONG, f"{len(ids)} tokens, max_completion_length={limit}")
-        why = defect(
-            self._guidance(prompt_id, trace, tuple(ids), logps),
-            eos_token_ids=self.header.eos_token_ids,
-            max_completion_length=limit,
-            has_behavior_logps=bool(logps),
-        )
+        rules = EntryRules(self.header.eos_token_ids, limit, has_behavior_logps=bool(logps))
+        why = defect(self._guidance(prompt_id, trace, tuple(ids), logps), rules)
         if why:
             raise RefusedError(Reason.NOT_TRAINABLE, why)
         verdict = Verdict.CORRECT if self.judge is None else self.judge(prompt_id, trace.text)

@@ -30,7 +30,7 @@ from nearfuture.run.settings.config import AutoNPOConfig
 from nearfuture.run.settings.plan import AUTO_KIND
 from nearfuture.types import UserError
 
-Say = Callable[..., None]
+WriteEvent = Callable[..., None]
 Z_95 = NormalDist().inv_cdf(0.975)
 
 
@@ -99,7 +99,7 @@ def is_spent(lineage: Lineage, config: AutoNPOConfig) -> bool:
     return made >= config.max_interventions
 
 
-def decide(fired: Fired, bench: Bench, config: AutoNPOConfig, event: Say) -> WayBack | None:
+def decide(fired: Fired, bench: Bench, config: AutoNPOConfig, event: WriteEvent) -> WayBack | None:
     """Confirm a trigger and choose where to go back to; None: the run goes on.
 
     Args:
