@@ -8,7 +8,7 @@ from __future__ import annotations
 EXCLUDED: dict[str, tuple[str, ...]] = {
     "the folder of the run, which every case sets for itself": ("run_dir",),
     "what a method sets; without one it is refused beside a guide, as the method is": ("source",),
-    "one row a step: any other value is refused": ("logging_steps",),
+    "one row per step: any other value is refused": ("logging_steps",),
     "a configuration of a data set on the Hub, and there is no network in a test": ("dataset_config",),
     "vLLM, which needs an engine of its own": (
         *(

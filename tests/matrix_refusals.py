@@ -43,7 +43,7 @@ POOL = "most of the pool would be asked in vain"
 
 REFUSALS: tuple[Refusal, ...] = (
     # data
-    Refusal({"world": TASKS, "held out": tuple(FACTORS["held out"])[1:]}, "a task brings its own data and verifier"),
+    Refusal({"world": TASKS, "held out": tuple(FACTORS["held out"])[1:]}, "a task has its own data and verifier"),
     Refusal(
         {"world": ("folder with splits",), "held out": ("by number", "by number, of the hard")},
         "both say what is evaluated",

@@ -61,7 +61,7 @@ def declined(config: AutoNPOConfig, steps: list[int], num_mistakes: int) -> str:
 
 def test_without_a_checkpoint_near_enough_nothing_is_sampled() -> None:
     reason = declined(AutoNPOConfig(max_rollback_distance=5), [0, 10, 20], 30)
-    assert "no checkpoint lies within autonpo.max_rollback_distance=5 steps" in reason
+    assert "no checkpoint is within autonpo.max_rollback_distance=5 steps" in reason
     assert "the last one before step 20 is of step 10" in reason and "save_steps" in reason
 
 
@@ -86,7 +86,7 @@ def test_nothing_stops_for_a_trigger_when_the_budget_is_spent(tmp_path: Path) ->
 
 def test_a_run_that_saves_too_seldom_goes_on(tmp_path: Path) -> None:
     folder = run(tmp_path / "run", "save_steps=100", "autonpo.max_rollback_distance=2")
-    assert all(event["reason"].startswith("no checkpoint lies within") for event in events(folder, "declined"))
+    assert all(event["reason"].startswith("no checkpoint is within") for event in events(folder, "declined"))
     assert events(folder, "declined") and not events(folder, "probe", "rollback") and (folder / "final").exists()
 
 

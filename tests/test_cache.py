@@ -187,7 +187,7 @@ def test_a_good_cache_is_accepted_and_its_coverage_counted(tmp_path):
         ),
         ({"verifier_version": "2"}, "verified with verifier version 1, this run uses 2"),
         ({"eos_token_ids": (5,)}, "3 of 3 guidance entries .* no stop token at its end"),
-        ({"eos_token_ids": (EOS, 7)}, "3 of 3 guidance entries .* goes on after a stop token"),
+        ({"eos_token_ids": (EOS, 7)}, "3 of 3 guidance entries .* continues after a stop token"),
         ({"sampling": Sampling(max_completion_length=2)}, "3 of 3 .*3 tokens, max_completion_length=2"),
         ({"prompts": {"a": "x", "b": "y"}}, "none of the 3 prompts in the cache .* among the 2 prompts of the data"),
         ({"prompts": {"p000": "hash0", "p001": "new"}}, "1 of 2 prompts are not the ones .*'p001' .hash1 in the cache"),
@@ -213,7 +213,7 @@ DEFECTS = [
     ({"verdict": Verdict.TIMEOUT}, "its verdict is timeout, not correct"),
     ({"completion_ids": (10, 7, 8)}, "truncated: no stop token at its end"),
     ({"completion_ids": (), "behavior_logps": ()}, "truncated: no stop token at its end"),
-    ({"completion_ids": (10, EOS, EOS)}, "goes on after a stop token"),
+    ({"completion_ids": (10, EOS, EOS)}, "continues after a stop token"),
     ({"completion_ids": (-100, 7, EOS)}, "negative token id"),
     (
         {"completion_ids": (3,) * LIMIT + (EOS,), "behavior_logps": (-1.0,) * (LIMIT + 1)},
@@ -450,7 +450,7 @@ def test_an_open_cache_outlives_its_replacement(tmp_path):
 def test_a_folder_with_something_else_is_not_replaced(tmp_path, name):
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / name).write_text("years of work")
-    with pytest.raises(UserError, match=f"holds '{name}', which is no part of a guidance cache"):
+    with pytest.raises(UserError, match=f"holds '{name}', which is not part of a guidance cache"):
         write_cache(tmp_path / "c")
     assert (tmp_path / "c" / name).read_text() == "years of work"
     shutil.rmtree(tmp_path / "c")

@@ -48,7 +48,7 @@ def tasks(tmp_path: Path) -> Path:
         (["rollback_to=null"], 2, "needs both"),
         (["scout_steps=11"], 2, "scout_steps=11"),
         (["scout_steps=9"], 2, "is not after scout_steps=9"),
-        (["logging_steps=10"], 2, "one row a step"),
+        (["logging_steps=10"], 2, "one row per step"),
         (["guidance_lifetime=forever"], 2, "guidance_lifetime"),
         (["max_pass_rate=2"], 2, "above 1"),
         (["steps"], 2, "Write key=value"),

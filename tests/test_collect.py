@@ -492,7 +492,7 @@ def test_a_guide_that_solves_nothing_leaves_no_cache(tmp_path):
 
 
 def test_a_guide_that_never_ends_is_told_apart(tmp_path):
-    message = r"Not one of the 20 samples of the guide ended.*Raise max_completion_length.*guide does not help"
+    message = r"None of the 20 samples of the guide ended.*Raise max_completion_length.*guide does not help"
     with pytest.raises(NoSignalError, match=message):
         collect(FakeEngine(p_eos=1e-9), tmp_path / "c", num_rows=5)
 

@@ -357,9 +357,9 @@ CONFIG = {"run_dir": "x", "max_steps": 1}
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({}, "exactly one of both"),
-        ({"task": "apprentice", "dataset_name": "gsm8k"}, "exactly one of both"),
-        ({"task": "apprentice", "dataset_template": "none"}, "a task brings its own data"),
+        ({}, "exactly one of them"),
+        ({"task": "apprentice", "dataset_name": "gsm8k"}, "exactly one of them"),
+        ({"task": "apprentice", "dataset_template": "none"}, "a task has its own data"),
         ({"dataset_name": "gsm8k", "dataset_test_split": "test", "dataset_num_held_out": 3}, "Set one"),
         ({"dataset_name": "gsm8k", "max_prompt_length": 0}, "at least 1"),
         ({"dataset_nam": "gsm8k"}, "Did you mean dataset_name"),

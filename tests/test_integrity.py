@@ -169,7 +169,7 @@ def test_no_whole_checkpoint_left_is_an_error_that_says_so(copied: Path) -> None
     lineage = Lineage.read(copied / "lineage.json").until(0).extend_head()
     lineage.write(copied / "lineage.json")
     code, output = train(copied, *SIX_STEPS, "--resume")
-    assert code == 2 and "checkpoints in" in output and "is whole (steps 2)" in output, output
+    assert code == 2 and "checkpoints in" in output and "is intact (steps 2)" in output, output
 
 
 def test_checkpoints_from_before_there_were_digests_are_taken_at_their_sizes(copied: Path) -> None:
@@ -198,4 +198,4 @@ def test_a_run_from_before_there_were_seals_is_read_as_it_is(copied: Path) -> No
     assert not records.damaged_lines and not records.torn_lines and records.is_finished
     assert damages(copied) == []
     code, output = train(copied, *SIX_STEPS, "--resume")
-    assert code == 0 and "was begun before runs knew their data" in output, output
+    assert code == 0 and "was begun before runs recorded their data" in output, output

@@ -233,12 +233,12 @@ def luffy_row(number: int, content: object, **changes) -> dict:
         (
             "jsonl",
             {"prompt_id": "p0", "completion": "ba", "completion_ids": [98, EOS, 97, EOS]},
-            ("p0", Reason.NOT_TRAINABLE, "it goes on after a stop token"),
+            ("p0", Reason.NOT_TRAINABLE, "it continues after a stop token"),
         ),
         (
             "jsonl",
             {"prompt_id": "p0", "completion": "ba", "completion_ids": [98, -1]},
-            (None, Reason.DAMAGED, "completion_ids has a number that is no token id"),
+            (None, Reason.DAMAGED, "completion_ids has a number that is not a token id"),
         ),
         (
             "jsonl",
@@ -303,7 +303,7 @@ def test_lines_and_lists_that_are_no_rows_are_named_and_the_others_read(tmp_path
     [
         ("rows.csv", b"", "does not end in .jsonl, .json, .parquet"),
         ("none/rows.jsonl", None, "does not exist"),
-        ("rows.json", b"{}", "holds one dict, a list of rows was expected"),
+        ("rows.json", b"{}", "holds one dict, but a list of rows was expected"),
         ("rows.json", b"[", "is not JSON"),
         ("rows.parquet", b"PAR1" + bytes(40) + b"PAR1", "cannot be read as parquet"),
     ],

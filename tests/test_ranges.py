@@ -48,7 +48,7 @@ def test_a_word_that_is_none_of_the_known(key: str) -> None:
     "key", ["learning_rate", "max_pass_rate", "temperature", "autonpo.min_gain", "experience_frac"]
 )
 def test_every_number_is_finite(key: str, value: str) -> None:
-    with pytest.raises(UserError, match=f"{key}=.* is no number to compute with"):
+    with pytest.raises(UserError, match=f"{key}=.* is not a finite number"):
         load_configuration(TINY, [f"{key}={value}"])
 
 

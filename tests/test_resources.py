@@ -214,7 +214,7 @@ def test_the_papers_batch_is_the_same_on_any_number_of_devices() -> None:
 def test_a_batch_that_would_cut_groups_is_refused() -> None:
     with pytest.raises(UserError, match=r"12 rollouts are generated at once.*no multiple of num_generations=8"):
         batch_of(settings(), 3)
-    with pytest.raises(UserError, match="generation_batch_size=64 is no multiple"):
+    with pytest.raises(UserError, match="generation_batch_size=64 is not a multiple"):
         batch_of(settings(generation_batch_size=64), 3)
 
 

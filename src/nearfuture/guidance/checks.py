@@ -62,7 +62,7 @@ def defect(guidance: Guidance, rules: EntryRules) -> str | None:
     reasons = {
         f"its verdict is {guidance.verdict.value}, not correct": guidance.verdict is not Verdict.CORRECT,
         "it is truncated: no stop token at its end": not ids or ids[-1] not in stops,
-        "it goes on after a stop token": any(token in stops for token in ids[:-1]),
+        "it continues after a stop token": any(token in stops for token in ids[:-1]),
         "it has a negative token id": any(token < 0 for token in ids),
         f"{length} tokens, max_completion_length={limit}": length > limit,
         f"{length} tokens but {len(is_finite_T)} log-probs": has_logps and length != len(is_finite_T),
@@ -199,7 +199,7 @@ def nothing_solved(counts: CollectionCounts) -> NoSignalError:
     num_cut = counts.num_dropped_no_eos + counts.num_dropped_too_long
     if counts.num_samples and num_cut == counts.num_samples:
         return NoSignalError(
-            f"Not one of the {counts.num_samples} samples of the guide ended ({counts.num_prompts} prompts): all were "
+            f"None of the {counts.num_samples} samples of the guide ended ({counts.num_prompts} prompts): all were "
             "cut off at max_completion_length. A trajectory without an end cannot be guidance, whatever it says. Raise "
             "max_completion_length, or train the policy to end its answers first; a later guide does not help."
         )

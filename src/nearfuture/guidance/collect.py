@@ -60,7 +60,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("num_samples", "batch_size", "num_kept"):
             if getattr(self, name) < 1:
-                raise UserError(f"{name}={getattr(self, name)}, at least 1 is needed to draw anything.")
+                raise UserError(f"{name}={getattr(self, name)}, at least 1 is needed.")
         if self.num_kept > self.num_samples:
             raise UserError(
                 f"num_kept={self.num_kept} trajectories cannot come from num_samples={self.num_samples} samples per "
@@ -212,7 +212,7 @@ class _Collection:
         seed = hashed_seed(self.settings.seed, self.draws.num_batches)
         completions = self.engine.generate([self.prompts[number].row for number in numbers], seed)
         stops = self.engine.eos_token_ids
-        assert not any(token in stops for ids in completions for token in ids[:-1]), "it went on after a stop token"
+        assert not any(token in stops for ids in completions for token in ids[:-1]), "it continued after a stop token"
         return self._judged(numbers, completions, [len(ids) for ids in completions], started)
 
     def _judged_given(self) -> BatchResult:

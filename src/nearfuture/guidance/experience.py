@@ -53,7 +53,7 @@ class ExperienceReplay:
     def __init__(self, frac: float = 0.5, start_pass_rate: float = 0.35, seed: int = 0) -> None:
         for name, value in (("frac", frac), ("start_pass_rate", start_pass_rate)):
             if not 0 <= value <= 1:
-                raise UserError(f"{name}={value}: a share must lie in 0 to 1.")
+                raise UserError(f"{name}={value}: a share must be between 0 and 1.")
         self.frac, self.start_pass_rate, self.seed = frac, start_pass_rate, seed
         self.has_begun = False
         self._latest: dict[str, int] = {}

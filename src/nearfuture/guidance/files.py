@@ -40,8 +40,8 @@ def check_replaceable(folder: Path) -> None:
     others = sorted(path.name for path in folder.iterdir() if path.name not in (HEADER_NAME, TABLE_NAME))
     if others:
         raise UserError(
-            f"{folder} holds {others[0]!r}{' and others' if len(others) > 1 else ''}, which is no part of a guidance "
-            "cache, and writing a cache replaces the folder. Choose a folder of its own."
+            f"{folder} holds {others[0]!r}{' and others' if len(others) > 1 else ''}, which is not part of a guidance "
+            "cache, and writing a cache replaces the folder. Choose a separate folder."
         )
 
 

@@ -72,7 +72,7 @@ def damage(path: Path) -> str:
     lines = path.read_bytes().splitlines(keepends=True)
     bad = [number for number, line in enumerate(lines, 1) if _parse(line) is None]
     is_torn_only = bad == [len(lines)] and not lines[-1].endswith(b"\n")
-    return "" if not bad or is_torn_only else f"not as it was written: line {bad[0]}"
+    return "" if not bad or is_torn_only else f"damaged: line {bad[0]}"
 
 
 def discard(folder: Path) -> None:

@@ -23,7 +23,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WindowedCache:
-    """A cache that is served for `start_step <= step < end_step` only (`end_step` None: for ever).
+    """A cache that is served for `start_step <= step < end_step` only (`end_step` None: without end).
 
     `pool` draws among the trajectories of a prompt; without it the first one is served.
     """
@@ -37,7 +37,7 @@ class WindowedCache:
         if self.end_step is not None and self.end_step <= self.start_step:
             raise ValueError(
                 f"end_step={self.end_step} is not after start_step={self.start_step}: the window is empty. "
-                "Set end_step above start_step, or None for ever."
+                "Set end_step above start_step, or None for no end."
             )
 
     def lookup(self, prompt_id: str, step: int) -> Guidance | None:

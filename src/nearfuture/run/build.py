@@ -55,8 +55,8 @@ def check_needs(config: Configuration, task: Task) -> None:
     """
     if is_adapter(model := base_model(config, task)):
         raise UserError(
-            f"model={model} holds a LoRA adapter. A run begins with a model: merge the adapter into its base "
-            f"({base_of(model)}), or train a new one on it with use_peft=true. As a guide an adapter is fine."
+            f"model={model} holds a LoRA adapter, but a run needs a whole model: merge the adapter into its base "
+            f"({base_of(model)}), or train a new one on it with use_peft=true. An adapter can be used as a guide."
         )
     if config.autonpo.mode == "act" and config.autonpo.accept == "if_better" and not len(task.evaluation):
         raise UserError(
@@ -70,8 +70,8 @@ def policy_notes(config: Configuration, task: Task) -> list[str]:
     notes = []
     if config.model.use_peft and config.model.lora_dropout:
         notes.append(
-            f"lora_dropout={config.model.lora_dropout}: TRL draws rollouts with dropout on, so they come from no "
-            "policy that is ever scored or saved, and fast_generation is off. lora_dropout=0 avoids both"
+            f"lora_dropout={config.model.lora_dropout}: TRL draws rollouts with dropout on, so they come from a "
+            "policy that is never scored or saved, and fast_generation is off. lora_dropout=0 avoids both"
         )
     with contextlib.suppress(OSError, ValueError):  # a model without a tokenizer is refused where it is loaded
         found = load_for_training(base_model(config, task))

@@ -41,8 +41,9 @@ def find_checkpoints(run: Path) -> dict[int, Path]:
     found = {int(step): path for step, path in named.items() if step.isdecimal() and _has_weights(path)}
     if not found:
         raise UserError(
-            f"{run} is no run: it has no lineage.json (a run of nearfuture) and no {checkpoint.PREFIX}* with weights "
-            f"in the Hugging Face layout (a TRL output folder; {len(named)} without weights). Name another folder."
+            f"{run} is not a run: it has no lineage.json (a run of nearfuture) and no {checkpoint.PREFIX}* with "
+            f"weights in the Hugging Face layout (a TRL output folder; {len(named)} without weights). Name another "
+            "folder."
         )
     return dict(sorted(found.items()))
 
@@ -122,7 +123,7 @@ class Policies:
                 names |= set(file.keys())
         if names and not names & set(trainer.model.state_dict()):
             raise UserError(
-                f"{folder} holds {len(names)} tensors, none of which is in the base model (for example "
+                f"{folder} holds {len(names)} tensors, none of which are in the base model (for example "
                 f"{min(names)!r}). Give the configuration the run was trained with."
             )
 

@@ -25,7 +25,7 @@ from nearfuture.types import PolicyRef, UserError
 def collect_from(config: Configuration, guide: PolicyRef, folder: Path, *, num_kept: int = 1) -> GuidanceCache:
     """Collect guidance for every training prompt of a task; `config.run.model` is the guide."""
     if config.run.guide_select == "closest":
-        raise UserError("guide_select=closest needs the policy that is guided, which only a run has. Use uniform here.")
+        raise UserError("guide_select=closest needs the policy to be guided, which only a run has. Use uniform here.")
     task = build.load_checked_task(config)
     needs.check_model(build.base_model(config, task), task, config.model_settings)
     rows = build.training_rows(task)
@@ -79,7 +79,7 @@ def verify_cache(folder: Path, config: Path | None) -> list[str]:
     ]
     path = config or config_of(folder)
     if path is None:
-        return [*said, "verdicts: not judged again (the cache lies in no run; give --config CONFIG.yaml)"]
+        return [*said, "verdicts: not judged again (the cache is not in a run; give --config CONFIG.yaml)"]
     task = build.load_run_task(load_configuration(path))
     rows = rows_by_id(build.training_rows(task))
     known = {prompt_id for prompt_id in rows if prompt_id in cache}
@@ -87,7 +87,7 @@ def verify_cache(folder: Path, config: Path | None) -> list[str]:
     changed = [prompt_id for prompt_id, hashed in hashes.items() if hashed != prompt_hash(rows[prompt_id])]
     if changed or not known:
         raise UserError(
-            f"{len(changed)} of {len(known)} prompts of the cache have another content in task {task.name!r}: "
+            f"{len(changed)} of {len(known)} prompts of the cache have different content in task {task.name!r}: "
             f"{', '.join(changed[:3]) or 'no prompt in common'}. Give the configuration it was collected with."
         )
     cache.verify_again(task.verify, {prompt_id: rows[prompt_id] for prompt_id in known})

@@ -225,8 +225,8 @@ class Executor:
             if not damage:
                 continue
             if segment.intervention.kind == AUTO_KIND:
-                raise UserError(f"{damage} A probe chose what was asked, so that it cannot be collected again here.")
-            self.display.warning(f"{damage} It is collected again.")
+                raise UserError(f"{damage} A probe chose its prompts, so it cannot be collected again here.")
+            self.display.warning(f"{damage} Collecting it again.")
             self.folder.event("guidance_damaged", path=f"{segment.folder}/guidance", reason=damage)
             self._whole(segment.intervention.guide)
             self.guides.collect(self.lineage.until(segment.id - 1), segment.intervention, folder)

@@ -91,7 +91,7 @@ def import_file(
     """
     if like is None and config is None:
         raise UserError(
-            "nothing says which prompts and which tokenizer are meant. Give --like CACHE or --config CONFIG."
+            "it is not known which prompts and which tokenizer are meant. Give --like CACHE or --config CONFIG."
         )
     with writing_cache(folder):
         return _import_file(source, format_name, folder, like, config)
@@ -144,7 +144,7 @@ def _import(importer: Importer, source: Path, folder: Path) -> tuple[GuidanceCac
     importer.take(read_rows(source))
     if importer.judge is None:
         importer.report.remarks.append(
-            "verdicts: not checked, for want of a task; `nearfuture guide verify --config` and the trainer do it"
+            "verdicts: not checked, as there is no task; `nearfuture guide verify --config` and the trainer check them"
         )
     try:
         cache = importer.write(folder)
@@ -160,7 +160,7 @@ def _write_findings(report: Report, output: Path) -> None:
     if report.findings:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, report.as_jsonl())
-        report.remarks.append(f"every row that was left out, or kept with a remark: {path}")
+        report.remarks.append(f"all rows left out, or kept with a remark: {path}")
 
 
 def _guide_codec(cache: GuidanceCache) -> Codec:

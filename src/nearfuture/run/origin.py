@@ -74,8 +74,8 @@ def refuse_other_configuration(folder: RunFolder, config: Configuration, origin:
     if origin is not None and seal.state(folder.config.read_bytes() if folder.config.exists() else b"") != "whole":
         if origin["config"] != digest(config):
             raise UserError(
-                f"{folder.config} is damaged, and the run was begun with another configuration than the one that is "
-                "given now. Resume with the same one (it is restored then), or choose another run_dir."
+                f"{folder.config} is damaged, and the run was begun with a different configuration from the one "
+                "given now. Resume with the same one (it is then restored), or choose another run_dir."
             )
         folder.write(folder.config.name, flat_yaml.dump(config.as_dict()))
         return

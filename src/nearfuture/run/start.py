@@ -110,8 +110,8 @@ def _prepare(
         remove(_files_in(folder.path))
     if _files_in(folder.path) and not resume:
         raise UserError(
-            f"run_dir={folder.path} exists. Go on with --resume, start over with --clean (this deletes it), or choose "
-            "another run_dir."
+            f"run_dir={folder.path} exists. Continue with --resume, start over with --clean (this deletes it), or "
+            "choose another run_dir."
         )
     if _files_in(folder.path) and not folder.lineage.exists():
         raise UserError(
@@ -139,7 +139,7 @@ def _take_up(folder: RunFolder, config: Configuration, task: Task) -> list[str]:
         folder.event("damaged", path=damage.path, what=damage.what)
     lineage.write(folder.lineage)  # both copies, whichever was damaged
     if lineage.origin is None:
-        unknown = f"{folder.path} was begun before runs knew their data, so that nothing tells whether it is the same."
+        unknown = f"{folder.path} was begun before runs recorded their data, so they cannot be compared."
         return [*map(str, damaged), unknown]
     refuse_other_data(folder, Origin.of(config, task, build.training_rows(task)), lineage.origin)
     return [*map(str, damaged)]

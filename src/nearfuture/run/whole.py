@@ -75,8 +75,8 @@ class WholeCheckpoints:
                 return step
         if steps and segment.parent is None:
             raise UserError(
-                f"none of the {len(steps)} checkpoints in {self.folder.path / segment.folder} is whole (steps "
-                f"{', '.join(map(str, steps))}), and before them there are the base weights only. Put one back from a "
+                f"none of the {len(steps)} checkpoints in {self.folder.path / segment.folder} is intact (steps "
+                f"{', '.join(map(str, steps))}), and only the base weights come before them. Put one back from a "
                 "copy; or delete these checkpoints, and --resume trains again from the base weights."
             )
         return None

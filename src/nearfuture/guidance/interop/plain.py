@@ -44,7 +44,7 @@ def read(row: Row) -> Offer:
         **{name: number(row, name) for name in NUMBERS},
     )
     if not all(0 <= token < 2**31 for token in ids):
-        raise DamagedRowError("completion_ids has a number that is no token id")
+        raise DamagedRowError("completion_ids has a number that is not a token id")
     return Offer(prompt_id_of(row), field(row, "prompt", (str, list)), (trace,) if text or ids else ())
 
 

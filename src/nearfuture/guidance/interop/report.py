@@ -30,11 +30,11 @@ class Reason(StrEnum):
     NOT_CORRECT = "the verifier does not find it correct"
     DUPLICATE = "the same token ids as an earlier one"
     HAS_IMAGES = "its prompt is more than text"
-    DOES_NOT_FIT = "the format holds one trajectory a prompt"
+    DOES_NOT_FIT = "the format holds one trajectory per prompt"
 
     OTHER_IDS = "its text has other token ids"
-    OTHER_TEMPERATURE = "its log-probs are of another temperature and were not taken"
-    MORE_MESSAGES = "of its prompt, the last message of the user was written only"
+    OTHER_TEMPERATURE = "its log-probs are at another temperature and were ignored"
+    MORE_MESSAGES = "only the user's last message of its prompt was written"
 
 
 REMARKS = (Reason.OTHER_IDS, Reason.OTHER_TEMPERATURE, Reason.MORE_MESSAGES)

@@ -31,7 +31,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row | DamagedRowError]]:
     """
     reader = _kind(path, {".jsonl": _read_lines, ".json": _read_list, ".parquet": _read_parquet})
     if not path.is_file():
-        raise UserError(f"{path} does not exist, or is no file. Give the file that holds the trajectories.")
+        raise UserError(f"{path} does not exist, or is not a file. Give the file that holds the trajectories.")
     return reader(path)
 
 
@@ -43,7 +43,7 @@ def write_rows(path: Path, rows: Iterable[Row]) -> int:
     """
     writer = _kind(path, {".jsonl": _write_lines, ".json": _write_list, ".parquet": _write_parquet})
     if path.exists():
-        raise UserError(f"{path} is there already and is not replaced. Choose another name, or delete it first.")
+        raise UserError(f"{path} already exists and is not replaced. Choose another name, or delete it first.")
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
     try:
@@ -84,9 +84,9 @@ def _read_list(path: Path) -> Iterator[tuple[int, Row | DamagedRowError]]:
     try:
         values = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not JSON: {error}. One object a line is called .jsonl.") from None
+        raise UserError(f"{path} is not JSON: {error}. For one object per line, name it .jsonl.") from None
     if not isinstance(values, list):
-        raise UserError(f"{path} holds one {type(values).__name__}, a list of rows was expected.")
+        raise UserError(f"{path} holds one {type(values).__name__}, but a list of rows was expected.")
     for number, value in enumerate(values, start=1):
         yield number, _row(value)
 

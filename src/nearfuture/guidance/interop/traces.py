@@ -143,5 +143,5 @@ def number(row: Row, name: str) -> int:
     """
     value = field(row, name, int)
     if value is not None and not 0 <= value < 2**31:
-        raise DamagedRowError(f"{name}={value} is no count")
+        raise DamagedRowError(f"{name}={value} is not a count")
     return int(value or 0)

@@ -155,8 +155,8 @@ def _too_small(pool: MistakePool, config: AutoNPOConfig) -> str | None:
     if len(pool) >= config.min_prompts:
         return None
     return (
-        f"the mistake pool holds {len(pool)} prompts, autonpo.min_prompts={config.min_prompts} are needed. Nothing is "
-        "failed often enough to go back for."
+        f"the mistake pool holds {len(pool)} prompts, autonpo.min_prompts={config.min_prompts} are needed. There are "
+        "too few failures to go back for."
     )
 
 
@@ -164,7 +164,7 @@ def _nowhere(fired: Fired, behind: list[int], config: AutoNPOConfig) -> str | No
     if behind:
         return None
     return (
-        f"no checkpoint lies within autonpo.max_rollback_distance={config.max_rollback_distance} steps: the last one "
+        f"no checkpoint is within autonpo.max_rollback_distance={config.max_rollback_distance} steps: the last one "
         f"before step {fired.step} is of step {max(s for s in fired.steps if s < fired.step)}. Save more often "
         "(save_steps), keep more (save_total_limit), or allow a longer way back."
     )

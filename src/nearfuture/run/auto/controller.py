@@ -76,7 +76,7 @@ def fired_state(folder: Path) -> dict[str, Any]:
     path = state_file(folder, CONTROLLER)
     if not path.exists():
         raise UserError(
-            f"{path} does not exist, but the trigger fired there, and a run that goes back takes its state along. "
+            f"{path} does not exist, but the trigger fired there, and a rollback needs the state saved there. "
             "Was the checkpoint deleted by hand? Put it back from a copy, or start over with --clean."
         )
     state: dict[str, Any] = json.loads(path.read_text())

@@ -32,10 +32,10 @@ def check_data(task: str | None, data: DataConfig) -> None:
     """
     if (task is None) == (data.dataset_name is None):
         seen = f"task={task} and dataset_name={data.dataset_name}"
-        raise UserError(f"{seen}: exactly one of both says what is trained on. Set a task or a dataset_name.")
+        raise UserError(f"{seen}: give exactly one of them as training data. Set a task or a dataset_name.")
     alone = [name for name in data.given() if name not in ("max_prompt_length", "max_image_pixels")]
     if task is not None and alone:
-        raise UserError(f"{', '.join(alone)}: a task brings its own data and verifier. Remove it, or set dataset_name.")
+        raise UserError(f"{', '.join(alone)}: a task has its own data and verifier. Remove it, or set dataset_name.")
     if data.dataset_test_split is not None and data.dataset_num_held_out:
         raise UserError(
             f"dataset_test_split={data.dataset_test_split} and dataset_num_held_out={data.dataset_num_held_out} both "

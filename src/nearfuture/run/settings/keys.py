@@ -55,7 +55,7 @@ WITHOUT_EFFECT = {
         *("train_sampling_strategy", "length_column_name", "ignore_data_skip", "dataloader_drop_last"),
         "restore_callback_states_from_checkpoint",
     ),
-    "GRPO has neither labels nor tools nor columns to leave out here": (
+    "GRPO has no labels, tools or columns to leave out here": (
         *("label_names", "label_smoothing_factor", "remove_unused_columns", "max_tool_calling_iterations"),
     ),
     "nothing is pushed to the Hub (`hf upload` does, on RUN_DIR/final)": (
@@ -114,7 +114,7 @@ def unknown(key: str, known: Collection[str]) -> UserError:
         return UserError(f"{key} is managed by nearfuture. " + (f"Use {instead}." if instead else "Remove it."))
     near = difflib.get_close_matches(key, known, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
-    return UserError(f"{key} is not a known key.{hint} docs/configuration.md says which there are.")
+    return UserError(f"{key} is not a known key.{hint} docs/configuration.md lists them.")
 
 
 def refuse_without_effect(key: str) -> None:

@@ -62,7 +62,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         data = path.read_bytes()
         if is_of_a_run and seal.state(data) == "damaged":
             raise UserError(
-                f"{path} is not what the run was begun with: its last line is a seal of the others. Restore it from a "
+                f"{path} has changed since the run began: its last line is a checksum of the others. Restore it from a "
                 "copy. If it was edited on purpose, take that line out; better, give train a configuration of your own."
             )
         values = flat_yaml.load(data.decode())
@@ -100,7 +100,9 @@ def check(values: dict[str, Any]) -> Configuration:
 def _training_settings(given: dict[str, Any]) -> dict[str, Any]:
     settings = {**TRAINING_DEFAULTS, **given}
     if settings["logging_steps"] != 1:
-        raise UserError(f"logging_steps={settings['logging_steps']}: metrics.jsonl is one row a step. Leave it at 1.")
+        raise UserError(
+            f"logging_steps={settings['logging_steps']}: metrics.jsonl has one row per step. Leave it at 1."
+        )
     return settings
 
 

@@ -129,9 +129,9 @@ def check_plain(key: str, value: Any) -> None:
         for inner in value:
             check_plain(key, inner)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"{key}={value} is no number to compute with. Give a finite one.")
+        raise UserError(f"{key}={value} is not a finite number. Give a finite one.")
     elif isinstance(value, int) and abs(value) > LARGEST:
-        raise UserError(f"{key}={value} is larger than anything it could count. Give at most {LARGEST:,}.")
+        raise UserError(f"{key}={value} is larger than any count could be. Give at most {LARGEST:,}.")
     elif isinstance(value, str) and ("\x00" in value or _has_surrogates(value)):
         raise UserError(f"{key}={value!r} holds a character that no file name and no text file can hold. Remove it.")
 

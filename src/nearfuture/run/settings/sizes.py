@@ -91,8 +91,8 @@ def batch_of(config: Configuration, num_processes: int) -> Batch:
     at_once = config.training.generation_batch_size
     if at_once is not None and at_once % (micro * num_processes):
         raise UserError(
-            f"generation_batch_size={at_once} is no multiple of per_device_train_batch_size={micro} x {num_processes} "
-            "processes. Change one of them."
+            f"generation_batch_size={at_once} is not a multiple of per_device_train_batch_size={micro} x "
+            f"{num_processes} processes. Change one of them."
         )
     steps = config.training.steps_per_generation or (at_once and at_once // (micro * num_processes)) or accumulation
     batch = Batch(num_processes, micro, num_generations, accumulation, int(steps), config.training.num_iterations)
