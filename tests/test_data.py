@@ -552,7 +552,7 @@ def test_difficulty_goes_on_where_it_was_killed_and_can_be_trained_on(
     assert code == 2 and "belongs to another measurement (what differs: rows)" in output
     jsonl(path, apprentice_rows(10))
     code, output = invoke("data", "difficulty", config, "--output", again, "--num-samples", 4)
-    assert code == 0 and "going on after 8 of 10 rows" in output
+    assert code == 0 and "continuing after 8 of 10 rows" in output
     assert again.read_bytes() == whole.read_bytes()
     code, output = invoke("data", "difficulty", config, "--output", again)
     assert code == 2 and "exists" in output

@@ -168,7 +168,7 @@ def test_a_subset_draws_what_the_whole_draws_and_more_samples_keep_the_first(tmp
 
 def test_other_settings_are_refused_and_other_verifiers_judge_again(tmp_path: Path) -> None:
     ask(tmp_path, Scripted(right), "mmstar")
-    with pytest.raises(UserError, match=r"sampled otherwise \(seed: 0 -> 1\).*--clean"):
+    with pytest.raises(UserError, match=r"sampled differently \(seed: 0 -> 1\).*--clean"):
         ask(tmp_path, Scripted(right), "mmstar", seed=1)
     head = tmp_path / "responses/model/mmstar.json"
     head.write_text(resealed(json.dumps(json.loads(head.read_text()) | {"verifier_version": "0"})))
@@ -184,7 +184,7 @@ def test_other_settings_are_refused_and_other_verifiers_judge_again(tmp_path: Pa
     own.write_text('{"question": "1 + 1?", "gold": "2", "uid": "a"}\n')
     ask(tmp_path, Scripted(right), str(own))
     own.write_text('{"question": "1 + 2?", "gold": "3", "uid": "a"}\n')
-    with pytest.raises(UserError, match="sampled otherwise \\(data: "):
+    with pytest.raises(UserError, match="sampled differently \\(data: "):
         ask(tmp_path, Scripted(right), str(own))
 
 

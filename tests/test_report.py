@@ -136,7 +136,7 @@ def test_where_a_run_was_guided_in_words(tmp_path: Path) -> None:
 def test_a_run_without_evaluation_says_so(tmp_path: Path) -> None:
     run = RunRecords.load(resumed_run(tmp_path / "run"))
     said = words.outcome(run)
-    assert said.startswith("run was never evaluated on held-out prompts; it has no end written")
+    assert said.startswith("run was never evaluated on held-out prompts; it has not finished")
     assert "0.225 pass rate on its own rollouts (mean of the last 8 steps of 8)" in said
 
 
@@ -161,7 +161,7 @@ def test_a_longer_horizon_reopens_a_finished_run(tmp_path: Path) -> None:
     lineage.write_text(lineage.read_text().replace('"end_step": 12', '"end_step": null').replace('"horizon"', "null"))
     run = RunRecords.load(folder)
     assert not run.is_finished
-    assert words.outcome(run).startswith("grpo has no end written (it is running, or was stopped) and stands at 0.680")
+    assert words.outcome(run).startswith("grpo has not finished (it is running or was stopped) and is at 0.680")
 
 
 # --- what is drawn

@@ -236,7 +236,7 @@ def test_a_missing_run_is_named_and_its_seed_leaves_the_pairs(tmp_path: Path) ->
     comparison = compare(folder)
     assert comparison.study.missing == {
         "grpo-3": "not trained to its horizon",
-        "npo-2": "no final evaluation with 8 samples a prompt of the length it trained with",
+        "npo-2": "no final evaluation with 8 samples per prompt of the length it trained with",
     }
     assert comparison.summaries[1].seeds == [1, 3]
     assert comparison.primary[0].difference.num == 1  # only seed 1 has both

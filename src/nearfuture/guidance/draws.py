@@ -82,7 +82,7 @@ class Draws:
         self._seconds += result.seconds
 
     def next_batch(self) -> list[int]:
-        """Return the prompts to sample next, one number a sample; empty when there is nothing left to draw.
+        """Return the prompts to sample next, one number per sample; empty when there is nothing left to draw.
 
         Prompts with the fewest samples come first, so there is a second sample of one only after the first of all;
         when fewer prompts than places are left, each gets several, so that the batch is full. Within a batch the long

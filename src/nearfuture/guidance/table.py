@@ -54,7 +54,7 @@ def write_table(path: Path, entries: Iterable[Entry], *, num_kept: int = 1) -> t
     """
     rows = iter(entries)
     chunks = [SCHEMA.empty_table()]
-    while chunk := list(islice(rows, ROW_GROUP_SIZE)):  # Arrow's 8 bytes a token, not Python's 60
+    while chunk := list(islice(rows, ROW_GROUP_SIZE)):  # Arrow's 8 bytes per token, not Python's 60
         chunks.append(pa.Table.from_pylist([_to_row(entry) for entry in chunk], schema=SCHEMA))
     whole = pa.concat_tables(chunks).sort_by("prompt_id")  # stable: the first one of a prompt stays the first
     table = _distinct(whole) if num_kept > 1 else whole

@@ -1,4 +1,4 @@
-"""Writes down a segment while it is trained: a row a step, evaluations, a few groups beside their guidance.
+"""Writes down a segment while it is trained: one row per step, evaluations, a few groups beside their guidance.
 
 Not here: training it (`nearfuture.run.executor`), reading it back (`nearfuture.record.records`), files (`folder`).
 """

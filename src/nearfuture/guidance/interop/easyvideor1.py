@@ -1,4 +1,5 @@
-"""EasyVideoR1's rows: one offline trajectory a question, replayed in the last slot of its group (`enable_mix_policy`).
+"""EasyVideoR1's rows: one offline trajectory per question, replayed in the last slot of its group
+(`enable_mix_policy`).
 
     {"problem_id": "17", "problem": "1+1=", "answer": "2", "problem_type": "", "data_type": "text", "images": [],
      "videos": [], "has_offline_trajectory": true, "offline_output": "<think>...</think><answer>2</answer>"}

@@ -1,4 +1,4 @@
-"""Our own rows, one a trajectory: what a cache knows, in lines that any tool reads and writes.
+"""Our own rows, one per trajectory: what a cache knows, in lines that any tool reads and writes.
 
     {"prompt_id": "17", "prompt": "1+1=", "completion": "2", "completion_ids": [14, 1], "behavior_logps": [-0.1, -0.2],
      "temperature": 1.0, "guide_segment": 0, "guide_step": 120, "num_samples": 8, "num_correct": 3}

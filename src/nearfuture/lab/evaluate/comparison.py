@@ -31,7 +31,7 @@ def compare(label: str, scores: Sequence[Score], other: str, others: Sequence[Sc
 
     Args:
         label: of the policy.
-        scores: its scores, one a suite.
+        scores: its scores, one per suite.
         other: label of the other policy.
         others: its scores, in the same order.
 

@@ -42,7 +42,7 @@ class Asked:
     Attributes:
         suites: names or files.
         sources: where they come from.
-        num_samples: responses a question.
+        num_samples: responses per question.
         seed: of the sampling.
         decoding: sampling settings that replace a suite's own.
         engine: what runs the models.
@@ -155,7 +155,7 @@ class Progress:
         self.num_lines = 0
 
     def __call__(self, done: int, wanted: int) -> None:
-        """So many of so many responses are there."""
+        """Report how many responses there are, of how many."""
         lines = LINES * done // wanted
         if lines > self.num_lines:
             self.num_lines = lines

@@ -19,8 +19,8 @@ from nearfuture.stats.seeds import Estimate
 Result = Mapping[str, Any]
 PAIRED = (
     "Paired on the same questions and the same random numbers. p: two-sided sign-flip test over clusters; Holm's "
-    "correction over the suites, and the mean, which was to be looked at first, stands alone. Detectable: the smallest "
-    "true difference that would be found with a power of 80 %. A filled dot is told apart (corrected p below 0.05). "
+    "correction over the suites; the mean was declared first and is uncorrected. Detectable: the smallest true "
+    "difference that would be found with a power of 80 %. A filled dot means a difference (corrected p below 0.05). "
     "One training is one draw: a difference between two policies here says nothing about the methods that trained them "
     "unless it is repeated over training seeds."
 )

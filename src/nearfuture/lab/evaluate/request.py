@@ -85,7 +85,7 @@ def _unknown(key: str) -> UserError:
     known = [field.name for kind in (Decoding, EngineSettings, DataConfig) for field in fields(kind)]
     known = [name for name in dict.fromkeys(known) if name not in ELSEWHERE]
     hint = did_you_mean(key, known)
-    return UserError(f"{key} is no setting of an evaluation.{hint} There are: {', '.join(known)}.")
+    return UserError(f"{key} is not a setting of an evaluation.{hint} There are: {', '.join(known)}.")
 
 
 def run_of(name: str) -> Path | None:

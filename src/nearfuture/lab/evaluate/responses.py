@@ -2,7 +2,7 @@
 
     RESPONSES/mathvista.jsonl        all of them, in the order of the questions, then of the samples
     RESPONSES/mathvista.json         what they were sampled and judged with
-    RESPONSES/mathvista.part.jsonl   while it goes on: a line a batch; a torn line is a batch that did not happen
+    RESPONSES/mathvista.part.jsonl   while it runs: one line per batch; a torn line is a batch that did not happen
 
 Not here: sampling and judging (`answering`).
 """
@@ -101,8 +101,8 @@ class ResponseFile:
         if names:
             changes = ", ".join(f"{name}: {before.get(name)} -> {self.protocol[name]}" for name in names)
             raise UserError(
-                f"{self.path.parent} holds responses that were sampled otherwise ({changes}). Evaluate as before, "
-                "choose another --output, or sample anew with --clean."
+                f"{self.path.parent} holds responses that were sampled differently ({changes}). Evaluate as before, "
+                "choose another --output, or sample again with --clean."
             )
 
     def begin(self) -> None:

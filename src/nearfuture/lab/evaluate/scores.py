@@ -180,9 +180,9 @@ def _filled(suite: Suite, correct: Correct, number: dict[str, int], with_: bool)
 def _nothing_left(suite: Suite, flat: Sequence[Answer], invalid: tuple[str, ...]) -> str:
     counts = Counter(answer.verdict.value for answer in flat if not answer.verdict.is_judged)
     why = ", ".join(f"{count} {name}" for name, count in counts.items())
-    named = f" Golds that cannot be verified: {', '.join(invalid[:SHOWN])}." if invalid else ""
+    named = f" Gold answers that cannot be verified: {', '.join(invalid[:SHOWN])}." if invalid else ""
     if not counts:
         return f"{suite.name}: its metric {suite.metric.name} has nothing to average. Raise --limit, or leave it out."
     return (
-        f"{suite.name}: none of {len(flat)} responses could be judged ({why}).{named} Look at the golds and the kinds."
+        f"{suite.name}: none of {len(flat)} responses could be judged ({why}).{named} Check the gold answers and kinds."
     )

@@ -3,7 +3,7 @@
     --suite paper                      the eight benchmarks of the paper's table
     --suite mathvista,mmstar           some of them
     --suite task                       the task's test prompts, by family
-    --suite rows.jsonl                 rows of one's own, in a form that training data may have (docs/data.md)
+    --suite rows.jsonl                 your own rows, in any form of training data (docs/data.md)
 
 Not here: the benchmarks (`nearfuture.lab.evaluate.benchmarks`), answering (`answering`).
 """
@@ -71,7 +71,7 @@ class Suite:
         licence: of the data.
         note: what to know when reading the number.
         remark: what to know of the questions that are there.
-        fingerprint: of what is asked and what is right, images aside: responses to other data are no responses.
+        fingerprint: of what is asked and what is right, images aside: responses to other data do not count.
     """
 
     name: str

@@ -57,7 +57,7 @@ def difference(result: Result, found: Mapping[str, Any]) -> str:
     if mean["low"] is not None:
         interval = f" [{signed(100 * mean['low'], 2)}, {signed(100 * mean['high'], 2)}]"
     said = f"{found['policy']} minus {found['other']}: {signed(100 * mean['value'], 2)} points{interval}{over}"
-    verdict = "told apart" if mean["p_value"] < ALPHA else "not told apart"
+    verdict = "different" if mean["p_value"] < ALPHA else "not told apart"
     return (
         f"{said}, p = {p_value(mean['p_value'])}: {verdict}. A difference of {points(mean['detectable'])} points would "
         "be found four times in five."
@@ -77,7 +77,7 @@ def notes(result: Result) -> list[str]:
     if any(suite["name"] in COLUMNS for suite in result["suites"]):
         said.append(
             "Rows marked `reported` are the paper's table 1 as printed. Its prompt, its answer extraction and its "
-            "decoding are not published, so they stand beside these numbers and cannot be compared with them."
+            "decoding are not published, so they are shown for reference and cannot be compared with these numbers."
         )
     return said
 

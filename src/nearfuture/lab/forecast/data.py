@@ -29,7 +29,7 @@ class Rows:
 
     Attributes:
         num_train: training prompts.
-        num_held_out: prompts evaluated on the way.
+        num_held_out: prompts evaluated during training.
         model: the base model's name.
         notes: what was not looked at, and why.
         task: None where the data set is not here.

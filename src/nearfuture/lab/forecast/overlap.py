@@ -16,7 +16,7 @@ from nearfuture.tasks.data.schema import TEMPLATES
 from nearfuture.tasks.identity import images_of
 
 MIN_LENGTH = 40
-"""Characters of a question that is told by its text alone: short ones ("Find x.") are alike without being the same."""
+"""Fewest characters of a question recognised by its text alone: short ones ("Find x.") are alike but not the same."""
 CLOSINGS = (CHOICE, FREE, *(text for texts in TEMPLATES.values() for text in texts.values()))
 
 

@@ -41,7 +41,7 @@ class ResourcePlan:
         stages: in their order.
         rates: throughput and mean lengths.
         num_devices: that work at once.
-        assumptions: numbers that nobody measured.
+        assumptions: numbers that were not measured.
         warnings: what will not work.
     """
 

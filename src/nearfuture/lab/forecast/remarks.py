@@ -21,7 +21,7 @@ MOMENTS: tuple[Moment, ...] = ("training", "generation")
 def assumptions_of(
     config: Configuration, rows: Rows, shape: ModelShape, lengths: Lengths, rates: Rates, wanted: Wanted
 ) -> list[str]:
-    """Numbers that nobody measured, and the option that replaces each."""
+    """Numbers that were not measured, and the option that replaces each."""
     found = [
         f"generation: {rates.generated_per_second:,.0f} tokens per second and device"
         + _source(wanted, "--tokens-per-second"),
@@ -48,7 +48,7 @@ def assumptions_of(
     if not shape.is_measured:
         found.append("activations: counted as those of a Qwen3 layer, which this model does not have")
     if str(config.training.optim) not in STATES_PER_PARAMETER:
-        found.append(f"optim={config.training.optim}: two numbers a parameter")
+        found.append(f"optim={config.training.optim}: two numbers per parameter")
     return found
 
 
@@ -67,8 +67,8 @@ def warnings_of(load: Load, memory: Memory, wanted: Wanted) -> list[str]:
         if memory.device_bytes and needed > memory.device_bytes:
             largest = max((p for p in memory.parts if moment in p.moments), key=lambda part: part.num_bytes)
             found.append(
-                f"{moment} needs {needed / GB:,.1f} GB a device, which has {wanted.gpu_memory:g} GB; the largest part "
-                f"is {largest.name} ({largest.num_bytes / GB:,.1f} GB)"
+                f"{moment} needs {needed / GB:,.1f} GB per device, which has {wanted.gpu_memory:g} GB; the largest "
+                f"part is {largest.name} ({largest.num_bytes / GB:,.1f} GB)"
             )
     if load.generation.backend == "colocate":
         room = sequences_at_once(load.generation, load.shape, load.lengths, memory.device_bytes)

@@ -40,7 +40,7 @@ def heading_lines(plan: ResourcePlan) -> list[str]:
             f"full length, of {plan.batch.local * plan.generation.tensor_parallel} that are wanted at once"
         )
     elif plan.generation.backend == "server":
-        lines.append("vLLM:   a server on devices of its own, which are not in this plan")
+        lines.append("vLLM:   a server on its own devices, which are not in this plan")
     return [*lines, f"disk:   {plan.disk}"]
 
 

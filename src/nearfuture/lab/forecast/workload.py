@@ -54,7 +54,7 @@ class Stage:
         name: what it is.
         steps: optimizer steps; 0 for a collection.
         rollouts: sampled.
-        is_bound: at most so much: AutoNPO decides while the run goes on.
+        is_bound: an upper bound, because AutoNPO decides during the run.
     """
 
     name: str
@@ -71,13 +71,13 @@ class Stage:
         return self.rollouts * (rates.prompt + rates.completion) if self.steps else 0.0
 
     def hours(self, rates: Rates, num_devices: int) -> float:
-        """Hours on so many devices."""
+        """Hours on this many devices."""
         seconds = self.generated(rates) / rates.generated_per_second + self.trained(rates) / rates.trained_per_second
         return seconds / num_devices / 3600
 
 
 def trained_per_second(shape: ModelShape, teraflops: float, *, is_checkpointed: bool) -> float:
-    """Tokens a second at a sustained speed of so many 10^12 operations a second."""
+    """Tokens per second at a sustained speed, given in 10^12 operations per second."""
     operations = FORWARD_BACKWARD + (RECOMPUTED if is_checkpointed else 0)
     return teraflops * 1e12 / (operations * shape.parameters.total)
 
@@ -89,7 +89,7 @@ def stages_of(config: Configuration, batch: Batch, num_prompts: int, num_held_ou
         config: the run.
         batch: of one optimizer step.
         num_prompts: of the training data; a collection asks none of them twice.
-        num_held_out: prompts that are evaluated on the way.
+        num_held_out: prompts that are evaluated during training.
     """
     run = config.run
     stages: list[Stage] = []

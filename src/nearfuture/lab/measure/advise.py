@@ -2,7 +2,7 @@
 
     nearfuture advise LOG [--json FILE] [--run NUMBER]
 
-The log goes on as it was, so a later firing is what one sees who did not act on the earlier one.
+The log continues as it was, so a later firing is what you see if you did not act on the earlier one.
 
 Not here: the formats of logs (`logs`), the trigger (`nearfuture.method.trigger`).
 """
@@ -22,7 +22,7 @@ SHORTEST_DISTANCE, LONGEST_DISTANCE = 10, 100
 CONSTANT = 0.0
 """Stands in for an entropy that was not logged: it never falls, so the trigger never fires."""
 NOT_KNOWN = (
-    "confirmation: whether the policy of then solves prompts it had failed; AutoNPO asks it, and goes on if not",
+    "confirmation: whether the policy at that step solves prompts it had failed; AutoNPO asks it, and continues if not",
     "quality Q: how many of the failed prompts it would solve at each distance",
     "variance cost V: how far it had moved from each checkpoint, and so which distance has the largest S = Q / V",
     "which checkpoints were saved: only a saved step can be returned to",
@@ -138,7 +138,7 @@ def _reward_alone(advice: dict[str, Any]) -> list[str]:
         return [*lines, "The reward never stood still for long: no plateau."]
     places = ", ".join(f"{first} to {last}" for first, last in advice["stagnant"])
     window = advice["settings"]["window"]
-    return [*lines, f"No rise over the last {window} steps that can be told from noise: steps {places}."]
+    return [*lines, f"No rise over the last {window} steps that stands out from noise: steps {places}."]
 
 
 def _words(number: int, firing: dict[str, Any], window: int) -> list[str]:
@@ -148,7 +148,7 @@ def _words(number: int, firing: dict[str, Any], window: int) -> list[str]:
         "",
         f"{number}. Step {firing['step']}: reward {firing['reward']:.4g}, entropy {firing['entropy']:.4g}.",
         f"   Over the last {window} steps the mean reward moved by {firing['reward_rise']:+.3g} (standard error "
-        f"{firing['reward_rise_se']:.2g}): no rise that can be told from noise. The entropy moved by {fall:+.3g} "
+        f"{firing['reward_rise_se']:.2g}): no rise that stands out from noise. The entropy moved by {fall:+.3g} "
         f"(standard error {fall_se:.2g}).",
         f"   AutoNPO would now have asked the policy for prompts it had failed, and weighed going back {nearest} to "
         f"{farthest} steps, to a checkpoint between step {first} and step {last}.",

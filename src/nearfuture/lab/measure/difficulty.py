@@ -4,7 +4,7 @@ their own base fails, as the paper does (4 of 4 samples wrong).
     difficulty = correct samples / judged samples, as in the published sets: the lower, the harder
 
 Rows are sampled in parts; a part that is finished lies in `<output>.partial` and is not sampled again, so that a killed
-measurement goes on and ends with the same file.
+measurement continues and ends with the same file.
 
 Not here: sampling (`nearfuture.train.engine`), filtering by it (`dataset_max_difficulty`).
 """
@@ -39,7 +39,7 @@ Counts = dict[str, tuple[int, int]]
 def measure_difficulty(
     config: Configuration, output: Path, *, num_samples: int, say: Callable[[str], None] = print
 ) -> Iterator[str]:
-    """Measure and write; yields what is to be told at the end.
+    """Measure and write; yields the lines to print at the end.
 
     Args:
         config: names a data set and a model.
@@ -56,7 +56,7 @@ def measure_difficulty(
     if output.exists():
         raise UserError(f"--output {output} exists. Remove it, or choose another name.")
     if config.data.dataset_name is None:
-        raise UserError(f"task={config.run.task} is no data set. Set dataset_name.")
+        raise UserError(f"task={config.run.task} is not a data set. Set dataset_name.")
     task = build.load_run_task(config)
     needs.check_model(build.base_model(config, task), task, config.model_settings)
     processes.join(factory.make_args(output.parent, config.training_settings))
@@ -80,7 +80,7 @@ def _measure(
     journal = output.with_name(output.name + ".partial")
     done = _read_journal(journal, measurement, say)
     if done:
-        say(f"going on after {len(done)} of {len(asked)} rows")
+        say(f"continuing after {len(done)} of {len(asked)} rows")
     if len(done) < len(asked):
         for counted in _sample(config, task, asked, num_samples, set(done)):
             if processes.is_main():

@@ -5,7 +5,7 @@
     3. each scores its own samples, pi_T scores them all (the training forward) -> d = log p - log q -> every V
     4. where the model is small, pi_T's own gradients on these samples, to judge V
 
-Fresh samples in 2 because F_T was chosen for its bad luck in 1: what pi_T solves by trying again, Q(0), is no signal.
+Fresh samples in 2 because F_T was chosen for its bad luck in 1: what pi_T solves by trying again, Q(0), is not signal.
 Weights are streamed, one policy at a time.
 
 Not here: the estimators (`nearfuture.method`), numbers to rows (`signal_rows`), which steps (`run_signal`).

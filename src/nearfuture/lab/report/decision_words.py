@@ -40,7 +40,7 @@ def opening(records: RunRecords, decisions: list[RunDecision]) -> str:
 def closing(records: RunRecords) -> str:
     """Say where the run stands."""
     step = records.last_step(records.head)
-    verb = "ended" if records.is_finished else "has no end written (it is running, or was stopped) and stands"
+    verb = "ended" if records.is_finished else "has not finished (it is running or was stopped) and is"
     return f"It {verb} at step {step}, after {plural(records.total_steps_at(records.head, step), 'step')} paid for."
 
 

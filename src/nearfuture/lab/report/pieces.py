@@ -44,7 +44,7 @@ def window_of(records: RunRecords, key: str) -> int:
 
 
 def smoothing(num_rows: int) -> int:
-    """Return over how many rows a curve of so many is averaged: a fortieth of them."""
+    """Return over how many rows a curve is averaged: a fortieth of all."""
     return int(min(LONGEST_WINDOW, max(1, round(num_rows / SMOOTHED_OVER))))
 
 

@@ -147,7 +147,7 @@ def _claimed(comparison: Comparison) -> Iterator[Block]:
 def _verdicts(comparison: Comparison) -> str:
     read = Markup(
         "Differences are paired by training seed. <b>Supported</b>: the interval lies above 0. <b>Contradicted</b>: "
-        "below 0. Otherwise <b>not supported</b>, which is no proof that there is no difference."
+        "below 0. Otherwise <b>not supported</b>, which does not prove that there is no difference."
     )
     if comparison.largest_k == 1:
         return read
@@ -174,7 +174,7 @@ def _equal(comparison: Comparison) -> Iterator[Block]:
 
 def _efficiency(comparison: Comparison, look: figures.Looks) -> Iterator[Block]:
     drawn = Group(list(figures.efficiency_figures(comparison, look)))
-    yield drawn or Text(["No run was evaluated on the way."], "aside")
+    yield drawn or Text(["No run was evaluated during training."], "aside")
     if comparison.baseline is not None and (table := tables.efficiency_table(comparison)):
         yield table
         yield Text([EFFICIENCY.format(comparison.baseline.method)], "aside")

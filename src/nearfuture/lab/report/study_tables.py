@@ -165,7 +165,7 @@ def ablations_table(comparison: Comparison) -> Table:
 
 
 def runs_table(comparison: Comparison) -> Table:
-    """A row a run."""
+    """One row per run."""
     k = comparison.largest_k
     rows = []
     for summary in comparison.summaries:

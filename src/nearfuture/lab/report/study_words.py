@@ -107,7 +107,9 @@ def caution(comparison: Comparison) -> str:
     if seeds < 2:
         parts.append("A method with one seed has no interval, and nothing can be claimed about it.")
     elif seeds < FEW_SEEDS:
-        parts.append(f"With {seeds} seeds a method the intervals are wide, and only large differences can be told.")
+        parts.append(
+            f"With {seeds} seeds per method the intervals are wide, and only large differences can be detected."
+        )
     if len(comparison.primary) > 1:
         parts.append(
             "Each interval holds for one claim by itself, and of many claims one in twenty is wrong by chance. The "
@@ -115,7 +117,7 @@ def caution(comparison: Comparison) -> str:
             "measures."
         )
     if comparison.study.split != "test":
-        parts.append("The task has no test rows: its evaluation rows were used, which every run looked at on the way.")
+        parts.append("The task has no test rows: its evaluation rows were used, which every run saw during training.")
     parts.append("What holds on this task and at these settings need not hold elsewhere.")
     return " ".join(parts)
 

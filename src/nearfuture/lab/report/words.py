@@ -38,7 +38,7 @@ def title(runs: Sequence[RunRecords]) -> str:
 def outcome(run: RunRecords) -> str:
     """Say where a run stands, on held-out prompts if it was evaluated, else on its own rollouts."""
     step = run.last_step(run.head)
-    ended = "ended at" if run.is_finished else "has no end written (it is running, or was stopped) and stands at"
+    ended = "ended at" if run.is_finished else "has not finished (it is running or was stopped) and is at"
     measured = last_measured(run)
     if measured is not None:
         where = "" if measured.step == step else f", measured at step {measured.step:.0f}"
@@ -50,10 +50,10 @@ def outcome(run: RunRecords) -> str:
     if not len(curve):
         return f"{run.name} wrote neither a held-out nor an on-policy pass rate in {plural(step, 'step')}."
     last = curve.values[-NUM_LAST_STEPS:]
-    verb = "ended" if run.is_finished else "has no end written (it is running, or was stopped) and stands"
+    verb = "ended" if run.is_finished else "has not finished (it is running or was stopped) and is"
     return (
         f"{run.name} was never evaluated on held-out prompts; it {verb} at {rate(float(last.mean()))} pass rate on its "
-        f"own rollouts (mean of the last {plural(len(last), 'step')} of {step}), which is no measure for a comparison."
+        f"own rollouts (mean of the last {plural(len(last), 'step')} of {step}), which is not a basis for comparison."
     )
 
 

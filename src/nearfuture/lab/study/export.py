@@ -1,4 +1,4 @@
-"""A comparison as plain values: `comparison.json`, and `comparison.csv` with a row a run.
+"""A comparison as plain values: `comparison.json`, and `comparison.csv` with one row per run.
 
 What is not known is null in JSON and empty in CSV.
 
@@ -59,7 +59,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def as_csv(comparison: Comparison) -> str:
-    """Return a row a run."""
+    """Return one row per run."""
     rows = run_rows(comparison)
     return csv_text(rows, list(rows[0]))
 

@@ -86,7 +86,7 @@ class StudyFolder:
         return (self.run(name) / "final").exists()
 
     def is_evaluated(self, name: str, num_samples: int) -> bool:
-        """True where the final evaluation was made, with so many samples of the length that the run trained with."""
+        """True if the final evaluation was made, with the wanted samples at the length that the run trained with."""
         found = read_object(self.test(name))
         length = read_object(self.config(name)).get(LENGTH)
         is_whole = length is None or found.get("sampling", {}).get(LENGTH) == length
@@ -99,7 +99,9 @@ class StudyFolder:
             UserError: there is none, or another version of the tool wrote it.
         """
         if not self.grid.exists():
-            raise UserError(f"{self.grid} does not exist: {self.path} is no study. Name the run_dir of a comparison.")
+            raise UserError(
+                f"{self.grid} does not exist: {self.path} is not a study. Name the run_dir of a comparison."
+            )
         found = read_object(self.grid)
         if found.pop("version", None) != VERSION:
             raise UserError(f"{self.grid} is of another version. Use the release that wrote it, or another run_dir.")

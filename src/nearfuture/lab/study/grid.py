@@ -3,7 +3,7 @@
     each cell   python -m nearfuture train CELL.yaml --resume      unless it has `final/`
                 python -m nearfuture.lab.study.test_split ...      unless it has `test.json`
 
-A cell that fails leaves the others alone. A grid that was killed goes on with the same command.
+A cell that fails does not affect the others. After a kill, the same command continues the grid.
 
 Not here: what a cell is (`config`), files (`folder`), locks and signals (`processes`), the report.
 """

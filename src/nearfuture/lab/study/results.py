@@ -108,7 +108,7 @@ class Study:
         if not runs:
             raise UserError(
                 f"none of the {len(grid.cells)} runs of {path} is trained and evaluated yet, and a comparison needs "
-                "one at least. Run `nearfuture compare` (again), or look at the .log files there."
+                "at least one. Run `nearfuture compare` (again), or look at the .log files there."
             )
         is_based = folder.is_evaluated(BASE, grid.test_num_samples)
         return cls(folder, grid, tuple(runs), read_test(folder.test(BASE)) if is_based else None, missing)
@@ -161,7 +161,7 @@ def _unfinished(folder: StudyFolder, name: str, num_samples: int) -> str:
     return (
         ""
         if folder.is_evaluated(name, num_samples)
-        else f"no final evaluation with {num_samples} samples a prompt of the length it trained with"
+        else f"no final evaluation with {num_samples} samples per prompt of the length it trained with"
     )
 
 

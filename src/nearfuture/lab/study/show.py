@@ -39,7 +39,7 @@ class GridDisplay:
             )
             self.console.print(escape(outcome.last_lines))
         if failed:
-            self.console.print("\nThe same command tries these again, and nothing that is finished.")
+            self.console.print("\nThe same command tries these again, and repeats nothing that is finished.")
         return bool(failed)
 
     def said(self, outcome: Outcome, seconds_left: float | None) -> None:

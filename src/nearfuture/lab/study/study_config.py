@@ -95,7 +95,9 @@ def load_study(
     names = [field.name for field in dataclasses.fields(StudyConfig)]
     for key in values:
         if key not in names:
-            raise UserError(f"{path}: {key} is no key of a study.{did_you_mean(key, names)} Keys: {', '.join(names)}.")
+            raise UserError(
+                f"{path}: {key} is not a key of a study.{did_you_mean(key, names)} Keys: {', '.join(names)}."
+            )
     for override in overrides:
         key, value = flat_yaml.load_value(override, "run_dir=runs/study")
         target = values if key in names else values.setdefault("base", {})
@@ -179,7 +181,7 @@ def _check(path: Path, study: StudyConfig) -> None:
             )
     if study.reference is not None and study.reference not in study.methods:
         hint = did_you_mean(study.reference, study.methods)
-        raise UserError(f"{path}: reference {study.reference!r} is no method.{hint} Name one, or leave it out.")
+        raise UserError(f"{path}: reference {study.reference!r} is not a method.{hint} Name one, or leave it out.")
     for key in ("num_seeds", "test_num_samples"):
         if getattr(study, key) < 1:
             raise UserError(f"{path}: {key}={getattr(study, key)} must be at least 1.")

@@ -48,7 +48,7 @@ class RunConfig:
         guidance_steps: serve guidance for so many steps after going back; None: until the guide's step.
         guidance_lifetime: `segment` drops guidance when the replay reaches the guide's step (the paper),
             `while_gated` keeps it as long as the gate admits it, and adds that of later guides.
-        guide_num_samples: samples a prompt at most when guidance is collected.
+        guide_num_samples: samples per prompt at most when guidance is collected.
         guide_num_kept: different trajectories kept a prompt; above 1 one of them is drawn at each visit.
         guide_min_correct: prompts with fewer correct samples get no guidance.
         guide_temperature: of the guide's samples; None: the run's own.

@@ -1,7 +1,7 @@
 """The methods on one backbone: where the trajectory of the last slot comes from, what it weighs, who may have one.
 
 `method: luffy` in a configuration stands for the keys below; every one of them can be overridden. What is not named is
-as in plain NPO: one slot a group, the gate at 0.6, TRL's loss. The values are those of the papers, as far as they
+as in plain NPO: one slot per group, the gate at 0.6, TRL's loss. The values are those of the papers, as far as they
 concern the method: learning rate, batch and lengths stay the run's own. docs/methods/ has a page for each, with
 the deviations.
 

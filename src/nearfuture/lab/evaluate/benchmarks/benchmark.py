@@ -28,7 +28,7 @@ class Question:
 
     Attributes:
         uid: its id, unlike any other.
-        cluster: questions of one cluster are no independent draws.
+        cluster: questions of one cluster are not independent draws.
         part: of the benchmark it comes from.
         facts: what its metrics tell questions apart by.
     """

@@ -106,7 +106,7 @@ def load_part(part: Part, folder: Path | None) -> Any:
 
 
 def without_images(found: Any) -> Any:
-    """The same data set without columns of images; what is no data set stays as it is."""
+    """The same data set without columns of images; anything else stays as it is."""
     import datasets
 
     if not isinstance(found, datasets.Dataset):

@@ -97,7 +97,7 @@ def mathvision(doc: Doc) -> Draft:
 
 
 def zerobench(doc: Doc) -> Draft:
-    """Both splits have the same columns; the answer's kind is told from its form."""
+    """Both splits have the same columns; the answer's kind follows from its form."""
     gold, question_id = str(doc["question_answer"]), str(doc["question_id"])
     images = images_of(doc, "question_images_decoded")
     return Draft(
@@ -256,6 +256,6 @@ BESIDE = (
         note="the 100 main questions; not in the paper's table",
     ),
 )
-"""What is no column of it."""
+"""Benchmarks that are not columns of it."""
 
 BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in (*PAPER, *BESIDE)}
