@@ -32,7 +32,7 @@ from shapes_step import PARTS, Clock
 from nearfuture.guidance import GuidanceCache
 from nearfuture.run.rows import plain_rows
 from nearfuture.train import TRLEngine
-from nearfuture.train.vision.tower import vision_tower
+from nearfuture.train.vision.processor import vision_tower
 
 RESULTS = Path(__file__).parent / "results"
 TOWER = "vision tower, forward"

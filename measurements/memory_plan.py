@@ -283,13 +283,11 @@ def train(case: Case, model: Path, run_dir: Path) -> None:
     config = configuration(case, model, run_dir)
     task = Task(name="memory", train=rows(case), evaluation=[], verify=lambda text, row: len(text) % 2 == 0)
     trainer = factory.make_trainer(
-        str(model),
+        factory.Base(str(model), config.model_settings, config.data.max_image_pixels),
         task,
         Dataset.from_list(task.train),
         run_dir,
-        training={**config.training_settings, "save_steps": 1000, "report_to": "none"},
-        model_settings=config.model_settings,
-        max_image_pixels=config.data.max_image_pixels,
+        {**config.training_settings, "save_steps": 1000, "report_to": "none"},
     )
     trainer.train()
     factory.release(trainer)

@@ -8,7 +8,7 @@ from typing import Any
 import tiny
 from test_trainer_laws import trained
 
-from nearfuture.train.groups import Example
+from nearfuture.train.examples import Example
 
 LENGTH = 4
 """Long enough for a short answer, too short for the others."""

@@ -21,7 +21,7 @@ from nearfuture.guidance.interop.report import REMARKS, Reason
 from nearfuture.guidance.interop.rows import read_rows, write_rows
 from nearfuture.tasks.identity import prompt_hash
 from nearfuture.train import TRLEngine
-from nearfuture.train.codec import load_codec
+from nearfuture.train.tokenizer import load_codec
 from nearfuture.types import Guidance, NoSignalError, UserError, Verdict
 
 EOS, AB = 2, 50

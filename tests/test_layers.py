@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from functools import cache
@@ -68,6 +69,17 @@ def test_imports_run_downward(path: Path) -> None:
             other = room_of(FILES[name])
             assert other == own or HEIGHTS[other] < HEIGHTS[own], f"{path.name} ({own}) imports {name} ({other})"
         assert own.split("/")[0] == "train" or name.split(".")[0] not in HEAVY, f"{path.name} imports {name}"
+
+
+def test_no_circle_of_files() -> None:
+    graph = {name: imports(path) & FILES.keys() for name, path in FILES.items()}
+    list(graphlib.TopologicalSorter(graph).static_order())  # a CycleError names the circle
+
+
+def test_the_method_is_read_in_a_minute() -> None:
+    tree = ast.parse((ROOT / "train/trainer.py").read_text())
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "_generate"]
+    assert [node.end_lineno - node.lineno + 1 <= 25 for node in found if node.end_lineno] == [True]
 
 
 def test_every_folder_is_a_room_or_lies_in_one() -> None:

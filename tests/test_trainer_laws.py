@@ -22,7 +22,7 @@ from trl import GRPOTrainer
 from nearfuture.guidance import GuidanceCache
 from nearfuture.tasks import VerdictReward
 from nearfuture.train import NPOTrainer, seams
-from nearfuture.train.groups import Example
+from nearfuture.train.examples import Example
 from nearfuture.types import Guidance, NoSignalError, UserError
 
 G = tiny.SETTINGS["num_generations"]
@@ -154,7 +154,7 @@ def test_an_evaluation_is_never_guided(tmp_path: Path) -> None:
     for make in (tiny.npo, guided, tiny.grpo):
         trainer = make(tmp_path, **held_out)
         metrics.append(trainer.evaluate())
-        assert trainer._batch is None if isinstance(trainer, NPOTrainer) else True
+        assert trainer._current is None if isinstance(trainer, NPOTrainer) else True
     names = [name for name in metrics[2] if not name.endswith(("_runtime", "_per_second", "_time"))]
     assert "eval_reward" in names
     assert [m[name] for m in metrics[:2] for name in names] == [metrics[2][name] for name in names] * 2

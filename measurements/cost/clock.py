@@ -65,12 +65,11 @@ def in_turns(world: World, arms: dict[str, Any], num_turns: int) -> dict[str, Ti
 
 def own_functions(trainer: Any) -> list[tuple[Any, str]]:
     """Where our own functions of a step lie."""
-    from nearfuture.train import groups, rewards
+    from nearfuture.train import examples, inject
 
-    places = [(trainer, "_lookup"), (rewards, "of_mixed_groups")]
+    places = [(trainer._rewards, "of_mixed_groups"), (examples, "show")]
     places += [(trainer.onpolicy, name) for name in ("observe", "observe_loss", "take_token_counts")]
-    names = ("inject", "attach", "with_behavior", "show_examples")
-    return places + [(groups, name) for name in names]
+    return places + [(inject, name) for name in ("look_up", "replace", "attach", "with_behavior")]
 
 
 def shares(world: World, trainer: Any, places: Sequence[tuple[Any, str]] | None = None) -> list[float]:

@@ -101,13 +101,5 @@ def base_model(config: Configuration, task: Task) -> str:
 
 def build_trainer(config: Configuration, task: Task, train: Dataset, output_dir: Path, **kwargs: Any) -> NPOTrainer:
     """A fresh trainer with the base weights; `kwargs` as in `nearfuture.train.factory.make_trainer`."""
-    return factory.make_trainer(
-        base_model(config, task),
-        task,
-        train,
-        output_dir,
-        training=config.training_settings,
-        model_settings=config.model_settings,
-        max_image_pixels=config.data.max_image_pixels,
-        **kwargs,
-    )
+    base = factory.Base(base_model(config, task), config.model_settings, config.data.max_image_pixels)
+    return factory.make_trainer(base, task, train, output_dir, config.training_settings, **kwargs)

@@ -24,8 +24,9 @@ from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.load import load_configuration
 from nearfuture.tasks import Task, judge
 from nearfuture.tasks.identity import prompt_hash
-from nearfuture.train import factory, groups
-from nearfuture.train.codec import load_codec
+from nearfuture.train import factory
+from nearfuture.train.npo_config import sampling
+from nearfuture.train.tokenizer import load_codec
 from nearfuture.types import PolicyRef, UserError
 
 UNVERIFIED = "unverified"
@@ -58,12 +59,12 @@ class Setting:
     def header(self, codec: Codec) -> CacheHeader:
         """What a cache for this configuration says of itself."""
         with tempfile.TemporaryDirectory() as scratch:
-            sampling = groups.sampling(factory.make_args(Path(scratch), self.config.training_settings))
+            found = sampling(factory.make_args(Path(scratch), self.config.training_settings))
         return CacheHeader(
             tokenizer_hash=codec.tokenizer_hash,
             eos_token_ids=codec.eos_token_ids,
             verifier_version=self.task.verifier_version,
-            sampling=sampling,
+            sampling=found,
             guide=PolicyRef(0, 0, ""),
             counts=CollectionCounts(0, 0, 0),
         )

@@ -19,7 +19,7 @@ from nearfuture.run.settings.plan import is_evaluated
 from nearfuture.run.show import Display
 from nearfuture.tasks import Task
 from nearfuture.train import NPOTrainer, TRLEngine
-from nearfuture.train.groups import Example
+from nearfuture.train.examples import Example
 
 Row = dict[str, Any]
 

@@ -13,7 +13,6 @@ Not here: the advantage itself (`nearfuture.method.weighting`), which policy gui
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from trl.trainer.utils import add_fused_lm_head
 
 from nearfuture.train import scoring
 from nearfuture.train.sharding import refuse_distilling
+from nearfuture.train.step import Step
 
 
 def _auto_class(folder: Path) -> Any:
@@ -70,16 +70,22 @@ class Distiller:
             )
             self._has_head = True
 
-    def attach(self, trainer: GRPOTrainer, output: dict[str, Any], is_distilled_B: Sequence[bool]) -> None:
-        """Let `is_distilled` [B] and `guide_logps` [B, T] ride along to the loss.
+    def _rows(self, step: Step) -> list[bool]:
+        """Which rows of this process it scores: what the policy itself wrote in gated groups."""
+        if step.number < self.start_step or (self.end_step is not None and step.number >= self.end_step):
+            return [False] * len(step.rows)
+        is_gated_N = step.is_gated_P.repeat_interleave(step.num_generations)
+        return step.local(is_gated_N & ~step.in_last_slot(step.inject_P))
+
+    def attach(self, trainer: GRPOTrainer, step: Step, output: dict[str, Any]) -> None:
+        """Let `is_distilled` [B] and `guide_logps` [B, T] ride along to the loss: own rows of gated groups.
 
         Raises:
             UserError: the policy's weights are sharded, where a guide beside it would have to be sharded as well.
         """
         refuse_distilling(is_sharded=trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled)
-        step, completion_ids = trainer.state.global_step, output["completion_ids"]
-        is_open = self.start_step <= step and (self.end_step is None or step < self.end_step)
-        chosen_B = torch.tensor(list(is_distilled_B), device=completion_ids.device) & is_open
+        completion_ids = output["completion_ids"]
+        chosen_B = torch.tensor(self._rows(step), device=completion_ids.device)
         guide_logps = torch.zeros(completion_ids.shape, device=completion_ids.device)
         if chosen_B.any():
             input_ids = torch.cat([output["prompt_ids"], completion_ids], 1)[chosen_B]

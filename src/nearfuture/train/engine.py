@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from accelerate.utils import broadcast_object_list, gather_object
 
-from nearfuture.train import groups, scoring, sharding
+from nearfuture.train import inject, processes, scoring, sharding
+from nearfuture.train.npo_config import sampling
 from nearfuture.train.randomness import isolated_rng
 from nearfuture.train.tokenizer import tokenizer_hash
 from nearfuture.train.trainer import NPOTrainer
@@ -31,7 +32,7 @@ class TRLEngine:
 
     def __init__(self, trainer: NPOTrainer) -> None:
         self.trainer = trainer
-        self.sampling = groups.sampling(trainer.args)
+        self.sampling = sampling(trainer.args)
         self.tokenizer_hash = tokenizer_hash(trainer.processing_class)
         self.eos_token_ids = tuple(trainer.eos_token_ids)
 
@@ -53,37 +54,27 @@ class TRLEngine:
         """Text of completions, as TRL shows it to a reward function."""
         if not completion_ids:  # a tokenizer takes an empty list for one empty text
             return []
-        return self.trainer.processing_class.batch_decode(list(completion_ids), skip_special_tokens=True)
+        return inject.decode(self.trainer.processing_class, list(completion_ids))
 
     def generate(self, rows: Sequence[Row], seed: int) -> list[list[int]]:
         """Sample one completion a row, EOS included where it ended. Deterministic in (weights, rows, seed)."""
-        accelerator = self.trainer.accelerator
-        share = -(-len(rows) // accelerator.num_processes)
-        mine = [rows[min(i, len(rows) - 1)] for i in self._share(share)]
-        with self._quiet(), isolated_rng(seed + accelerator.process_index):
+        mine = [rows[i] for i in processes.my_share(len(rows))]
+        with self._quiet(), isolated_rng(seed + self.trainer.accelerator.process_index):
             completion_ids = self.trainer._generate(scoring.prompts(mine))[1]
         return gather_object([list(ids) for ids in completion_ids])[: len(rows)]
 
     def score(self, rows: Sequence[Row], completion_ids: Sequence[Sequence[int]]) -> list[list[float]]:
         """Per-token log-probs (nats) of completions at the sampling temperature, from the training forward."""
-        accelerator = self.trainer.accelerator
-        share = -(-len(rows) // accelerator.num_processes)
-        indices = [min(i, len(rows) - 1) for i in self._share(share)]
-        with self._quiet():
-            logps = self._score([rows[i] for i in indices], [completion_ids[i] for i in indices])
-        return gather_object(logps)[: len(rows)]
-
-    def _score(self, rows: list[Row], completion_ids: list[Sequence[int]]) -> list[list[float]]:
-        with torch.no_grad():
-            logps = self.per_token_logps(rows, completion_ids)
-        return [row[: len(ids)].tolist() for row, ids in zip(logps.float().cpu(), completion_ids, strict=True)]
+        mine = processes.my_share(len(rows))
+        completions = [completion_ids[i] for i in mine]
+        with self._quiet(), torch.no_grad():
+            logps = self.per_token_logps([rows[i] for i in mine], completions).float().cpu()
+        scores = [row[: len(ids)].tolist() for row, ids in zip(logps, completions, strict=True)]
+        return gather_object(scores)[: len(rows)]
 
     def per_token_logps(self, rows: list[Row], completion_ids: Sequence[Sequence[int]]) -> torch.Tensor:
         """[B, T] log-probs (nats) of this process's rows; see `nearfuture.train.scoring.per_token`."""
         return scoring.per_token(self.trainer, rows, completion_ids)[0]
-
-    def _share(self, size: int) -> range:
-        return range(self.trainer.accelerator.process_index * size, (self.trainer.accelerator.process_index + 1) * size)
 
     @contextlib.contextmanager
     def _quiet(self) -> Iterator[None]:

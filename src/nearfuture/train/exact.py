@@ -27,7 +27,7 @@ from torch import Tensor
 from trl import GRPOTrainer
 
 from nearfuture.train import checkpoint, plain, processes, sharding
-from nearfuture.train.order import ExactRepeatSampler
+from nearfuture.train.order import ExactRepeatSampler, Schedule
 from nearfuture.types import UserError
 
 Buffer = list[dict[str, Any]]
@@ -143,7 +143,9 @@ class ExactResume(GRPOTrainer):
     def _restore(self, folder: Path) -> None:
         """Restore the micro-batch counter and the rollouts that were generated but not trained on."""
         if checkpoint.is_plain(folder):
-            self._step = plain.micro_step(self, folder)
+            is_sized = hasattr(self.train_dataset, "__len__")
+            schedule = self.schedule(len(self.train_dataset)) if is_sized else None
+            self._step = plain.micro_step(folder, schedule, self.accelerator.num_processes)
             return
         is_read = self.accelerator.is_main_process and folder != self.trusted
         state = checkpoint.verified(folder) if is_read else checkpoint.read_state(folder)
@@ -215,26 +217,35 @@ class ExactResume(GRPOTrainer):
         if completion is not None:
             completion.result()
 
+    def schedule(self, num_prompts: int) -> Schedule:
+        """How steps walk through `num_prompts` prompts."""
+        return Schedule(
+            num_prompts,
+            prompts_per_batch=self.args.generation_batch_size // self.num_generations,
+            micro_per_batch=self.num_iterations * self.args.steps_per_generation,
+            micro_per_step=self.args.gradient_accumulation_steps,
+        )
+
     def _get_train_sampler(self, dataset: Any = None) -> ExactRepeatSampler:
         dataset = self.train_dataset if dataset is None else dataset
+        schedule = self.schedule(len(dataset))
         return ExactRepeatSampler(
             data_source=dataset,
             mini_repeat_count=self.num_generations,
-            batch_size=self.args.generation_batch_size // self.num_generations,
-            repeat_count=self.num_iterations * self.args.steps_per_generation,
+            batch_size=schedule.prompts_per_batch,
+            repeat_count=schedule.micro_per_batch,
             shuffle=self.shuffle_dataset,
             seed=self.args.seed,
-            epoch=lambda: self.state.global_step // self.steps_per_epoch(len(dataset)),
+            epoch=lambda: self.state.global_step // schedule.steps_per_epoch,
         )
 
     def micro_steps_per_epoch(self, num_prompts: int) -> int:
         """Micro-batches in one pass over `num_prompts` prompts (an incomplete generation batch is dropped)."""
-        batches = num_prompts // (self.args.generation_batch_size // self.num_generations)
-        return batches * self.num_iterations * self.args.steps_per_generation
+        return self.schedule(num_prompts).micro_per_epoch
 
     def steps_per_epoch(self, num_prompts: int) -> int:
         """Optimizer steps in one pass over `num_prompts` prompts."""
-        return max(1, -(-self.micro_steps_per_epoch(num_prompts) // self.args.gradient_accumulation_steps))
+        return self.schedule(num_prompts).steps_per_epoch
 
     def prompts_between(self, start_step: int, end_step: int) -> list[int]:
         """Dataset indices of the prompts whose rollouts are trained on in steps `start_step` + 1 to `end_step`.
@@ -244,12 +255,7 @@ class ExactResume(GRPOTrainer):
         if end_step <= start_step:
             return []
         sampler = self._get_train_sampler()
-        per_epoch = self.steps_per_epoch(len(self.train_dataset))
-        micro_per_batch = self.num_iterations * self.args.steps_per_generation
         indices: dict[int, None] = {}
-        for epoch in range(start_step // per_epoch, -(-end_step // per_epoch)):
-            first = max(0, start_step - epoch * per_epoch) * self.args.gradient_accumulation_steps
-            last = min(per_epoch, end_step - epoch * per_epoch) * self.args.gradient_accumulation_steps
-            batches = sampler.prompts(epoch)[first // micro_per_batch : -(-last // micro_per_batch)]
-            indices.update(dict.fromkeys(index for batch in batches for index in batch))
+        for epoch, first, end in self.schedule(len(self.train_dataset)).batches(start_step, end_step):
+            indices.update(dict.fromkeys(index for batch in sampler.prompts(epoch)[first:end] for index in batch))
         return list(indices)

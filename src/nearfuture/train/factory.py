@@ -9,12 +9,12 @@ Not here: the stages (`nearfuture.run.executor`), the checks of a configuration 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PrinterCallback
 from trl import ModelConfig, get_peft_config
 from trl.trainer.utils import get_quantization_config
 
@@ -37,50 +37,52 @@ MODEL_INIT = {
 }
 
 
+@dataclass(frozen=True)
+class Base:
+    """The policy that a trainer begins with.
+
+    Attributes:
+        model: folder or name on the Hub; a folder with an adapter goes on with that adapter, on its base.
+        settings: fields of TRL's `ModelConfig`.
+        max_image_pixels: larger images are scaled down; None: as the model has it.
+    """
+
+    model: str
+    settings: dict[str, Any]
+    max_image_pixels: int | None = None
+
+
 def make_trainer(
-    model: str,
-    task: Task,
-    train: Dataset,
-    output_dir: Path,
-    *,
-    training: dict[str, Any],
-    model_settings: dict[str, Any],
-    callbacks: Sequence[TrainerCallback] = (),
-    max_image_pixels: int | None = None,
-    **kwargs: Any,
+    base: Base, task: Task, train: Dataset, output_dir: Path, training: dict[str, Any], **kwargs: Any
 ) -> NPOTrainer:
     """A fresh trainer with the base weights.
 
     Args:
-        model: folder or name on the Hub; a folder with an adapter goes on with that adapter, on its base.
+        base: the policy.
         task: its verifier becomes the reward.
         train: prompts with ids.
         output_dir: where checkpoints go.
         training: fields of `NPOConfig`.
-        model_settings: fields of TRL's `ModelConfig`.
-        callbacks: of transformers.
-        max_image_pixels: larger images are scaled down; None: as the model has it.
-        kwargs: `guidance` and `on_group` of `NPOTrainer`.
+        kwargs: of `NPOTrainer`: `callbacks`, `guidance`, `on_group` and the like.
 
     Raises:
         UserError: the data does not fill one generation batch, or TRL refuses the settings.
     """
-    needs.check_packages({**training, **model_settings})
-    model_settings = _with_suffixes(model_settings)
+    needs.check_packages({**training, **base.settings})
+    model_settings = _with_suffixes(base.settings)
     model_config = built_from(lambda given: ModelConfig(**given), model_settings, "TRL refuses these settings")
     init = {there: model_settings[here] for here, there in MODEL_INIT.items() if here in model_settings}
     init |= training.get("model_init_kwargs") or {}
     args = make_args(output_dir, {**training, "save_strategy": "steps", "model_init_kwargs": init or None})
     check_batch(args, len(train))
-    adapted = is_adapter(model)
-    with refusing(f"model={model} cannot be trained like this", {**training, **model_settings}):
+    adapted = is_adapter(base.model)
+    with refusing(f"model={base.model} cannot be trained like this", {**training, **model_settings}):
         trainer = NPOTrainer(
-            load_adapted(model, **init) if adapted else model,
+            load_adapted(base.model, **init) if adapted else base.model,
             reward_funcs=VerdictReward(task),
             args=args,
             train_dataset=train,
-            callbacks=list(callbacks),
-            processing_class=_processing_class(model, max_image_pixels),
+            processing_class=_processing_class(base),
             peft_config=None if adapted else get_peft_config(model_config),
             quantization_config=get_quantization_config(model_config),
             **kwargs,
@@ -97,9 +99,10 @@ def _with_suffixes(model_settings: dict[str, Any]) -> dict[str, Any]:
     return {**model_settings, "lora_target_modules": rf"(.*\.)?{re.escape(targets[0])}"}
 
 
-def _processing_class(model: str, max_image_pixels: int | None) -> Any:
+def _processing_class(base: Base) -> Any:
     """What TRL would load by itself is None."""
-    return None if max_image_pixels is None else processor.load_for_training(base_of(model), max_image_pixels)
+    pixels = base.max_image_pixels
+    return None if pixels is None else processor.load_for_training(base_of(base.model), pixels)
 
 
 def make_args(output_dir: Path, training: dict[str, Any]) -> NPOConfig:

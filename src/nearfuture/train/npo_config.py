@@ -18,9 +18,9 @@ from transformers.utils import is_torch_bf16_gpu_available
 from trl import GRPOConfig, ModelConfig
 from trl.trainer.utils import get_config_model_id
 
-from nearfuture.types import UserError
+from nearfuture.types import Sampling, UserError
 
-__all__ = ["ModelConfig", "NPOConfig", "NPOSettings", "Weighting", "default_args"]
+__all__ = ["ModelConfig", "NPOConfig", "NPOSettings", "Weighting", "default_args", "sampling"]
 
 
 PER_SEQUENCE = ("vespo",)
@@ -198,3 +198,15 @@ def default_args(model: Any) -> NPOConfig:
     """
     name = model if isinstance(model, str) else get_config_model_id(model.config)
     return NPOConfig(f"{name.split('/')[-1]}-NPO")
+
+
+def sampling(args: GRPOConfig) -> Sampling:
+    """The sampling settings of a trainer."""
+    return Sampling(
+        temperature=args.temperature,
+        top_p=args.top_p,
+        top_k=args.top_k or 0,
+        min_p=args.min_p or 0.0,
+        repetition_penalty=args.repetition_penalty,
+        max_completion_length=args.max_completion_length,
+    )

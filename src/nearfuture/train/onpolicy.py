@@ -3,64 +3,54 @@
 TRL's `reward`, `entropy` and `clip_ratio` describe the mixed group once a slot is replaced; a plateau read off them
 would be a plateau of the guide. These metrics are taken before, or with the guided rows masked.
 
-Letters: P prompts, G generations per prompt, B local rows, N global rows, F reward functions, T tokens.
+Letters: P prompts, B local rows, N global rows, F reward functions, T tokens.
 
 Not here: the meaning of every name (docs/metrics.md).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
+from trl import GRPOTrainer
 
-if TYPE_CHECKING:
-    from nearfuture.train.trainer import Judged, NPOTrainer
+from nearfuture.train.step import Step
 
 
 class OnPolicyMetrics:
     """Collects on-policy metrics into TRL's own `_metrics`, so that every logger sees them."""
 
-    def __init__(self, trainer: NPOTrainer) -> None:
+    def __init__(self, trainer: GRPOTrainer) -> None:
         self.trainer = trainer
         self._num_tokens = {"rollout_tokens": 0, "trained_tokens": 0}
 
-    def observe(self, completion_ids: list[list[int]], rewards_N_F: Tensor, seen: Judged) -> None:
-        """Record one generated batch, before any slot is replaced.
-
-        Args:
-            completion_ids: of this process's rows.
-            rewards_N_F: what the policy's own rollouts earned, over all processes.
-            seen: what the gate saw.
-        """
-        trainer, pass_rate_P = self.trainer, seen.pass_rate_P
-        if trainer.replayer is not None:
-            for name, value in trainer.replayer.source.metrics().items():
-                trainer._metrics["train"][name].append(value)
-        self._num_tokens["rollout_tokens"] += sum(map(len, completion_ids))
-        weights = trainer.reward_weights.to(rewards_N_F.device)
+    def observe(self, step: Step) -> None:
+        """Record one generated batch, before any slot is replaced."""
+        rewards_N_F, pass_rate_P = step.rewards_N_F, step.pass_rate_P
+        self._num_tokens["rollout_tokens"] += sum(map(len, step.completion_ids))
+        weights = self.trainer.reward_weights.to(rewards_N_F.device)
         judged = ~torch.isnan(rewards_N_F).all(1)
         reward = (rewards_N_F * weights).nansum(1)[judged].mean()
-        is_gated_P = pass_rate_P <= trainer.npo.max_pass_rate
         num_judged = (~torch.isnan(pass_rate_P)).sum().clamp(min=1)
         values = {
             "npo/reward": reward,
             "npo/pass_rate": torch.nanmean(pass_rate_P),
             "npo/all_wrong_frac": (pass_rate_P == 0).sum() / num_judged,
             "npo/all_right_frac": (pass_rate_P == 1).sum() / num_judged,
-            "npo/gated_frac": is_gated_P.float().mean(),
-            "npo/guidance_frac": seen.has_guidance_P.float().mean(),
-            "npo/guided_frac": seen.inject_P.float().mean(),
+            "npo/gated_frac": step.is_gated_P.float().mean(),
+            "npo/guidance_frac": step.has_guidance_P.float().mean(),
+            "npo/guided_frac": step.inject_P.float().mean(),
             "npo/unjudged_frac": torch.isnan(pass_rate_P).float().mean(),
-            "mix_policy/acc_threshold": trainer.npo.max_pass_rate,
+            "mix_policy/acc_threshold": step.max_pass_rate,
             "mix_policy/online_groups_evaluated": len(pass_rate_P),
-            "mix_policy/offline_candidates": seen.has_guidance_P.sum(),
-            "mix_policy/offline_triggered_groups": is_gated_P.sum(),
-            "mix_policy/offline_replaced_groups": seen.inject_P.sum(),
+            "mix_policy/offline_candidates": step.has_guidance_P.sum(),
+            "mix_policy/offline_triggered_groups": step.is_gated_P.sum(),
+            "mix_policy/offline_replaced_groups": step.inject_P.sum(),
         }
         for name, value in values.items():
-            trainer._metrics["train"][name].append(float(value))
+            self.trainer._metrics["train"][name].append(float(value))
 
     def observe_loss(self, inputs: dict[str, Any], logps_B_T: Tensor, entropies_B_T: Tensor | None) -> None:
         """Record a micro-batch, after TRL has logged its own entropy; a loss that asks for none has none here either.

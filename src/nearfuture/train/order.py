@@ -4,15 +4,66 @@ TRL's `RepeatSampler` draws each epoch's permutation from a generator that remem
 process that resumes in epoch 3 walks through epoch 0's order. `ExactRepeatSampler` repositions the generator first. An
 uninterrupted run sees the very same order under both.
 
+`Schedule` says which prompts belong to which steps: an epoch is a number of generation batches (what is left over is
+dropped), a generation batch lasts for a cycle of micro-batches, an optimizer step takes some of these.
+
 Not here: the buffered rollouts and the counters of a checkpoint (`nearfuture.train.exact`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from trl.trainer.utils import RepeatSampler
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How prompts, micro-batches and optimizer steps follow one another.
+
+    Attributes:
+        num_prompts: of the data.
+        prompts_per_batch: prompts of one generation batch.
+        micro_per_batch: micro-batches trained on one generation batch: a generation cycle.
+        micro_per_step: micro-batches of one optimizer step.
+
+    Example:
+        >>> schedule = Schedule(num_prompts=10, prompts_per_batch=4, micro_per_batch=3, micro_per_step=2)
+        >>> schedule.micro_per_epoch, schedule.steps_per_epoch, schedule.micro_step(4)
+        (6, 3, 8)
+        >>> list(schedule.batches(2, 4))
+        [(0, 1, 2), (1, 0, 1)]
+    """
+
+    num_prompts: int
+    prompts_per_batch: int
+    micro_per_batch: int
+    micro_per_step: int
+
+    @property
+    def micro_per_epoch(self) -> int:
+        """Micro-batches in one pass over the prompts."""
+        return self.num_prompts // self.prompts_per_batch * self.micro_per_batch
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in one pass over the prompts."""
+        return max(1, -(-self.micro_per_epoch // self.micro_per_step))
+
+    def micro_step(self, step: int) -> int:
+        """Micro-batches consumed when optimizer step `step` is done."""
+        epochs, rest = divmod(step, self.steps_per_epoch)
+        return epochs * self.micro_per_epoch + rest * self.micro_per_step
+
+    def batches(self, start_step: int, end_step: int) -> Iterator[tuple[int, int, int]]:
+        """Generation batches trained on in steps `start_step` + 1 to `end_step`: epoch, first batch, end."""
+        per_epoch = self.steps_per_epoch
+        for epoch in range(start_step // per_epoch, -(-end_step // per_epoch)):
+            first = max(0, start_step - epoch * per_epoch) * self.micro_per_step
+            last = min(per_epoch, end_step - epoch * per_epoch) * self.micro_per_step
+            yield epoch, first // self.micro_per_batch, -(-last // self.micro_per_batch)
 
 
 class ExactRepeatSampler(RepeatSampler):

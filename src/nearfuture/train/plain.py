@@ -10,38 +10,37 @@ Not here: which checkpoints are TRL's (`nearfuture.train.checkpoint`), the rest 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nearfuture.train import checkpoint
+from nearfuture.train.order import Schedule
 from nearfuture.types import UserError
 
-if TYPE_CHECKING:
-    from nearfuture.train.exact import ExactResume
 
+def micro_step(folder: Path, schedule: Schedule | None, num_processes: int) -> int:
+    """Micro-batches consumed when plain TRL wrote a checkpoint.
 
-def micro_step(trainer: ExactResume, folder: Path) -> int:
-    """Micro-batches consumed when plain TRL wrote a checkpoint with the settings of `trainer`.
+    Args:
+        folder: the checkpoint.
+        schedule: of the trainer that goes on; None where its data is streamed.
+        num_processes: that are running.
 
     Raises:
         UserError: it lies inside a generation cycle, was written by more or fewer processes, holds weights only, or its
             data is streamed.
     """
     require_random_states(folder)
-    num_saved, num_now = len(list(folder.glob("rng_state*.pth"))), trainer.accelerator.num_processes
-    if num_saved != num_now:
+    num_saved = len(list(folder.glob("rng_state*.pth")))
+    if num_saved != num_processes:
         raise UserError(
-            f"{folder} was saved by {num_saved} processes of plain TRL, {num_now} are running: random states are kept "
-            "for each. Use as many."
+            f"{folder} was saved by {num_saved} processes of plain TRL, {num_processes} are running: random states are "
+            "kept for each. Use as many."
         )
-    if not hasattr(trainer.train_dataset, "__len__"):
+    if schedule is None:
         raise UserError(
             f"{folder} was saved by plain TRL, which does not say where in streamed data it stood. Load the data "
             f"without streaming, or begin a new run from its weights (model={folder})."
         )
-    step, num_prompts = checkpoint.plain_step(folder), len(trainer.train_dataset)
-    epochs, rest = divmod(step, trainer.steps_per_epoch(num_prompts))
-    found = epochs * trainer.micro_steps_per_epoch(num_prompts) + rest * trainer.args.gradient_accumulation_steps
-    cycle = trainer.args.steps_per_generation * trainer.num_iterations
+    found, cycle = schedule.micro_step(checkpoint.plain_step(folder)), schedule.micro_per_batch
     if found % cycle:
         raise UserError(
             f"{folder} was saved by plain TRL {found % cycle} of {cycle} micro-batches into a generation cycle, and "

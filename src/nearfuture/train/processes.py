@@ -2,7 +2,7 @@
 
 `join` comes first: until transformers has set up its device, every process takes itself for the only one.
 
-Not here: gathering tensors (`nearfuture.train.groups`).
+Not here: which rows are whose (`nearfuture.train.step`).
 """
 
 from __future__ import annotations
@@ -34,6 +34,12 @@ def is_main() -> bool:
 def number() -> int:
     """How many processes there are."""
     return int(PartialState().num_processes)
+
+
+def my_share(num_rows: int) -> list[int]:
+    """The rows that fall to this process, as many as to any other: where they do not go round, the last one again."""
+    size, process = -(-num_rows // number()), PartialState().process_index
+    return [min(i, num_rows - 1) for i in range(process * size, (process + 1) * size)]
 
 
 def are_sharded() -> bool:

@@ -1,6 +1,6 @@
 """Random states: what is drawn on the side leaves no trace in the training.
 
-Not here: the order of the prompts (`sampler`), random numbers of each row (`seeded`).
+Not here: the order of the prompts (`order`), random numbers of each row (`answer.policy`).
 """
 
 from __future__ import annotations

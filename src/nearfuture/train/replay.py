@@ -26,10 +26,11 @@ from accelerate.utils import gather_object
 from torch import Tensor
 from trl import GRPOTrainer
 
+from nearfuture.guidance.ask import has_ended
 from nearfuture.guidance.experience import ExperienceReplay, Success
 from nearfuture.tasks.identity import prompt_hash
+from nearfuture.train.step import Row, Step
 
-Row = dict[str, Any]
 Entropies = Callable[[list[Row], list[tuple[int, ...]]], list[float]]
 """Mean token entropy (nats) of the current policy along completions; called on all processes with the same rows."""
 
@@ -70,25 +71,18 @@ class Replayer:
             for p in prompt_ids
         }
 
-    def observe(
-        self,
-        inputs: Sequence[Row],
-        completion_ids: Sequence[Sequence[int]],
-        correct_P_G: Tensor,
-        is_judged_P_G: Tensor,
-        is_replaced_B: Sequence[bool],
-    ) -> None:
-        """Take note of a batch: the buckets, and the correct rows of this process, which wait for their log-probs."""
-        size, process = self.trainer.num_generations, self.trainer.accelerator.process_index
-        ids_P = gather_object([row["prompt_id"] for row in inputs])[::size]
-        num_correct_P, num_judged_P = (correct_P_G & is_judged_P_G).sum(1), is_judged_P_G.sum(1)
-        self.source.observe(ids_P, num_correct_P.tolist(), num_judged_P.tolist())
-        is_kept_P_G = correct_P_G & is_judged_P_G & (num_correct_P < num_judged_P)[:, None]
-        mine = is_kept_P_G.view(-1)[process * len(inputs) : (process + 1) * len(inputs)].tolist()
-        self._numbers_B = [-1] * len(inputs)
-        for i, row in enumerate(inputs):
-            ids = tuple(completion_ids[i])
-            if mine[i] and not is_replaced_B[i] and ids[-1:] and ids[-1] in self.trainer.eos_token_ids:
+    def observe(self, step: Step) -> None:
+        """Take note of a step: the buckets, and the correct rows of this process, which wait for their log-probs."""
+        for name, value in self.source.metrics().items():
+            self.trainer._metrics["train"][name].append(value)
+        is_correct_P_G = step.correct_P_G & step.is_judged_P_G
+        num_correct_P, num_judged_P = is_correct_P_G.sum(1), step.is_judged_P_G.sum(1)
+        self.source.observe(step.prompt_ids, num_correct_P.tolist(), num_judged_P.tolist())
+        is_kept_B = step.local((is_correct_P_G & (num_correct_P < num_judged_P)[:, None]).view(-1))
+        self._numbers_B = [-1] * len(step.rows)
+        for i, row in enumerate(step.rows):
+            ids = tuple(step.completion_ids[i])
+            if is_kept_B[i] and step.guidance_B[i] is None and has_ended(ids, self.trainer.eos_token_ids):
                 self._numbers_B[i] = len(self._pending)
                 self._pending.append((row, ids, None))
 

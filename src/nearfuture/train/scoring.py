@@ -20,6 +20,7 @@ from trl.data_utils import prepare_multimodal_messages
 from trl.trainer.utils import pad, split_pixel_values_by_grid
 
 from nearfuture.tasks.identity import images_of
+from nearfuture.train import processes
 from nearfuture.types import UserError
 
 Row = dict[str, Any]
@@ -124,10 +125,7 @@ def mean_entropies(trainer: GRPOTrainer) -> Callable[[list[Row], list[tuple[int,
     """A function that gives the mean token entropy of the current policy along completions, on all processes alike."""
 
     def score(rows: list[Row], completion_ids: list[tuple[int, ...]]) -> list[float]:
-        accelerator = trainer.accelerator
-        share = -(-len(rows) // accelerator.num_processes)
-        first = accelerator.process_index * share
-        mine = [min(i, len(rows) - 1) for i in range(first, first + share)]
+        mine = processes.my_share(len(rows))
         completions = [completion_ids[i] for i in mine]
         with torch.no_grad():
             _, entropies = per_token(trainer, [rows[i] for i in mine], completions, entropy=True)

@@ -1,6 +1,7 @@
-"""A fingerprint of a tokenizer: equal fingerprints, equal meaning of token ids.
+"""A tokenizer: its fingerprint (equal fingerprints, equal meaning of token ids), and loaded without its model.
 
-Not here: what is done when they differ (`nearfuture.guidance.cache`).
+Not here: what is done when fingerprints differ (`nearfuture.guidance.cache`), what a codec reads and writes
+(`nearfuture.guidance.interop`).
 """
 
 from __future__ import annotations
@@ -8,6 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from typing import Any
+
+from transformers import AutoConfig, GenerationConfig
+
+from nearfuture.guidance.interop import Codec
+from nearfuture.train.vision.processor import load_processing_class
+from nearfuture.types import UserError
 
 
 def tokenizer_hash(processing_class: Any) -> str:
@@ -25,3 +32,43 @@ def tokenizer_hash(processing_class: Any) -> str:
         "pad": tokenizer.pad_token_id,
     }
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+def load_codec(model: str, **settings: Any) -> Codec:
+    """Load the tokenizer of a model as a `Codec`: text to token ids and back, as a trainer of that model would do it.
+
+    Args:
+        model: folder or name on the Hub.
+        settings: of `from_pretrained` (`revision`, `trust_remote_code`).
+
+    Raises:
+        UserError: there is none.
+    """
+    try:
+        processing_class = load_processing_class(model, **settings)
+        generation = _generation_config(model, settings)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"model={model}: no tokenizer can be loaded ({reason}). Give a model folder or name.") from None
+    tokenizer = getattr(processing_class, "tokenizer", processing_class)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token  # as TRL does; it is part of the fingerprint
+    return Codec(
+        encode=lambda text: list(tokenizer(text, add_special_tokens=False)["input_ids"]),
+        decode=lambda ids: processing_class.batch_decode([list(ids)], skip_special_tokens=True)[0],
+        tokenizer_hash=tokenizer_hash(processing_class),
+        eos_token_ids=_stop_tokens(tokenizer.eos_token_id, generation.eos_token_id),
+    )
+
+
+def _generation_config(model: str, settings: dict[str, Any]) -> GenerationConfig:
+    try:
+        return GenerationConfig.from_pretrained(model, **settings)
+    except OSError:
+        return GenerationConfig.from_model_config(AutoConfig.from_pretrained(model, **settings))
+
+
+def _stop_tokens(eos: int, more: int | list[int] | None) -> tuple[int, ...]:
+    """The stop tokens of a trainer; here the tokenizer's own, which ends a trace, stands first."""
+    stops = [more] if isinstance(more, int) else list(more or [])
+    return (eos, *(token for token in stops if token != eos))

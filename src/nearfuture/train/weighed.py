@@ -19,15 +19,14 @@ from torch import Tensor
 from trl import GRPOTrainer
 
 from nearfuture.method.weighting import distilled_advantages, per_token, shaped_advantages
-from nearfuture.train import groups
+from nearfuture.train import inject
 from nearfuture.train.exact import ExactResume
 from nearfuture.train.npo_config import NPOSettings, Weighting
 from nearfuture.train.onpolicy import OnPolicyMetrics
 from nearfuture.train.replay import Replayer
+from nearfuture.train.step import Row
 from nearfuture.train.vision import mixed
 from nearfuture.types import UserError
-
-Row = dict[str, Any]
 
 
 class WeighedLoss(ExactResume):
@@ -120,7 +119,7 @@ class WeighedLoss(ExactResume):
         old_B_T = inputs.get("old_per_token_logps")
         if "is_guided" in inputs:
             if self.npo.weighting == Weighting.IMPORTANCE and old_B_T is None:
-                inputs["old_per_token_logps"] = groups.with_behavior(logps_B_T, inputs)
+                inputs["old_per_token_logps"] = inject.with_behavior(logps_B_T, inputs)
             if self.npo.weighting == Weighting.SHAPED:
                 is_guided_B = inputs["is_guided"]
                 if old_B_T is not None:  # ratio 1: the weight is in the advantage

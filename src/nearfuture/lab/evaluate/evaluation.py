@@ -25,7 +25,8 @@ from nearfuture.record.lock import writing
 from nearfuture.record.writing import finite
 from nearfuture.train import checkpoint, processes
 from nearfuture.train.answer.decoding import Decoding, EngineSettings, Policy
-from nearfuture.train.answer.policies import load_policy
+from nearfuture.train.answer.policy import TransformersPolicy
+from nearfuture.train.answer.vllm_policy import VLLMPolicy
 from nearfuture.types import UserError
 
 VERSION = 1
@@ -33,6 +34,15 @@ LINES = 10
 """Lines of progress a suite."""
 Load = Callable[[str, EngineSettings], Policy]
 Say = Callable[[str], None]
+
+
+def load_policy(model: str, settings: EngineSettings) -> Policy:
+    """Load a model with the engine that the settings ask for.
+
+    Raises:
+        UserError: it cannot be loaded, or vLLM is not there.
+    """
+    return VLLMPolicy(model, settings) if settings.use_vllm else TransformersPolicy(model, settings)
 
 
 @dataclass(frozen=True)

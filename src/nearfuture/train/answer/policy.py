@@ -4,7 +4,12 @@ Prompts are tokenized as TRL tokenizes them in training: a text as it is, messag
 generation prompt, images inside the messages. In a run of several processes each samples its share of the rows, and
 all get all responses.
 
-Not here: how tokens are drawn (`seeded`), vLLM (`vllm_policy`), training's own engine (`engine`).
+Every row has its own random numbers, so that a question draws the same in any company. transformers draws a whole batch
+from one generator; here a last logits processor picks the token: with e ~ Exp(1) from the row's generator, argmax p / e
+has the law of p (the exponential race), and only that token is left to draw from. The random numbers of a row are a
+function of its seed; its logits may differ in the last digit between batches.
+
+Not here: vLLM (`vllm_policy`), training's own engine (`engine`).
 """
 
 from __future__ import annotations
@@ -18,15 +23,15 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
 from peft import PeftModel
-from transformers import GenerationConfig
+from torch import Tensor
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from trl.data_utils import is_conversational
 from trl.trainer.utils import create_model_from_path
 
 from nearfuture.refusals import is_a_librarys
-from nearfuture.train import placeholders, scoring
+from nearfuture.train import placeholders, processes, scoring
 from nearfuture.train.adapters import base_of
 from nearfuture.train.answer.decoding import Decoding, EngineSettings, Response, Row
-from nearfuture.train.answer.seeded import PresencePenalty, sample_by_row
 from nearfuture.train.memory import collect
 from nearfuture.train.vision.processor import limit_pixels, load_processing_class
 from nearfuture.types import UserError
@@ -65,9 +70,7 @@ class TransformersPolicy:
 
     def sample(self, rows: Sequence[Row], seeds: Sequence[int], decoding: Decoding) -> list[Response]:
         """Sample a response to each row; called by all processes with the same rows, which all get all responses."""
-        state = PartialState()
-        share = -(-len(rows) // state.num_processes)
-        mine = [min(i, len(rows) - 1) for i in range(state.process_index * share, (state.process_index + 1) * share)]
+        mine = processes.my_share(len(rows))
         responses = self._sample([rows[i] for i in mine], [seeds[i] for i in mine], decoding)
         return gather_object(responses)[: len(rows)]
 
@@ -173,3 +176,44 @@ def cannot_load(model: str, error: Exception) -> UserError:
         f"{model} cannot be loaded: {first} Name a run folder, RUN@STEP, the folder of a model in the Hugging Face "
         "layout, or its name on the Hub."
     )
+
+
+class DrawByRow(LogitsProcessor):
+    """Leaves each row the one token that its own generator draws.
+
+    Args:
+        seeds: one a row.
+        device: where the logits are.
+    """
+
+    def __init__(self, seeds: Sequence[int], device: torch.device) -> None:
+        self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """[B, V] scores to the same, -inf everywhere but at the token drawn."""
+        noise = torch.stack([torch.empty_like(scores[0]).exponential_(generator=g) for g in self.generators])
+        drawn = (scores.softmax(-1) / noise).argmax(-1, keepdim=True)
+        return torch.full_like(scores, -torch.inf).scatter(1, drawn, 0.0)
+
+
+class PresencePenalty(LogitsProcessor):
+    """Takes a constant from the logits of all tokens the response holds already, as vLLM does.
+
+    Args:
+        penalty: to be taken, in logits.
+        prompt_length: padded length of the prompts, which do not count.
+    """
+
+    def __init__(self, penalty: float, prompt_length: int) -> None:
+        self.penalty, self.prompt_length = penalty, prompt_length
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """[B, V] logits to the same, lower where a token was written before."""
+        is_present = torch.zeros_like(scores, dtype=torch.bool).scatter(1, input_ids[:, self.prompt_length :], True)
+        return scores - self.penalty * is_present
+
+
+def sample_by_row(model: Any, input_ids: Tensor, logits_processor: Any, seeds: Sequence[int], **kwargs: Any) -> Any:
+    """Sample as transformers does, each row from its own seed; transformers' `custom_generate`."""
+    draw = DrawByRow(seeds, input_ids.device)
+    return model._sample(input_ids, logits_processor=LogitsProcessorList([*logits_processor, draw]), **kwargs)

@@ -1,9 +1,10 @@
-"""The processing class of a model: its own; where torchvision is absent, Qwen3-VL's without videos.
+"""What a model has for images: its processing class and its vision tower.
 
-The stock `Qwen3VLProcessor` wants a video processor, which wants torchvision. Images alone need neither: the same
-templates, token ids and patches come from the stock image processor in its PIL form.
+The processing class is the model's own; where torchvision is absent, Qwen3-VL's without videos. The stock one wants a
+video processor, which wants torchvision. Images alone need neither: the same templates, token ids and patches come from
+the stock image processor in its PIL form.
 
-Not here: what is made of it (`nearfuture.train.factory`, `codec`).
+Not here: the images of a data set (`nearfuture.train.vision.images`), who uses it (`nearfuture.train.factory`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from accelerate.utils import is_peft_model
+from torch import nn
 from transformers import AutoProcessor, AutoTokenizer, PreTrainedConfig, ProcessorMixin
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.qwen3_vl import processing_qwen3_vl as stock
@@ -138,3 +141,27 @@ def limit_pixels(processing_class: Any, name: str, max_image_pixels: int) -> Non
 def _where(settings: dict[str, Any]) -> dict[str, Any]:
     """Those settings that say which files, not how they are used."""
     return {name: settings[name] for name in ("revision", "trust_remote_code") if name in settings}
+
+
+def vision_tower(model: Any) -> nn.Module:
+    """The module that makes features of patches, with the layers that hand them to the language model.
+
+    Raises:
+        UserError: the model has none.
+    """
+    model = model.get_base_model() if is_peft_model(model) else model
+    tower: nn.Module = model.get_encoder(modality="image")
+    if tower is model or tower is model.base_model:
+        raise UserError(
+            f"freeze_vision_tower=true: {type(model).__name__} has no vision tower. Leave it unset for this model."
+        )
+    return tower
+
+
+def freeze_vision_tower(model: Any) -> None:
+    """Let nothing in the vision tower learn, adapters included.
+
+    Raises:
+        UserError: the model has none.
+    """
+    vision_tower(model).requires_grad_(False)

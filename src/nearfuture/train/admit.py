@@ -1,0 +1,140 @@
+"""What a trainer takes: rows and guidance, checked at construction, before a step is paid for.
+
+Guidance is found by `prompt_id`. A reward function without `**kwargs`, and the `reset` of an environment, take what the
+data set has and nothing else: an id that was made here stays here.
+
+Not here: what guidance is used for (`nearfuture.train.trainer`), the checks of a cache (`nearfuture.guidance.checks`),
+what an id is (`nearfuture.tasks.identity`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from trl import GRPOTrainer
+
+from nearfuture.guidance.cache import GuidanceCache
+from nearfuture.guidance.checks import check_verdicts
+from nearfuture.guidance.sources import LayeredCaches, Source, UniformReplay, WindowedCache
+from nearfuture.tasks.identity import is_transformed, prompt_hash, stored, with_prompt_ids
+from nearfuture.train import placeholders
+from nearfuture.train.npo_config import NPOSettings, Weighting, sampling
+from nearfuture.train.tokenizer import tokenizer_hash
+from nearfuture.train.vision.images import check_images
+from nearfuture.train.vision.lengths import require_template
+from nearfuture.types import Guidance, UserError, Verdict
+
+logger = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+Verify = Callable[[list[tuple[Row, Guidance]]], dict[str, Verdict]]
+"""Guidance and the rows it belongs to -> the verdict reward's opinion by prompt id."""
+PROMPT_ID = "prompt_id"
+
+
+class Ids:
+    """The rows of a data set with a `prompt_id` each, and the way back to rows as the data set had them.
+
+    Attributes:
+        rows: with ids, those that were given or hashes.
+    """
+
+    def __init__(self, rows: Dataset) -> None:
+        found = with_prompt_ids(rows)
+        before = list(stored(rows)[PROMPT_ID]) if PROMPT_ID in rows.column_names else None
+        after = list(stored(found)[PROMPT_ID])
+        self.rows = rows if before == after else found
+        self._is_new = before is None
+        self._before = None if before is None or before == after else dict(zip(after, before, strict=True))
+
+    def as_given(self, row: Row) -> Row:
+        """A row of `rows` as it was before it had this id."""
+        if self._is_new:
+            return {name: value for name, value in row.items() if name != PROMPT_ID}
+        return row if self._before is None else {**row, PROMPT_ID: self._before[row[PROMPT_ID]]}
+
+
+def check_rows(trainer: GRPOTrainer) -> None:
+    """Name rows that TRL would stop at, where the data is there to be looked at and TRL makes the prompts of it.
+
+    Raises:
+        UserError: messages for a model without a chat template, or images that cannot be trained on.
+    """
+    rows = trainer.train_dataset
+    if not isinstance(rows, Dataset) or trainer.rollout_func is not None or is_transformed(rows):
+        return
+    if "prompt" in rows.column_names:
+        require_template(trainer.processing_class, rows)
+        check_images(rows, trainer.processing_class)
+
+
+def opened(guidance: GuidanceCache | Source | str | Path) -> Source:
+    """A source; the folder of a cache is opened, a cache is served at every step.
+
+    Raises:
+        UserError: no cache lies there.
+    """
+    if isinstance(guidance, str | Path):
+        guidance = GuidanceCache.open(guidance)
+    return WindowedCache(guidance) if isinstance(guidance, GuidanceCache) else guidance
+
+
+def refuse_unsupported(trainer: GRPOTrainer) -> None:
+    """A trajectory of token ids cannot stand in for a conversation with tools, and needs to find its prompt.
+
+    Raises:
+        UserError: streamed data, or turns of others.
+    """
+    if not hasattr(trainer.train_dataset, "__len__"):
+        raise UserError(
+            "guidance needs a data set of known length: its prompts are checked before step 1 and met again on replay. "
+            "Load it without streaming."
+        )
+    for name, used in {
+        "tools": bool(trainer.tools),
+        "rollout_func": trainer.rollout_func is not None,
+        "environment_factory": trainer.environment_factories is not None,
+    }.items():
+        if used:
+            raise UserError(
+                f"guidance cannot be used together with {name}: a guided slot is one completion of the policy, without "
+                f"turns of others. Train without guidance, or without {name}."
+            )
+
+
+def check(trainer: GRPOTrainer, npo: NPOSettings, source: Source, verify: Verify) -> None:
+    """Check every cache in a source against this trainer, and verify its trajectories again.
+
+    Raises:
+        UserError: another tokenizer, other prompts, an entry that is truncated, too long, would be taken for an image,
+            or is not correct any more.
+    """
+    for layer in source.layers if isinstance(source, LayeredCaches) else (source,):
+        if isinstance(layer, WindowedCache | UniformReplay):
+            rows = _check_cache(trainer, npo, layer.cache)
+            if npo.verify_guidance:
+                check_verdicts(verify([(rows[g.prompt_id], g) for g in layer.cache if g.prompt_id in rows]))
+
+
+def _check_cache(trainer: GRPOTrainer, npo: NPOSettings, cache: GuidanceCache) -> dict[str, Row]:
+    """Check a cache against this trainer; return the training rows it has guidance for, by prompt id."""
+    ids = list(stored(trainer.train_dataset)[PROMPT_ID])
+    guided = trainer.train_dataset.select([i for i, prompt_id in enumerate(ids) if prompt_id in cache])
+    rows = {row[PROMPT_ID]: row for row in guided}
+    coverage = cache.check_compatible(
+        tokenizer_hash=tokenizer_hash(trainer.processing_class),
+        sampling=sampling(trainer.args),
+        prompts=dict.fromkeys(ids, "") | {prompt_id: prompt_hash(row) for prompt_id, row in rows.items()},
+        eos_token_ids=trainer.eos_token_ids,
+        verifier_version=None,
+        require_same_temperature=npo.weighting == Weighting.IMPORTANCE,
+    )
+    placeholders.refuse(trainer.processing_class, (guidance for guidance in cache if guidance.prompt_id in rows))
+    logger.info("guidance for %d of %d prompts", coverage.num_covered, coverage.num_prompts)
+    if coverage.num_foreign:
+        logger.warning("%d guidance entries are for prompts that are not in the data", coverage.num_foreign)
+    return rows

@@ -1,0 +1,113 @@
+"""Guidance enters a step: looked up for the last slots, put into them, and carried to the loss.
+
+Letters: P prompts, B local rows, T tokens.
+
+Not here: which groups are selected (`nearfuture.method.gate`), what a guided row earns (`nearfuture.train.rewards`),
+what a guided token weighs (`nearfuture.train.weighed`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+from torch import Tensor
+
+from nearfuture.guidance.sources import Source
+from nearfuture.train.seams import Generated
+from nearfuture.train.step import Step
+from nearfuture.types import Guidance, UserError
+
+
+def look_up(step: Step, source: Source | None) -> None:
+    """Look up guidance for the last slots this process owns; learn from all which prompts have any.
+
+    A look-up that fails on one process fails on all of them, so that none is left waiting.
+
+    Raises:
+        UserError: as the source raises it.
+    """
+    step.found_B = [None] * len(step.rows)
+    step.has_guidance_P = torch.zeros(step.num_prompts, dtype=torch.bool, device=step.pass_rate_P.device)
+    if source is None:
+        return
+    error = None
+    for i in step.last_slots:
+        try:
+            step.found_B[i] = source.lookup(step.rows[i]["prompt_id"], step.number)
+        except UserError as exception:
+            error = str(exception)
+    reports = gather_object([(found is not None, error) for found in step.found_B])
+    errors = [message for _, message in reports if message is not None]
+    if errors:
+        raise UserError(errors[0])
+    has_guidance_N = torch.tensor([has_guidance for has_guidance, _ in reports])
+    step.has_guidance_P |= has_guidance_N[step.num_generations - 1 :: step.num_generations].to(
+        step.has_guidance_P.device
+    )
+
+
+def replace(step: Step, generated: Generated, processing_class: Any) -> None:
+    """Put the guidance of a step into its slots, in what TRL goes on with."""
+    generated.completion_ids = list(generated.completion_ids)  # the step keeps what the policy wrote
+    for i, guidance in enumerate(step.guidance_B):
+        if guidance is None:
+            continue
+        ids = list(guidance.completion_ids)
+        generated.completion_ids[i] = ids
+        generated.completions[i] = as_completion(generated.completions[i], decode(processing_class, [ids])[0])
+        if generated.logprobs is not None:
+            generated.logprobs[i] = [None] * len(ids)  # TRL reads None as "no correction": ratio exactly 1
+
+
+def decode(processing_class: Any, completion_ids: Sequence[Sequence[int]]) -> list[str]:
+    """Text of completions, as TRL shows it to a reward function."""
+    texts: list[str] = processing_class.batch_decode(list(completion_ids), skip_special_tokens=True)
+    return texts
+
+
+def as_completion(like: Any, text: str) -> Any:
+    """`text` in the form of `like`: a string, or a conversation with one message."""
+    return text if isinstance(like, str) else [{"role": "assistant", "content": text}]
+
+
+def attach(step: Step, output: dict[str, Any], *, importance: bool) -> None:
+    """Let `is_guided` [B] and `behavior_logps` [B, T] ride along; put the latter into TRL's old log-probs if asked.
+
+    Guidance that came without log-probs has probability 1 there, as LUFFY has it.
+
+    Raises:
+        UserError: importance weights are asked for, and nobody stored the log-probs.
+    """
+    completion_ids = output["completion_ids"]
+    if importance:
+        _require_logps(step.guidance_B)
+    logps = torch.zeros(completion_ids.shape, dtype=torch.float32)
+    for i, guidance in enumerate(step.guidance_B):
+        if guidance is not None:
+            logps[i, : len(guidance.behavior_logps)] = torch.tensor(guidance.behavior_logps)
+    is_guided = torch.tensor([guidance is not None for guidance in step.guidance_B])
+    output["is_guided"] = is_guided.to(completion_ids.device)
+    output["behavior_logps"] = logps.to(completion_ids.device)
+    if importance and "old_per_token_logps" in output:
+        output["old_per_token_logps"] = with_behavior(output["old_per_token_logps"], output)
+    if "sampling_per_token_logps" in output:
+        filled = output["old_per_token_logps"] if "old_per_token_logps" in output else output["behavior_logps"]
+        missing = torch.isnan(output["sampling_per_token_logps"]) & output["is_guided"][:, None]
+        output["sampling_per_token_logps"] = torch.where(missing, filled, output["sampling_per_token_logps"])
+
+
+def _require_logps(guidance_B: Sequence[Guidance | None]) -> None:
+    for guidance in guidance_B:
+        if guidance is not None and not guidance.behavior_logps:
+            raise UserError(
+                f"the guidance for prompt {guidance.prompt_id!r} has no log-probs of whoever wrote it, and "
+                "weighting=importance divides by them. Use weighting=shaped or on_policy."
+            )
+
+
+def with_behavior(logps_B_T: Tensor, inputs: dict[str, Any]) -> Tensor:
+    """Log-probs with the guided rows replaced by the guide's own: the exact denominator of their ratio."""
+    return torch.where(inputs["is_guided"][:, None], inputs["behavior_logps"].to(logps_B_T.dtype), logps_B_T)
