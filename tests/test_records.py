@@ -135,7 +135,7 @@ def test_a_file_cut_anywhere_loses_at_most_its_last_row(cut: int, tmp_path_facto
         (lambda folder: (folder / "lineage.json").write_text('{"version": 9}'), "version 9, this tool reads version 1"),
         (lambda folder: (folder / "lineage.json").write_text('{"version": 1, "head": 0}'), "is not a lineage"),
         (lambda folder: (folder / "lineage.json").write_text("[]"), "version None"),
-        (lambda folder: (folder / "config.yaml").write_text("- a\n"), "holds list, a mapping was expected"),
+        (lambda folder: (folder / "config.yaml").write_text("- a\n"), "holds list, but a mapping was expected"),
     ],
 )
 def test_a_folder_that_cannot_be_read_says_why(tmp_path: Path, break_it: object, message: str) -> None:
