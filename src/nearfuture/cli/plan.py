@@ -21,7 +21,9 @@ def plan(
     gpus: Annotated[int, typer.Option(help="Devices per node.")] = 1,
     nodes: Annotated[int, typer.Option(help="Number of nodes.")] = 1,
     gpu_memory: Annotated[float, typer.Option(help="Memory per device, in GB.")] = 80.0,
-    sharding: Annotated[str, typer.Option(help="ddp, or fsdp2, which shards all that is trained.")] = "ddp",
+    sharding: Annotated[
+        Literal["ddp", "fsdp2"], typer.Option(help="How devices share the model; fsdp2 shards all that is trained.")
+    ] = "ddp",
     tokens_per_second: Annotated[float, typer.Option(help="Tokens a device generates per second.")] = 2000.0,
     train_tokens_per_second: Annotated[
         float | None, typer.Option(help="Tokens a device trains on per second. Default: from --teraflops.")
@@ -38,7 +40,6 @@ def plan(
 ) -> None:
     """Estimate memory, disk, tokens and time of a run without loading weights or data (except with --measure)."""
     with told_to_user():
-        kind = _sharding(sharding)
         from nearfuture.lab.forecast import Wanted, make_plan
         from nearfuture.lab.forecast.show import as_json, duration, heading_lines, memory_table, stage_table
         from nearfuture.record.writing import write_json
@@ -48,7 +49,7 @@ def plan(
             gpus=gpus,
             nodes=nodes,
             gpu_memory=gpu_memory,
-            sharding=kind,
+            sharding=sharding,
             tokens_per_second=tokens_per_second,
             train_tokens_per_second=train_tokens_per_second,
             teraflops=teraflops,
@@ -86,13 +87,3 @@ def has_accelerator() -> bool:
     import torch
 
     return torch.accelerator.is_available()
-
-
-def _sharding(name: str) -> Literal["ddp", "fsdp2"]:
-    from nearfuture.types import UserError
-
-    if name == "ddp":
-        return "ddp"
-    if name == "fsdp2":
-        return "fsdp2"
-    raise UserError(f"--sharding {name!r} is not known. One of: ddp, fsdp2.")
