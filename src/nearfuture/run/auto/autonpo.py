@@ -25,7 +25,7 @@ from nearfuture.guidance.held_out import Answers
 from nearfuture.method.lineage import Lineage
 from nearfuture.method.mistakes import MistakePool
 from nearfuture.method.rollback import Candidate, Choice, select
-from nearfuture.run.auto.probe import Bench, is_confirmed, run_probe, score_candidates
+from nearfuture.run.auto.probe import Bench, Probe, run_probe, score_candidates
 from nearfuture.run.settings.config import AutoNPOConfig
 from nearfuture.run.settings.plan import AUTO_KIND
 from nearfuture.types import UserError
@@ -116,12 +116,8 @@ def decide(fired: Fired, bench: Bench, config: AutoNPOConfig, event: WriteEvent)
         return None
     probe = run_probe(bench, pool, step, config)
     event("probe", **probe.facts())
-    if not is_confirmed(probe, config):
-        event(
-            "declined",
-            reason=f"the present policy solves {probe.num_solved} of {len(probe.rows)} past mistakes (pass rate "
-            f"{probe.pass_rate:.3f}); {config.probe_min_solved} and {config.probe_min_pass_rate} are needed.",
-        )
+    if reason := _unconfirmed(probe, config):
+        event("declined", reason=reason)
         return None
     candidates = score_candidates(bench, probe, pool, behind, config)
     choice = select(
@@ -135,9 +131,8 @@ def decide(fired: Fired, bench: Bench, config: AutoNPOConfig, event: WriteEvent)
     if choice.candidate is None or config.mode == "advise":
         event("declined" if choice.candidate is None else "advised", **facts)
         return None
-    back_to = choice.candidate.step
+    back_to, evidence = choice.candidate.step, {**facts, "reward_ema": fired.emas["reward_ema"]}
     asked = pool.slice(back_to, step, config.slice) if config.ask == "slice" else pool.slice(0, step)
-    evidence = {**facts, "reward_ema": fired.emas["reward_ema"]}
     return WayBack(back_to, [mistake.prompt_id for mistake in asked], probe.given(), evidence)
 
 
@@ -167,6 +162,15 @@ def _nowhere(fired: Fired, behind: list[int], config: AutoNPOConfig) -> str | No
         f"no checkpoint is within autonpo.max_rollback_distance={config.max_rollback_distance} steps: the last one "
         f"before step {fired.step} is of step {max(s for s in fired.steps if s < fired.step)}. Save more often "
         "(save_steps), keep more (save_total_limit), or allow a longer way back."
+    )
+
+
+def _unconfirmed(probe: Probe, config: AutoNPOConfig) -> str | None:
+    if probe.pass_rate >= config.probe_min_pass_rate and probe.num_solved >= config.probe_min_solved:
+        return None
+    return (
+        f"the present policy solves {probe.num_solved} of {len(probe.rows)} past mistakes (pass rate "
+        f"{probe.pass_rate:.3f}); {config.probe_min_solved} and {config.probe_min_pass_rate} are needed."
     )
 
 

@@ -127,11 +127,6 @@ def run_probe(bench: Bench, pool: MistakePool, step: int, config: AutoNPOConfig)
     return Probe(step, rows, by_prompt, time.monotonic() - began)
 
 
-def is_confirmed(probe: Probe, config: AutoNPOConfig) -> bool:
-    """True where the present policy solves enough of what it failed before."""
-    return probe.pass_rate >= config.probe_min_pass_rate and probe.num_solved >= config.probe_min_solved
-
-
 def score_candidates(
     bench: Bench, probe: Probe, pool: MistakePool, steps: Iterable[int], config: AutoNPOConfig
 ) -> list[Candidate]:
