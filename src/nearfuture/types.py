@@ -80,13 +80,25 @@ class Guidance:
     num_correct: int
 
 
+class Kind(StrEnum):
+    """Who asked for an intervention: the configuration, or AutoNPO.
+
+    `early` is that of `scout_steps`, `late` that of `guide_step`. Resampling (`resample_steps`), where the base policy
+    guides itself, is called `again` in a lineage.
+    """
+
+    EARLY = "early"
+    LATE = "late"
+    RESAMPLING = "again"
+    AUTO = "auto"
+
+
 @dataclass(frozen=True, slots=True)
 class Intervention:
     """Train again from `start_step` with guidance of a later policy, until `end_step` at most.
 
     Attributes:
-        kind: who asked for it. The configuration: `early` (`scout_steps`), `late` (`guide_step`), `again`
-            (`resample_steps`: the base policy guides itself). AutoNPO: `auto`.
+        kind: who asked for it, a `Kind`.
         guide: the policy that was trained ahead.
         start_step: where training goes back to.
         end_step: the first step without guidance; None: guidance lasts as long as the gate admits it.

@@ -23,6 +23,7 @@ from nearfuture.method.lineage import Segment
 from nearfuture.record.reading import Row
 from nearfuture.record.records import RunRecords, is_number
 from nearfuture.record.yields import Brought, Cost, Facts, brought_by, cost_of
+from nearfuture.types import Kind
 
 Outcome = Literal["went back", "declined", "advised", "undecided"]
 EVENTS = ("triggered", "probe", "declined", "advised", "collected", "rollback", "accepted")
@@ -41,7 +42,7 @@ class RunDecision:
     """One trigger, or one intervention that the configuration asked for.
 
     Attributes:
-        kind: `auto`, or where the configuration decided: `early`, `late`, `again` (a policy that guides itself).
+        kind: of the intervention (`nearfuture.types.Kind`); `planned` where neither lineage nor events tell.
         segment: the segment that stopped for it; a rollback makes it the abandoned tail.
         step: where it stopped: the step of the trigger, and of the guide.
         total_steps: optimizer steps paid by then.
@@ -125,12 +126,12 @@ def _decision(records: RunRecords, at: tuple[int, int], events: dict[str, Row]) 
         outcome = "declined"
     distance = _whole(told.get("rollback_distance"))
     to_step = plan.start_step if plan is not None else None if distance is None else step - distance
-    has_trigger = plan.kind == "auto" if plan is not None else "triggered" in events or "probe" in events
+    has_trigger = plan.kind == Kind.AUTO if plan is not None else "triggered" in events or "probe" in events
     probe = _facts(events.get("probe"), PROBE)
     collection = _facts(events.get("collected"), COLLECTED)
     comparison = _facts(events.get("accepted"), COMPARED)
     return RunDecision(
-        kind=plan.kind if plan is not None else "auto" if has_trigger else str(told.get("kind", "planned")),
+        kind=plan.kind if plan is not None else Kind.AUTO if has_trigger else str(told.get("kind", "planned")),
         segment=segment,
         step=step,
         total_steps=records.total_steps_at(segment, step),

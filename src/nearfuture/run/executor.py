@@ -37,7 +37,6 @@ from nearfuture.run.recorder import Recorder
 from nearfuture.run.rows import plain_rows, rows_by_id
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.plan import (
-    AUTO_KIND,
     REPLAYED,
     TRIGGERED,
     Compare,
@@ -56,7 +55,7 @@ from nearfuture.train import NPOTrainer, TRLEngine, callbacks, checkpoint, proce
 from nearfuture.train.distill import Distiller
 from nearfuture.train.exact import CONTROLLER, state_file
 from nearfuture.train.factory import release
-from nearfuture.types import Intervention, NoSignalError, PolicyRef, UserError
+from nearfuture.types import Intervention, Kind, NoSignalError, PolicyRef, UserError
 
 Outcome = Literal["finished", "paused", "interrupted"]
 NOT_IN_FINAL = (
@@ -224,7 +223,7 @@ class Executor:
             damage = processes.from_main(partial(damage_of, folder / "guidance"))
             if not damage:
                 continue
-            if segment.intervention.kind == AUTO_KIND:
+            if segment.intervention.kind == Kind.AUTO:
                 raise UserError(f"{damage} A probe chose its prompts, so it cannot be collected again here.")
             self.display.warning(f"{damage} Collecting it again.")
             self.folder.event("guidance_damaged", path=f"{segment.folder}/guidance", reason=damage)
@@ -274,7 +273,7 @@ class Executor:
         """The controller of a segment; one that AutoNPO began inherits the trigger that fired."""
         gate = self.config.training.max_pass_rate
         fired = None
-        if head.intervention is not None and head.intervention.kind == AUTO_KIND and reached == head.start_step:
+        if head.intervention is not None and head.intervention.kind == Kind.AUTO and reached == head.start_step:
             fired = fired_state(self._whole(head.intervention.guide))["trigger"]
         return Controller(self.config.autonpo, gate, fired=fired, back_to=head.start_step)
 
@@ -330,7 +329,7 @@ class Executor:
             return
         guide = PolicyRef(head.id, step, head.checkpoint(step))
         end = guidance_end(config, way_back.step, step)
-        intervention = Intervention(AUTO_KIND, guide, way_back.step, end, way_back.evidence)
+        intervention = Intervention(Kind.AUTO, guide, way_back.step, end, way_back.evidence)
         asked = [rows[prompt_id] for prompt_id in way_back.prompt_ids]
         try:
             self._intervene(intervention, asked, way_back.given)

@@ -16,6 +16,7 @@ from nearfuture.record.decisions import RunDecision
 from nearfuture.record.formats import count, duration, percent, plural, rate, signed
 from nearfuture.record.records import RunRecords
 from nearfuture.record.yields import Brought, Cost, Facts, Number, Reading
+from nearfuture.types import Kind
 
 UNKNOWN = "unknown"
 WHOLE, PLAIN, TWO, THREE = ("{:.0f}".format, "{:g}".format, "{:.2g}".format, "{:.3g}".format)
@@ -113,7 +114,7 @@ def chosen(decision: RunDecision) -> str:
     said = [went[decision.outcome]]
     if decision.reason:
         said.append(decision.reason[0].upper() + decision.reason[1:])
-    elif decision.kind != "auto":
+    elif decision.kind != Kind.AUTO:
         said.append("The configuration says how far.")
     if decision.guard:
         said.append(f"A guard overruled the argmax of S: {decision.guard}.")

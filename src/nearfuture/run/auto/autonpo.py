@@ -27,8 +27,7 @@ from nearfuture.method.mistakes import MistakePool
 from nearfuture.method.rollback import Candidate, Choice, select
 from nearfuture.run.auto.probe import Bench, Probe, run_probe, score_candidates
 from nearfuture.run.settings.config import AutoNPOConfig
-from nearfuture.run.settings.plan import AUTO_KIND
-from nearfuture.types import UserError
+from nearfuture.types import Kind, UserError
 
 WriteEvent = Callable[..., None]
 Z_95 = NormalDist().inv_cdf(0.975)
@@ -73,7 +72,7 @@ class Fired:
         """Steps an earlier intervention returned to, at a reward that has not been passed since."""
         earlier = (s.intervention for s in self.lineage.segments)
         reward_ema = self.emas["reward_ema"]
-        return [i.start_step for i in earlier if i and i.kind == AUTO_KIND and reward_ema <= i.evidence["reward_ema"]]
+        return [i.start_step for i in earlier if i and i.kind == Kind.AUTO and reward_ema <= i.evidence["reward_ema"]]
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class WayBack:
 
 def is_spent(lineage: Lineage, config: AutoNPOConfig) -> bool:
     """True where as many interventions were made as the run may make; nothing stops for a trigger then."""
-    made = sum(s.intervention is not None and s.intervention.kind == AUTO_KIND for s in lineage.segments)
+    made = sum(s.intervention is not None and s.intervention.kind == Kind.AUTO for s in lineage.segments)
     return made >= config.max_interventions
 
 

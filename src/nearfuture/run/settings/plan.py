@@ -1,11 +1,11 @@
 """What a run does next, as a function of its lineage and its configuration.
 
-    again   control: the base weights guide themselves, branch at step 0
-    early   train the scout to `scout_steps`, collect, branch at step 0
-    late    train to `guide_step`, collect, branch at `rollback_to`
-    auto    when the trigger has fired: confirm with a probe, then collect and branch, or go on
-            when the replay has reached that step: compare both branches, where the configuration asks for it
-    then    train to the horizon
+    resampling   control: the base weights guide themselves, branch at step 0
+    early        train the scout to `scout_steps`, collect, branch at step 0
+    late         train to `guide_step`, collect, branch at `rollback_to`
+    auto         when the trigger has fired: confirm with a probe, then collect and branch, or go on
+                 when the replay has reached that step: compare both branches, where the configuration asks for it
+    then         train to the horizon
 
 Not here: doing it (`nearfuture.run.executor`).
 """
@@ -17,10 +17,9 @@ from dataclasses import dataclass
 
 from nearfuture.method.lineage import Lineage
 from nearfuture.run.settings.config import Configuration
-from nearfuture.types import Intervention, PolicyRef
+from nearfuture.types import Intervention, Kind, PolicyRef
 
 TRIGGERED = "trigger"
-AUTO_KIND = "auto"
 REPLAYED = "replayed"
 BASE = PolicyRef(0, 0, "")
 """The base weights as a guide."""
@@ -71,16 +70,16 @@ def next_stage(lineage: Lineage, config: Configuration) -> Stage:
         return waiting
     run, done = config.run, {s.intervention.kind for s in lineage.segments if s.intervention is not None}
     reached = lineage.head.end_step
-    if run.resample_steps and "again" not in done:
-        return Intervention("again", BASE, 0, guidance_end(config, 0, run.resample_steps))
-    if run.scout_steps and "early" not in done:
+    if run.resample_steps and Kind.RESAMPLING not in done:
+        return Intervention(Kind.RESAMPLING, BASE, 0, guidance_end(config, 0, run.resample_steps))
+    if run.scout_steps and Kind.EARLY not in done:
         if reached != run.scout_steps:
             return Train(run.scout_steps, "scout")
-        return _intervention("early", lineage, config, run.scout_steps, 0)
-    if run.guide_step is not None and "late" not in done:
+        return _intervention(Kind.EARLY, lineage, config, run.scout_steps, 0)
+    if run.guide_step is not None and Kind.LATE not in done:
         if reached != run.guide_step:
             return Train(run.guide_step, "guide")
-        return _intervention("late", lineage, config, run.guide_step, run.rollback_to or 0)
+        return _intervention(Kind.LATE, lineage, config, run.guide_step, run.rollback_to or 0)
     return Finish() if reached == config.max_steps else Train(config.max_steps, "horizon")
 
 
@@ -90,7 +89,7 @@ def _auto_stage(lineage: Lineage, config: Configuration) -> Stage | None:
     if head.reason == TRIGGERED:
         assert head.end_step is not None
         return Confirm(head.end_step)
-    if config.autonpo.accept == "always" or head.intervention is None or head.intervention.kind != AUTO_KIND:
+    if config.autonpo.accept == "always" or head.intervention is None or head.intervention.kind != Kind.AUTO:
         return None
     step = head.intervention.guide.step
     if head.reason == REPLAYED:
@@ -99,7 +98,7 @@ def _auto_stage(lineage: Lineage, config: Configuration) -> Stage | None:
     return None if is_compared else Train(step, REPLAYED)
 
 
-def _intervention(kind: str, lineage: Lineage, config: Configuration, guide_step: int, start: int) -> Intervention:
+def _intervention(kind: Kind, lineage: Lineage, config: Configuration, guide_step: int, start: int) -> Intervention:
     guide = lineage.ref(guide_step)
     assert guide is not None
     return Intervention(kind, guide, start, guidance_end(config, start, guide_step))
