@@ -225,7 +225,7 @@ def test_advice_says_what_it_would_have_done_and_costs_its_probe_only(tmp_path: 
     assert (advised.outcome, advised.to_step, advised.to_segment) == ("advised", 6, None)
     assert (advised.cost.tokens, advised.cost.steps_twice, advised.brought) == (40, 0, None)
     said = told(tmp_path / "run")
-    assert "It never went back; 2 times the trigger fired and it went on." in said
+    assert "It never went back; 2 times the trigger fired and it continued." in said
     assert "It would have gone back 4 steps, to 6. S = 0.32 at distance 4 is the largest." in said
 
 

@@ -212,7 +212,7 @@ def test_the_papers_batch_is_the_same_on_any_number_of_devices() -> None:
 
 
 def test_a_batch_that_would_cut_groups_is_refused() -> None:
-    with pytest.raises(UserError, match=r"12 rollouts are generated at once.*no multiple of num_generations=8"):
+    with pytest.raises(UserError, match=r"12 rollouts are generated at once.*not a multiple of num_generations=8"):
         batch_of(settings(), 3)
     with pytest.raises(UserError, match="generation_batch_size=64 is not a multiple"):
         batch_of(settings(generation_batch_size=64), 3)
@@ -387,7 +387,10 @@ def test_the_command_warns_of_what_does_not_fit() -> None:
         (["--gpus", "0"], "--gpus 0 must be over 0"),
         (["model=nobody/nothing"], "its shape is not among the known ones"),
         (["dataset_name=nobody/nothing"], "neither a file or folder on this machine"),
-        (["--gpus", "3", "per_device_train_batch_size=1", "gradient_accumulation_steps=1"], "no multiple of num_gen"),
+        (
+            ["--gpus", "3", "per_device_train_batch_size=1", "gradient_accumulation_steps=1"],
+            "not a multiple of num_gen",
+        ),
     ],
 )
 def test_the_command_says_what_is_wrong(arguments: list[str], said: str) -> None:

@@ -136,7 +136,7 @@ def test_steps_without_a_checkpoint_are_named() -> None:
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is no run"):
+    with pytest.raises(UserError, match="is not a run"):
         find_checkpoints(tmp_path)
     with pytest.raises(UserError, match="does not exist"):
         find_checkpoints(tmp_path / "nowhere")

@@ -163,7 +163,7 @@ def test_golds_of_rows_are_verified_against_themselves() -> None:
         {"prompt": "?", "gold": "E", "kind": "mcq", "options": ["p", "q"]},
     ]
     with pytest.raises(
-        UserError, match=r"4 of 5 gold answers .*train\[1\].*it is empty.*train\[2\].*no number.*train\[3\]"
+        UserError, match=r"4 of 5 gold answers .*train\[1\].*it is empty.*train\[2\].*not a number.*train\[3\]"
     ):
         check_gold(math_task(train=bad))
     with pytest.raises(UserError, match=r"evaluation\[3\] math gold='\\\\star{x}{y}'.*cannot be read as an expression"):

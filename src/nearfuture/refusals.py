@@ -66,7 +66,7 @@ def refusing(what: str, settings: Mapping[str, Any]) -> Iterator[None]:
 def is_a_librarys(error: BaseException) -> bool:
     """True where the innermost frame, those of Python's own library aside, lies in a package that is not ours.
 
-    What is no Python in a package has no frame, but raises errors of its own.
+    What is not Python in a package has no frame, but raises errors of its own.
     """
     origin = type(error).__module__.partition(".")[0]
     if origin != "nearfuture" and origin not in sys.stdlib_module_names:

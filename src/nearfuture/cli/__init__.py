@@ -10,7 +10,7 @@
 
 The parameters of a command are its options, however many; what it calls gets a value made of them.
 
-Exit codes stand in docs/configuration.md; what becomes which is decided in `failures`.
+Exit codes are in docs/configuration.md; `failures` decides which error gets which.
 
 Not here: anything that a Python user could not call; heavy imports happen inside the commands.
 """

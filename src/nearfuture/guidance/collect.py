@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 NUM_SAMPLES = 8
 BATCH_SIZE = 256
-"""What is asked of a guide where nobody says otherwise."""
+"""The defaults of a collection."""
 
 Given = Mapping[str, Sequence[Sequence[int]]]
 Progress = Callable[[CollectionCounts], None]
@@ -106,10 +106,10 @@ def collect_guidance(
     RLEP (arXiv:2507.07451) keeps all valid ones of 64 samples: `num_samples=64, num_kept=64`.
 
     A sample without a stop token, or longer than `engine.sampling.max_completion_length`, is dropped whether correct
-    or not. A collection that was killed goes on after its last finished batch, and ends as if it had not been; a
+    or not. A collection that was killed continues after its last finished batch, and ends as if it had not been; a
     complete cache of the same settings is opened as it is. In a run of several processes all of them call this.
 
-    Scripts call this by keyword, hence so many parameters; inside they are `Settings` and one collection.
+    Scripts call this by keyword, hence the many parameters; inside they are `Settings` and one collection.
 
     Args:
         engine: the guide.

@@ -163,7 +163,7 @@ class ExperienceReplay:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on exactly where `state_dict` was called."""
+        """Continue exactly where `state_dict` was called."""
         self.has_begun, self._latest = state["has_begun"], dict(state["latest"])
         self._retired, self._stored, self._served = set(state["retired"]), {}, {}
         self.store(

@@ -27,7 +27,7 @@ class CollectionCounts:
 
     `num_solved` prompts have an entry. `num_dropped_*` count samples: without a stop token, longer than the limit, or
     chosen but without finite log-probs. `num_duplicates` counts correct samples with the token ids of an earlier one of
-    their prompt. `num_unjudged` counts verdicts that are no judgement (time-outs, crashes, unparsable gold answers).
+    their prompt. `num_unjudged` counts samples that could not be judged (time-outs, crashes, unparsable gold answers).
     `num_tokens` is everything generated, `seconds` everything that took.
     """
 
@@ -49,7 +49,7 @@ class CacheHeader:
 
     `fingerprint` names the settings of the collection (empty for a cache from elsewhere). `num_kept` is how many
     different trajectories a prompt may have; it is written as `max_per_prompt`. Without `has_behavior_logps` the
-    trajectories come from text and nobody knows how likely their author found them: `behavior_logps` is then `()` in
+    trajectories come from text, so their author's log-probs are unknown: `behavior_logps` is then `()` in
     all of them. The last three fields describe the table; `GuidanceCache.write` fills them in.
     """
 

@@ -80,7 +80,7 @@ class UniformReplay:
         min_per_prompt: prompts with fewer correct samples get nothing; `num_left_out` counts them.
 
     Raises:
-        NoSignalError: no prompt has so many.
+        NoSignalError: no prompt has that many.
     """
 
     cache: GuidanceCache

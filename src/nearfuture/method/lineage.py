@@ -124,7 +124,7 @@ class Lineage:
         raise UserError(f"step {step} is not on the path to the head, which has reached step {reached}.")
 
     def total_steps(self, step: int) -> int:
-        """Optimizer steps ever paid for when the head stands at `step`, scouts and abandoned tails included."""
+        """All optimizer steps paid for when the head is at `step`, scouts and abandoned tails included."""
         return self.head.total_steps(step)
 
     def end_head(self, step: int, reason: str) -> Lineage:
@@ -133,7 +133,7 @@ class Lineage:
         return self._with_head(replace(self.head, end_step=step, reason=reason))
 
     def extend_head(self, *, passed_trigger: int | None = None) -> Lineage:
-        """The head, which had stopped, goes on: a trigger was looked into and passed, or the horizon is further."""
+        """The head, which had stopped, continues: a trigger was looked into and passed, or the horizon is further."""
         passed = self.head.passed_triggers + (() if passed_trigger is None else (passed_trigger,))
         return self._with_head(replace(self.head, end_step=None, reason=None, passed_triggers=passed))
 

@@ -164,6 +164,6 @@ class MistakePool:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on exactly where `state_dict` was called."""
+        """Continue exactly where `state_dict` was called."""
         self._step, self._num_solved, self._num_expired = state["step"], state["num_solved"], state["num_expired"]
         self._mistakes = {row[0]: Mistake(*row) for row in state["mistakes"]}

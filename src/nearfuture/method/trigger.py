@@ -164,7 +164,7 @@ class PlateauTrigger:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on exactly where `state_dict` was called."""
+        """Continue exactly where `state_dict` was called."""
         self._seen = [Seen(*row) for row in state["seen"]]
         self.state = State(state["state"])
         self._held_since, self._cool_until = state["held_since"], state["cool_until"]

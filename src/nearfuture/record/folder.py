@@ -54,7 +54,7 @@ class RunFolder:
             self.append("events", {**row, "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")})
 
     def events(self) -> list[dict[str, Any]]:
-        """The events so far; a torn or damaged line is no event."""
+        """The events so far; a torn or damaged line is not an event."""
         return read_rows(self.path / "events.jsonl", required="event").rows
 
     def sync(self) -> None:

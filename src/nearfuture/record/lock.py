@@ -122,7 +122,7 @@ def _this_process() -> dict[str, Any]:
 
 
 def _holder(file: Any) -> dict[str, Any]:
-    """Who wrote the lock file last and did not end by itself; empty where nobody, or while it is being written."""
+    """Who wrote the lock file last and did not finish; empty if nobody did, or while it is being written."""
     file.seek(0)
     try:
         found = json.loads(file.read())

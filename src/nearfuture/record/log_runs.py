@@ -1,6 +1,6 @@
 """Which rows of a log belong to one run: where the steps restart, and where a file or folder holds several runs.
 
-A log goes on where its steps grow. Where they fall back, a run was either resumed or started again:
+A log continues as long as its steps grow. Where they fall back, a run was either resumed or started again:
 
     1 2 3 4 | 3 4 5     resumed from step 2: the rows it wrote again replace the old ones
     1 2 3 4 | 1 2       another run: its first step is no later than that of the run before

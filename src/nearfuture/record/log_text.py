@@ -93,7 +93,7 @@ def decode(path: Path) -> str:
     """Return the text of a file in UTF-8 or UTF-16, with or without a byte order mark.
 
     Raises:
-        UserError: it is no text.
+        UserError: it is not text.
     """
     data = path.read_bytes()
     encoding = next((name for bom, name in BOMS.items() if data.startswith(bom)), None)

@@ -76,7 +76,7 @@ def read_object(path: Path) -> Row:
 
 
 def _parse(line: bytes, required: str, *, is_sealed: bool) -> Row | None:
-    """The row of a line; None where it is no row, or not as it was written."""
+    """The row of a line; None where it is not a row, or not as it was written."""
     state = seal.state(line)
     if state == "damaged" or (state == "unsealed" and is_sealed):
         return None

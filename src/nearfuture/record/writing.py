@@ -42,7 +42,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """Write rows as CSV with a header; what is not known or not finite is empty, what is no column left out."""
+    """Write rows as CSV with a header; what is not known or not finite is empty, what is not a column left out."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()

@@ -118,7 +118,7 @@ def add(values: Iterable[object]) -> Number:
 
 
 def brought_by(records: RunRecords, guided: Segment) -> Brought:
-    """Read both branches at the step of the guide (while the replay goes on: where it stands), and the run's end.
+    """Read both branches at the step of the guide (during the replay: where it is now), and the run's end.
 
     Held-out pass rates are those of the last step behind the branching point at which both were evaluated.
     """

@@ -4,7 +4,7 @@ Paid for is what costs time to get again: a step, an evaluation, a whole checkpo
 run folder holds what a start writes within a second, and the corrected command is to find the folder as it was.
 
     refused, failed or interrupted before then    taken back at once
-    killed before then                            begun anew by the next start, as if it were not there
+    killed before then                            started over by the next start, as if it did not exist
 
 Not here: what is checked before anything is written (`start`, `nearfuture.train.needs`), the lock (`lock`).
 """
@@ -39,7 +39,7 @@ def has_paid(run: Path) -> bool:
 def is_untouched(run: Path) -> bool:
     """True where there is nothing but what a start has written that was killed before it had paid for anything.
 
-    A `config.yaml` alone is somebody's own.
+    A `config.yaml` alone belongs to the user.
     """
     names = names_in(run) - {LOCK, f"{FIRST}.tmp"}
     return not names or (FIRST in names and names <= set(WRITTEN) and not has_paid(run))

@@ -2,7 +2,7 @@
 
     while the plan is not finished:
         train the head from its latest whole checkpoint to the next planned stop, or
-        carry out the intervention that is due: collect from the guide, branch, go on at the rollback point
+        carry out the intervention that is due: collect from the guide, branch, continue at the rollback point
 
 A fresh start, a resume after a kill and a rollback are the same code. Every process runs it; the main one writes.
 
@@ -77,7 +77,7 @@ NUM_LOOKED_AT = 32
 """Prompts that the base policy is asked before a run pays for a guide."""
 
 
-class Interrupted(Exception):  # noqa: N818 (no error: the run is to be gone on with)
+class Interrupted(Exception):  # noqa: N818 (no error: the run can be continued)
     """A signal came inside a stage; a checkpoint is saved."""
 
 
@@ -309,7 +309,7 @@ class Executor:
         return Distiller.load(self.guides.weights(intervention.guide), intervention.start_step, intervention.end_step)
 
     def _confirm(self, step: int) -> None:
-        """The trigger has fired: probe, weigh, and go back or go on."""
+        """The trigger has fired: probe, weigh, and go back or continue."""
         config, auto, head = self.config, self.config.autonpo, self.lineage.head
         rows = rows_by_id(self.train_rows)
         checkpoints = {saved.step: self._whole(saved) for saved in saved_policies(self.folder.path, self.lineage)}
@@ -338,7 +338,7 @@ class Executor:
             self._save_lineage(self.lineage.extend_head(passed_trigger=step))
 
     def _compare(self, step: int) -> None:
-        """The replay has reached the step of the trigger: go on from the better of both branches."""
+        """The replay has reached the step of the trigger: continue from the better of both branches."""
         head = self.lineage.head
         assert head.intervention is not None
         guide = head.intervention.guide

@@ -6,9 +6,9 @@
     guidance                                             header, and the digest of its table
 
 A run from before there were seals has none where none can be expected; what it has is looked at. Pages and tables that
-a report writes are not looked at: they are written anew.
+a report writes are not checked: they can be written again.
 
-Not here: going on without what is damaged (`executor`, `origin`), caches alone (`nearfuture guide verify`).
+Not here: continuing without what is damaged (`executor`, `origin`), caches alone (`nearfuture guide verify`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def damages(run: Path, *, with_weights: bool = True) -> list[Damage]:
         with_weights: read every byte of checkpoints and caches, too; else what they say of themselves.
 
     Raises:
-        UserError: it is no run folder, or neither copy of its lineage can be used.
+        UserError: it is not a run folder, or neither copy of its lineage can be used.
     """
     lineage = Lineage.read(run / "lineage.json")
     found = [*_lineages(run), *_objects(run, is_sealed=lineage.origin is not None)]

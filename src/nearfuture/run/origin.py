@@ -1,4 +1,4 @@
-"""What a run was begun with, its configuration and its data; and whether it is gone on with the same.
+"""What a run was begun with, its configuration and its data; and whether it is resumed with the same.
 
     lineage.json   origin: digest of the configuration, and of the rows that are trained on and held out, with counts
     data.json      a hash of every row, so that the first one that differs can be named
@@ -34,7 +34,7 @@ class Origin:
     """Configuration and data, as they are now.
 
     Attributes:
-        config: digest of everything that is no place.
+        config: digest of everything that is not a place.
         source: how the data is called.
         data: what every split is.
     """
@@ -66,7 +66,7 @@ def digest(config: Configuration) -> str:
 
 
 def refuse_other_configuration(folder: RunFolder, config: Configuration, origin: Mapping[str, Any] | None) -> None:
-    """Refuse to go on with another configuration; one whose file is damaged is written again.
+    """Refuse to continue with another configuration; one whose file is damaged is written again.
 
     Raises:
         UserError: what differs.
@@ -92,7 +92,7 @@ def refuse_other_configuration(folder: RunFolder, config: Configuration, origin:
 
 
 def refuse_other_data(folder: RunFolder, now: Origin, origin: Mapping[str, Any]) -> None:
-    """Refuse to go on with other rows than those the run was begun with; the same in another place are the same.
+    """Refuse to continue with other rows than those the run was begun with; the same in another place are the same.
 
     Raises:
         UserError: what differs.

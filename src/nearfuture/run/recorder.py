@@ -64,9 +64,9 @@ class Recorder:
         self.display.step(row)
 
     def evaluate(self, trainer: NPOTrainer, step: int) -> None:
-        """Evaluate the held-out prompts and write their row; its time is no step's time.
+        """Evaluate the held-out prompts and write their row; its time is not a step's time.
 
-        A step is evaluated before its row is written, so that the clock of the step must go on where it stood.
+        A step is evaluated before its row is written, so that the clock of the step must continue where it stood.
         """
         run, paused = self.config.run, time.perf_counter()
         answers = answer(

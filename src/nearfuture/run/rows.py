@@ -1,4 +1,4 @@
-"""The rows of a data set as plain values; images stay encoded until somebody reads them, and are not kept.
+"""The rows of a data set as plain values; images stay encoded until they are read, and are not kept.
 
 A picture of a million pixels takes three megabytes once it is decoded, so that a list of all rows of a data set with
 images would not fit into memory.

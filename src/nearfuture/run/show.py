@@ -1,4 +1,4 @@
-"""What people see while a run goes on: a live line in a terminal, plain lines elsewhere.
+"""What people see during a run: a live line in a terminal, plain lines elsewhere.
 
 Not here: the report after it (`nearfuture.lab.report`), the records (`nearfuture.record.folder`).
 """

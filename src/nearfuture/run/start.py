@@ -41,7 +41,7 @@ def train(
 
     Args:
         config: a checked configuration.
-        resume: go on where the run in this folder stopped, however it stopped.
+        resume: continue where the run in this folder stopped, however it stopped.
         clean: delete what is in the folder first.
         quiet: print the result only.
         one_stage: stop after the present stage; what holds a process for good (DeepSpeed) then begins
@@ -131,7 +131,7 @@ def _prepare(
 
 
 def _take_up(folder: RunFolder, config: Configuration, task: Task) -> list[str]:
-    """Check a run that is gone on with, and name what is damaged in it; what can be restored is."""
+    """Check a run that is continued, and name what is damaged in it; what can be restored is."""
     lineage = Lineage.read(folder.lineage)
     damaged = damages(folder.path, with_weights=False)
     refuse_other_configuration(folder, config, lineage.origin)

@@ -2,7 +2,7 @@
 
 The main process reads the bytes, the others learn what it found.
 
-Not here: the digests (`nearfuture.train.checkpoint`), going on without a checkpoint (`nearfuture.run.executor`), all
+Not here: the digests (`nearfuture.train.checkpoint`), continuing without a checkpoint (`nearfuture.run.executor`), all
 other files (`integrity`).
 """
 

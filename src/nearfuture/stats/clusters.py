@@ -1,7 +1,7 @@
 """Means over questions that come in clusters: intervals, paired tests, and what a benchmark is too small to show.
 
 A benchmark asks the same thing several times (five versions of one problem, shifted options, sub-questions of one
-image), so its questions are no independent draws; their clusters are. A metric is a weighted mean of stratum means:
+image), so its questions are not independent draws; their clusters are. A metric is a weighted mean of stratum means:
 
     m = sum_s w_s mean_{u in s} x_u,     t_c = sum_{u in c} w_{s(u)} x_u / N_{s(u)},     m = sum_c t_c
 

@@ -23,7 +23,7 @@ GOLD_COLUMNS = ("prompt", "gold", "kind", "options", "tolerance")
 
 @dataclass(frozen=True, slots=True)
 class GoldFault:
-    """A gold answer that does not verify against itself: where it stands, and what happened."""
+    """A gold answer that does not verify against itself: where it is, and what happened."""
 
     split: str
     index: int
@@ -74,7 +74,7 @@ def _completion_faults(task: Task) -> Iterator[GoldFault]:
 
 
 def _answer_faults(task: Task) -> Iterator[GoldFault]:
-    """Ask for all splits at once: equal golds have one chance of failing, wherever they stand."""
+    """Ask for all splits at once: equal gold answers have one chance of failing, wherever they are."""
     verify = task.verify
     if not isinstance(verify, RowVerifier):
         return

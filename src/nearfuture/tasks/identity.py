@@ -45,7 +45,7 @@ def _canonical(value: Any) -> Any:
         return {"sha256": hashlib.sha256(value).hexdigest()}
     if hasattr(value, "tobytes"):
         if isinstance(value, Image.Image) and value.mode in EIGHT_BIT_MODES:
-            value = value.convert("RGBA")  # a palette is no part of the pixels
+            value = value.convert("RGBA")  # a palette is not part of the pixels
         layout = [str(getattr(value, name, "")) for name in ("mode", "size")]
         return {"image": [*layout, hashlib.sha256(value.tobytes()).hexdigest()]}
     return value

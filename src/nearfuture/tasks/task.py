@@ -58,7 +58,7 @@ class Task:
         time_limit: seconds of CPU time that a function `verify` may take for one completion; None: it is called in
             this process, without a limit.
         correct_threshold: the lowest score that counts as correct, where `verify` returns a number; None: it returns
-            a verdict, and a number is refused. What lies below earns nothing: partial credit is no verdict.
+            a verdict, and a number is refused. What lies below earns nothing: partial credit is not a verdict.
         notes: what a user should know of the rows before step 1: how many were left out, and why.
     """
 

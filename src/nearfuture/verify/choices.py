@@ -1,7 +1,7 @@
 """Multiple choice: which letters did an answer choose?
 
     letter       D   (D)   Option D   D.   【D】   选D   D is correct   I choose D
-    text         frontal lobe (exactly one option has it)      the third option, 3 (options that are no numbers)
+    text         frontal lobe (exactly one option has it)      the third option, 3 (options that are not numbers)
     both         D. frontal lobe   D (frontal lobe)   D, frontal lobe   frontal lobe (D)
     several      A, C   A and C   AC   for questions with several right options
 
@@ -118,7 +118,7 @@ def _by_text(said: str, options: Options | None) -> frozenset[str]:
 
 
 def _by_number(text: str, said: str, options: Options | None) -> frozenset[str]:
-    """Read "3", "(3)", "option 3" and "the third option", where the options themselves are no numbers."""
+    """Read "3", "(3)", "option 3" and "the third option", where the options themselves are not numbers."""
     if not options or any(re.search(r"\d", option) for _, option in options):
         return frozenset()
     number = re.fullmatch(r"\(?(\d{1,2})\)?[.)]?", said)

@@ -25,7 +25,7 @@ _OPERATORS = (*_ENDLESS, sympy.Derivative)
 
 
 def is_constant(expression: Any) -> bool:
-    """True where no name stands in it."""
+    """True where it contains no name."""
     return not getattr(expression, "free_symbols", None)
 
 
@@ -110,7 +110,7 @@ def carried_out(expression: Any) -> Any:
 
 
 def has_operators(expression: Any) -> bool:
-    """True where an integral, a limit or a sum stands in it."""
+    """True where it contains an integral, a limit or a sum."""
     return isinstance(expression, sympy.Basic) and expression.has(*_ENDLESS)
 
 

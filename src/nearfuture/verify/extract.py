@@ -24,7 +24,7 @@ from nearfuture.verify.marked import Span, boxes, tags
 from nearfuture.verify.retracted import begins_anew, is_denied, is_taken_back, replacement
 
 MAX_BOXES = 16
-"""More boxes than this are no list of answers."""
+"""More boxes than this are not a list of answers."""
 _THOUGHT = re.compile(
     r"[<\[◁](/?)(?:seed:)?(?:think(?:ing)?|thoughts?|analysis|reasoning|reflection|scratchpad)[>\]▷]"
     r"|<\|(begin|end)_of_thought\|>|<\|channel\|>(analysis|final)<\|message\|>",

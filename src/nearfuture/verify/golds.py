@@ -2,7 +2,7 @@
 
     \\(\\boxed{5}\\)   2+3=5 \\n#### 5   ...so the area is $\\boxed{5}$.   Answer: 5        all are 5
 
-A solution whose answer is not marked is no gold answer: it is named as a fault, for nothing could ever equal it.
+A solution whose answer is not marked is not a gold answer: it is named as a fault, for nothing could ever equal it.
 
 Not here: gold answers that only sympy can read (`rows`), the check before step 1 (`nearfuture.tasks.gold`).
 """
@@ -88,7 +88,7 @@ def gold_fault(gold: str, kind: str, options: Options | None) -> str | None:
     if _is_solution(text):
         return "it is a worked solution whose answer is not marked (no \\boxed{}, no ####)"
     if kind == "numeric" and not _may_be_number(read_answer(text)):
-        return "it is no number"
+        return "it is not a number"
     return None
 
 

@@ -22,7 +22,7 @@ _PLACEHOLDER = re.compile(r"[\s.…_?~$]*|\\(?:text|ldots|dots|cdots|square)?\s?
 
 
 class Span(NamedTuple):
-    """An answer in its mark: where the mark begins and ends, and what stands in it."""
+    """An answer in its mark: where the mark begins and ends, and what is in it."""
 
     start: int
     end: int

@@ -106,7 +106,7 @@ def is_quantity(text: str) -> bool:
 
 
 def has_variables(text: str) -> bool:
-    """True where a letter stands that is no part of a command, nor Euler's number."""
+    """True where there is a letter that is neither part of a command nor Euler's number."""
     return _LETTER.search(_COMMAND.sub(" ", text).replace("e^", "")) is not None
 
 

@@ -89,5 +89,5 @@ def replacement(behind: str) -> int | None:
 
 
 def begins_anew(between: str) -> bool:
-    """True where the text between two answers turns away from the first, so that they are no list."""
+    """True where the text between two answers turns away from the first, so they are not a list."""
     return _ANEW.search(between) is not None

@@ -102,7 +102,7 @@ def field(row: Row, name: str, kind: type | tuple[type, ...]) -> Any:
     """Return a value of a row, or None where it is missing.
 
     Raises:
-        DamagedRowError: it is of another type, or text that is no Unicode.
+        DamagedRowError: it is of another type, or text that is not Unicode.
     """
     value = row.get(name)
     if value is not None and not isinstance(value, kind):

@@ -48,7 +48,8 @@ def measure_difficulty(
         say: told about the progress.
 
     Raises:
-        UserError: the file exists or is no .parquet, the configuration names a task, the partial file is another's, or
+        UserError: the file exists or is not a .parquet, the configuration names a task, the partial file is another's,
+        or
             another process measures.
     """
     if output.suffix != ".parquet":

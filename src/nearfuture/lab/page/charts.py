@@ -67,7 +67,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What stands around the curves of a figure.
+    """What surrounds the curves of a figure.
 
     Attributes:
         name: of the drawing, unlike any other's on the page.
@@ -166,7 +166,7 @@ def draw_lines(series: Sequence[Series], chart: Chart, beside: Sequence[Series] 
 
     Args:
         series: the curves; bands are drawn where they have one.
-        chart: what stands around them.
+        chart: what surrounds them.
         beside: what else is drawn in panels beside this one, which share its vertical axis.
     """
     series = [found for found in series if np.isfinite(found.band[0]).any()]

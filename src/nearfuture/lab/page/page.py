@@ -149,7 +149,7 @@ class Page:
         kind: of the page: `report`, `explain`, `comparison`, `evaluation`, `signal`.
         title: its headline.
         command: what the user typed, for the footer.
-        head: what stands before the sections.
+        head: what precedes the sections.
         sections: in their order.
         runs: the runs it is about, for the footer.
     """

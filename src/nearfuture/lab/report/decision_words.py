@@ -21,7 +21,7 @@ from nearfuture.types import Kind
 UNKNOWN = "unknown"
 WHOLE, PLAIN, TWO, THREE = ("{:.0f}".format, "{:g}".format, "{:.2g}".format, "{:.3g}".format)
 KEPT = {
-    "guided": "It went on from the guided branch.",
+    "guided": "It continued from the guided branch.",
     "abandoned": "It returned to the tail; the guided branch is abandoned instead.",
 }
 CANDIDATE_COLUMNS = ("distance", "to step", "prompts", "Q", "V", "S = Q / V", "")
@@ -34,7 +34,7 @@ def opening(records: RunRecords, decisions: list[RunDecision]) -> str:
     num_back = sum(decision.outcome == "went back" and decision.rollback_distance != 0 for decision in decisions)
     num_other = sum(decision.outcome != "went back" for decision in decisions)
     back = f"It went back {plural(num_back, 'time')}" if num_back else "It never went back"
-    other = f"; {plural(num_other, 'time')} the trigger fired and it went on" if num_other else ""
+    other = f"; {plural(num_other, 'time')} the trigger fired and it continued" if num_other else ""
     return f"{watch}. {back}{other}."
 
 
@@ -52,7 +52,7 @@ def heading(decision: RunDecision) -> str:
     kept = ", and returned to the tail" if decision.kept == "abandoned" else ""
     came = {
         "went back": f"back {known(decision.rollback_distance)} steps, to step {known(decision.to_step, str)}{kept}",
-        "declined": "went on",
+        "declined": "continued",
         "advised": f"would have gone back {known(decision.rollback_distance)} steps",
         "undecided": "no decision written yet",
     }
@@ -109,7 +109,7 @@ def chosen(decision: RunDecision) -> str:
     went = {
         "went back": f"It went back {distance} steps, from {decision.step} to {known(decision.to_step, str)}.",
         "advised": f"It would have gone back {distance} steps, to {known(decision.to_step, str)}.",
-        "declined": "It went on without going back.",
+        "declined": "It continued without going back.",
     }
     said = [went[decision.outcome]]
     if decision.reason:

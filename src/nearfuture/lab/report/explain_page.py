@@ -55,7 +55,7 @@ def write_explanation(run: Path, output: Path | None = None) -> Path:
         The page that was written.
 
     Raises:
-        UserError: the folder is no run, or has no metrics yet.
+        UserError: the folder is not a run, or has no metrics yet.
     """
     path = Path(run) / "report" / "explain.html" if output is None else Path(output)
     records = RunRecords.load(run)
@@ -173,7 +173,7 @@ def explanation_text(folder: Path) -> Shown:
     """Tell a run's story for the terminal.
 
     Raises:
-        UserError: the folder is no run, or has no metrics yet.
+        UserError: the folder is not a run, or has no metrics yet.
     """
     records = RunRecords.load(folder)
     decisions = decisions_of(records)
@@ -193,7 +193,7 @@ def explanation_facts(folder: Path) -> dict[str, Any]:
     """Return the story as plain values: what `--json` writes.
 
     Raises:
-        UserError: the folder is no run, or has no metrics yet.
+        UserError: the folder is not a run, or has no metrics yet.
     """
     records = RunRecords.load(folder)
     step = records.last_step(records.head)

@@ -1,7 +1,7 @@
 """The lineage as a drawing: x is the step, one lane a segment, in the order they were trained.
 
 A solid bar is on the head's path, a hatched one was abandoned. An arrow leads from where a policy had trained ahead
-back to where the run started anew; the diamond is the guide, the outlined stretch is where its trajectories were
+back to where the run started again; the diamond is the guide, the outlined stretch is where its trajectories were
 injected.
 
 Not here: curves (`figures`).

@@ -1,7 +1,7 @@
 """A metric of a run cut into the pieces that are drawn: one kept and one abandoned piece of each segment.
 
 A piece starts with the value its segment was branched from, so that on `step` the pieces join, and on the paid axes
-every rollback is a visible fall back to where the run started anew.
+every rollback is a visible fall back to where the run started again.
 
 Not here: drawing (`figures`).
 """

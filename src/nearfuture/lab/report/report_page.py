@@ -44,7 +44,7 @@ CURVES = Markup(
 )
 LINEAGE = (
     "One lane per segment, in the order of training. Solid bars were kept, hatched ones abandoned. An arrow leads back "
-    "to the step where the run started anew; the diamond is the guide, and the frame is the stretch where its verified "
+    "to the step where the run started again; the diamond is the guide, and the frame the stretch where its verified "
     "trajectories were injected."
 )
 LEDGER = (

@@ -69,7 +69,7 @@ def compare(path: Path) -> Comparison:
     """Compute the comparison of a study's folder; again only where a file in it has changed.
 
     Raises:
-        UserError: it is no study, or none of its runs is finished.
+        UserError: it is not a study, or none of its runs is finished.
     """
     path = Path(path)
     files = sorted([path / GRID, *(file for name in READ for file in path.glob(f"*/{name}"))])

@@ -29,7 +29,7 @@ LENGTH = "max_completion_length"
 
 @dataclass(frozen=True)
 class Grid:
-    """What stands in `grid.json`. It only grows: what was asked for once stays part of the study.
+    """What is in `grid.json`. It only grows: what was asked for once stays part of the study.
 
     Attributes:
         base: settings of every run.

@@ -93,7 +93,7 @@ class Study:
         """Read a study's folder.
 
         Raises:
-            UserError: it is no study, or none of its runs is finished.
+            UserError: it is not a study, or none of its runs is finished.
         """
         folder = StudyFolder(path)
         grid = folder.read_grid()

@@ -1,12 +1,12 @@
 """What AutoNPO does when the trigger has fired: confirm, weigh the candidates, decide. The executor acts.
 
-    probe      pi_t samples its past mistakes; too few solved -> go on
+    probe      pi_t samples its past mistakes; too few solved -> continue
     weigh      every saved checkpoint behind t: Q from its slice of the pool, V from the same samples
     decide     argmax S = Q / V, with guards; budget and places already returned to are guards as well
-    compare    after the replay both branches exist at one step: which one does the run go on from?
+    compare    after the replay both branches exist at one step: which one does the run continue from?
 
 Every decision is an event with its numbers. See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3. The
-comparison is beyond the paper, which always goes on from the guided branch; the lineage makes it cheap.
+comparison is beyond the paper, which always continues from the guided branch; the lineage makes it cheap.
 
 Not here: the pure pieces (`nearfuture.method`), the probe (`nearfuture.run.auto.probe`), the memory
 (`nearfuture.run.auto.controller`).
@@ -99,7 +99,7 @@ def is_spent(lineage: Lineage, config: AutoNPOConfig) -> bool:
 
 
 def decide(fired: Fired, bench: Bench, config: AutoNPOConfig, event: WriteEvent) -> WayBack | None:
-    """Confirm a trigger and choose where to go back to; None: the run goes on.
+    """Confirm a trigger and choose where to go back to; None: the run continues.
 
     Args:
         fired: the trigger.

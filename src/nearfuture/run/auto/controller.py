@@ -61,7 +61,7 @@ class Controller:
         return {"pool": self.pool.state_dict(), "trigger": self.trigger.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was called; a trigger that was rewound already stays as it is."""
+        """Continue where `state_dict` was called; a trigger that was rewound already stays as it is."""
         self.pool.load_state_dict(state["pool"])
         if not self._is_rewound:
             self.trigger.load_state_dict(state["trigger"])

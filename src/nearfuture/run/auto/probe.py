@@ -1,7 +1,7 @@
 """The probe of AutoNPO: does the present policy solve what it failed before, and how far back does it pay to go?
 
     1. pi_t samples a subset of the mistake pool, a few times each; the verifier judges
-    2. enough of them solved?  otherwise the run goes on: the plateau is not one a near-future guide can lift
+    2. enough of them solved?  otherwise the run continues: the plateau is not one a near-future guide can lift
     3. every checkpoint r < t scores the same samples: V(D) from log pi_r - log pi_t; Q(D) from the slice of the
        pool that a replay from r would cross
 

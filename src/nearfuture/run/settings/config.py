@@ -44,11 +44,11 @@ class RunConfig:
         scout_steps: early intervention: train this far ahead, go back to the base weights; 0 is off.
         guide_step: late intervention: the step whose policy becomes the guide; None is off.
         rollback_to: late intervention: the step to go back to.
-        resample_steps: control: the base policy guides itself on the prompts of so many steps; 0: off.
-        guidance_steps: serve guidance for so many steps after going back; None: until the guide's step.
+        resample_steps: control: the base policy guides itself on the prompts of this many steps; 0: off.
+        guidance_steps: use guidance for this many steps after going back; None: until the guide's step.
         guidance_lifetime: `segment` drops guidance when the replay reaches the guide's step (the paper),
             `while_gated` keeps it as long as the gate admits it, and adds that of later guides.
-        guide_num_samples: samples per prompt at most when guidance is collected.
+        guide_num_samples: most samples per prompt when guidance is collected.
         guide_num_kept: different trajectories kept a prompt; above 1 one of them is drawn at each visit.
         guide_min_correct: prompts with fewer correct samples get no guidance.
         guide_temperature: of the guide's samples; None: the run's own.
@@ -57,9 +57,9 @@ class RunConfig:
         guide_batch_size: completions sampled at once when guidance is collected and held-out prompts are evaluated.
         experience_frac: share of a batch's questions that experience asks again.
         experience_start_pass_rate: pass rate of a batch above which experience begins to.
-        eval_every: evaluate held-out prompts every so many steps; 0 is off.
+        eval_every: steps between evaluations of held-out prompts; 0 is off.
         eval_num_samples: completions per held-out prompt.
-        no_signal_patience: stop (exit code 3) after so many steps in a row in which no group had a gradient; 0 is off.
+        no_signal_patience: stop (exit code 3) after this many consecutive steps without a gradient; 0 is off.
     """
 
     run_dir: Path
@@ -99,20 +99,18 @@ class AutoNPOConfig:
 
     Attributes:
         mode: `off`; `advise` decides and writes it down, never acts; `act`.
-        max_interventions: no more than so many in a run.
+        max_interventions: most interventions per run.
         max_rollback_distance: optimizer steps; also how long a mistake is remembered.
         slice: which mistakes belong to a distance: failed `since` the checkpoint, or `at` its next step.
         ask: what the guide is asked for: the chosen `slice`, which the replay crosses (the paper), or the whole `pool`,
             which pays where guidance outlives the replay (guidance_lifetime=while_gated).
-        probe_num_prompts: prompts the probe asks.
-        probe_num_samples: samples of each.
-        probe_min_pass_rate: below this the present policy does not solve what it failed, and the run goes on.
-        probe_min_solved: the same, in solved prompts.
-        min_prompts: probed prompts a candidate's slice needs.
-        min_gain: factor by which the best candidate must beat the nearest one.
-        variance_cost: form of V: `kl` (the paper's, exp(2 KL) a token), `token` (second moment) or `sequence`.
-        accept: `always` goes on from the guided branch (the paper); `if_better` compares it with the abandoned tail at
-            the step where the trigger fired, on the task's evaluation prompts, and goes on from the better one.
+        probe_num_prompts: prompts the probe asks. probe_num_samples: samples of each. probe_min_pass_rate: below this
+        the present policy does not solve what it failed, and the run continues. probe_min_solved: the same, in solved
+        prompts. min_prompts: probed prompts a candidate's slice needs. min_gain: factor by which the best candidate
+        must beat the nearest one. variance_cost: form of V: `kl` (the paper's, exp(2 KL) a token), `token` (second
+        moment) or `sequence`. accept: `always` continues from the guided branch (the paper); `if_better` compares it
+        with the abandoned tail at
+            the step where the trigger fired, on the task's evaluation prompts, and continues from the better one.
         accept_num_samples: completions per evaluation prompt and branch in that comparison.
     """
 
@@ -142,7 +140,7 @@ class Configuration:
         training_settings: fields of `NPOConfig` that are set; a trainer is given these and decides the others itself.
         model_settings: fields of `ModelConfig` that are set.
         autonpo: of the run that decides by itself.
-        data: the rows, where they are no task's.
+        data: the rows, unless a task has them.
     """
 
     run: RunConfig

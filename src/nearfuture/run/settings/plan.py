@@ -3,7 +3,7 @@
     resampling   control: the base weights guide themselves, branch at step 0
     early        train the scout to `scout_steps`, collect, branch at step 0
     late         train to `guide_step`, collect, branch at `rollback_to`
-    auto         when the trigger has fired: confirm with a probe, then collect and branch, or go on
+    auto         when the trigger has fired: confirm with a probe, then collect and branch, or continue
                  when the replay has reached that step: compare both branches, where the configuration asks for it
     then         train to the horizon
 
@@ -84,7 +84,7 @@ def next_stage(lineage: Lineage, config: Configuration) -> Stage:
 
 
 def _auto_stage(lineage: Lineage, config: Configuration) -> Stage | None:
-    """What AutoNPO has to do before the run goes on, if anything."""
+    """What AutoNPO has to do before the run continues, if anything."""
     head = lineage.head
     if head.reason == TRIGGERED:
         assert head.end_step is not None

@@ -22,7 +22,7 @@ LARGEST = 10**15
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """From `low` to `high`; `is_low_out` and `is_high_out` say that the end itself is no value."""
+    """From `low` to `high`; `is_low_out` and `is_high_out` say that the end itself is not a value."""
 
     low: float | None = None
     high: float | None = None

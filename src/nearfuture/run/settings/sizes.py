@@ -81,7 +81,7 @@ class Batch:
 
 
 def batch_of(config: Configuration, num_processes: int) -> Batch:
-    """The batch of a configuration on so many devices, as TRL works it out.
+    """The batch of a configuration on this many devices, as TRL computes it.
 
     Raises:
         UserError: groups would be cut, with the numbers.
@@ -99,7 +99,7 @@ def batch_of(config: Configuration, num_processes: int) -> Batch:
     if batch.generated % batch.num_generations:
         raise UserError(
             f"{batch.generated} rollouts are generated at once ({batch.micro} per device x {steps} micro-batches x "
-            f"{num_processes} processes), which is no multiple of num_generations={batch.num_generations}. Raise "
+            f"{num_processes} processes), which is not a multiple of num_generations={batch.num_generations}. Raise "
             "per_device_train_batch_size or gradient_accumulation_steps."
         )
     return batch

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which rows a run trains on, where they are no shipped task.
+    """Which rows a run trains on, unless a task has them.
 
     Attributes:
         dataset_name: a registered name (`nearfuture.tasks.data.SOURCES`), an id on the Hub, a folder, or a file

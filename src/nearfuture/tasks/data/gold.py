@@ -20,7 +20,7 @@ SOLVED = re.compile(r"####\s*(.+)\s*$")
 def clean_gold(value: Any) -> str:
     """Reduce a gold answer to its text; empty where there is none.
 
-    A solution that was worked out is its last box, or what stands after `####`; boxes that stand side by side are one
+    A solution that was worked out is its last box, or what follows `####`; boxes that stand side by side are one
     answer. Several values in one list are no answer: it is unknown whether all of them are right or any.
 
     Example:
@@ -42,7 +42,7 @@ def clean_gold(value: Any) -> str:
 
 
 def boxed(text: str) -> str:
-    """What stands in the last `\\boxed{}` whose braces close, and in those side by side with it; empty without any.
+    """What is in the last `\\boxed{}` whose braces close, and in those side by side with it; empty without any.
 
     Example:
         >>> boxed(r"so \\boxed{1}, that is \\boxed{\\frac{1}{2}}."), boxed(r"\\boxed{1}, \\boxed{2}"), boxed("no box")

@@ -19,7 +19,7 @@ from nearfuture.tasks.identity import images_of
 
 Row = Mapping[str, Any]
 BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
-"""What PIL raises for files that are no whole image."""
+"""What PIL raises for files that are not complete images."""
 PUNCTUATION = re.compile("\\s|\\$|\\\\[()\\[\\]]|[?\"'`\u2018\u2019\u201c\u201d]|[.,;:](?!\\d)")
 
 

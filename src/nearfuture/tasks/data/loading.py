@@ -172,7 +172,7 @@ def _root(raw: Raw, column: str, config: DataConfig) -> Path | None:
     """The folder that paths of images start from; None where the images lie in the data themselves.
 
     Raises:
-        UserError: the images are paths, and nobody says from where.
+        UserError: the images are paths, and their folder is unknown.
     """
     feature = raw.rows.features[column]
     if getattr(getattr(feature, "feature", feature), "dtype", None) != "string":

@@ -70,7 +70,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Draft(schema.Draft):
-    """What a benchmark's row says: as of any data set, with what stands before the question, and its cluster.
+    """What a benchmark's row says: as of any data set, with what precedes the question, and its cluster.
 
     `uid` is upstream's own id, and the cluster where none is given; `meta` holds the facts that a metric needs.
     """

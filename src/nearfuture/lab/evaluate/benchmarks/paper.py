@@ -106,7 +106,7 @@ def zerobench(doc: Doc) -> Draft:
 
 
 def main_id(question_id: str) -> str:
-    """The main question a sub-question belongs to: what stands before the last separator.
+    """The main question a sub-question belongs to: what precedes the last separator.
 
     Example:
         >>> main_id("17_2"), main_id("17.2"), main_id("17")

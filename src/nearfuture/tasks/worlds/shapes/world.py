@@ -53,12 +53,12 @@ class Objects:
 
     @classmethod
     def read(cls, size: tuple[int, int], items: list[str]) -> Objects:
-        """Read what stands after kind and size."""
+        """Read what follows kind and size."""
         parts = [item.partition(":") for item in items]
         return cls(size, tuple(Thing(name[0], name[1], *_pair(place)) for name, _, place in parts))
 
     def items(self) -> list[str]:
-        """Write what stands after kind and size."""
+        """Write what follows kind and size."""
         return [f"{thing.colour}{thing.shape}:{thing.x},{thing.y}" for thing in self.things]
 
     def readings(self) -> dict[str, str]:
@@ -80,11 +80,11 @@ class Bars:
 
     @classmethod
     def read(cls, size: tuple[int, int], items: list[str]) -> Bars:
-        """Read what stands after kind and size."""
+        """Read what follows kind and size."""
         return cls(size, tuple((item[0], int(item[1:])) for item in items))
 
     def items(self) -> list[str]:
-        """Write what stands after kind and size."""
+        """Write what follows kind and size."""
         return [f"{colour}{height}" for colour, height in self.bars]
 
     def readings(self) -> dict[str, str]:
@@ -105,12 +105,12 @@ class Triangle:
 
     @classmethod
     def read(cls, size: tuple[int, int], items: list[str]) -> Triangle:
-        """Read what stands after kind and size."""
+        """Read what follows kind and size."""
         left, right, top = map(int, items[0].split(","))
         return cls(size, (left, right, top), items[1], _pair(items[2]))
 
     def items(self) -> list[str]:
-        """Write what stands after kind and size."""
+        """Write what follows kind and size."""
         return [",".join(map(str, self.angles)), self.missing, ",".join(map(str, self.shift))]
 
     def readings(self) -> dict[str, str]:
@@ -176,7 +176,7 @@ def solve(scene: Scene, question: str) -> str:
 
 
 def verify(completion: str, row: Mapping[str, Any]) -> Verdict:
-    """Judge the number after `=`; an answer that is no calculation with a result is no answer."""
+    """Judge the number after `=`; an answer that is not a calculation with a result is no answer."""
     try:
         right = result(calculation(parse(str(row.get("scene"))), str(row.get("question"))))
     except (ValueError, KeyError, IndexError):
