@@ -309,7 +309,7 @@ def test_settings_are_read_strictly() -> None:
         ([], "0 policies"),
         (["a", "b", "c"], "3 policies"),
         (["a", "temperatur=1"], "Did you mean temperature"),
-        (["a", "dataset_name=gsm8k"], "no setting of an evaluation"),
+        (["a", "dataset_name=gsm8k"], "not a setting of an evaluation"),
         (["a", "top_p=2"], "top_p=2.0 must be above 0"),
         (["a", "top_k=many"], "top_k='many'"),
     ):

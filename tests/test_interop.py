@@ -317,7 +317,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path, name, content, message
 
 def test_a_file_that_is_there_is_not_replaced(tmp_path):
     (tmp_path / "rows.jsonl").write_text("years of work")
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="already exists"):
         write_rows(tmp_path / "rows.jsonl", [{}])
     with pytest.raises(ZeroDivisionError):
         write_rows(tmp_path / "half.jsonl", ({"a": 1 // number} for number in (1, 0)))

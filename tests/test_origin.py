@@ -77,7 +77,7 @@ def changed(index: int, **values: Any) -> Callable[[list[Row]], list[Row]]:
         (changed(30, question="What is this?"), "differ"),
         (lambda found: found[:-1], "rows then,"),
         (lambda found: [*found, {"question": "one more", "answer": "1"}], "rows then,"),
-        (lambda found: random.Random(0).sample(found, len(found)), "stand in another order, from row "),
+        (lambda found: random.Random(0).sample(found, len(found)), "are in another order, from row "),
     ],
 )
 def test_other_data_is_refused_with_what_differs(

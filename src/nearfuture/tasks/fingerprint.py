@@ -66,7 +66,7 @@ def difference(before: tuple[str, ...], now: tuple[str, ...]) -> str:
         >>> difference(("a", "b", "c"), ("a", "x", "c"))
         '1 of 3 rows differs, the first is row 1'
         >>> difference(("a", "b"), ("b", "a"))
-        'the same 2 rows stand in another order, from row 0 on'
+        'the same 2 rows are in another order, from row 0 on'
     """
     if before == now:
         return ""
