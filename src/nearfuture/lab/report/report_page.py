@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from rich.console import Group as Shown
 from rich.text import Text as Line
 
 from nearfuture.lab.page.page import Block, Figure, Group, Heading, Items, Page, Section, Text, titled
-from nearfuture.lab.page.table import Table
 from nearfuture.lab.report import samples, tables, words
 from nearfuture.lab.report.figures import METRICS, Metric, StyledRun, draw_panel, legend, run_key
 from nearfuture.lab.report.lineage_drawing import draw_lineage
@@ -74,7 +74,7 @@ def write_report(runs: Sequence[Path], output: Path) -> Path:
         from nearfuture.lab.report.study_page import write_study_report  # scipy, which a single run does not need
 
         return write_study_report(Path(runs[0]), page, command)
-    return report_page(load_runs(runs), command).write(page)
+    return report_page(Runs.load(runs), command).write(page)
 
 
 def is_study(runs: Sequence[Path]) -> bool:
@@ -92,66 +92,75 @@ def is_study(runs: Sequence[Path]) -> bool:
     return bool(studies)
 
 
-def load_runs(folders: Sequence[Path]) -> list[RunRecords]:
-    """Read run folders and give each a name of its own."""
-    if not folders:
-        raise UserError("No run was named, and a report needs one at least. Name one or more run folders.")
-    runs = [RunRecords.load(Path(folder)) for folder in folders]
-    names = [run.name for run in runs]
-    return [
-        run if names.count(run.name) == 1 else run.renamed(f"{run.folder.resolve().parent.name}/{run.name}")
-        for run in runs
-    ]
+@dataclass(frozen=True)
+class Runs:
+    """Some runs, read: what each paid, and how it stands beside the baseline at equal clocks."""
+
+    records: Sequence[RunRecords]
+    ledgers: Sequence[dict[str, Any]]
+    baseline: RunRecords
+    compared: Sequence[tuple[RunRecords, list[AtEqualClock]]]
+
+    @classmethod
+    def load(cls, folders: Sequence[Path]) -> Runs:
+        """Read run folders and give each a name of its own.
+
+        Raises:
+            UserError: no run was named, or one of them is not a run or has no row yet.
+        """
+        if not folders:
+            raise UserError("No run was named, and a report needs one at least. Name one or more run folders.")
+        runs = [RunRecords.load(Path(folder)) for folder in folders]
+        names = [run.name for run in runs]
+        runs = [
+            run if names.count(run.name) == 1 else run.renamed(f"{run.folder.resolve().parent.name}/{run.name}")
+            for run in runs
+        ]
+        baseline = words.pick_baseline(runs)
+        compared = [(run, at_equal_clocks(run, baseline)) for run in runs if run is not baseline]
+        return cls(runs, [build_ledger(run) for run in runs], baseline, compared)
+
+    @property
+    def notes(self) -> list[list[str]]:
+        """What is torn, repeated or missing in each."""
+        return list(map(words.notes, self.records, self.ledgers))
 
 
-def report_page(runs: Sequence[RunRecords], command: str) -> Page:
+def report_page(runs: Runs, command: str) -> Page:
     """Make the page of some runs."""
-    styled = [StyledRun(run, style) for style, run in enumerate(runs)]
+    styled = [StyledRun(run, style) for style, run in enumerate(runs.records)]
     keys = [Markup("{} {}").format(run_key(run.style), run.records.name) for run in styled]
-    ledgers = [build_ledger(run) for run in runs]
-    baseline = words.pick_baseline(runs)
-    compared = [(run, at_equal_clocks(run, baseline)) for run in runs if run is not baseline]
+    is_guided = any(segment.intervention for run in runs.records for segment in run.segments)
+    ledgers = ([tables.ledger_table(*pair)] for pair in zip(runs.records, runs.ledgers, strict=True))
+    shown = (samples.shown_samples(run.records, run.style) for run in styled)
     sections = [
-        Section("At a glance", list(_glance(runs, keys, ledgers, baseline, compared))),
+        Section("At a glance", list(_glance(runs, keys))),
         Section("Curves", list(_curves(styled, keys))),
         Section("Lineage", [Text([LINEAGE], "aside"), *map(_tree, styled, keys)]),
-        Section("Ledger", [*_by_run(keys, map(_ledger, runs, ledgers)), Text([LEDGER], "aside")]),
-        Section("Held-out pass rate by family", [tables.families_table(runs)]),
-        Section(_samples_title(runs), _by_run(keys, map(samples.shown_samples, runs, (run.style for run in styled)))),
-        Section("Notes", _by_run(keys, ([Items(words.notes(*pair), "")] for pair in zip(runs, ledgers, strict=True)))),
+        Section("Ledger", [*_by_run(keys, ledgers), Text([LEDGER], "aside")]),
+        Section("Held-out pass rate by family", [tables.families_table(runs.records)]),
+        Section("Rollouts beside their guidance" if is_guided else "Rollouts", _by_run(keys, shown)),
+        Section("Notes", _by_run(keys, ([Items(notes, "")] for notes in runs.notes))),
     ]
-    return Page("report", words.title(runs), command, _head(runs, ledgers, baseline, compared), sections, runs)
+    return Page("report", words.title(runs.records), command, list(_head(runs)), sections, runs.records)
 
 
-def _head(runs: Sequence[RunRecords], ledgers: Any, baseline: RunRecords, compared: Any) -> list[Block]:
-    return [
-        Text([words.outcome(run) for run in runs], "lead"),
-        *(
-            block
-            for run, readings in compared
-            for block in (
-                Text([f"{run.name} beside {baseline.name}:"], "before-list"),
-                Items(words.comparison(run, baseline, readings)),
-            )
-        ),
-        " ".join(filter(None, map(words.story, runs))),
-        " ".join(map(words.costs, runs, ledgers)),
-        Text([words.caution(runs)], "caution"),
-    ]
+def _head(runs: Runs) -> Iterator[Block]:
+    yield Text(list(map(words.outcome, runs.records)), "lead")
+    for run, readings in runs.compared:
+        yield Text([f"{run.name} beside {runs.baseline.name}:"], "before-list")
+        yield Items(words.comparison(run, runs.baseline, readings))
+    yield " ".join(filter(None, map(words.story, runs.records)))
+    yield " ".join(map(words.costs, runs.records, runs.ledgers))
+    yield Text([words.caution(runs.records)], "caution")
 
 
-def _glance(
-    runs: Sequence[RunRecords],
-    keys: Sequence[str],
-    ledgers: Sequence[dict[str, Any]],
-    baseline: RunRecords,
-    compared: Sequence[tuple[RunRecords, list[AtEqualClock]]],
-) -> Iterator[Block]:
-    yield tables.overview_table(keys, runs, ledgers)
-    for run, readings in compared:
-        yield Heading(f"{run.name} beside {baseline.name}")
-        yield tables.comparison_table(run, baseline, readings)
-    yield Text([CLOCKS + NOISE if compared else CLOCKS], "aside")
+def _glance(runs: Runs, keys: Sequence[str]) -> Iterator[Block]:
+    yield tables.overview_table(keys, runs.records, runs.ledgers)
+    for run, readings in runs.compared:
+        yield Heading(f"{run.name} beside {runs.baseline.name}")
+        yield tables.comparison_table(run, runs.baseline, readings)
+    yield Text([CLOCKS + NOISE if runs.compared else CLOCKS], "aside")
 
 
 def _curves(runs: Sequence[StyledRun], keys: Sequence[str]) -> Iterator[Block]:
@@ -187,15 +196,6 @@ def _tree(run: StyledRun, key: str) -> Figure:
     return Figure(draw_lineage(run.records, run.style), key, look="tree")
 
 
-def _ledger(run: RunRecords, ledger: dict[str, Any]) -> list[Table]:
-    return [tables.ledger_table(run, ledger)]
-
-
-def _samples_title(runs: Sequence[RunRecords]) -> str:
-    is_guided = any(segment.intervention for run in runs for segment in run.segments)
-    return "Rollouts beside their guidance" if is_guided else "Rollouts"
-
-
 def _by_run(keys: Sequence[str], blocks: Iterable[Iterable[Block]]) -> list[Block]:
     """What there is of each run, under its name."""
     return [block for key, found in zip(keys, blocks, strict=True) for block in titled(key, found)]
@@ -212,26 +212,19 @@ def report_text(runs: Sequence[Path]) -> Shown:
         from nearfuture.lab.study.comparison import compare
 
         return study_text(compare(Path(runs[0])))
-    records = load_runs(runs)
-    baseline = words.pick_baseline(records)
-    ledgers = [build_ledger(run) for run in records]
+    loaded = Runs.load(runs)
+    records, baseline = loaded.records, loaded.baseline
     compared = [
-        f"{run.name} beside {baseline.name}: {'; '.join(clauses)}."
-        for run in records
-        if run is not baseline
-        for clauses in [words.comparison(run, baseline, at_equal_clocks(run, baseline))]
+        f"{run.name} beside {baseline.name}: {'; '.join(words.comparison(run, baseline, readings))}."
+        for run, readings in loaded.compared
     ]
     lines = [
         *map(words.outcome, records),
         *compared,
         *filter(None, map(words.story, records)),
-        *map(words.costs, records, ledgers),
+        *map(words.costs, records, loaded.ledgers),
         words.caution(records),
-        *(
-            f"{run.name}: {note}"
-            for run, ledger in zip(records, ledgers, strict=True)
-            for note in words.notes(run, ledger)
-        ),
+        *(f"{run.name}: {note}" for run, notes in zip(records, loaded.notes, strict=True) for note in notes),
     ]
-    overview = tables.overview_table([run.name for run in records], records, ledgers)
+    overview = tables.overview_table([run.name for run in records], records, loaded.ledgers)
     return Shown(overview.for_terminal(), Line(), *map(Line, lines))
