@@ -325,9 +325,9 @@ def test_suites_are_named_or_refused() -> None:
     with pytest.raises(UserError, match="there is no such file"):
         load_suites(["rows.jsonl"], Sources())
     [suite] = load_suites(["task"], Sources(task="apprentice"))
-    assert len(suite.questions) == len(TASK.test) and len(suite.others) == 8
+    assert len(suite.questions) == len(TASK.test) and len(suite.benchmark.others) == 8
     correct = [[suite.judge([row["answer"]], [row])[0][0] == Verdict.CORRECT] for row in suite.rows]
-    units = suite.metric.units(suite.questions, correct)
+    units = suite.benchmark.metric.units(suite.questions, correct)
     assert {unit.value for unit in units} == {1.0} and len({unit.stratum for unit in units}) == 8
 
 

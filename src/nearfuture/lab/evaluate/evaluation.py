@@ -31,7 +31,7 @@ from nearfuture.types import UserError
 
 VERSION = 1
 LINES = 10
-"""Lines of progress a suite."""
+"""Lines of progress per suite."""
 Load = Callable[[str, EngineSettings], Policy]
 Say = Callable[[str], None]
 
@@ -199,14 +199,14 @@ def open_responses(subject: Subject, suite: Suite, decoding: Decoding, asked: As
 def _suite(suite: Suite, decoding: Decoding) -> dict[str, Any]:
     return {
         "name": suite.name,
-        "title": suite.title,
-        "metric": suite.metric.name,
+        "title": suite.benchmark.title,
+        "metric": suite.benchmark.metric.name,
         "num_questions": len(suite.questions),
         "num_clusters": len({question.cluster for question in suite.questions}),
         "verifier_version": suite.verifier_version,
         "decoding": asdict(decoding),
-        "licence": suite.licence,
-        "note": ", ".join(filter(None, [suite.note, suite.remark(suite.questions)])),
+        "licence": suite.benchmark.licence,
+        "note": ", ".join(filter(None, [suite.benchmark.note, suite.benchmark.remark(suite.questions)])),
     }
 
 

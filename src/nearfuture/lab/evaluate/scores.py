@@ -89,7 +89,8 @@ def score(suite: Suite, answers: Sequence[Sequence[Answer]]) -> Score:
     def estimated(units: Sequence[Unit]) -> Estimate:
         return estimate(units, number, resamples)
 
-    units = suite.metric.units(suite.questions, correct)
+    metric, others = suite.benchmark.metric, suite.benchmark.others
+    units = metric.units(suite.questions, correct)
     value = estimated(units)
     if math.isnan(value.value):
         raise UserError(_nothing_left(suite, flat, invalid))
@@ -99,7 +100,7 @@ def score(suite: Suite, answers: Sequence[Sequence[Answer]]) -> Score:
         units=units,
         resamples=resamples,
         value=value,
-        others={metric.name: estimated(metric.units(suite.questions, correct)) for metric in suite.others},
+        others={other.name: estimated(other.units(suite.questions, correct)) for other in others},
         pass_at={k: estimated(_pass_units(suite, correct, k)) for k in powers_of_two(len(answers[0]))},
         bounds=(_filled(suite, correct, number, False), _filled(suite, correct, number, True)),
         rates={
@@ -172,7 +173,7 @@ def _pass_units(suite: Suite, correct: Correct, k: int) -> list[Unit]:
 
 def _filled(suite: Suite, correct: Correct, number: dict[str, int], with_: bool) -> float:
     filled = [[with_ if run is None else run for run in runs] for runs in correct]
-    units = suite.metric.units(suite.questions, filled)
+    units = suite.benchmark.metric.units(suite.questions, filled)
     found = as_arrays(units, [unit.value for unit in units], number)
     return math.nan if found is None else float(found.terms().sum())
 
@@ -182,7 +183,8 @@ def _nothing_left(suite: Suite, flat: Sequence[Answer], invalid: tuple[str, ...]
     why = ", ".join(f"{count} {name}" for name, count in counts.items())
     named = f" Gold answers that cannot be verified: {', '.join(invalid[:SHOWN])}." if invalid else ""
     if not counts:
-        return f"{suite.name}: its metric {suite.metric.name} has nothing to average. Raise --limit, or leave it out."
+        metric = suite.benchmark.metric.name
+        return f"{suite.name}: its metric {metric} has nothing to average. Raise --limit, or leave it out."
     return (
         f"{suite.name}: none of {len(flat)} responses could be judged ({why}).{named} Check the gold answers and kinds."
     )

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nearfuture.lab.evaluate.benchmarks import BENCHMARKS, PAPER, Metric, Question
+from nearfuture.lab.evaluate.benchmarks import BENCHMARKS, PAPER, Benchmark, Question
 from nearfuture.lab.evaluate.benchmarks.loading import Rows, load_benchmark
 from nearfuture.lab.evaluate.benchmarks.metrics import accuracy, share_of
 from nearfuture.lab.study.test_split import final_rows
@@ -58,36 +58,29 @@ class Suite:
     """Questions that are scored together.
 
     Attributes:
-        name: what the command line and the files call it.
-        title: heading of its column.
+        benchmark: what it is, and what is averaged over it; a task or a file makes one of its own, without parts.
         rows: the questions, images decoded when they are asked for.
         questions: what metrics know of them, in the same order.
         judge: (responses, rows) -> of each its verdict, and the answer that was found in it.
         verifier_version: changes when verdicts may.
-        metric: the number of the table.
-        others: further numbers.
         over: the fact over whose values pass@k is averaged, each alike; None: over questions.
         decoding: how it is sampled where nothing else is asked for.
-        licence: of the data.
-        note: what to know when reading the number.
-        remark: what to know of the questions that are there.
         fingerprint: of what is asked and what is right, images aside: responses to other data do not count.
     """
 
-    name: str
-    title: str
+    benchmark: Benchmark
     rows: Sequence[Row]
     questions: Sequence[Question]
     judge: Judge
     verifier_version: str
-    metric: Metric
-    others: tuple[Metric, ...] = ()
+    fingerprint: str
     over: str | None = None
     decoding: Decoding = field(default_factory=Decoding)
-    licence: str = ""
-    note: str = ""
-    remark: Callable[[Sequence[Question]], str] = lambda questions: ""
-    fingerprint: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the command line and the files call it."""
+        return self.benchmark.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,24 +129,13 @@ def _load(name: str, sources: Sources) -> Suite:
         known = ["paper", "task", *BENCHMARKS]
         hint = did_you_mean(name, known)
         raise UserError(f"--suite {name} is not known.{hint} One of {', '.join(known)}, or a file of rows.")
-    benchmark = BENCHMARKS[name]
-    rows = load_benchmark(benchmark, sources.data, sources.instruction)
+    return _judged_by_gold(BENCHMARKS[name], load_benchmark(BENCHMARKS[name], sources.data, sources.instruction))
+
+
+def _judged_by_gold(benchmark: Benchmark, rows: Rows) -> Suite:
     questions, fingerprint = survey(rows)
-    return Suite(
-        name=name,
-        title=benchmark.title,
-        rows=rows,
-        questions=questions,
-        judge=judge_answers,
-        verifier_version=VERIFIER_VERSION,
-        metric=benchmark.metric,
-        others=benchmark.others,
-        over="part" if len(benchmark.parts) > 1 else None,
-        licence=benchmark.licence,
-        note=benchmark.note,
-        remark=benchmark.remark,
-        fingerprint=fingerprint,
-    )
+    over = "part" if len(benchmark.parts) > 1 else None
+    return Suite(benchmark, rows, questions, judge_answers, VERIFIER_VERSION, fingerprint, over)
 
 
 def survey(rows: Rows) -> tuple[list[Question], str]:
@@ -192,20 +174,23 @@ def _of_task(sources: Sources) -> Suite:
     split, rows = final_rows(task)
     families = sorted({str(row["family"]) for row in rows if row.get("family") is not None})
     over = "family" if families else None
+    note = f"{split} prompts" + (f", mean over {len(families)} families" if families else "")
     return Suite(
-        name=task.name,
-        title=task.name,
-        rows=rows,
-        questions=[Question(r["prompt_id"], r["prompt_id"], split, {"family": r.get("family")}) for r in rows],
-        judge=partial(_judge_task, task),
-        verifier_version=task.verifier_version,
-        metric=accuracy(over=over),
-        others=tuple(share_of(family, "family", family) for family in families),
-        over=over,
-        decoding=sources.task_decoding,
-        note=f"{split} prompts" + (f", mean over {len(families)} families" if families else ""),
-        fingerprint=hashlib.sha256(b"".join(map(_canonical, rows))).hexdigest()[:16],
+        _own(task.name, families, note, over),
+        rows,
+        [Question(row["prompt_id"], row["prompt_id"], split, {"family": row.get("family")}) for row in rows],
+        partial(_judge_task, task),
+        task.verifier_version,
+        hashlib.sha256(b"".join(map(_canonical, rows))).hexdigest()[:16],
+        over,
+        sources.task_decoding,
     )
+
+
+def _own(name: str, families: Sequence[str], note: str, over: str | None = None) -> Benchmark:
+    """A task or a file as a benchmark: accuracy, and that of each family."""
+    others = tuple(share_of(family, "family", family) for family in families)
+    return Benchmark(name, name, (), accuracy(over=over), others, note=note)
 
 
 def _judge_task(task: Task, responses: Sequence[str], rows: Sequence[Row]) -> list[Judged]:
@@ -215,22 +200,11 @@ def _judge_task(task: Task, responses: Sequence[str], rows: Sequence[Row]) -> li
 def _of_file(path: Path, settings: DataConfig) -> Suite:
     loaded = load_rows(replace(settings, dataset_name=str(path)))
     rows = Rows([loaded.rows if len(loaded.rows) else []], [_with_list_of_images])
-    questions, fingerprint = survey(rows)
-    if len({question.uid for question in questions}) < len(questions):
+    suite = _judged_by_gold(_own(path.stem, (), summary(loaded)), rows)
+    if len({question.uid for question in suite.questions}) < len(suite.questions):
         raise UserError(f"{path} holds one uid twice. One uid must mean one question; drop the column to use hashes.")
-    families = sorted({question.fact("family") for question in questions} - {"none"})
-    return Suite(
-        name=path.stem,
-        title=path.stem,
-        rows=rows,
-        questions=questions,
-        judge=judge_answers,
-        verifier_version=VERIFIER_VERSION,
-        metric=accuracy(),
-        others=tuple(share_of(family, "family", family) for family in families),
-        note=summary(loaded),
-        fingerprint=fingerprint,
-    )
+    families = sorted({question.fact("family") for question in suite.questions} - {"none"})
+    return replace(suite, benchmark=_own(path.stem, families, summary(loaded)))
 
 
 def _with_list_of_images(row: Row) -> Row:

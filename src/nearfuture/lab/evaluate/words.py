@@ -32,9 +32,9 @@ def measured(result: Result) -> str:
     """The protocol, in a sentence."""
     limit = f", of at most {result['limit']} questions each" if result["limit"] else ""
     return (
-        f"{plural(result['num_samples'], 'sample')} a question{limit}, seed {result['seed']}. Numbers are percentages; "
-        f"± is the larger half of the {result['level']:.0%} interval from {result['num_resamples']} resamples of the "
-        "questions' clusters. They cover the draw of questions and samples, not another training seed."
+        f"{plural(result['num_samples'], 'sample')} per question{limit}, seed {result['seed']}. Numbers are "
+        f"percentages; ± is the larger half of the {result['level']:.0%} interval from {result['num_resamples']} "
+        "resamples of the questions' clusters. They cover the draw of questions and samples, not another training seed."
     )
 
 

@@ -36,7 +36,7 @@ CLOCKS = Markup(
 )
 NOISE = (
     " The noise is the 95 % sampling error of the difference (Agresti and Caffo), with all samples taken as "
-    "independent; a smaller difference is not called one."
+    "independent; a smaller difference does not count as one."
 )
 CURVES = Markup(
     "<b>How to read the curves.</b> A solid line is the kept path. By step it is one line; by what was paid it falls "

@@ -27,12 +27,12 @@ from nearfuture.record.writing import write_json, write_whole
 
 WIDTH = 160
 EQUAL = Markup(
-    "Two runs of one seed are read where the first of them ends on that clock; the positions are with the claims in "
-    "words below. What a run holds there is the last step of its kept path that was paid for: while it trains ahead on "
-    "a stretch that it will abandon, that step stands still. <b>Steps</b> are positions on the kept path; <b>total "
-    "steps</b> count scouts and abandoned tails too; <b>tokens</b> are everything generated for training, rollouts and "
-    "guides; <b>wall-clock</b> is training and collecting, without evaluation and start-up, on a machine that several "
-    "runs shared."
+    "Two runs with the same seed are compared where the first of them ends on that clock; the claims in words below "
+    "give the positions. What a run holds there is the last step of its kept path that was paid for: while it trains "
+    "ahead on a stretch that it will abandon, that step stands still. <b>Steps</b> are positions on the kept path; "
+    "<b>total steps</b> count scouts and abandoned tails too; <b>tokens</b> are everything generated for training, "
+    "rollouts and guides; <b>wall-clock</b> is training and collecting, without evaluation and start-up, on a machine "
+    "that several runs shared."
 )
 EFFICIENCY = (
     "Speed-up: how many times less a method paid until it first reached the level that {} of the same seed has "
@@ -42,8 +42,8 @@ EFFICIENCY = (
 )
 AGGREGATES = (
     "The interquartile mean leaves out the lowest and the highest quarter of all runs on all families. The optimality "
-    "gap is what is missing to 1. The last column is how likely a run of {} beats one of the method on a family drawn "
-    "at random."
+    "gap is how far the mean falls short of 1. The last column is how likely a run of {} beats one of the method on a "
+    "family drawn at random."
 )
 RESAMPLED = (
     "Intervals draw whole seeds with replacement, because one policy answers every family. Beside it stands the "
@@ -55,7 +55,7 @@ DYNAMICS = (
     "On the kept path, each run's trailing mean, averaged over seeds; the shade is the 95 % interval over seeds at "
     "each step."
 )
-LEDGER = "Means over seeds of one run each. Steps that a kill forced to be computed again are in none of these."
+LEDGER = "Means over seeds of one run each. Steps that were computed again after a kill are not counted."
 MARKS = Text(["▲ supported, ▼ contradicted, ○ not supported."], "aside")
 
 
