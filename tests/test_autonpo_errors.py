@@ -117,7 +117,7 @@ def test_where_the_trigger_fired_must_still_lie_there(acted: Path, tmp_path: Pat
     gone = folder / f"segments/000/checkpoint-{rollback(acted)['from_step']}"
     gone.rename(tmp_path / "copy")
     with pytest.raises(
-        UserError, match=r"does not exist, and it is needed here.*Put it back from a copy, or .*--clean"
+        UserError, match=r"does not exist, but it is needed here.*Put it back from a copy, or .*--clean"
     ):
         run(folder, resume=True)
     (tmp_path / "copy").rename(gone)
@@ -181,7 +181,7 @@ def test_a_last_checkpoint_that_is_gone_makes_no_final_policy(acted: Path, tmp_p
     shutil.copytree(acted, folder)
     shutil.rmtree(folder / "final")
     shutil.rmtree(folder / "segments/001/checkpoint-11")
-    with pytest.raises(UserError, match=r"checkpoint-11 does not exist, and it is needed here"):
+    with pytest.raises(UserError, match=r"checkpoint-11 does not exist, but it is needed here"):
         run(folder, resume=True)
     assert not list(folder.glob("final*"))
 

@@ -83,7 +83,7 @@ def test_two_processes_decide_what_one_decides(folder: Path, tmp_path: Path) -> 
     [
         ("configuration", "2 processes of this run were not given the same (in their order, autonpo.window: 6, 7)"),
         ("data", "training prompts: 2048 rows, "),
-        ("decision", "step 2: 1 of 2 processes would stop here and the others go on"),
+        ("decision", "step 2: 1 of 2 processes would stop here and the others continue"),
     ],
 )
 def test_processes_that_disagree_all_say_so(what: str, message: str, folder: Path, seen: list[dict[str, Any]]) -> None:

@@ -193,5 +193,5 @@ def test_checkpoints_that_cannot_be_trusted_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is damaged: optimizer.pt has 4 bytes"):
         trainer.train(resume_from_checkpoint=str(folder))
     checkpoint.open_for_writing(folder)
-    with pytest.raises(UserError, match="was not written to its end"):
+    with pytest.raises(UserError, match="was not written completely"):
         trainer.train(resume_from_checkpoint=str(folder))

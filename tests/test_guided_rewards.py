@@ -235,7 +235,7 @@ class Geometric(NPOTrainer, GMPOTrainer):
 @pytest.mark.parametrize("settings", [{"weighting": "shaped"}, {"distill_coef": 0.1}], ids=str)
 def test_weights_of_tokens_are_refused_with_a_loss_that_takes_none(tmp_path: Path, settings: dict[str, Any]) -> None:
     rows = questions()
-    with pytest.raises(UserError, match=r"GMPOTrainer brings another one\. Use weighting=importance"):
+    with pytest.raises(UserError, match=r"GMPOTrainer has another one\. Use weighting=importance"):
         build(Geometric, tmp_path, rows, guidance=cache(tmp_path, rows), **settings)
 
 
@@ -295,7 +295,7 @@ def test_a_subclass_that_adds_to_the_loss_keeps_its_weights(tmp_path: Path) -> N
 def test_a_subclass_that_replaces_the_loss_gets_ratios_or_words(tmp_path: Path) -> None:
     rows = questions()
     guidance = cache(tmp_path, rows, tiny.apart)
-    with pytest.raises(UserError, match=r"weighting=shaped, .* and Bare brings another one"):
+    with pytest.raises(UserError, match=r"weighting=shaped, .* and Bare has another one"):
         trained(Bare, tmp_path, rows, guidance=guidance, weighting="shaped")
     runs = [trained(Bare, tmp_path, rows, guidance=guidance, weighting=way) for way in ("importance", "on_policy")]
     assert tiny.largest_difference(*map(tiny.weights, runs)) > 1e-3

@@ -290,5 +290,5 @@ def test_an_image_that_does_not_open_and_a_template_that_drops_images(model: Pat
     processor.chat_template = "{% for m in messages %}{% for p in m.content %}{{ p.text }}{% endfor %}{% endfor %}"
     with pytest.raises(UserError, match=r"0 image tokens for 4 image features|the processor refuses it"):
         check_images(Dataset.from_list(tiny_vl.rows(5)), processor)
-    with pytest.raises(UserError, match="no processor that reads them"):
+    with pytest.raises(UserError, match="no processor to read them"):
         check_images(Dataset.from_list(tiny_vl.rows(6)), processor.tokenizer)

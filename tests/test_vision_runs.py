@@ -113,7 +113,7 @@ def test_a_model_of_text_is_refused_for_the_images_and_not_for_its_template(tmp_
         f"task: shapes\nrun_dir: {tmp_path / 'run'}\nmodel: {load_task('apprentice').model}\nmax_steps: 1\n"
     )
     code, output = invoke("train", config)
-    assert code == 2 and "it has images, and the model has a tokenizer" in output and "template" not in output
+    assert code == 2 and "it has images, but the model has only a tokenizer" in output and "template" not in output
 
 
 def test_an_image_from_elsewhere_is_not_loaded(run: Path, tmp_path: Path) -> None:

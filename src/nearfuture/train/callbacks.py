@@ -72,7 +72,7 @@ class AtStart(TrainerCallback):
         self.function = function
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Call the function, unless the training goes on from a checkpoint."""
+        """Call the function, unless the training continues from a checkpoint."""
         if state.global_step == 0:
             self.function(0)
 
@@ -135,8 +135,8 @@ class StopWhen(EachStep):
         num_votes = processes.count(self.function(step, logs))
         if 0 < num_votes < processes.number():
             raise UserError(
-                f"step {step}: {num_votes} of {processes.number()} processes would stop here and the others go on. The "
-                "decision must be the same on all: look for code that depends on the process, in a task or a callback."
+                f"step {step}: {num_votes} of {processes.number()} processes would stop here and the others continue. "
+                "The decision must be the same on all: look for code that depends on the process in a task or callback."
             )
         if num_votes:
             control.should_save = control.should_training_stop = True
@@ -164,5 +164,5 @@ class NeedSignal(EachStep):
             raise NoSignalError(
                 f"step {step}: no group had a gradient for {self.num_silent} steps in a row (all wrong {wrong:.0%}, "
                 f"all right {right:.0%} of the last batch). Easier prompts, a better base model or guidance give "
-                "signal; no_signal_patience=0 goes on anyway."
+                "signal; no_signal_patience=0 continues anyway."
             )

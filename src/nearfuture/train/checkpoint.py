@@ -37,11 +37,11 @@ BYTES_AT_ONCE = 1 << 22
 
 
 class DamagedError(UserError):
-    """A checkpoint that was written to its end, and is not what was written any more."""
+    """A checkpoint that was written completely but has changed since."""
 
 
 def open_for_writing(folder: Path) -> None:
-    """Take the marker away: from now on the folder is no checkpoint, until `mark_complete`."""
+    """Take the marker away: from now on the folder is not a checkpoint, until `mark_complete`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / BEGUN).touch()
     (folder / MARKER).unlink(missing_ok=True)
@@ -66,7 +66,7 @@ def mark_complete(folder: Path, state: dict[str, Any]) -> None:
 
 
 def digest(path: Path) -> str:
-    """The digest of a file's bytes; other threads go on meanwhile."""
+    """The digest of a file's bytes; other threads continue meanwhile."""
     hashed, buffer = xxh3_128(), memoryview(bytearray(min(BYTES_AT_ONCE, path.stat().st_size + 1)))
     with open(path, "rb", buffering=0) as file:
         while size := file.readinto(buffer):
@@ -83,22 +83,22 @@ def read_state(folder: Path) -> dict[str, Any]:
     """
     if not folder.is_dir():
         raise UserError(
-            f"checkpoint {folder} does not exist, and it is needed here. Was it deleted by hand? Put it back from a "
+            f"checkpoint {folder} does not exist, but it is needed here. Was it deleted by hand? Put it back from a "
             "copy, or start over with --clean."
         )
     try:
         state = _marker((folder / MARKER).read_bytes())
     except FileNotFoundError:
         raise UserError(
-            f"checkpoint {folder} has no {MARKER}: it was not written to its end. "
+            f"checkpoint {folder} has no {MARKER}: it was not written completely. "
             f"Resume from an older one, or begin a new run from its weights (model={folder})."
         ) from None
     except ValueError as error:
-        raise _damaged(folder, f"{MARKER} is not as it was written ({error})") from None
+        raise _damaged(folder, f"{MARKER} has changed since it was written ({error})") from None
     for name, size in state["files"].items():
         found = (folder / name).stat().st_size if (folder / name).is_file() else None
         if found != size:
-            raise _damaged(folder, f"{name} has {found} bytes, {size} were written")
+            raise _damaged(folder, f"{name} has {found} bytes, but {size} were written")
     return state
 
 
@@ -121,12 +121,12 @@ def verified(folder: Path) -> dict[str, Any]:
 
     Raises:
         DamagedError: a file is not as it was written.
-        UserError: it is no checkpoint; see `read_state`.
+        UserError: it is not a checkpoint; see `read_state`.
     """
     state = read_state(folder)
     for name, expected in state.get("digests", {}).items():
         if digest(folder / name) != expected:
-            raise _damaged(folder, f"{name} holds other bytes than were written")
+            raise _damaged(folder, f"{name} has changed since it was written")
     return state
 
 
@@ -145,7 +145,7 @@ def _damaged(folder: Path, what: str) -> DamagedError:
 
 
 def is_complete(folder: Path) -> bool:
-    """True for a checkpoint that was written to its end and is whole."""
+    """True for a checkpoint that was written completely and is intact."""
     try:
         read_state(folder)
     except UserError:
@@ -211,7 +211,7 @@ def rotate(
 
     Args:
         output_dir: where they lie; later steps than `newest` are left from an earlier training, hence older.
-        limit: so many stay; the newest and the best always do.
+        limit: how many to keep; the newest and the best are always kept.
         newest: the step that was saved last.
         pinned: steps that stay and do not count (rollback points, guides).
         best: the step of the best model (`load_best_model_at_end`).

@@ -57,7 +57,7 @@ class TRLEngine:
         return inject.decode(self.trainer.processing_class, list(completion_ids))
 
     def generate(self, rows: Sequence[Row], seed: int) -> list[list[int]]:
-        """Sample one completion a row, EOS included where it ended. Deterministic in (weights, rows, seed)."""
+        """Sample one completion per row, EOS included where it ended. Deterministic in (weights, rows, seed)."""
         mine = [rows[i] for i in processes.my_share(len(rows))]
         with self._quiet(), isolated_rng(seed + self.trainer.accelerator.process_index):
             completion_ids = self.trainer._generate(scoring.prompts(mine))[1]
@@ -78,7 +78,7 @@ class TRLEngine:
 
     @contextlib.contextmanager
     def _quiet(self) -> Iterator[None]:
-        """Evaluation mode, one completion a prompt, and nothing of it in the trainer's metrics."""
+        """Evaluation mode, one completion per prompt, and nothing of it in the trainer's metrics."""
         trainer = self.trainer
         was_training, num_generations = trainer.model.training, trainer.num_generations_eval
         trainer.model.eval()

@@ -47,7 +47,7 @@ class Stateful(Protocol):
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on exactly where `state_dict` was called."""
+        """Continue exactly where `state_dict` was called."""
         ...
 
 
@@ -88,7 +88,7 @@ def _complete(folder: Path, state: dict[str, Any], limit: int | None, rotation: 
 class ExactResume(GRPOTrainer):
     """A `GRPOTrainer` that continues from any of its checkpoints as if it had never stopped.
 
-    A checkpoint is put on disk and gets its digests beside the training that goes on. It counts when both are done: at
+    A checkpoint is put on disk and gets its digests while training continues. It counts when both are done: at
     the latest when the next one is saved, or `train` returns.
 
     `pinned_steps` are never deleted by `save_total_limit`; `trusted` is a checkpoint that the caller has verified;
@@ -159,7 +159,7 @@ class ExactResume(GRPOTrainer):
         if state["num_processes"] != self.accelerator.num_processes:
             raise UserError(
                 f"{folder} was saved inside a generation cycle by {state['num_processes']} processes, "
-                f"{self.accelerator.num_processes} are running. Use as many, or a checkpoint at a multiple of "
+                f"{self.accelerator.num_processes} are running. Use the same number, or a checkpoint at a multiple of "
                 "steps_per_generation * num_iterations."
             )
         self._buffered_inputs = load_buffer(self._buffer_file(folder), self.accelerator.device)

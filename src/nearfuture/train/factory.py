@@ -1,7 +1,7 @@
 """Builds a trainer from plain values: what a run knows, as TRL wants it.
 
-Each stage of a run gets a fresh trainer: `train()` on a used one is no reset, and building one seeds every generator,
-so a replay from the base weights begins with the very random state the scout began with.
+Each stage of a run gets a fresh trainer: `train()` on a used one is not a reset, and building one seeds every
+generator, so a replay from the base weights begins with the very random state the scout began with.
 
 Not here: the stages (`nearfuture.run.executor`), the checks of a configuration (`nearfuture.run.settings.load`).
 """
@@ -42,7 +42,7 @@ class Base:
     """The policy that a trainer begins with.
 
     Attributes:
-        model: folder or name on the Hub; a folder with an adapter goes on with that adapter, on its base.
+        model: folder or name on the Hub; a folder with an adapter continues with that adapter, on its base.
         settings: fields of TRL's `ModelConfig`.
         max_image_pixels: larger images are scaled down; None: as the model has it.
     """
@@ -106,7 +106,7 @@ def _processing_class(base: Base) -> Any:
 
 
 def make_args(output_dir: Path, training: dict[str, Any]) -> NPOConfig:
-    """An `NPOConfig`; what TRL refuses is the user's to mend.
+    """An `NPOConfig`; what TRL refuses is for the user to fix.
 
     Raises:
         UserError: with TRL's own words, and the keys that are to blame.

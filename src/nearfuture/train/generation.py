@@ -175,7 +175,7 @@ def _last_logits(model: Any, ids: Tensor, kwargs: dict[str, Any], **stage: Any) 
 
 
 def _take(rows: Tensor, ids: Tensor, kwargs: dict[str, Any]) -> Tensor:
-    """Go on with these rows, of the arguments too."""
+    """Continue with these rows, of the arguments too."""
     for name in PER_ROW:
         if kwargs.get(name) is not None:
             kwargs[name] = kwargs[name][..., rows, :]  # the positions of a model that sees are [4, rows, L]

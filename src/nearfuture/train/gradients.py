@@ -2,7 +2,7 @@
 
     g_i = sum_k w_ik grad log p(o_ik | x_i, o_i<k),    trace of cov(g) = 1/(n-1) sum_i |g_i - mean(g)|^2
 
-This is what every form of V stands in for. One backward pass a sample and weighting: for small models only.
+This is what every form of V stands in for. One backward pass per sample and weighting: for small models only.
 
 Not here: the proxies (`nearfuture.method.variance_cost`), which samples and weights
 (`nearfuture.lab.measure.run_signal`).
@@ -63,7 +63,7 @@ def gradient_spread(
         engine: the learner.
         rows: the prompt of each sample.
         completion_ids: what the guide wrote.
-        weights: name -> a constant weight a token a sample; no gradient flows through it.
+        weights: name -> a constant weight per token and sample; no gradient flows through it.
 
     Returns:
         name -> spread.

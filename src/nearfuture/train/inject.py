@@ -50,7 +50,7 @@ def look_up(step: Step, source: Source | None) -> None:
 
 
 def replace(step: Step, generated: Generated, processing_class: Any) -> None:
-    """Put the guidance of a step into its slots, in what TRL goes on with."""
+    """Put the guidance of a step into its slots, in what TRL continues with."""
     generated.completion_ids = list(generated.completion_ids)  # the step keeps what the policy wrote
     for i, guidance in enumerate(step.guidance_B):
         if guidance is None:

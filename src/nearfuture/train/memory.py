@@ -1,4 +1,4 @@
-"""Memory that nobody names any more, given back.
+"""Memory that is no longer referenced, given back.
 
 Not here: who lets go of what (`factory.release`, the policies' own `release`).
 """

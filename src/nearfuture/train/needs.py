@@ -147,7 +147,7 @@ def _refuse_a_cache_of_all_memory(args: NPOConfig) -> None:
     if is_batched and not args.transformers_continuous_batching_config:
         raise UserError(
             "use_transformers_continuous_batching=true on a CPU: its cache takes up to nine tenths of the memory that "
-            "is free. Leave it off, or bound it with transformers_continuous_batching_config (max_memory_percent)."
+            "is free. Leave it off, or limit it with transformers_continuous_batching_config (max_memory_percent)."
         )
 
 

@@ -32,7 +32,7 @@ class Weighting(StrEnum):
 
     `ON_POLICY`: as if the learner had sampled it, the paper's simplification. `IMPORTANCE`: by the exact ratio, with
     the guide's stored log-probs in the denominator. `SHAPED`: by f(ratio) = ratio / (ratio + `shaping_gamma`), never
-    clipped (LUFFY, ExGRPO); where nobody stored log-probs the denominator is 1.
+    clipped (LUFFY, ExGRPO); without stored log-probs the denominator is 1.
     """
 
     ON_POLICY = "on_policy"
@@ -69,7 +69,8 @@ class NPOSettings:
         guided_rewards: whom the reward functions are asked about once a guided completion has taken its slot. `row`:
             the guided rows alone; the others keep what they earned, and nothing is verified twice. `batch`: the whole
             batch again, as TRL asks; needed where a function compares the completions of a group.
-        fast_generation: read each prompt (and see its images) once instead of `num_generations` times, and go on with
+        fast_generation: read each prompt (and see its images) once instead of `num_generations` times, and continue
+        with
             the rows that still write. The same random numbers are drawn; on a CPU no token was ever seen to differ from
             TRL's, but rounding may depend on the number of rows, so that nothing promises it. TRL's own path is taken
             with vLLM, continuous batching, tools, dropout, DeepSpeed, FSDP, `generation_kwargs`, images of models
@@ -100,13 +101,13 @@ class NPOSettings:
         default=None, metadata={"help": "Reward function that carries the verdict. Default: the first."}
     )
     correct_threshold: float = field(
-        default=1.0, metadata={"help": "A rollout is correct where the verdict reward is at least this."}
+        default=1.0, metadata={"help": "A rollout is correct if the verdict reward is at least this."}
     )
     truncated_is_wrong: bool = field(
         default=False, metadata={"help": "A completion that was cut off gets 0 from the verdict reward."}
     )
     freeze_vision_tower: bool = field(
-        default=False, metadata={"help": "Keep the vision tower of a vision-language model as it is."}
+        default=False, metadata={"help": "Freeze the vision tower of a vision-language model."}
     )
     verify_guidance: bool = field(
         default=True, metadata={"help": "Verify every guidance trajectory again before step 1."}
@@ -114,7 +115,7 @@ class NPOSettings:
     guided_rewards: str = field(
         default="row",
         metadata={
-            "help": "'row': reward functions are asked about the guided rows alone; 'batch': about the whole batch "
+            "help": "'row': reward functions are called on the guided rows only; 'batch': on the whole batch "
             "again, for functions that compare the completions of a group."
         },
     )
@@ -123,7 +124,7 @@ class NPOSettings:
     )
 
     vllm_dtype: str | None = field(
-        default=None, metadata={"help": "Precision of a colocated vLLM. Default: the one the policy computes in."}
+        default=None, metadata={"help": "Precision of a colocated vLLM. Default: that in which the policy computes."}
     )
 
     def check_settings(self) -> None:
@@ -140,7 +141,7 @@ class NPOSettings:
             raise UserError(f"guided_rewards={self.guided_rewards!r} is not known. One of: {', '.join(GuidedRewards)}.")
         if self.shaping_gamma <= 0 or self.distill_coef < 0:
             raise UserError(
-                f"shaping_gamma={self.shaping_gamma} must be over 0, distill_coef={self.distill_coef} at least 0."
+                f"shaping_gamma={self.shaping_gamma} must be above 0, distill_coef={self.distill_coef} at least 0."
             )
         if self.max_pass_rate > 1:
             raise UserError(
@@ -162,11 +163,11 @@ class NPOConfig(NPOSettings, GRPOConfig):
 
     gradient_checkpointing: bool | None = field(
         default=None,
-        metadata={"help": "Trade compute for memory. Default: on where there is an accelerator, off on a CPU."},
+        metadata={"help": "Trade compute for memory. Default: on with an accelerator, off on a CPU."},
     )
     bf16: bool | None = field(
         default=None,
-        metadata={"help": "Mixed precision in bfloat16. Default: on where there is an accelerator that has it."},
+        metadata={"help": "Mixed precision in bfloat16. Default: on if the accelerator supports it."},
     )
     activation_checkpointing: bool | None = field(
         default=None, metadata={"help": "The newer name of gradient_checkpointing in transformers."}

@@ -21,7 +21,7 @@ def micro_step(folder: Path, schedule: Schedule | None, num_processes: int) -> i
 
     Args:
         folder: the checkpoint.
-        schedule: of the trainer that goes on; None where its data is streamed.
+        schedule: of the trainer that continues; None where its data is streamed.
         num_processes: that are running.
 
     Raises:
@@ -33,7 +33,7 @@ def micro_step(folder: Path, schedule: Schedule | None, num_processes: int) -> i
     if num_saved != num_processes:
         raise UserError(
             f"{folder} was saved by {num_saved} processes of plain TRL, {num_processes} are running: random states are "
-            "kept for each. Use as many."
+            "saved per process. Use the same number."
         )
     if schedule is None:
         raise UserError(
@@ -59,6 +59,6 @@ def require_random_states(folder: Path) -> None:
     """
     if not any(folder.glob("rng_state*.pth")):
         raise UserError(
-            f"{folder} holds weights only (save_only_model): without optimizer and random states a run cannot go on as "
-            f"if it had never stopped. Begin a new run from its weights (model={folder})."
+            f"{folder} holds weights only (save_only_model): without optimizer and random states a run cannot continue "
+            f"as if it had never stopped. Begin a new run from its weights (model={folder})."
         )

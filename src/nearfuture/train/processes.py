@@ -95,7 +95,7 @@ def from_main(function: Callable[[], T]) -> T:
 def require_same(given: Mapping[str, Any]) -> None:
     """Refuse to begin where processes were given different things; all of them call this, and all of them raise.
 
-    Otherwise one would stop where another goes on, and both would wait for each other for ever.
+    Otherwise one would stop where another continues, and they would wait for each other forever.
 
     Raises:
         UserError: what differs, and what each process has.

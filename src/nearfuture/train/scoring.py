@@ -47,7 +47,7 @@ class Prompts:
     fields: dict[str, Any]
 
     def forward_kwargs(self, num_completion_tokens: int, device: torch.device) -> dict[str, Any]:
-        """Arguments of the training forward for these prompts, each followed by so many completion tokens.
+        """Arguments of the training forward for these prompts, each followed by this many completion tokens.
 
         Fields over tokens are padded on the left, as the ids are, and are 0 over the completion.
         """

@@ -1,4 +1,4 @@
-"""What of TRL, transformers and datasets this package leans on that nobody promises, checked when it is imported.
+"""What of TRL, transformers and datasets this package relies on without a guarantee, checked when it is imported.
 
 TRL's public constructor and `train` are stable; the private names below are not promised. When one of them moves,
 `check` says which and how, before anything is trained. They are all of them: a test reads this package's source, and a

@@ -41,8 +41,8 @@ class Step:
         num_processes: over how many the groups are split.
         completion_ids: what the policy wrote on this process; never the guide's.
         rewards_N_F: what that earned.
-        verdicts_P_G: the reward that carries the verdict: NaN where nobody could judge, 0 where the end was cut off.
-        is_judged_P_G: False where nobody could judge.
+        verdicts_P_G: the reward that carries the verdict: NaN where it could not be judged, 0 where it was cut off.
+        is_judged_P_G: False where it could not be judged.
         correct_P_G: where the verdict is a yes.
         pass_rate_P: share of the judged rollouts that are correct; NaN where none was judged.
         found_B: guidance for the last slots of this process.

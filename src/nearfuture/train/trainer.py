@@ -1,6 +1,6 @@
 """`NPOTrainer`: GRPO in which the last slot of a struggling group is a trajectory of the policy's near future.
 
-See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.1. The twenty lines that are new stand in
+See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.1. The twenty lines that are new are
 `NPOTrainer._generate`; everything after them (old log-probs, advantages of the mixed group, loss, optimizer) is TRL's.
 
 Deviations: advantages, clipping and normalisation are TRL's (ddof 1, epsilon 1e-4, `loss_type="dapo"`), see

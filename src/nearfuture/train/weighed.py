@@ -56,7 +56,7 @@ class WeighedLoss(ExactResume):
         if self.npo.weighs_tokens:
             raise UserError(
                 f"weighting={self.npo.weighting}, distill_coef={self.npo.distill_coef} weigh single tokens in TRL's "
-                f"own losses, and {name} brings another one. Use weighting=importance or on_policy with "
+                f"own losses, and {name} has another one. Use weighting=importance or on_policy with "
                 "distill_coef=0, or train without it."
             )
 

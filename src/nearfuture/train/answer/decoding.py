@@ -25,7 +25,7 @@ class Decoding:
         temperature: 0 is greedy.
         top_p: share of probability that is kept.
         top_k: tokens that are kept; 0 keeps all.
-        min_p: tokens less likely than so many times the likeliest are dropped.
+        min_p: tokens less likely than this fraction of the likeliest are dropped.
         repetition_penalty: divides the logits of tokens in prompt and response.
         presence_penalty: taken from the logits of tokens in the response, as vLLM does it.
         max_completion_length: tokens of a response; one that does not end before is truncated.

@@ -182,7 +182,7 @@ class DrawByRow(LogitsProcessor):
     """Leaves each row the one token that its own generator draws.
 
     Args:
-        seeds: one a row.
+        seeds: one per row.
         device: where the logits are.
     """
 

@@ -129,7 +129,7 @@ def load_shape(model: str, settings: Mapping[str, Any] | None = None) -> ModelSh
 
 
 def _default_targets(model: str) -> list[str]:
-    """Return the layers that the installed peft adapts where nobody names any.
+    """Return the layers that the installed peft adapts if none are named.
 
     Raises:
         UserError: it knows none for this kind of model.
@@ -190,7 +190,7 @@ def _config(model: str) -> tuple[PretrainedConfig, str]:
         return found, f"config.json of {model}"
     if model in KNOWN_SHAPES:
         model_type, sizes = KNOWN_SHAPES[model]
-        return AutoConfig.for_model(model_type, dtype="bfloat16", **sizes), "known shape, no file of it is here"
+        return AutoConfig.for_model(model_type, dtype="bfloat16", **sizes), "known shape; none of its files is here"
     raise UserError(
         f"model={model}: no config.json of it is on this machine, and its shape is not among the known ones "
         f"({', '.join(KNOWN_SHAPES)}). Fetch it with `hf download {model} config.json`, or name a folder."

@@ -83,7 +83,7 @@ def problem_of(row: Row, processor: Any) -> str | None:
     if not images:
         return None
     if not isinstance(processor, ProcessorMixin):
-        return "it has images, and the model has a tokenizer, no processor that reads them"
+        return "it has images, but the model has only a tokenizer and no processor to read them"
     if not is_conversational({"prompt": prompt}):
         return "it has images and its prompt is a string: images need messages with a role"
     try:

@@ -52,7 +52,7 @@ def require_template(processor: Any, rows: Any) -> None:
     is_asked_for_images = not isinstance(processor, ProcessorMixin) and images_of(rows[0])
     if processor.chat_template is None and not is_asked_for_images:
         raise UserError(
-            "the prompts are messages, and the model's tokenizer has no chat template to make a text of them. Use an "
+            "the prompts are messages, and the model's tokenizer has no chat template for them. Use an "
             "instruct model, or prompts that are strings (with dataset_name: dataset_template=text)."
         )
 
@@ -63,7 +63,7 @@ def template_note(processor: Any, rows: Any) -> str | None:
     if template is None or not len(rows) or is_conversational({"prompt": rows[0]["prompt"]}):
         return None
     return (
-        "the prompts are strings, and the model has a chat template: it reads them as text to go on with, outside of "
+        "the prompts are strings, and the model has a chat template: it reads them as text to continue, outside "
         "any turn, and may never end its answer. An instruct model wants messages: "
         '{"prompt": [{"role": "user", "content": ...}]} (with dataset_name: dataset_template=chat)'
     )
