@@ -18,10 +18,21 @@ from nearfuture.run import build
 from nearfuture.run.disk import disk_plan
 from nearfuture.run.settings.config import AutoNPOConfig, Configuration, RunConfig, defaults
 from nearfuture.run.settings.load import load_configuration
-from nearfuture.run.settings.plan import segments_ahead
+from nearfuture.run.settings.plan import (
+    Compare,
+    Confirm,
+    Train,
+    next_stage,
+    num_steps_ahead,
+    rollback_steps,
+    segments_ahead,
+    stages_ahead,
+)
 from nearfuture.run.settings.sizes import batch_of, numerics_of
+from nearfuture.run.show import Display
 from nearfuture.tasks.data.data_config import DataConfig
 from nearfuture.train.npo_config import ModelConfig, NPOConfig
+from nearfuture.types import Intervention, PolicyRef
 
 SOURCE = Path(__file__).parent.parent / "src" / "nearfuture"
 TINY = CONFIGS / "tiny.yaml"
@@ -65,14 +76,56 @@ def test_a_run_does_what_was_forecast(kind: str, tmp_path: Path) -> None:
     ]
     if done != expected:
         return
+    checkpoints = sum(1 for _ in folder.glob("segments/*/checkpoint-*"))
+    assert checkpoints == disk_plan(config, str(folder / "final"), 2048).num_checkpoints
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     stages = stages_of(config, batch_of(config, 1), num_prompts=2048, num_held_out=1)
-    assert sum(stage.steps for stage in stages) == sum("loss" in row for row in rows)
+    num_steps = sum("loss" in row for row in rows)
+    assert f"steps:  6 on the path, {num_steps} paid for" in shown
+    assert num_steps == num_steps_ahead(config) == sum(stage.steps for stage in stages)
+    assert num_steps == Display(config, disk_plan(config, str(folder / "final"), 2048), quiet=True).all_steps
     assert f"{sum('eval/pass_rate' in row for row in rows)} evaluations on the way" in [stage.name for stage in stages]
     asked = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     prompts = [row["num_prompts"] for row in asked if row["event"] == "collected"]
     planned = [int(stage.name.split()[-2]) for stage in stages if "asked" in stage.name]
     assert prompts == planned
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_ahead_is_the_same_wherever_a_run_stands(kind: str) -> None:
+    config = forecast(*KINDS[kind])
+    stages = list(stages_ahead(config))
+    for number, (lineage, stage) in enumerate(stages):
+        assert next_stage(lineage, config) == stage
+        assert [later for _, later in stages_ahead(config, lineage)] == [later for _, later in stages[number:]]
+        if isinstance(stage, Train):
+            before, at_its_end = (lineage.extend_head().end_head(stage.until - n, "so far") for n in (1, 0))
+            assert num_steps_ahead(config, before) == 1 + num_steps_ahead(config, at_its_end)
+    assert rollback_steps(config) >= {6} and all(0 < step <= 6 for step in rollback_steps(config))
+
+
+@pytest.mark.parametrize("accept", ["always", "if_better"])
+def test_what_is_ahead_of_a_run_that_has_gone_back(accept: str) -> None:
+    config = forecast(*NONE, "autonpo.mode=act", "autonpo.window=12", f"autonpo.accept={accept}")
+    guide = PolicyRef(0, 4, "segments/000/checkpoint-4")
+    lineage = Lineage.begin().end_head(4, "trigger")
+    assert [type(stage) for _, stage in stages_ahead(config, lineage)] == [Confirm, Train]
+    gone_back = lineage.branch(Intervention("auto", guide, 2, 4))
+    ahead = [stage for _, stage in stages_ahead(config, gone_back)]
+    compared = [Train(4, "replayed"), Compare(4)] if accept == "if_better" else []
+    assert ahead == [*compared, Train(6, "horizon")] and num_steps_ahead(config, gone_back) == 4
+
+
+def test_the_plan_alone_reads_when_a_run_intervenes() -> None:
+    """A second reader of these keys would be a second plan; `combinations` refuses what cannot be one."""
+    keys = {"scout_steps", "guide_step", "rollback_to", "resample_steps", "guidance_steps"}
+    readers = {
+        path
+        for path, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in keys and ast.unparse(node.value).split(".")[-1] == "run"
+    }
+    assert readers == {"run/settings/plan.py", "run/settings/combinations.py"}
 
 
 def test_a_plan_counts_the_cache_of_a_guide_that_is_the_base() -> None:

@@ -22,7 +22,7 @@ from huggingface_hub import get_safetensors_metadata
 from safetensors import SafetensorError, safe_open
 
 from nearfuture.run.settings.config import Configuration
-from nearfuture.run.settings.plan import rollback_steps, segments_ahead, stages_ahead
+from nearfuture.run.settings.plan import replays_at_most, rollback_steps, segments_ahead, stages_ahead
 from nearfuture.run.settings.sizes import numerics_of, states_per_parameter
 from nearfuture.train.shape.shapes import load_shape
 from nearfuture.types import DiskError, Intervention, UserError
@@ -110,16 +110,12 @@ def disk_plan(config: Configuration, model: str, num_prompts: int, *, is_sharded
     saved = trained * numerics.trained if config.model.use_peft else total * numerics.weight
     states = states_per_parameter(config) * trained * numerics.trained
     beside = _tokenizer_bytes(model) + CHECKPOINT_OVERHEAD
-    checkpoints = sum(len(_kept(config, start, end)) for start, end in segments_ahead(config) if start < end)
-    num_caches = sum(isinstance(stage, Intervention) for stage in stages_ahead(config))
-    auto = config.autonpo
-    if auto.mode == "act":  # how often and how far is not known yet: at most this
-        start = max(0, config.max_steps - auto.max_rollback_distance)
-        checkpoints += auto.max_interventions * len(_kept(config, start, config.max_steps))
-        num_caches += auto.max_interventions
+    replays = replays_at_most(config)
+    spans = [*segments_ahead(config), *replays]
+    num_caches = sum(isinstance(stage, Intervention) for _, stage in stages_ahead(config)) + len(replays)
     longest = config.training.max_completion_length
     return DiskPlan(
-        num_checkpoints=checkpoints,
+        num_checkpoints=sum(len(_kept(config, start, end)) for start, end in spans if start < end),
         checkpoint_bytes=int((1 + is_sharded) * saved + states) + beside,
         guidance_bytes=num_caches * num_prompts * longest * GUIDANCE_BYTES_PER_TOKEN,
         final_bytes=saved + beside,

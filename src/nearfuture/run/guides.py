@@ -5,10 +5,11 @@ Not here: when that happens (`nearfuture.run.settings.plan`), the sampling itsel
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-from datasets import Dataset
 
 from nearfuture.guidance import (
     CollectionCounts,
@@ -22,28 +23,23 @@ from nearfuture.guidance import (
 from nearfuture.guidance.collect import Given
 from nearfuture.guidance.experience import ExperienceReplay
 from nearfuture.method.lineage import Lineage
-from nearfuture.record.folder import RunFolder
 from nearfuture.run import build
+from nearfuture.run.context import RunContext
 from nearfuture.run.interop import Setting, import_for
 from nearfuture.run.rows import plain_rows
-from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.plan import window_end
-from nearfuture.run.show import Display
-from nearfuture.tasks import Task
-from nearfuture.train import NPOTrainer, TRLEngine, checkpoint, processes, sharding
+from nearfuture.run.whole import WholeCheckpoints, damage_of
+from nearfuture.train import NPOTrainer, TRLEngine, processes, sharding
 from nearfuture.train.factory import release
-from nearfuture.types import Intervention, NoSignalError, PolicyRef, UserError
+from nearfuture.types import Intervention, Kind, NoSignalError, PolicyRef, UserError
 
 
 class Guides:
     """Loads guides into trainers of the run and collects from them."""
 
-    def __init__(
-        self, config: Configuration, task: Task, display: Display, folder: RunFolder, train_rows: Dataset
-    ) -> None:
-        self.config, self.task, self.display, self.folder = config, task, display, folder
-        self.train_rows = train_rows
-        self._seed = config.training.seed
+    def __init__(self, context: RunContext, checkpoints: WholeCheckpoints) -> None:
+        self.context, self.config, self.task, self.folder = context, context.config, context.task, context.folder
+        self.checkpoints = checkpoints
 
     @property
     def injects(self) -> bool:
@@ -51,26 +47,26 @@ class Guides:
         return self.config.training.inject_guidance
 
     def weights(self, ref: PolicyRef) -> Path:
-        """The folder with the weights of a policy of the lineage; step 0 is the base model.
-
-        Raises:
-            UserError: the checkpoint is not whole.
-        """
+        """The folder with the weights of a policy of the lineage, whole; step 0 is the base model."""
         if ref.step == 0:
             return Path(build.base_model(self.config, self.task))
-        checkpoint.read_state(self.folder.path / ref.path)
-        return self.folder.path / ref.path
+        return self.checkpoints.whole(ref)
 
-    def policy(self, ref: PolicyRef | None, output_dir: Path, **settings: Any) -> NPOTrainer:
+    @contextlib.contextmanager
+    def policy(self, ref: PolicyRef | None, output_dir: Path, **settings: Any) -> Iterator[NPOTrainer]:
         """A trainer that holds the policy `ref` (None: the base weights), to sample or score with.
 
         `settings` of training replace the run's own.
         """
-        trainer = build.build_trainer(self.config.with_training(**settings), self.task, self.train_rows, output_dir)
+        weights = self.weights(ref) if ref is not None and ref.step else None
+        trainer = self.context.trainer(output_dir, self.config.with_training(**settings))
         sharding.place(trainer)
-        if ref is not None and ref.step:
-            trainer._load_from_checkpoint(str(self.weights(ref)))
-        return trainer
+        if weights is not None:
+            trainer._load_from_checkpoint(str(weights))
+        try:
+            yield trainer
+        finally:
+            release(trainer)
 
     def source(self, lineage: Lineage) -> Source | None:
         """Where the head's guidance comes from; None: nowhere.
@@ -80,7 +76,7 @@ class Guides:
         """
         run = self.config.run
         if run.source == "experience":
-            return ExperienceReplay(run.experience_frac, run.experience_start_pass_rate, self._seed)
+            return ExperienceReplay(run.experience_frac, run.experience_start_pass_rate, self.config.training.seed)
         layers = [
             self._layer(self.folder.path / segment.folder / "guidance", segment.intervention)
             for segment, _ in lineage.path()[::-1]
@@ -95,7 +91,7 @@ class Guides:
         run, cache = self.config.run, GuidanceCache.open(folder)
         start, end = (0, None) if intervention is None else (intervention.start_step, intervention.end_step)
         draws = run.guide_num_kept > 1 or run.guide_min_correct > 1
-        pool = UniformReplay(cache, self._seed, run.guide_min_correct) if draws else None
+        pool = UniformReplay(cache, self.config.training.seed, run.guide_min_correct) if draws else None
         return WindowedCache(cache, start, end, pool)
 
     def _traces(self) -> Path:
@@ -122,6 +118,23 @@ class Guides:
         processes.main_first(import_once)
         return folder
 
+    def collect_damaged_again(self, lineage: Lineage) -> None:
+        """Collect guidance on the path to the head again where it is damaged: the same guide writes the same.
+
+        Raises:
+            UserError: what AutoNPO asked its guide depends on a probe that is gone.
+        """
+        for segment, _ in lineage.path() if self.injects else ():
+            intervention, folder = segment.intervention, self.folder.path / segment.folder
+            damage = intervention and processes.from_main(partial(damage_of, folder / "guidance"))
+            if intervention is None or not damage:
+                continue
+            if intervention.kind == Kind.AUTO:
+                raise UserError(f"{damage} A probe chose its prompts, so it cannot be collected again here.")
+            self.context.display.warning(f"{damage} Collecting it again.")
+            self.folder.event("guidance_damaged", path=f"{segment.folder}/guidance", reason=damage)
+            self.collect(lineage.until(segment.id - 1), intervention, folder)
+
     def collect(
         self,
         lineage: Lineage,
@@ -140,54 +153,58 @@ class Guides:
             given: samples of the guide that were drawn before, by prompt id.
         """
         guide, run = intervention.guide, self.config.run
-        sampling = {"temperature": run.guide_temperature, "top_p": run.guide_top_p}
-        trainer = self.policy(guide, segment_dir, **{k: v for k, v in sampling.items() if v is not None})
-        if rows is None:
-            window = trainer.prompts_between(intervention.start_step, window_end(self.config, intervention))
-            rows = plain_rows(self.train_rows, window)
-        start = lineage.ref(intervention.start_step)
-        learner = self.policy(start, segment_dir) if run.guide_select == "closest" else None
         facts = {"kind": intervention.kind, "segment": guide.segment, "step": guide.step}
-        self.folder.event("collection_started", **facts)
-        self.display.collecting(guide, len(rows))
-        drawn: list[CollectionCounts] = []
+        start, drawn = lineage.ref(intervention.start_step), CollectionCounts(0, 0, 0)
 
         def progress(counts: CollectionCounts) -> None:
-            drawn.append(counts)
-            self.display.collected(counts)
+            nonlocal drawn
+            drawn = counts
+            self.context.display.collected(counts)
 
-        try:
-            cache = collect_guidance(
-                TRLEngine(trainer),
-                rows,
-                self.task.verify,
-                segment_dir / "guidance",
-                guide=guide,
-                num_samples=run.guide_num_samples,
-                num_kept=run.guide_num_kept,
-                select=run.guide_select,
-                batch_size=run.guide_batch_size,
-                seed=trainer.args.seed,
-                learner_score=None if learner is None else TRLEngine(learner).score,
-                learner=None if learner is None else start,
-                verifier_version=self.task.verifier_version,
-                given=given,
-                progress=progress,
-            )
-        except NoSignalError:
-            for counts in drawn[-1:]:
-                self._collected(lineage, guide, counts, facts)  # nothing was solved, and it was paid for
-            raise
-        finally:
-            release(trainer)
-            if learner is not None:
-                release(learner)
-        counts = cache.header.counts
-        cache.close()
-        self._collected(lineage, guide, counts, facts)
-        return counts
+        with contextlib.ExitStack() as held:
+            trainer = held.enter_context(self.policy(guide, segment_dir, **self._sampling()))
+            rows = self._window(trainer, intervention) if rows is None else rows
+            learner = held.enter_context(self.policy(start, segment_dir)) if run.guide_select == "closest" else None
+            self.folder.event("collection_started", **facts)
+            self.context.display.collecting(guide, len(rows))
+            try:
+                cache = collect_guidance(
+                    TRLEngine(trainer),
+                    rows,
+                    self.task.verify,
+                    segment_dir / "guidance",
+                    guide=guide,
+                    num_samples=run.guide_num_samples,
+                    num_kept=run.guide_num_kept,
+                    select=run.guide_select,
+                    batch_size=run.guide_batch_size,
+                    seed=trainer.args.seed,
+                    learner_score=None if learner is None else TRLEngine(learner).score,
+                    learner=None if learner is None else start,
+                    verifier_version=self.task.verifier_version,
+                    given=given,
+                    progress=progress,
+                )
+            except NoSignalError:
+                if drawn.num_samples:  # nothing was solved, and it was paid for
+                    self._write_down(drawn, lineage, guide, facts)
+                raise
+        with contextlib.closing(cache):
+            self._write_down(cache.header.counts, lineage, guide, facts)
+            return cache.header.counts
 
-    def _collected(self, lineage: Lineage, guide: PolicyRef, counts: CollectionCounts, facts: dict[str, Any]) -> None:
+    def _sampling(self) -> dict[str, float]:
+        """Settings of training that a guide samples with in place of the run's own."""
+        run = self.config.run
+        sampling = {"temperature": run.guide_temperature, "top_p": run.guide_top_p}
+        return {name: value for name, value in sampling.items() if value is not None}
+
+    def _window(self, trainer: NPOTrainer, intervention: Intervention) -> list[dict[str, Any]]:
+        """The prompts of the window that is replayed."""
+        prompts = trainer.prompts_between(intervention.start_step, window_end(self.config, intervention))
+        return plain_rows(self.context.train_rows, prompts)
+
+    def _write_down(self, counts: CollectionCounts, lineage: Lineage, guide: PolicyRef, facts: dict[str, Any]) -> None:
         """Write down what a collection found and cost."""
         self.folder.event(
             "collected",

@@ -6,35 +6,30 @@ Not here: training it (`nearfuture.run.executor`), reading it back (`nearfuture.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from nearfuture.guidance.held_out import answer, metrics_of
 from nearfuture.method.lineage import Lineage
-from nearfuture.record.folder import RunFolder
 from nearfuture.record.thumbnails import thumbnails
+from nearfuture.run.context import RunContext
 from nearfuture.run.rows import plain_rows
-from nearfuture.run.settings.config import Configuration
-from nearfuture.run.settings.plan import is_evaluated
-from nearfuture.run.show import Display
-from nearfuture.tasks import Task
+from nearfuture.run.settings.plan import Train, is_evaluated
 from nearfuture.train import NPOTrainer, TRLEngine
 from nearfuture.train.examples import Example
 
-Row = dict[str, Any]
-
 MAX_SAMPLES = 6
+NUM_LOOKED_AT = 32
+"""Prompts, from all over the data, that the base policy is asked before a run pays for a guide."""
 VERDICTS = {1.0: "correct", 0.0: "wrong"}
 
 
 class Recorder:
     """The records of the head of `lineage`, on both clocks."""
 
-    def __init__(
-        self, config: Configuration, task: Task, folder: RunFolder, display: Display, lineage: Lineage
-    ) -> None:
-        self.config, self.task, self.folder, self.display, self.lineage = config, task, folder, display, lineage
-        self.eval_rows = plain_rows(task.evaluation)
+    def __init__(self, context: RunContext, lineage: Lineage) -> None:
+        self.context, self.config, self.task, self.lineage = context, context.config, context.task, lineage
+        self.folder, self.display = context.folder, context.display
+        self.eval_rows = plain_rows(self.task.evaluation)
         self._num_guided = 0
         self._began = time.perf_counter()
 
@@ -43,9 +38,9 @@ class Recorder:
         """True where there is something to evaluate."""
         return bool(self.config.run.eval_every and self.eval_rows)
 
-    def is_due(self, step: int, *ends: int | None) -> bool:
-        """True where a step is evaluated: every `eval_every` steps, and where a stretch of training ends."""
-        return self.evaluates and is_evaluated(self.config, step, *ends)
+    def is_due(self, stage: Train, step: int) -> bool:
+        """True where a step of a stage is evaluated."""
+        return self.evaluates and is_evaluated(self.config, self.lineage.head, stage, step)
 
     def start(self) -> None:
         """Begin to measure the next step's time."""
@@ -82,9 +77,11 @@ class Recorder:
         self.display.evaluated(step, metrics)
         self._began += time.perf_counter() - paused
 
-    def look(self, trainer: NPOTrainer, rows: Sequence[Row]) -> None:
+    def look(self, trainer: NPOTrainer) -> None:
         """Ask the base policy a few prompts, so that a run says what can be learned before it pays for a guide."""
-        paused = time.perf_counter()
+        paused, train_rows = time.perf_counter(), self.context.train_rows
+        spread = range(0, len(train_rows), max(1, len(train_rows) // NUM_LOOKED_AT))[:NUM_LOOKED_AT]
+        rows = plain_rows(train_rows, spread)
         answers = answer(
             TRLEngine(trainer),
             rows,

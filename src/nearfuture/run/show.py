@@ -18,7 +18,7 @@ from nearfuture.guidance import CollectionCounts
 from nearfuture.method.lineage import Lineage
 from nearfuture.run.disk import DiskPlan
 from nearfuture.run.settings.config import Configuration
-from nearfuture.run.settings.plan import segments_ahead
+from nearfuture.run.settings.plan import num_steps_ahead
 from nearfuture.types import PolicyRef
 
 LINES_PER_RUN = 20
@@ -32,7 +32,7 @@ class Display:
 
     def __init__(self, config: Configuration, plan: DiskPlan, *, quiet: bool = False) -> None:
         self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
-        self.all_steps = sum(end - start for start, end in segments_ahead(config))
+        self.config, self.all_steps = config, num_steps_ahead(config)
         self.line_every = max(1, self.all_steps // LINES_PER_RUN)
         self.pass_rate = float("nan")
         self._latest: dict[str, Any] = {}
@@ -68,10 +68,11 @@ class Display:
         """Say what is not as it should be, whatever else is silent."""
         self.console.print(f"warning: {text}") if not self.console.quiet else print(f"warning: {text}", file=sys.stderr)
 
-    def segment(self, lineage: Lineage, start: int, until: int, horizon: int) -> None:
+    def segment(self, lineage: Lineage, start: int, until: int) -> None:
         """A segment begins, or is taken up again."""
         head = lineage.head
-        self.all_steps = max(self.all_steps, lineage.total_steps(start) + horizon - start)
+        ahead = num_steps_ahead(self.config, lineage.end_head(start, "so far"))
+        self.all_steps = max(self.all_steps, lineage.total_steps(start) + ahead)
         guided = ""
         if head.intervention is not None:
             guide = head.intervention.guide

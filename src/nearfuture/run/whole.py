@@ -1,5 +1,7 @@
 """Which checkpoints and caches of a run are whole, byte for byte; one that is not is named, on screen and in an event.
 
+The final policy is a checkpoint without what only training reads.
+
 The main process reads the bytes, the others learn what it found.
 
 Not here: the digests (`nearfuture.train.checkpoint`), continuing without a checkpoint (`nearfuture.run.executor`), all
@@ -9,14 +11,29 @@ other files (`integrity`).
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from nearfuture.guidance import GuidanceCache
-from nearfuture.method.lineage import Segment
+from nearfuture.method.lineage import Lineage, Segment
 from nearfuture.record.folder import RunFolder
 from nearfuture.train import checkpoint, processes
 from nearfuture.types import PolicyRef, UserError
+
+NOT_IN_FINAL = (
+    "optimizer*",
+    "pytorch_model_fsdp*",
+    "global_step*",  # DeepSpeed's weights and optimizer, in shards
+    "latest",
+    "zero_to_*.py",
+    "scheduler*",
+    "rng_state*",
+    "trainer_state*",
+    "training_args*",
+    "rollouts-*",
+    checkpoint.MARKER,
+)
 
 
 def damage_of(cache: Path, *, with_table: bool = True) -> str:
@@ -36,26 +53,34 @@ class WholeCheckpoints:
     Args:
         folder: of the run.
         say: told what is damaged.
+        train_again: makes a damaged checkpoint again, to the same bits.
     """
 
-    def __init__(self, folder: RunFolder, say: Callable[[str], None]) -> None:
-        self.folder, self.say = folder, say
+    def __init__(self, folder: RunFolder, say: Callable[[str], None], train_again: Callable[[PolicyRef], None]) -> None:
+        self.folder, self.say, self.train_again = folder, say, train_again
 
-    def is_whole(self, policy: PolicyRef) -> bool:
-        """True for a checkpoint that can be used.
+    def whole(self, policy: PolicyRef) -> Path:
+        """The folder of a checkpoint that is needed; a damaged one is trained again.
 
         Raises:
             UserError: there is none, which is not a disk's doing.
         """
-        return processes.from_main(lambda: self._is_whole(policy))
+        if policy.step and not processes.from_main(lambda: self._is_whole(policy)):
+            self.train_again(policy)
+        return self.folder.path / policy.path
 
-    def latest(self, segment: Segment, until: int | None = None) -> int | None:
-        """The step of the last whole checkpoint of a segment (none after `until`); None where it has saved none.
+    def resume_point(self, lineage: Lineage, until: int | None = None) -> tuple[int, Path] | None:
+        """The latest whole checkpoint of the head (none after `until`), else the one it branched from, else None.
 
         Raises:
             UserError: it has saved some, none of them is whole, and there is nothing before them but the base weights.
         """
-        return processes.from_main(lambda: self._latest(segment, until))
+        head = lineage.head
+        step = processes.from_main(lambda: self._latest(head, until))
+        if step is not None:
+            return step, self.folder.path / head.checkpoint(step)
+        branched_from = lineage.ref(head.start_step)
+        return None if branched_from is None else (head.start_step, self.whole(branched_from))
 
     def _is_whole(self, policy: PolicyRef) -> bool:
         try:
@@ -80,3 +105,21 @@ class WholeCheckpoints:
                 "copy; or delete these checkpoints, and --resume trains again from the base weights."
             )
         return None
+
+    def is_final_whole(self) -> bool:
+        """True where the final policy is there as it was written; a damaged one is named, and taken away."""
+        try:
+            checkpoint.require_whole(self.folder.final)
+        except checkpoint.DamagedError as error:
+            self.say(f"{error} It is copied again.")
+            self.folder.event("final_damaged", reason=str(error))
+            shutil.rmtree(self.folder.final)
+        return self.folder.final.exists()
+
+    def write_final(self, source: Path, step: int) -> None:
+        """Write the final policy, whole or not at all."""
+        draft = self.folder.path / "final.tmp"
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.copytree(source, draft, ignore=shutil.ignore_patterns(*NOT_IN_FINAL))
+        checkpoint.mark_complete(draft, {"step": step})
+        draft.rename(self.folder.final)

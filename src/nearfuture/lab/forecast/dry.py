@@ -17,7 +17,7 @@ from nearfuture.record import flat_yaml
 from nearfuture.run import build
 from nearfuture.run.disk import disk_plan, format_bytes
 from nearfuture.run.settings.config import Configuration
-from nearfuture.run.settings.plan import segments_ahead
+from nearfuture.run.settings.plan import num_steps_ahead, segments_ahead
 from nearfuture.run.settings.sizes import Batch, Sharding, batch_of
 from nearfuture.train import factory, needs, processes
 from nearfuture.train.shape.shapes import ModelShape, load_shape
@@ -42,8 +42,6 @@ def dry_run_report(config: Configuration, num_processes: int | None = None) -> s
     else:
         _check_batch(batch, rows.num_train)
     spans = segments_ahead(config)
-    stages = [f"segment {i}: step {start} to {end}" for i, (start, end) in enumerate(spans)]
-    total = sum(end - start for start, end in spans)
     shape, problem = _shape(config, rows.model)
     lines = [
         flat_yaml.dump(config.as_dict()).rstrip(),
@@ -56,8 +54,8 @@ def dry_run_report(config: Configuration, num_processes: int | None = None) -> s
         *(f"policy: {note}" for note in ([] if rows.task is None else build.policy_notes(config, rows.task))),
         *(f"here:   {sentence}" for sentence in needs.missing(config.trl_settings)),
         f"batch:  {factory.batch_arithmetic(args) if num_processes is None else batch}",
-        *(f"plan:   {stage}" for stage in stages),
-        f"steps:  {config.max_steps} on the path, {total} paid for",
+        *(f"plan:   segment {i}: step {start} to {end}" for i, (start, end) in enumerate(spans)),
+        f"steps:  {config.max_steps} on the path, {num_steps_ahead(config)} paid for",
         *([] if shape is None else _memory_lines(config, shape, batch, rows, is_cpu=args.device.type == "cpu")),
         f"disk:   {disk_plan(config, rows.model, rows.num_train, is_sharded=processes.are_sharded())}",
     ]

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nearfuture.run.settings.config import Configuration
-from nearfuture.run.settings.plan import is_evaluated, stages_ahead, window_end
+from nearfuture.run.settings.plan import Train, is_evaluated, reached, replays_at_most, stages_ahead, window_end
 from nearfuture.run.settings.sizes import Batch
 from nearfuture.train.shape.shapes import ModelShape
 from nearfuture.types import Intervention
@@ -91,37 +91,30 @@ def stages_of(config: Configuration, batch: Batch, num_prompts: int, num_held_ou
         num_prompts: of the training data; a collection asks none of them twice.
         num_held_out: prompts that are evaluated during training.
     """
-    run = config.run
     stages: list[Stage] = []
-    reached = num_evaluations = 0
-    guide_step: int | None = None
-    for ahead in stages_ahead(config):
+    num_evaluations = 0
+    for lineage, ahead in stages_ahead(config):
         if isinstance(ahead, Intervention):
-            reached, guide_step = ahead.start_step, ahead.guide.step
-            who = f"guide of step {ahead.guide.step}" if ahead.guide.step else "base policy"
-            stages.append(_collection(f"{who} asked", window_end(config, ahead) - reached, config, batch, num_prompts))
-            continue
-        steps = ahead.until - reached
-        name = f"{STRETCHES[ahead.reason]}: steps {reached} to {ahead.until}"
-        stages.append(Stage(name, steps, steps * batch.sampled_per_step))
-        ends = (ahead.until, guide_step)
-        num_evaluations += sum(is_evaluated(config, step, *ends) for step in range(reached + 1, ahead.until + 1))
-        num_evaluations += bool(run.eval_every) and reached == 0
-        reached = ahead.until
+            stages.append(_collection(config, ahead, batch, num_prompts))
+        elif isinstance(ahead, Train):
+            start = reached(lineage)
+            name = f"{STRETCHES[ahead.reason]}: steps {start} to {ahead.until}"
+            stages.append(Stage(name, ahead.until - start, (ahead.until - start) * batch.sampled_per_step))
+            steps = range(start + 1 if start else 0, ahead.until + 1)
+            num_evaluations += sum(is_evaluated(config, lineage.head, ahead, step) for step in steps)
     stages += _auto_stages(config, batch, num_prompts)
     if num_evaluations and num_held_out:
-        rollouts = num_evaluations * num_held_out * run.eval_num_samples
+        rollouts = num_evaluations * num_held_out * config.run.eval_num_samples
         stages.append(Stage(f"{num_evaluations} evaluations on the way", 0, rollouts))
     return stages
 
 
-def _collection(name: str, num_steps: int, config: Configuration, batch: Batch, num_prompts: int) -> Stage:
+def _collection(config: Configuration, intervention: Intervention, batch: Batch, num_prompts: int) -> Stage:
     """A guide is asked once for every prompt of the steps it will guide."""
+    step, num_steps = intervention.guide.step, window_end(config, intervention) - intervention.start_step
     asked = min(num_steps * batch.prompts_per_step, num_prompts)
-    is_asked = config.training.inject_guidance
-    return Stage(
-        f"{name}: {asked:,.0f} prompts", 0, asked * config.run.guide_num_samples if is_asked else 0.0, is_bound=False
-    )
+    rollouts = asked * config.run.guide_num_samples if config.training.inject_guidance else 0.0
+    return Stage(f"{f'guide of step {step}' if step else 'base policy'} asked: {asked:,.0f} prompts", 0, rollouts)
 
 
 def _auto_stages(config: Configuration, batch: Batch, num_prompts: int) -> list[Stage]:
@@ -129,21 +122,15 @@ def _auto_stages(config: Configuration, batch: Batch, num_prompts: int) -> list[
     auto = config.autonpo
     if auto.mode == "off":
         return []
-    times = auto.max_interventions
-    probes = Stage(
-        f"AutoNPO, {times} probes", 0, times * auto.probe_num_prompts * auto.probe_num_samples, is_bound=True
-    )
-    if auto.mode == "advise":
-        return [probes]
-    distance = min(auto.max_rollback_distance, config.max_steps)
-    asked = min(distance * batch.prompts_per_step, num_prompts)
-    return [
-        probes,
-        Stage(f"AutoNPO, {times} guides asked", 0, times * asked * config.run.guide_num_samples, is_bound=True),
-        Stage(
-            f"AutoNPO, {times} replays of {distance} steps",
-            times * distance,
-            times * distance * batch.sampled_per_step,
-            is_bound=True,
-        ),
-    ]
+    times, samples = auto.max_interventions, auto.probe_num_prompts * auto.probe_num_samples
+    stages = [Stage(f"AutoNPO, {times} probes", 0, times * samples, is_bound=True)]
+    if replays := replays_at_most(config):
+        steps = sum(end - start for start, end in replays)
+        distance = steps // len(replays)
+        asked = len(replays) * min(distance * batch.prompts_per_step, num_prompts)
+        guides, name = asked * config.run.guide_num_samples, f"AutoNPO, {len(replays)} replays of {distance} steps"
+        stages += [
+            Stage(f"AutoNPO, {len(replays)} guides asked", 0, guides, is_bound=True),
+            Stage(name, steps, steps * batch.sampled_per_step, is_bound=True),
+        ]
+    return stages

@@ -30,8 +30,7 @@ from nearfuture.record import flat_yaml
 from nearfuture.record.lock import writing
 from nearfuture.record.writing import write_whole
 from nearfuture.run import build
-from nearfuture.run.settings.config import Configuration
-from nearfuture.run.settings.plan import segments_ahead
+from nearfuture.run.settings.plan import num_steps_ahead
 from nearfuture.train import needs
 
 State = Literal["finished", "failed", "interrupted"]
@@ -83,7 +82,7 @@ class GridRunner:
         for i in range(self.num_jobs):
             self._devices.put(names[i % len(names)] if names else None)
         self._children = Children()
-        self.jobs = [Job(cell, _num_steps(configurations[cell.method])) for cell in self._with_base(cells(study))]
+        self.jobs = [Job(cell, num_steps_ahead(configurations[cell.method])) for cell in self._with_base(cells(study))]
         self._write_files()
 
     def _with_base(self, grid: Sequence[Cell]) -> list[Cell]:
@@ -181,10 +180,6 @@ def num_cores() -> int:
 def _environment(runner: GridRunner, device: str | None) -> dict[str, str]:
     threads = {"OMP_NUM_THREADS": "1"} if runner.num_jobs > 1 else {}
     return threads if device is None else {**threads, "CUDA_VISIBLE_DEVICES": device}
-
-
-def _num_steps(config: Configuration) -> int:
-    return sum(end - start for start, end in segments_ahead(config))
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nearfuture.method.lineage import Lineage
+from nearfuture.method.lineage import Lineage, Segment
 from nearfuture.run.settings.config import Configuration
 from nearfuture.types import Intervention, Kind, PolicyRef
 
@@ -111,51 +111,82 @@ def guidance_end(config: Configuration, start: int, guide_step: int) -> int | No
     return guide_step if config.run.guidance_steps is None else start + config.run.guidance_steps
 
 
-def only_trains(config: Configuration) -> bool:
-    """True where no stage but training can come: no policy is sampled, scored or gone back to."""
-    run = config.run
-    return not (run.resample_steps or run.scout_steps or run.guide_step is not None or config.autonpo.mode != "off")
+def stages_ahead(config: Configuration, lineage: Lineage | None = None) -> Iterator[tuple[Lineage, Stage]]:
+    """Yield every stage of a run, as `next_stage` decides them, if AutoNPO's trigger does not fire on the way.
 
+    What is shown of a run, what is forecast of it and what is kept for it all iterate this.
 
-def rollback_steps(config: Configuration) -> frozenset[int]:
-    """Steps whose checkpoints an intervention needs: never deleted, saved whatever `save_steps` says."""
-    run = config.run
-    return frozenset(step for step in (run.scout_steps, run.rollback_to, run.guide_step, config.max_steps) if step)
+    Args:
+        config: the run's configuration.
+        lineage: where the run stands; None: it begins now.
 
-
-def stages_ahead(config: Configuration) -> Iterator[Train | Intervention]:
-    """Yield every stage of a run that begins now, as `next_stage` decides them, if AutoNPO's trigger never fires.
-
-    What is shown before a run and what is forecast of it (`--dry-run`, disk, tokens, progress) iterate this.
+    Yields:
+        The lineage at the beginning of a stage, and the stage.
     """
-    lineage = Lineage.begin()
-    while isinstance(stage := next_stage(lineage, config), Train | Intervention):
-        yield stage
-        lineage = _done(lineage, stage)
+    lineage = Lineage.begin() if lineage is None else lineage
+    while not isinstance(stage := next_stage(lineage, config), Finish):
+        yield lineage, stage
+        lineage = _after(lineage, stage)
 
 
 def segments_ahead(config: Configuration) -> list[tuple[int, int]]:
     """Return (start, end) of every segment that `stages_ahead` trains, in order."""
     lineage = Lineage.begin()
-    for stage in stages_ahead(config):
-        lineage = _done(lineage, stage)
+    for before, stage in stages_ahead(config):
+        lineage = _after(before, stage)
     return [(segment.start_step, segment.end_step or 0) for segment in lineage.segments]
 
 
-def _done(lineage: Lineage, stage: Train | Intervention) -> Lineage:
-    """Return the lineage after a stage."""
-    running = lineage if lineage.head.end_step is None else lineage.extend_head()
+def num_steps_ahead(config: Configuration, lineage: Lineage | None = None) -> int:
+    """Return the optimizer steps that `stages_ahead` pays for."""
+    stages = stages_ahead(config, lineage)
+    return sum(stage.until - reached(before) for before, stage in stages if isinstance(stage, Train))
+
+
+def reached(lineage: Lineage) -> int:
+    """Return the step at which a lineage stands: where its head ended, or began."""
+    head = lineage.head
+    return head.start_step if head.end_step is None else head.end_step
+
+
+def replays_at_most(config: Configuration) -> list[tuple[int, int]]:
+    """Return (start, end) of what AutoNPO may train beside the stages ahead: as often and as far back as it may."""
+    auto = config.autonpo
+    start = max(0, config.max_steps - auto.max_rollback_distance)
+    return [(start, config.max_steps)] * auto.max_interventions if auto.mode == "act" else []
+
+
+def only_trains(config: Configuration) -> bool:
+    """True where no stage but training can come: no policy is sampled, scored or gone back to."""
+    return config.autonpo.mode == "off" and all(isinstance(stage, Train) for _, stage in stages_ahead(config))
+
+
+def rollback_steps(config: Configuration) -> frozenset[int]:
+    """Steps whose checkpoints a stage needs or ends with: never deleted, saved whatever `save_steps` says."""
+    ends = {stage.until for _, stage in stages_ahead(config) if isinstance(stage, Train)}
+    starts = {stage.start_step for _, stage in stages_ahead(config) if isinstance(stage, Intervention)}
+    return frozenset((ends | starts) - {0})
+
+
+def _after(lineage: Lineage, stage: Stage) -> Lineage:
+    """Return the lineage after a stage; where AutoNPO looks at something, the head goes on."""
+    head = lineage.head
     if isinstance(stage, Train):
-        return running.end_head(stage.until, stage.reason)
-    if lineage.head.end_step is None:  # the base weights guide themselves: nothing was trained
-        lineage = lineage.end_head(lineage.head.start_step, stage.kind)
-    return lineage.branch(stage)
+        return lineage.extend_head().end_head(stage.until, stage.reason)
+    if isinstance(stage, Intervention):
+        ended = lineage if head.end_step is not None else lineage.end_head(head.start_step, stage.kind)
+        return ended.branch(stage)
+    assert isinstance(stage, Confirm | Compare)
+    return lineage.extend_head(passed_trigger=stage.step).end_head(reached(lineage), "passed")
 
 
-def is_evaluated(config: Configuration, step: int, *ends: int | None) -> bool:
-    """Whether held-out prompts are asked at a step: every `eval_every` steps, and at the `ends` of a stretch."""
-    every = config.run.eval_every
-    return every > 0 and (step % every == 0 or step in ends)
+def is_evaluated(config: Configuration, head: Segment, stage: Train, step: int) -> bool:
+    """Whether held-out prompts are asked at a step of a stage.
+
+    Every `eval_every` steps, where the stage ends, and where the guide of the head stood.
+    """
+    every, guide = config.run.eval_every, None if head.intervention is None else head.intervention.guide.step
+    return every > 0 and (step % every == 0 or step in (stage.until, guide))
 
 
 def window_end(config: Configuration, intervention: Intervention) -> int:
