@@ -45,7 +45,8 @@ AT_ONE = Decoding(1.0, top_p=1.0, top_k=0, presence_penalty=0.0, max_completion_
 
 def asked(output: Path, *suites: str, limit: int | None = None, **more: Any) -> Asked:
     engine = EngineSettings(batch_size=more.pop("batch_size", 8))
-    return Asked(suites or EIGHT, output, Sources(data=fixtures(), limit=limit), engine=engine, **more)
+    settings = {"num_samples": 2, "sources": Sources(data=fixtures(), limit=limit), "engine": engine, **more}
+    return Asked(suites or EIGHT, output, **settings)
 
 
 def ask(output: Path, policy: Scripted, *suites: str, names: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:

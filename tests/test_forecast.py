@@ -233,3 +233,12 @@ def test_no_function_repeats_the_default_of_a_setting() -> None:
 def test_every_field_has_a_default() -> None:
     for source in (NPOConfig, ModelConfig):
         assert dataclasses.MISSING not in defaults(source).values()
+
+
+def test_no_option_of_a_command_repeats_the_default_of_what_it_sets() -> None:
+    """The command takes it from the field: `= Wanted.gpu_memory`."""
+    chosen = [(path, one) for path, tree in trees() for one in chosen_defaults(tree)]
+    fields = {one[1:] for path, one in chosen if not path.startswith("cli/")}
+    options = {one for path, one in chosen if path.startswith("cli/")}
+    neutral = {"None", "0", "1", "True", "False"}
+    assert options and not {one for one in options if one[1:] in fields and one[2] not in neutral}

@@ -13,7 +13,6 @@ from commands import CONFIGS, invoke
 from peft import LoraConfig, get_peft_model
 from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
-from nearfuture.lab.forecast import Wanted, make_plan
 from nearfuture.lab.forecast.activations import (
     block_bytes_per_patch,
     cast_bytes_per_block,
@@ -23,6 +22,8 @@ from nearfuture.lab.forecast.activations import (
 from nearfuture.lab.forecast.generation import Generation, cache_bytes_per_token, generation_of, sequences_at_once
 from nearfuture.lab.forecast.memory import Device, Load, plan_memory
 from nearfuture.lab.forecast.parts import Memory
+from nearfuture.lab.forecast.planner import make_plan
+from nearfuture.lab.forecast.wanted import Wanted
 from nearfuture.lab.forecast.workload import Rates, Stage, stages_of
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.load import check

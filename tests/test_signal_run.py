@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file
 from tiny import TASK, gold_ids, npo, rows
 
-from nearfuture.lab.measure.measurement import Scope
 from nearfuture.lab.measure.run_signal import choose_steps, measure_signal
+from nearfuture.lab.measure.scope import Scope
 from nearfuture.run.checkpoints import Policies, find_checkpoints
 from nearfuture.run.settings.load import load_configuration
 from nearfuture.train import TRLEngine

@@ -12,26 +12,31 @@ import typer
 from rich.console import Console
 
 from nearfuture.cli.base import ConfigPath, Overrides, app, hush, told_to_user
+from nearfuture.lab.forecast.wanted import Wanted
 
 
 @app.command()
 def plan(
     config: ConfigPath,
     overrides: Overrides = None,
-    gpus: Annotated[int, typer.Option(help="Devices per node.")] = 1,
-    nodes: Annotated[int, typer.Option(help="Number of nodes.")] = 1,
-    gpu_memory: Annotated[float, typer.Option(help="Memory per device, in GB.")] = 80.0,
+    gpus: Annotated[int, typer.Option(help="Devices per node.")] = Wanted.gpus,
+    nodes: Annotated[int, typer.Option(help="Number of nodes.")] = Wanted.nodes,
+    gpu_memory: Annotated[float, typer.Option(help="Memory per device, in GB.")] = Wanted.gpu_memory,
     sharding: Annotated[
         Literal["ddp", "fsdp2"], typer.Option(help="How devices share the model; fsdp2 shards all that is trained.")
-    ] = "ddp",
-    tokens_per_second: Annotated[float, typer.Option(help="Tokens a device generates per second.")] = 2000.0,
+    ] = Wanted.sharding,
+    tokens_per_second: Annotated[
+        float, typer.Option(help="Tokens a device generates per second.")
+    ] = Wanted.tokens_per_second,
     train_tokens_per_second: Annotated[
         float | None, typer.Option(help="Tokens a device trains on per second. Default: from --teraflops.")
     ] = None,
-    teraflops: Annotated[float, typer.Option(help="10^12 operations per second that a device sustains.")] = 250.0,
+    teraflops: Annotated[
+        float, typer.Option(help="10^12 operations per second that a device sustains.")
+    ] = Wanted.teraflops,
     prompt_tokens: Annotated[int | None, typer.Option(help="Mean tokens per prompt, images included.")] = None,
     completion_tokens: Annotated[int | None, typer.Option(help="Mean tokens per completion.")] = None,
-    images: Annotated[int, typer.Option(help="Images per prompt, for a vision-language model.", min=0)] = 1,
+    images: Annotated[int, typer.Option(help="Images per prompt, for a vision-language model.", min=0)] = Wanted.images,
     cpu: Annotated[bool, typer.Option("--cpu", help="Plan for a CPU instead of accelerators.")] = False,
     measure: Annotated[
         bool, typer.Option("--measure", help="Measure this machine with a few steps of the run (seconds).")
@@ -40,7 +45,7 @@ def plan(
 ) -> None:
     """Estimate memory, disk, tokens and time of a run without loading weights or data (except with --measure)."""
     with told_to_user():
-        from nearfuture.lab.forecast import Wanted, make_plan
+        from nearfuture.lab.forecast.planner import make_plan
         from nearfuture.lab.forecast.show import as_json, duration, heading_lines, memory_table, stage_table
         from nearfuture.record.writing import write_json
         from nearfuture.run.settings.load import load_configuration

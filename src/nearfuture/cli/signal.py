@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from nearfuture.cli.base import Overrides, app, hush, told_to_user
+from nearfuture.lab.measure.scope import Scope
 from nearfuture.types import UserError
 
 
@@ -21,11 +22,15 @@ def signal(
     overrides: Overrides = None,
     anchor: Annotated[list[str] | None, typer.Option(help="Steps of the learner: 0,80 or repeated. 0: base.")] = None,
     distances: Annotated[list[str] | None, typer.Option(help="Steps from there to the guide: 10,20,40.")] = None,
-    num_prompts: Annotated[int, typer.Option(help="Failed prompts wanted per anchor.")] = 512,
-    num_samples: Annotated[int, typer.Option(help="Samples per prompt, to find failed ones and to measure.")] = 16,
+    num_prompts: Annotated[int, typer.Option(help="Failed prompts wanted per anchor.")] = Scope.num_prompts,
+    num_samples: Annotated[
+        int, typer.Option(help="Samples per prompt, to find failed ones and to measure.")
+    ] = Scope.num_samples,
     k: Annotated[int | None, typer.Option(help="k of the coverage, pass@k. Default: guide_num_samples.")] = None,
-    num_resamples: Annotated[int, typer.Option(help="Bootstrap resamples of the prompts.")] = 1000,
-    num_gradients: Annotated[int, typer.Option(help="Gradients per distance to check V (small models); 0: off.")] = 64,
+    num_resamples: Annotated[int, typer.Option(help="Bootstrap resamples of the prompts.")] = Scope.num_resamples,
+    num_gradients: Annotated[
+        int, typer.Option(help="Gradients per distance to check V (small models); 0: off.")
+    ] = Scope.num_gradients,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write everything measured to this file.")] = None,
     output: Annotated[Path | None, typer.Option(help="Page to write. Default: RUN/report/signal.html.")] = None,
     config: Annotated[Path | None, typer.Option(help="Task, base model, sampling. Default: the run's.")] = None,
@@ -34,7 +39,6 @@ def signal(
     """Measure what near-future guides bring and cost on a finished run: Q, V and S = Q / V over distance."""
     with told_to_user():
         at = (steps("--anchor", anchor), steps("--distances", distances))
-        from nearfuture.lab.measure.measurement import Scope
         from nearfuture.lab.measure.run_signal import measure_signal
         from nearfuture.lab.report.signal_page import signal_text, write_signal_page
         from nearfuture.record.writing import write_json

@@ -51,20 +51,20 @@ class Asked:
 
     Attributes:
         suites: names or files.
-        sources: where they come from.
+        output: folder of the evaluation.
         num_samples: responses per question.
         seed: of the sampling.
+        sources: where the questions come from.
         decoding: sampling settings that replace a suite's own.
         engine: what runs the models.
-        output: folder of the evaluation.
         is_clean: forget responses that are there.
     """
 
     suites: tuple[str, ...]
     output: Path
-    sources: Sources = field(default_factory=Sources)
-    num_samples: int = 2
+    num_samples: int
     seed: int = 0
+    sources: Sources = field(default_factory=Sources)
     decoding: dict[str, Any] = field(default_factory=dict)
     engine: EngineSettings = field(default_factory=EngineSettings)
     is_clean: bool = False

@@ -2,8 +2,3 @@
 
 Not here: the command (`nearfuture.cli.plan`), what a run does when (`nearfuture.run.settings.plan`).
 """
-
-from nearfuture.lab.forecast.planner import ResourcePlan, make_plan
-from nearfuture.lab.forecast.wanted import Wanted
-
-__all__ = ["ResourcePlan", "Wanted", "make_plan"]

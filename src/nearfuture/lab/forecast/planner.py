@@ -14,7 +14,7 @@ from nearfuture.lab.forecast.generation import Generation, generation_of
 from nearfuture.lab.forecast.memory import Device, Load, plan_memory
 from nearfuture.lab.forecast.parts import Memory
 from nearfuture.lab.forecast.remarks import assumptions_of, warnings_of
-from nearfuture.lab.forecast.wanted import GB, OVERHEAD_GB, Wanted
+from nearfuture.lab.forecast.wanted import DEFAULT_PIXELS, GB, OVERHEAD_GB, Wanted
 from nearfuture.lab.forecast.workload import Rates, Stage, stages_of, trained_per_second
 from nearfuture.run.disk import DiskPlan, disk_plan
 from nearfuture.run.settings.config import Configuration
@@ -23,7 +23,6 @@ from nearfuture.train.shape.shapes import ModelShape, load_shape
 
 FLASH = ("flash_attention_2", "flash_attention_3", "kernels-community/flash-attn2", "kernels-community/flash-attn3")
 DEFAULT_PROMPT = 512
-DEFAULT_PIXELS = 1 << 20
 
 
 @dataclass(frozen=True)

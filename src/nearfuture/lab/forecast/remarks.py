@@ -9,7 +9,7 @@ from nearfuture.lab.forecast.data import Rows
 from nearfuture.lab.forecast.generation import sequences_at_once
 from nearfuture.lab.forecast.memory import Load
 from nearfuture.lab.forecast.parts import Memory, Moment
-from nearfuture.lab.forecast.wanted import GB, OVERHEAD_GB, Wanted
+from nearfuture.lab.forecast.wanted import DEFAULT_PIXELS, GB, OVERHEAD_GB, Wanted
 from nearfuture.lab.forecast.workload import Rates
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.sizes import STATES_PER_PARAMETER, Lengths
@@ -41,7 +41,8 @@ def assumptions_of(
         why = "the longest of those measured" if rows.measured else "not measurable here"
         found.append(f"longest prompt: {lengths.prompt} tokens, {why}; max_prompt_length is not set")
     if lengths.patches and not rows.measured:
-        limit = "max_image_pixels" if config.data.max_image_pixels else "no max_image_pixels, so 1,048,576 pixels"
+        assumed = f"no max_image_pixels, so {DEFAULT_PIXELS:,} pixels"
+        limit = "max_image_pixels" if config.data.max_image_pixels else assumed
         found.append(f"images: {wanted.images} per prompt (--images), each of {limit}: {lengths.patches} patches")
     if not wanted.is_cpu:
         found.append(f"{OVERHEAD_GB:g} GB of every device for CUDA, NCCL and what the allocator cannot use again")

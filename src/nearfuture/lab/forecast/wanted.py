@@ -1,4 +1,4 @@
-"""What a plan is made for: how many devices of which kind, and how fast they are.
+"""What a plan is made for: how many devices of which kind, and how fast they are; readable without torch.
 
 Not here: what is worked out for them (`planner`).
 """
@@ -6,11 +6,16 @@ Not here: what is worked out for them (`planner`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from nearfuture.run.settings.sizes import Sharding
 from nearfuture.types import UserError
 
+if TYPE_CHECKING:
+    from nearfuture.run.settings.sizes import Sharding
+
 GB = 10**9
+DEFAULT_PIXELS = 1 << 20
+"""Of an image, where no limit is set."""
 OVERHEAD_GB = 2.0
 """GB of an accelerator that are gone before a tensor is made, and that the allocator cannot use again."""
 

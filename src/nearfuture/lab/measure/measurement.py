@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from nearfuture.guidance.ask import Sample, ask, hashed_seed, score_in_batches
 from nearfuture.guidance.engine import Engine, Row
+from nearfuture.lab.measure.scope import Scope
 from nearfuture.lab.measure.signal_rows import CLIP, anchor_rows
 from nearfuture.method.signal import GuideSamples
 from nearfuture.run.checkpoints import Policies
@@ -37,29 +38,6 @@ MIN_FAILED = 8
 SMALL_MODEL = 5_000_000
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What is to be measured.
-
-    Attributes:
-        anchors: steps of the learners; empty: the base weights and the checkpoint in the middle of the run.
-        distances: steps ahead of the anchor; empty: up to 8 of those there are checkpoints for. 0 is always measured.
-        num_prompts: failed prompts wanted for each anchor; fewer are taken where the data has no more.
-        num_samples: m, samples per prompt, when failed prompts are chosen and again when a guide is measured.
-        k: samples the guide is allowed for coverage; None: the run's `guide_num_samples`, at most m.
-        num_resamples: bootstrap resamples of the prompts.
-        num_gradients: samples whose gradients are computed, for each distance; 0 is off.
-    """
-
-    anchors: tuple[int, ...] = ()
-    distances: tuple[int, ...] = ()
-    num_prompts: int = 512
-    num_samples: int = 16
-    k: int | None = None
-    num_resamples: int = 1000
-    num_gradients: int = 64
 
 
 @dataclass(frozen=True, slots=True)

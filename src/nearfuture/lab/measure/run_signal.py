@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from nearfuture.lab.measure.measurement import MIN_FAILED, Measurement, Say, Scope
+from nearfuture.lab.measure.measurement import MIN_FAILED, Measurement, Say
+from nearfuture.lab.measure.scope import Scope
 from nearfuture.lab.measure.signal_rows import CLIP, DEFAULT_COST, DEFAULT_QUALITY
 from nearfuture.run import build
 from nearfuture.run.checkpoints import Policies, find_checkpoints
