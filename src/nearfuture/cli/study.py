@@ -5,13 +5,21 @@ Not here: the grid (`nearfuture.lab.study`), the page (`nearfuture.lab.report`).
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from nearfuture.cli.base import INTERRUPTED, app, hush, told_to_user
+from nearfuture.record.formats import duration, plural
+
+if TYPE_CHECKING:
+    from nearfuture.lab.study.grid import GridRunner, Outcome
+
+COLOURS = {"finished": "green", "failed": "bold red", "interrupted": "yellow"}
 
 
 @app.command()
@@ -27,21 +35,49 @@ def compare(
     """Train and compare methods over seeds: a grid of runs that can be interrupted, and a report on it."""
     with told_to_user():
         from nearfuture.lab.study.grid import GridRunner
-        from nearfuture.lab.study.show import GridDisplay
         from nearfuture.lab.study.study_config import load_study
 
         chosen = [name.strip() for value in methods or [] for name in value.split(",")]
         study = load_study(config, overrides or [], methods=chosen, num_seeds=seeds)
         hush()
-        display = GridDisplay(GridRunner(study, jobs))
+        runner = GridRunner(study, jobs)
         try:
-            has_failed = display.run()
+            has_failed = run_grid(runner)
         except KeyboardInterrupt:
             print("interrupted; every run has saved a checkpoint. The same command continues.")
             raise typer.Exit(INTERRUPTED) from None
         show_report([study.run_dir], None)
         if has_failed:
             raise typer.Exit(1)
+
+
+def run_grid(runner: GridRunner) -> bool:
+    """Run the grid, print a line for each run that ends, and return whether one failed."""
+    from nearfuture.lab.study.results import read_test
+
+    study, numbers, console = runner.study, itertools.count(1), Console(highlight=False, soft_wrap=True)
+    console.print(
+        f"{plural(len(study.methods), 'method')} x {plural(study.num_seeds, 'seed')} in {study.run_dir}, "
+        f"{runner.num_jobs} at once; final evaluation on the {runner.split} prompts"
+    )
+
+    def say(outcome: Outcome, seconds_left: float | None) -> None:
+        rate, time = "", duration(outcome.seconds) if outcome.seconds > 1 else "was there"
+        if outcome.state == "finished":
+            rate = f"  {runner.split} {read_test(runner.folder.test(outcome.name)).mean():.3f}"
+        left = "" if not seconds_left else f", {duration(seconds_left)} left"
+        state = f"[{COLOURS[outcome.state]}]{outcome.state:<11}[/]"
+        progress = f"({next(numbers)} of {len(runner.jobs)}{left})"
+        console.print(f"{outcome.name:<24} {state} {time:>12}{rate}  {progress}")
+
+    failed = [outcome for outcome in runner.run(say) if outcome.state != "finished"]
+    for outcome in failed:
+        log = runner.folder.log(outcome.name)
+        console.print(f"\n[bold red]{outcome.name} {outcome.state}[/]; {log} ends:")
+        console.print(escape(outcome.last_lines))
+    if failed:
+        console.print("\nThe same command tries these again, and repeats nothing that is finished.")
+    return bool(failed)
 
 
 @app.command()
