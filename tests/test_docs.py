@@ -129,6 +129,25 @@ def test_every_module_and_function_that_is_named_exists() -> None:
     assert [(text.name, name) for text, name in named if not is_there(name)] == []
 
 
+def test_every_file_says_what_is_not_in_it_and_the_neighbours_exist() -> None:
+    missing, unknown = [], []
+    for path in PACKAGE.rglob("*.py"):
+        doc = ast.get_docstring(ast.parse(path.read_text())) or ""
+        place = path.relative_to(PACKAGE).parts[:-1]
+        if path.name not in ("__init__.py", "__main__.py") and "Not here:" not in doc:
+            missing.append(path.name)
+        lists = re.findall(r"\(((?:`[^`]+`(?:, )?)+)\)", doc.partition("Not here:")[2])
+        named = [name for one in lists for name in re.findall(r"`([a-z]\w*(?:\.\w+)*)`", one)]
+        named = [name for name in named if not name.endswith((".j2", ".css"))]
+        rooms = [".".join((*place[:depth], "")) for depth in range(len(place) + 1)]
+        files = [
+            name for name in named if not name.startswith("nearfuture") and (ROOT / "tests" / f"{name}.py") not in TEXTS
+        ]
+        unknown += [(path.name, name) for name in files if not any(is_there(room + name) for room in rooms)]
+    assert missing == []
+    assert unknown == []
+
+
 def test_code_cites_sections_that_exist() -> None:
     page = (DOCS / "methods" / "reconstruction.md").read_text()
     sections = set(re.findall(r"^#+ (\d(?:\.\d)?) ", page, re.MULTILINE))

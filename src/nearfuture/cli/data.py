@@ -1,4 +1,7 @@
-"""`nearfuture data check|difficulty`: what is in a data set, and how hard it is for a model."""
+"""`nearfuture data check|difficulty`: what is in a data set, and how hard it is for a model.
+
+Not here: the checks (`nearfuture.lab.forecast.data_check`), the measurement (`nearfuture.lab.measure.difficulty`).
+"""
 
 from __future__ import annotations
 

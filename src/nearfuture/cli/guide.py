@@ -1,4 +1,7 @@
-"""`nearfuture guide collect|show|verify|import|export`: guidance caches."""
+"""`nearfuture guide collect|show|verify|import|export`: guidance caches.
+
+Not here: collecting (`nearfuture.run.collect`), other frameworks' files (`nearfuture.run.interop`).
+"""
 
 from __future__ import annotations
 

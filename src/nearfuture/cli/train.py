@@ -1,4 +1,7 @@
-"""`nearfuture train`: a run, its dry run, its resume."""
+"""`nearfuture train`: a run, its dry run, its resume.
+
+Not here: the run (`nearfuture.run.start`), what a dry run says (`nearfuture.lab.forecast.dry`).
+"""
 
 from __future__ import annotations
 

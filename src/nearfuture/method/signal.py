@@ -7,8 +7,8 @@ sample itself, so element 0 of every result is the estimate.
 
 Letters: P prompts, N samples of all prompts, K tokens of all samples, R resamples (row 0: the sample itself).
 
-Not here: V (`variance_cost`), intervals and the maximum over distances (`resampling`), growth laws (`fits`), sampling
-(`nearfuture.run`).
+Not here: V (`variance_cost`), intervals and the maximum over distances (`nearfuture.stats.resampling`), growth laws
+(`nearfuture.stats.fits`), sampling (`nearfuture.run`).
 """
 
 from __future__ import annotations

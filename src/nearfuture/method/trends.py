@@ -3,7 +3,7 @@
 Both come with a standard error that is judged from the series itself, so neither depends on its scale. Standard library
 only, so that a log can be replayed without numpy or torch.
 
-Not here: laws over distance (`fits`), what a movement means for a run (`trigger`).
+Not here: laws over distance (`nearfuture.stats.fits`), what a movement means for a run (`trigger`).
 """
 
 from __future__ import annotations

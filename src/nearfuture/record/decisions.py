@@ -10,7 +10,7 @@
 
 A number that the run did not write is None, never 0. The lineage says what was done; events add the numbers.
 
-Not here: sentences (`explain`), cost and yield (`yields`), a page (`report.explanation`).
+Not here: sentences and the page (`nearfuture.lab.report.explain_page`), cost and yield (`yields`).
 """
 
 from __future__ import annotations

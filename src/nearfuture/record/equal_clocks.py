@@ -1,6 +1,6 @@
 """Two runs at an equal clock: held-out pass rates, their difference, and whether it is larger than sampling noise.
 
-Not here: seeds and intervals over seeds (one run is one seed), and the sentences (`words`).
+Not here: seeds and intervals over seeds (one run is one seed), and the sentences (`nearfuture.lab.report.words`).
 """
 
 from __future__ import annotations

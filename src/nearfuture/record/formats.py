@@ -1,6 +1,6 @@
 """Numbers as a reader expects them: 1.2 M, 4 %, 1 h 12 min, 0.830; a dash where one is not known (None, NaN).
 
-Not here: sentences (`words`).
+Not here: sentences (`nearfuture.lab.report.words`).
 """
 
 from __future__ import annotations

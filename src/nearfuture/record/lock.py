@@ -11,7 +11,8 @@ On shared storage the lock is as good as the file system's: NFS (version 4, or 3
 Lustre mounted with `flock` pass it between machines. NFS with `local_lock` and Lustre with `localflock` keep it on one
 machine, and a file system without locks is said to have none; there nothing can keep two machines from one folder.
 
-Not here: which process is the main one (`nearfuture.train.processes`), the logs of a grid (`study.processes`).
+Not here: which process is the main one (`nearfuture.train.processes`), the logs of a grid
+(`nearfuture.lab.study.processes`).
 """
 
 from __future__ import annotations

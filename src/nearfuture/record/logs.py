@@ -9,8 +9,8 @@
 
 Standard library only, but for our own run folders. A log may lack the entropy; it then has reward alone.
 
-Not here: what the series mean (`advise`), the forms of text (`log_text`), event files byte by byte (`event_files`),
-restarts and several runs in one log (`log_runs`), our run folder (`records`).
+Not here: what the series mean (`nearfuture.lab.measure.advise`), the forms of text (`log_text`), event files byte by
+byte (`event_files`), restarts and several runs in one log (`log_runs`), our run folder (`records`).
 """
 
 from __future__ import annotations

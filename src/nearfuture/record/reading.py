@@ -4,7 +4,8 @@ A process that is killed can leave half a line behind, and the resumed process m
 Such a line is torn: skipped and counted, and a whole row glued to it is saved. A line whose seal does not fit is
 damaged: skipped, and named by its number. Nothing here guesses values.
 
-Not here: what the rows mean (`records`), what they cost (`ledger`), a whole folder looked through (`integrity`).
+Not here: what the rows mean (`records`), what they cost (`ledger`), a whole folder looked through
+(`nearfuture.run.integrity`).
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ run folder holds what a start writes within a second, and the corrected command 
     refused, failed or interrupted before then    taken back at once
     killed before then                            started over by the next start, as if it did not exist
 
-Not here: what is checked before anything is written (`start`, `nearfuture.train.needs`), the lock (`lock`).
+Not here: what is checked before anything is written (`start`, `nearfuture.train.needs`), the lock
+(`nearfuture.record.lock`).
 """
 
 from __future__ import annotations

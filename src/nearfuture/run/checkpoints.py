@@ -1,6 +1,6 @@
 """The policies of a finished run, by step, one at a time in one trainer: step 0 is the base weights.
 
-Not here: what is measured with them (`signal`), a run that is being trained (`executor`).
+Not here: what is measured with them (`nearfuture.lab.measure.run_signal`), a run that is being trained (`executor`).
 """
 
 from __future__ import annotations

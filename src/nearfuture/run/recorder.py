@@ -1,6 +1,7 @@
 """Writes down a segment while it is trained: one row per step, evaluations, a few groups beside their guidance.
 
-Not here: training it (`nearfuture.run.executor`), reading it back (`nearfuture.record.records`), files (`folder`).
+Not here: training it (`nearfuture.run.executor`), reading it back (`nearfuture.record.records`), files
+(`nearfuture.record.folder`).
 """
 
 from __future__ import annotations

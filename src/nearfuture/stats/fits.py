@@ -4,7 +4,7 @@ Every row of a matrix is fitted for itself, so that the resamples of `nearfuture
 
 Letters: D distances, R resamples (row 0: the sample itself).
 
-Not here: the estimates that are fitted (`signal`).
+Not here: the estimates that are fitted (`nearfuture.method.signal`).
 """
 
 from __future__ import annotations

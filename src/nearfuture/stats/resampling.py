@@ -5,7 +5,7 @@ ratios of two estimates keep their pairing.
 
 Letters: P prompts, R resamples (row 0: the sample itself), D distances.
 
-Not here: what is estimated (`signal`). These intervals say nothing about another training seed.
+Not here: what is estimated (`nearfuture.method.signal`). These intervals say nothing about another training seed.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ the families of one seed belong together, because one policy answered them all.
 Letters: S seeds, T seeds of another method, F families, R resamples (row 0: the sample itself), N scores, C claims,
 X thresholds or positions of a curve.
 
-Not here: pass@k of a prompt (`signal.pass_at_k`), intervals over prompts (`resampling`, which also has the percentile
-interval used here), which numbers a study compares (`nearfuture.lab.study`).
+Not here: pass@k of a prompt (`nearfuture.method.signal.pass_at_k`), intervals over prompts (`resampling`, which also
+has the percentile interval used here), which numbers a study compares (`nearfuture.lab.study`).
 """
 
 from __future__ import annotations

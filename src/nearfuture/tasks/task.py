@@ -1,7 +1,7 @@
 """What a task is: prompts with a verifier; and how one is loaded.
 
 Not here: judging (`judging`), the reward (`reward`), the check of gold answers (`gold`), which prompt is which
-(`identity`), the worlds that ship (`apprentice`, `countdown`, `shapes`), and everything about models.
+(`identity`), the worlds that ship (`worlds`), and everything about models.
 """
 
 from __future__ import annotations

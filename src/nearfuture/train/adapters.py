@@ -1,6 +1,6 @@
 """Folders that hold an adapter of LoRA instead of a model: which base it belongs to, and the policy that both make.
 
-Not here: adapters that a run begins (`factory`), a policy that only answers (`policy`).
+Not here: adapters that a run begins (`factory`), a policy that only answers (`answer.policy`).
 """
 
 from __future__ import annotations

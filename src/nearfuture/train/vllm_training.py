@@ -10,7 +10,7 @@
                  or float16 under mixed precision, otherwise that of its weights. `vllm_dtype` overrides it.
     server       One client a process: its channel for weights holds a port until the process ends.
 
-Not here: vLLM outside training (`vllm_policy`), what is generated for (TRL's `_generate_single_turn`).
+Not here: vLLM outside training (`answer.vllm_policy`), what is generated for (TRL's `_generate_single_turn`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Files that tasks come from: functions of the user's own, named `path/to/file.py:function`, and rows that ship.
 
-Not here: what they are for (`task`, `verify.external`).
+Not here: what they are for (`nearfuture.tasks.task`, `external`).
 """
 
 from __future__ import annotations

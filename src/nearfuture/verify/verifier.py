@@ -4,7 +4,7 @@ What rules can decide is decided here, at the cost of a comparison; the rest goe
 CPU time. Verdicts are cached by what decides them, failures never: `TIMEOUT` and `CRASH` say what happened to a worker
 and not what the answer is worth.
 
-Not here: the rules (`decide`), the workers (`pool`), rewards (`reward`).
+Not here: the rules (`decide`), the workers (`pool`), rewards (`nearfuture.tasks.reward`).
 """
 
 from __future__ import annotations

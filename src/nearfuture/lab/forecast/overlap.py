@@ -1,6 +1,7 @@
 """Which rows of a data set are in a benchmark.
 
-Not here: where benchmarks lie (`nearfuture.lab.forecast.data_check`), other findings (`findings`).
+Not here: where benchmarks lie (`nearfuture.lab.forecast.data_check`), other findings
+(`nearfuture.tasks.data.findings`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     plan = make_plan(load_configuration(path), Wanted(gpus=8, nodes=4, gpu_memory=140, sharding="fsdp2"))
 
-Not here: the formulas (`memory`, `workload`, `disk`), what is said of them (`remarks`), tables (`show`).
+Not here: the formulas (`memory`, `workload`, `nearfuture.run.disk`), what is said of them (`remarks`), tables (`show`).
 """
 
 from __future__ import annotations

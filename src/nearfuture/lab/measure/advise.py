@@ -4,7 +4,7 @@
 
 The log continues as it was, so a later firing is what you see if you did not act on the earlier one.
 
-Not here: the formats of logs (`logs`), the trigger (`nearfuture.method.trigger`).
+Not here: the formats of logs (`nearfuture.record.logs`), the trigger (`nearfuture.method.trigger`).
 """
 
 from __future__ import annotations

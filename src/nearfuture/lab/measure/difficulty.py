@@ -6,7 +6,7 @@ their own base fails, as the paper does (4 of 4 samples wrong).
 Rows are sampled in parts; a part that is finished lies in `<output>.partial` and is not sampled again, so that a killed
 measurement continues and ends with the same file.
 
-Not here: sampling (`nearfuture.train.engine`), filtering by it (`dataset_max_difficulty`).
+Not here: sampling (`nearfuture.train.engine`), filtering by it (the setting `dataset_max_difficulty`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The curves: a metric of every run over one clock, with interventions, abandoned tails and the head's path.
 
-Not here: the tree of segments (`lineage_drawing`), how a drawing gets into the page (`svg`), the cutting of curves
-(`pieces`).
+Not here: the tree of segments (`lineage_drawing`), how a drawing gets into the page (`nearfuture.lab.page.svg`), the
+cutting of curves (`pieces`).
 """
 
 from __future__ import annotations

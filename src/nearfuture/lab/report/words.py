@@ -3,7 +3,7 @@
 "Ahead" and "behind" are said only where `comparison.judge` allows it, costs are named beside every result, and what
 one seed cannot show is said every time.
 
-Not here: the rules themselves (`comparison`) and the sums (`ledger`).
+Not here: the rules themselves (`nearfuture.record.equal_clocks`) and the sums (`nearfuture.record.ledger`).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 
 A cell that fails does not affect the others. After a kill, the same command continues the grid.
 
-Not here: what a cell is (`config`), files (`folder`), locks and signals (`processes`), the report.
+Not here: what a cell is (`study_config`), files (`folder`), locks and signals (`processes`), the report.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     micro        rollouts in one forward pass               per_device_train_batch_size
     step         rollouts of one optimizer step             micro x processes x gradient_accumulation_steps
 
-Not here: bytes (`memory`), hours (`workload`).
+Not here: bytes and hours (`nearfuture.lab.forecast`).
 """
 
 from __future__ import annotations

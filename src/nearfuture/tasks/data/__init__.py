@@ -1,6 +1,6 @@
 """Data sets as tasks: one schema, an adapter a data set, and what is dropped on the way, counted by reason.
 
-Not here: the worlds that ship (`apprentice`, `countdown`, `shapes`), benchmarks (`benchmarks`), tokens
+Not here: the worlds that ship (`worlds`), benchmarks (`nearfuture.lab.evaluate.benchmarks`), tokens
 (`nearfuture.train`).
 """
 

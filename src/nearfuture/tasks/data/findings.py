@@ -7,8 +7,8 @@
     too long            more tokens than `max_prompt_length`
     in a benchmark      the question, or an image, of one of the benchmarks
 
-Not here: rows that were left out when they were read (`loading`), benchmarks (`overlap`), images and tokens
-(`nearfuture.lab.forecast.data_check` brings what is found there).
+Not here: rows that were left out when they were read (`loading`), benchmarks (`nearfuture.lab.forecast.overlap`),
+images and tokens (`nearfuture.lab.forecast.data_check` brings what is found there).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Rows without the weight of their images: hashes and sizes stand for these, questions are reduced to what they ask.
 
-Not here: what is found in them (`findings`, `overlap`).
+Not here: what is found in them (`findings`, `nearfuture.lab.forecast.overlap`).
 """
 
 from __future__ import annotations
