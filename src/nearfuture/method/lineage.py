@@ -133,7 +133,7 @@ class Lineage:
         return self._with_head(replace(self.head, end_step=step, reason=reason))
 
     def extend_head(self, *, passed_trigger: int | None = None) -> Lineage:
-        """The head, which had stopped, continues: a trigger was looked into and passed, or the horizon is further."""
+        """The head, which had stopped, continues: a trigger was examined and dismissed, or the horizon was extended."""
         passed = self.head.passed_triggers + (() if passed_trigger is None else (passed_trigger,))
         return self._with_head(replace(self.head, end_step=None, reason=None, passed_triggers=passed))
 
@@ -149,7 +149,7 @@ class Lineage:
     def return_to(self, policy: PolicyRef) -> Lineage:
         """Begin a new head where an abandoned tail ended: the branch that was tried instead is abandoned in its place.
 
-        The trigger that fired there was looked into already.
+        The trigger that fired there has already been examined.
         """
         return self._continue(policy.segment, policy.step, passed_triggers=(policy.step,))
 
@@ -267,7 +267,7 @@ def _check_numbers(row: dict[str, Any]) -> None:
 
 
 def _broken(segments: tuple[Segment, ...], head: int) -> str:
-    """Say what keeps a tree that was edited by hand from being one that `branch` can have made; empty where nothing."""
+    """Say why `branch` cannot have made a tree that was edited by hand; empty if it can."""
     ids = [segment.id for segment in segments]
     if not ids or ids != list(range(len(ids))):
         return f"its segments are {ids}, but must be numbered from 0 in the order they were begun"

@@ -31,7 +31,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What may be said about `run` beside `baseline`; `margin` is what a difference must exceed."""
+    """The judgement on `run` beside `baseline`; `margin` is what a difference must exceed."""
 
     word: Word
     difference: float

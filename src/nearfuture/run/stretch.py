@@ -25,7 +25,7 @@ from nearfuture.types import Intervention, Kind
 
 
 def may_go_back(config: Configuration, lineage: Lineage) -> bool:
-    """True where a trigger is looked into: AutoNPO is on, and its budget is not spent."""
+    """True where a trigger is examined: AutoNPO is on, and its budget is not spent."""
     return config.autonpo.mode != "off" and not autonpo.is_spent(lineage, config.autonpo)
 
 

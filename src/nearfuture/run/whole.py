@@ -52,7 +52,7 @@ class WholeCheckpoints:
 
     Args:
         folder: of the run.
-        say: told what is damaged.
+        say: called with what is damaged.
         train_again: makes a damaged checkpoint again, to the same bits.
     """
 

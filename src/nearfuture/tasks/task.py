@@ -44,21 +44,21 @@ class Task:
     Attributes:
         name: how the task is called in reports.
         train: rows with at least `prompt`, a string or a list of messages.
-        evaluation: held-out rows that are looked at on the way, during training.
+        evaluation: held-out rows that are evaluated during training.
         verify: judges one completion given its row; None means that it cannot be judged. A function is called in a
-            worker that can be ended, where a worker can import it; else in this process (`verify.function`).
+            worker that can be killed, if a worker can import it; else in this process (`verify.function`).
         verifier_version: changes whenever `verify` may judge differently, so that old guidance is not trusted.
         gold_column: a column with a completion that must verify as correct.
         model: path of a base model that comes with the task.
         traces: path of an external teacher's traces that come with the task, as LUFFY has them.
         groups: columns of the held-out rows that group the pass rate, where a row has them.
-        test: held-out rows by `family`, looked at only by a final comparison: no setting, no checkpoint and no
+        test: held-out rows by `family`, used only by a final comparison: no setting, no checkpoint and no
             rollback is chosen by them. Empty where a task has none.
         max_failure_frac: share of time-outs and crashes among the latest 1,000 verdicts beyond which the run stops.
         time_limit: seconds of CPU time that a function `verify` may take for one completion; None: it is called in
             this process, without a limit.
         correct_threshold: the lowest score that counts as correct, where `verify` returns a number; None: it returns
-            a verdict, and a number is refused. What lies below earns nothing: partial credit is not a verdict.
+            a verdict, and a number is refused. Anything below earns nothing: partial credit is not a verdict.
         notes: what a user should know of the rows before step 1: how many were left out, and why.
     """
 

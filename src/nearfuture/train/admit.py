@@ -59,7 +59,7 @@ class Ids:
 
 
 def check_rows(trainer: GRPOTrainer) -> None:
-    """Name rows that TRL would stop at, where the data is there to be looked at and TRL makes the prompts of it.
+    """Name rows that TRL would fail on, if the data can be inspected and TRL makes the prompts from it.
 
     Raises:
         UserError: messages for a model without a chat template, or images that cannot be trained on.

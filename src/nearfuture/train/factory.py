@@ -151,7 +151,8 @@ def batch_arithmetic(args: NPOConfig) -> str:
 
 
 def release(trainer: NPOTrainer) -> None:
-    """Let go of a trainer's memory before the next one is built, whoever still holds the trainer: it is empty then.
+    """Free a trainer's memory before the next one is built, even if something still holds the trainer: it is empty
+    then.
 
     A trainer lies in reference cycles and its caller still has its name, so that collecting alone frees nothing; and
     with these libraries imported, one collection takes a quarter of a second.

@@ -1,4 +1,4 @@
-"""A cache becomes rows of another framework, and what does not fit is said.
+"""A cache becomes rows of another framework, and what does not fit is reported.
 
     exporter = Exporter(format, cache, questions, encode)
     write_rows(path, exporter.rows())

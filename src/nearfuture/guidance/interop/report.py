@@ -16,7 +16,7 @@ NUM_NAMED = 3
 
 
 class Reason(StrEnum):
-    """Why a trace was left out, or what is to be said about one that was not."""
+    """Why a trace was left out, or a remark on one that was not."""
 
     DAMAGED = "damaged row"
     NO_TRAJECTORY = "no trajectory"

@@ -61,7 +61,7 @@ def answer_suite(
         suite: what is asked.
         file: what is there already, and where the rest goes.
         sampling: how often, and how.
-        progress: told after every batch how many of how many responses are there.
+        progress: called after every batch with how many responses there are, and of how many.
 
     Returns:
         The answers to each question.

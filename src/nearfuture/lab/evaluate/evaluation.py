@@ -80,7 +80,7 @@ def evaluate(
         asked: what is done.
         lineage: every checkpoint on the run's path, base weights included.
         load: loads a policy.
-        say: told what is being done.
+        say: called with what is being done.
 
     Returns:
         Plain values: the protocol, `policies[]` with their scores, `comparisons[]`.

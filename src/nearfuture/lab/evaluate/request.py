@@ -113,6 +113,6 @@ def as_trained(engine: EngineSettings, names: Sequence[str]) -> EngineSettings:
 
 
 def output_of(name: str) -> Path:
-    """Where an evaluation goes if nothing is said: into the run, or into `evaluations/` here."""
+    """Where an evaluation goes by default: into the run, or into `evaluations/` here."""
     run = run_of(name)
     return run / FOLDER if run is not None else Path("evaluations") / Path(name).name

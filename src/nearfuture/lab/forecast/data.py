@@ -31,7 +31,7 @@ class Rows:
         num_train: training prompts.
         num_held_out: prompts evaluated during training.
         model: the base model's name.
-        notes: what was not looked at, and why.
+        notes: what was not checked, and why.
         task: None where the data set is not here.
         measured: tokens of the longest prompt, and image tokens of the one with most, of prompts spread over the data;
             None where they cannot be measured here.

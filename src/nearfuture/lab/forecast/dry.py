@@ -88,7 +88,7 @@ def _check_batch(batch: Batch, num_prompts: int) -> None:
 def _memory_lines(config: Configuration, shape: ModelShape, batch: Batch, rows: Rows, *, is_cpu: bool) -> list[str]:
     """Memory of one device, on this kind of device; with several processes, as DDP and FSDP2 share the model.
 
-    A configuration for vLLM is meant for accelerators, wherever it is looked at.
+    A configuration for vLLM is meant for accelerators, wherever it is checked.
     """
     shardings: tuple[Sharding, ...] = ("ddp",) if batch.num_processes == 1 else ("ddp", "fsdp2")
     on_cpu = is_cpu and not config.training.use_vllm

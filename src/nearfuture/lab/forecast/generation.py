@@ -42,7 +42,7 @@ class Generation:
 
 
 def generation_of(config: Configuration, compute: int) -> Generation:
-    """Read TRL's settings; vLLM samples in the format the policy computes in (`compute` bytes) unless told."""
+    """Read TRL's settings; vLLM samples in the format the policy computes in (`compute` bytes) by default."""
     if not config.training.use_vllm:
         return Generation()
     if config.training.vllm_mode == "server":

@@ -36,7 +36,7 @@ class Wanted:
         completion_tokens: mean length of a completion.
         images: a prompt.
         is_measured: the rates and mean lengths were measured on this machine.
-        is_cpu: no accelerator: torch's kernels, float32 where nothing else is said, nothing taken by CUDA.
+        is_cpu: no accelerator: torch's kernels, float32 by default, nothing taken by CUDA.
     """
 
     gpus: int = 1

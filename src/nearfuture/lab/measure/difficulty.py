@@ -45,7 +45,7 @@ def measure_difficulty(
         config: names a data set and a model.
         output: the new file, .parquet.
         num_samples: per row.
-        say: told about the progress.
+        say: called with the progress.
 
     Raises:
         UserError: the file exists or is not a .parquet, the configuration names a task, the partial file is another's,

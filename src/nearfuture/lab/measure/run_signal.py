@@ -45,7 +45,7 @@ def measure_signal(
         config: configuration with task, base model and sampling; None: the run's own.
         task: replaces the configuration's task; alone it is enough for a foreign run of a task that ships its model.
         overrides: `key=value` settings of the configuration.
-        say: told what is being done.
+        say: called with what is being done.
 
     Returns:
         What `nearfuture signal --json` writes: plain values, `anchors[].distances[]` and more.

@@ -68,7 +68,7 @@ def _pictures(images: list[dict[str, Any]], num_images: int) -> Group:
 
 
 def prompt_text(prompt: Any) -> str:
-    """Return a prompt as a reader wants it: a text, or what is said in its messages, with images marked in their place.
+    """Return a prompt as a reader wants it: its text, or that of its messages, with images marked in place.
 
     Example:
         >>> prompt_text([{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "how many?"}]}])

@@ -159,7 +159,7 @@ def _verdicts(comparison: Comparison) -> str:
 
 
 def _beside_baseline(comparison: Comparison, blocks: Sequence[Block]) -> list[Block]:
-    """What is said about every method beside the baseline, unless the reference is the baseline."""
+    """Claims about every method beside the baseline, unless the reference is the baseline."""
     baseline = comparison.baseline
     if baseline is None or baseline is comparison.reference or not blocks[0]:
         return []

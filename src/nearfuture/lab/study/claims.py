@@ -68,7 +68,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Beside:
-    """Everything that is said about a method beside another one.
+    """All claims about a method beside another one.
 
     Attributes:
         mean: claim about mean@n over families, the main figure.

@@ -108,7 +108,7 @@ class GridRunner:
         """Run what is left of the grid.
 
         Args:
-            say: told of every outcome as it comes, and how many seconds the rest will take (None: not known yet).
+            say: called with every outcome as it comes, and the seconds the rest will take (None: not known yet).
 
         Returns:
             The outcomes, in the order they came.

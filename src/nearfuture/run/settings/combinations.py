@@ -1,4 +1,4 @@
-"""What keys mean to each other: which of them cannot be set together, said before anything is loaded.
+"""What keys mean to each other: which of them cannot be set together, checked before anything is loaded.
 
 Not here: one key alone (`config`, `ranges`), what only a model or a task can tell (`build`, `nearfuture.train.needs`).
 """
@@ -28,7 +28,7 @@ def check_data(task: str | None, data: DataConfig) -> None:
     """A run has one source of prompts, and settings of a data set need one.
 
     Raises:
-        UserError: there is none or there are two, or something is said twice.
+        UserError: there is none or there are two, or something is given twice.
     """
     if (task is None) == (data.dataset_name is None):
         seen = f"task={task} and dataset_name={data.dataset_name}"

@@ -82,7 +82,7 @@ def with_present_names(values: dict[str, Any], *, is_told: bool = True) -> dict[
 
 
 def with_former_names(values: dict[str, Any]) -> dict[str, Any]:
-    """The same keys under the names they had first: what a run was begun with is told by these."""
+    """The same keys under the names they had first: digests of a run's configuration use these."""
     former = {new: old for old, new in RENAMED.items()}
     return {former.get(key, key): value for key, value in values.items()}
 

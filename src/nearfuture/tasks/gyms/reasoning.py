@@ -39,7 +39,7 @@ class Sizes:
 
     Attributes:
         num_train: questions to train on.
-        num_evaluation: held-out questions that are looked at during training.
+        num_evaluation: held-out questions used during training.
         num_test: questions of the final comparison.
         data_seed: of all questions. The seed of a run is another one, so that seeds are compared on the same questions.
         prompt: `messages` for a model with a chat template, `text` for one without.

@@ -109,7 +109,7 @@ def _texts(prompt: list[Row]) -> Iterator[str]:
 
 
 def _problem(image: Any, processor: Any) -> str | None:
-    """What is wrong with an image, told from its header; which shapes are, the processor says itself."""
+    """What is wrong with an image, from its header; the processor says which shapes it refuses."""
     try:
         width, height = image_size(image)
     except (OSError, UnidentifiedImageError, ValueError) as error:

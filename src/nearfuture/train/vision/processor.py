@@ -73,7 +73,7 @@ def load_processing_class(model: str, **settings: Any) -> Any:
 def is_needed(model: Any, **where: Any) -> bool:
     """True where transformers, left alone, would fail to load the processing class of a model.
 
-    Nothing but its settings file is looked at: no code of the model's runs, and whether it exists is for others to say.
+    Only its settings file is read: none of the model's code runs, and whether it exists is checked elsewhere.
 
     Args:
         model: a name, or the model itself.
