@@ -33,7 +33,7 @@ def collect_from(config: Configuration, guide: PolicyRef, folder: Path, *, num_k
     with contextlib.ExitStack() as held:
         scratch = held.enter_context(tempfile.TemporaryDirectory())
         processes.join(factory.make_args(Path(scratch), config.training_settings))
-        processes.main_first(lambda: held.enter_context(writing_cache(folder)))
+        processes.from_main(lambda: held.enter_context(writing_cache(folder)))
         trainer = build.build_trainer(config, task, rows, Path(scratch))
         trainer.model.to(trainer.args.device)
         return collect_guidance(

@@ -115,7 +115,7 @@ class Guides:
                 self.folder.event("imported", path=str(path), num_prompts=len(cache), left_out=left_out)
                 cache.close()
 
-        processes.main_first(import_once)
+        processes.from_main(import_once)
         return folder
 
     def collect_damaged_again(self, lineage: Lineage) -> None:

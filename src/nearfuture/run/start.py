@@ -72,10 +72,10 @@ def train(
     folder = RunFolder(config.run.run_dir, is_main=processes.is_main())
     model = build.base_model(config, task)
     needs.check_model(model, task, config.model_settings, casts_head=config.training.cast_lm_head_to_fp32)
-    processes.main_first(lambda: checkpoint.require_whole(Path(model)))
+    processes.from_main(lambda: checkpoint.require_whole(Path(model)))
     plan = disk_plan(config, model, len(task.train), is_sharded=processes.are_sharded())
     with contextlib.ExitStack() as held:
-        processes.main_first(lambda: _take_over(folder.path, held))
+        processes.from_main(lambda: _take_over(folder.path, held))
         words = processes.from_main(lambda: _prepare(folder, config, task, plan, resume=resume, clean=clean))
         display = held.enter_context(Display(config, plan, quiet=quiet or not folder.is_main))
         display.notes([*task.notes, *build.policy_notes(config, task)])

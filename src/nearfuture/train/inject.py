@@ -30,7 +30,8 @@ def look_up(step: Step, source: Source | None) -> None:
         UserError: as the source raises it.
     """
     step.found_B = [None] * len(step.rows)
-    step.has_guidance_P = torch.zeros(step.num_prompts, dtype=torch.bool, device=step.pass_rate_P.device)
+    device = step.pass_rate_P.device
+    step.has_guidance_P = torch.zeros(step.num_prompts, dtype=torch.bool, device=device)
     if source is None:
         return
     error = None
@@ -43,10 +44,8 @@ def look_up(step: Step, source: Source | None) -> None:
     errors = [message for _, message in reports if message is not None]
     if errors:
         raise UserError(errors[0])
-    has_guidance_N = torch.tensor([has_guidance for has_guidance, _ in reports])
-    step.has_guidance_P |= has_guidance_N[step.num_generations - 1 :: step.num_generations].to(
-        step.has_guidance_P.device
-    )
+    last_slots = [has_guidance for has_guidance, _ in reports][step.num_generations - 1 :: step.num_generations]
+    step.has_guidance_P = torch.tensor(last_slots, device=device)
 
 
 def replace(step: Step, generated: Generated, processing_class: Any) -> None:

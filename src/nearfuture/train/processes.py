@@ -61,15 +61,6 @@ def count(flag: bool) -> int:
     return int(votes)
 
 
-def main_first(function: Callable[[], None]) -> None:
-    """Call a function on the main process while the others wait; what fails there fails on all of them.
-
-    Raises:
-        UserError: the main process's, or on the others what it was that the main process met.
-    """
-    from_main(function)
-
-
 def from_main(function: Callable[[], T]) -> T:
     """What a function returns on the main process (a plain value), on all of them; what fails there fails everywhere.
 

@@ -30,7 +30,7 @@ Row = dict[str, Any]
 
 @dataclass
 class Step:
-    """A generated batch on its way through the trainer. Fields without a value at the beginning come in this order.
+    """A generated batch on its way through the trainer, which fills the fields in the order in which they stand.
 
     Attributes:
         number: optimizer steps taken before.

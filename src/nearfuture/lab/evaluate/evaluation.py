@@ -95,7 +95,7 @@ def evaluate(
     suites = load_suites(asked.suites, asked.sources)
     decodings = [replace(suite.decoding, **asked.decoding) for suite in suites]
     with contextlib.ExitStack() as held:
-        processes.main_first(lambda: held.enter_context(writing(asked.output, "evaluation")))
+        processes.from_main(lambda: held.enter_context(writing(asked.output, "evaluation")))
         scores = [_answered(subject, suites, decodings, asked, load, say) for subject in subjects]
     pairs = [(0, 1)] if len(names) == 2 else [(len(subjects) - 1, 0)] if len(subjects) > 1 else []
     paired = [compare(subjects[a].label, scores[a], subjects[b].label, scores[b]) for a, b in pairs]

@@ -62,7 +62,7 @@ def measure_difficulty(
     needs.check_model(build.base_model(config, task), task, config.model_settings)
     processes.join(factory.make_args(output.parent, config.training_settings))
     with contextlib.ExitStack() as held:
-        processes.main_first(lambda: held.enter_context(writing_file(output, "measurement")))
+        processes.from_main(lambda: held.enter_context(writing_file(output, "measurement")))
         yield from _measure(config, task, output, num_samples, say)
 
 
