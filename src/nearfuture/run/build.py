@@ -6,16 +6,19 @@ Not here: what the stages are (`nearfuture.run.settings.plan`), running them (`n
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 
+from nearfuture.record.folder import RunFolder
 from nearfuture.run.settings.config import Configuration
+from nearfuture.run.show import Display
 from nearfuture.tasks import Task, check_gold, load_task
 from nearfuture.tasks.data import data_task
 from nearfuture.tasks.identity import with_prompt_ids
-from nearfuture.train import NPOTrainer, factory
+from nearfuture.train import NPOTrainer, factory, processes
 from nearfuture.train.adapters import base_of, is_adapter
 from nearfuture.train.vision.lengths import template_note, within_length
 from nearfuture.train.vision.processor import load_for_training
@@ -103,3 +106,24 @@ def build_trainer(config: Configuration, task: Task, train: Dataset, output_dir:
     """A fresh trainer with the base weights; `kwargs` as in `nearfuture.train.factory.make_trainer`."""
     base = factory.Base(base_model(config, task), config.model_settings, config.data.max_image_pixels)
     return factory.make_trainer(base, task, train, output_dir, config.training_settings, **kwargs)
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run at work; `train_rows` are its training rows with their ids."""
+
+    config: Configuration
+    task: Task
+    display: Display
+    folder: RunFolder
+    train_rows: Dataset
+
+    @classmethod
+    def of(cls, config: Configuration, task: Task, display: Display) -> RunContext:
+        """The context of a run in its folder, which the main process writes."""
+        folder = RunFolder(config.run.run_dir, is_main=processes.is_main())
+        return cls(config, task, display, folder, training_rows(task))
+
+    def trainer(self, output_dir: Path, config: Configuration | None = None, **kwargs: Any) -> NPOTrainer:
+        """A fresh trainer with the base weights; `kwargs` as in `nearfuture.train.factory.make_trainer`."""
+        return build_trainer(config or self.config, self.task, self.train_rows, output_dir, **kwargs)

@@ -25,8 +25,8 @@ from nearfuture.record.records import RunRecords
 from nearfuture.run.auto import autonpo
 from nearfuture.run.auto.controller import fired_state
 from nearfuture.run.auto.probe import Bench
+from nearfuture.run.build import RunContext
 from nearfuture.run.checkpoints import Policies, saved_policies
-from nearfuture.run.context import RunContext
 from nearfuture.run.guides import Guides
 from nearfuture.run.rows import plain_rows, rows_by_id
 from nearfuture.run.settings.config import Configuration

@@ -24,7 +24,7 @@ from nearfuture.guidance.collect import Given
 from nearfuture.guidance.experience import ExperienceReplay
 from nearfuture.method.lineage import Lineage
 from nearfuture.run import build
-from nearfuture.run.context import RunContext
+from nearfuture.run.build import RunContext
 from nearfuture.run.interop import Setting, import_for
 from nearfuture.run.rows import plain_rows
 from nearfuture.run.settings.plan import window_end

@@ -12,7 +12,7 @@ from typing import Any
 from nearfuture.guidance.held_out import answer, metrics_of
 from nearfuture.method.lineage import Lineage
 from nearfuture.record.thumbnails import thumbnails
-from nearfuture.run.context import RunContext
+from nearfuture.run.build import RunContext
 from nearfuture.run.rows import plain_rows
 from nearfuture.run.settings.plan import Train, is_evaluated
 from nearfuture.train import NPOTrainer, TRLEngine

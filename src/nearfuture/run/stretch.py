@@ -12,7 +12,7 @@ from typing import Any
 from nearfuture.method.lineage import Lineage
 from nearfuture.run.auto import autonpo
 from nearfuture.run.auto.controller import Controller, fired_state
-from nearfuture.run.context import RunContext
+from nearfuture.run.build import RunContext
 from nearfuture.run.guides import Guides
 from nearfuture.run.recorder import Recorder
 from nearfuture.run.settings.config import Configuration
