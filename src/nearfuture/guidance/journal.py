@@ -1,6 +1,6 @@
 """An append-only journal: finished work survives a kill, byte for byte.
 
-One JSON line a record, each with a checksum; the first line holds the settings. A record is with the operating system
+One JSON line per record, each with a checksum; the first line holds the settings. A record is with the operating system
 when `append` returns, so a kill loses none, and on the disk within a second, so a power cut loses little. What a kill
 tore off, or a disk damaged, is cut away when the journal is opened: that work is done again.
 

@@ -31,7 +31,7 @@ class Candidate:
     """One checkpoint the run could go back to, with what the probe found.
 
     Attributes:
-        rollback_distance: D, optimizer steps between the checkpoint and the guide (the policy of now).
+        rollback_distance: D, optimizer steps between the checkpoint and the guide (the present policy).
         step: step of the checkpoint.
         num_prompts: probed prompts of the slice that belongs to D.
         quality: Q(D), pass rate of the guide on them, 0 to 1; NaN where none could be judged.

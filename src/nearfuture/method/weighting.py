@@ -1,7 +1,7 @@
 """What a token of a guided row, or of a distilled one, counts in the policy gradient.
 
-TRL's loss at ratio 1 has the gradient - A grad log pi for every loss type on the level of tokens. So a row whose old
-log-probs are its current ones, and whose advantage is A times a weight per token, has any gradient one likes:
+TRL's loss at ratio 1 has the gradient - A grad log pi for every token-level loss type. So a row whose old
+log-probs are its current ones, and whose advantage is A times a weight per token, has any gradient we want:
 
     shaped      d/dtheta [ f(rho) A ] = f'(rho) rho A grad log pi,      f(x) = x / (x + gamma)
     distilled   (A + beta (log pi_guide - log pi)) grad log pi

@@ -1,7 +1,7 @@
 """What a run decided: every trigger and every planned intervention, with all that the run folder says about it.
 
     seen        pass rate and entropy where the trigger fired, and how they moved over its window
-    probe       what the policy of now solves of its past mistakes
+    probe       which past mistakes the present policy solves
     candidates  Q, V and S of every checkpoint it could go back to; the choice, its guard, its reason
     collection  the guidance
     comparison  both branches asked after the replay, where the configuration wants it

@@ -1,7 +1,7 @@
 """Scalars out of TensorBoard event files, without TensorBoard.
 
-An event file is a row of records, each `uint64 length, uint32 crc, bytes, uint32 crc`, and each record one protobuf
-message: Event{step = 2, summary = 5}, Summary{value = 1}, Value{tag = 1, simple_value = 2, tensor = 8},
+An event file is a sequence of records, each `uint64 length, uint32 crc, bytes, uint32 crc`, and each record one
+protobuf message: Event{step = 2, summary = 5}, Summary{value = 1}, Value{tag = 1, simple_value = 2, tensor = 8},
 TensorProto{dtype = 1, tensor_content = 4, float_val = 5}. Checksums are not verified; a record that is cut off, as a
 kill leaves it, ends the file.
 

@@ -1,9 +1,8 @@
 """Turns the text of a log into rows: JSON lines, one JSON document, CSV, or what a trainer prints to a console.
 
-    {"step": 3, "reward": 0.5}                                      a JSON object a line; nested objects are flattened
-    [{"step": 3, ...}, ...]   {"log_history": [...]}                one JSON document
-    Step;run - train/reward                                         CSV with comma, semicolon or tab
-    (Task pid=7) step:3 - critic/score/mean:np.float64(0.5)         verl's console
+    {"step": 3, "reward": 0.5}                                      one JSON object per line; nested objects are
+    flattened [{"step": 3, ...}, ...]   {"log_history": [...]}                one JSON document Step;run - train/reward
+    CSV with comma, semicolon or tab (Task pid=7) step:3 - critic/score/mean:np.float64(0.5)         verl's console
     {'reward': 0.5, 'epoch': 0.01}                                  the console of transformers, TRL, ms-swift
 
 What a file holds is seen from its content, so that `run.log`, `output.txt` and `logging.jsonl` are read alike. A value

@@ -1,6 +1,5 @@
-"""What a run is: its configuration, its plan and execution, its folder, its records and its report.
+"""A run: its start, its execution, its guides; `settings` has its configuration and plan, `auto` has AutoNPO.
 
-`records`, `ledger` and `report` need no torch; the other modules train.
-
-Not here: the training layer (`nearfuture.train`), parsing and printing (`nearfuture.cli`).
+Not here: training (`nearfuture.train`), what a run folder holds (`nearfuture.record`), parsing and printing
+(`nearfuture.cli`).
 """

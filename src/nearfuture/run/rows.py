@@ -1,6 +1,6 @@
 """The rows of a data set as plain values; images stay encoded until they are read, and are not kept.
 
-A picture of a million pixels takes three megabytes once it is decoded, so that a list of all rows of a data set with
+A picture of a million pixels takes three megabytes once it is decoded, so a list of all rows of a data set with
 images would not fit into memory.
 
 Not here: what is read of them (`nearfuture.tasks`).

@@ -1,6 +1,6 @@
 """Guidance in the files of other frameworks: `import` reads them into a cache, `export` writes a cache for them.
 
-    format        row                                           several a prompt    how its framework reads it
+    format        row                                           several per prompt  how its framework reads it
     easyvideor1   has_offline_trajectory, offline_output        no                  json, jsonl, parquet
     luffy         target: [{role, content}]                     no                  parquet
     rlep          reward_model.candidates: [text, ...]          yes                 parquet

@@ -1,4 +1,4 @@
-"""Tasks that other people keep: `task: reasoning_gym/NAME`.
+"""Tasks maintained elsewhere: `task: reasoning_gym/NAME`.
 
 Not here: data sets (`nearfuture.tasks.data`), the worlds that ship (`nearfuture.tasks.worlds`).
 """

@@ -1,4 +1,4 @@
-"""The benchmarks: the paper's eight, and two that stand beside them.
+"""The benchmarks: the paper's eight, and two more.
 
     from nearfuture.lab.evaluate.benchmarks import BENCHMARKS
     from nearfuture.lab.evaluate.benchmarks.loading import load_benchmark
