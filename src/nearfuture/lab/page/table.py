@@ -47,15 +47,15 @@ class Table:
         return bool(self.rows)
 
     def for_terminal(self) -> rich.table.Table:
-        """The same for a rich console; a column wraps where its cells have spaces, and a number never does."""
+        """The same for a rich console: numbers and the words of the first column stay in a line, other words wrap."""
         shown = rich.table.Table(box=None, pad_edge=False, header_style="dim")
         for index, name in enumerate(self.columns):
             is_text = index == 0 or (self.last_is_text and index == len(self.columns) - 1)
-            has_spaces = any(" " in row[index] for row in self.rows)
+            has_words = any(" " in row[index] for row in self.rows)
             shown.add_column(
                 "\n".join(textwrap.wrap(name, LONGEST_NAME, break_long_words=False, break_on_hyphens=False)),
                 justify="left" if is_text else "right",
-                no_wrap=not (is_text or has_spaces),
+                no_wrap=has_words if index == 0 else not (is_text or has_words),
                 overflow="fold",
             )
         for row in self.rows:
