@@ -384,7 +384,7 @@ def test_the_command_warns_of_what_does_not_fit() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--sharding", "zero3"], "--sharding 'zero3' is not known"),
+        (["--sharding", "zero3"], "'zero3' is not one of 'ddp'"),
         (["--gpus", "0"], "--gpus 0 must be over 0"),
         (["model=nobody/nothing"], "its shape is not among the known ones"),
         (["dataset_name=nobody/nothing"], "neither a file or folder on this machine"),
