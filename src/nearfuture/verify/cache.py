@@ -1,4 +1,4 @@
-"""What was found out, kept for the next time: bounded, the least recently used goes first, safe from any thread.
+"""Results kept for the next time: bounded, the least recently used dropped first, safe from any thread.
 
 Not here: what is worth keeping (`verifier`).
 """

@@ -1,4 +1,4 @@
-"""Decide what a response is worth: extract, read, compare by kind. The order of the rules is the order of this file.
+"""Decide whether a response is right: extract, read, compare by kind. The order of the rules is the order of this file.
 
 `decide` works by rule and returns None where sympy must be asked; `decide_with` takes a judge that may have sympy, in a
 worker. Both are pure: no process, no clock.

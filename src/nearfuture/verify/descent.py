@@ -1,7 +1,7 @@
-r"""Read the commonest LaTeX by recursive descent, into the very expression that math-verify's grammar gives.
+r"""Read the commonest LaTeX by recursive descent, into exactly the expression that math-verify's grammar gives.
 
-The parser of that grammar is general and slow: nearly all of a verdict's time went there. Read here is the part in
-which nothing is ambiguous; of anything else `descend` says None, and the grammar is asked.
+The parser of that grammar is general and slow: nearly all of a verdict's time went there. Only the unambiguous part is
+read here; for anything else `descend` returns None, and the grammar is asked.
 
     sum       product, + or - product         product   signed, \cdot \times * / signed
     signed    +/- signed, or factors          factor    base, ^atom or ^{sum}, !

@@ -1,7 +1,7 @@
-"""A Python function as a task's verifier, run in a worker that can be ended: where a worker can import it.
+"""A Python function as a task's verifier, run in a worker that can be killed, if a worker can import it.
 
 A worker imports the function's module, by its name or from its file, and gets the completion and the row as they are.
-There is one worker a function, asked one completion after the other: calls keep their order, as they had in this
+There is one worker per function, asked one completion at a time: calls keep their order, as they had in this
 process. What no worker can import stays in this process, without a limit: a lambda, a function defined in another
 function or in the script that is run, an object with `__call__`. So does one whose module cannot be imported a second
 time, or whose rows cannot be pickled; this is found out at the first completion, and logged.

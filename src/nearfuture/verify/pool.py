@@ -1,4 +1,4 @@
-"""A pool of workers that can be ended: the only place where judging may take long.
+"""A pool of workers that can be killed: the only place where judging may take long.
 
 Each worker has one request in flight. One that fails is ended and replaced when it is next needed; what comes of the
 request is `TimedOut` or `Crashed`. A request whose worker stood still, or was ended from outside (by the system, for

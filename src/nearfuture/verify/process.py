@@ -1,6 +1,6 @@
 """One worker as its parent sees it: started, asked, waited for and ended, with all that it started itself.
 
-Two limits, neither of which a busy machine reaches sooner than an idle one:
+Two limits, which a busy machine reaches no sooner than an idle one:
 
     CPU time      of a request. The kernel ends a worker that has used it up (`worker`); what the processes use that
                   the worker starts is added up here

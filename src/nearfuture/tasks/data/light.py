@@ -1,4 +1,4 @@
-"""Rows without the weight of their images: hashes and sizes stand for these, questions are reduced to what they ask.
+"""Rows without the weight of their images: hashes and sizes replace them, questions are reduced to what they ask.
 
 Not here: what is found in them (`findings`, `nearfuture.lab.forecast.overlap`).
 """

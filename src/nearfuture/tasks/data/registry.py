@@ -1,6 +1,6 @@
-"""The data sets that are known by name: where they lie, how a row is read, their licence and size.
+"""The data sets that are known by name: where they are, how a row is read, their licence and size.
 
-Sizes and licences are those of the public cards (2025 to 2026); nothing of these sets is shipped.
+Sizes and licences are those of the public cards (2025 to 2026); none of their rows are shipped.
 
 Not here: reading them (`reading`, `loading`), the adapters (`text_sets`, `image_sets`).
 """

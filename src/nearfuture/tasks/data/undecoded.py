@@ -1,4 +1,4 @@
-"""Data sets whose images stay the bytes they are stored as: pixels are megabytes, and most questions need none.
+"""Data sets whose images stay encoded: pixels are megabytes, and most questions need none.
 
 Not here: reading a data set (`reading`).
 """
