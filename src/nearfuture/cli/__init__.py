@@ -6,7 +6,7 @@
     nearfuture guide collect|show|verify|import|export
     nearfuture signal RUN [--anchor T]              nearfuture explain RUN
     nearfuture advise LOG                           nearfuture verify RUN
-    nearfuture selftest
+    nearfuture model convert FILE.gguf FOLDER       nearfuture selftest
 
 The parameters of a command are its options, however many; what it calls gets a value made of them.
 
@@ -18,7 +18,7 @@ Not here: anything that a Python user could not call; heavy imports happen insid
 # In the order in which --help lists the commands.
 # isort: off
 from nearfuture.cli.base import app
-from nearfuture.cli import train, study, evaluate, plan, data, guide, signal, advise, verify, selftest
+from nearfuture.cli import train, study, evaluate, plan, data, guide, model, signal, advise, verify, selftest
 # isort: on
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "evaluate",
     "guide",
     "main",
+    "model",
     "plan",
     "selftest",
     "signal",

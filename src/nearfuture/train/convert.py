@@ -1,0 +1,90 @@
+"""A model that came as one GGUF file, made into a folder in the Hugging Face layout, which training needs.
+
+Quantized weights become numbers again: what quantization has lost stays lost, and the folder holds what the file means.
+
+Not here: loading a folder (`factory`), merging an adapter into its base.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from nearfuture.refusals import refusing
+from nearfuture.types import UserError
+
+DTYPES = ("bfloat16", "float16", "float32")
+
+
+def gguf_file(source: str) -> Path:
+    """Find the GGUF file that `source` names: a path, or an installed package that holds one.
+
+    Raises:
+        UserError: there is none, or several.
+    """
+    path = Path(source)
+    if path.is_dir():
+        found = sorted(path.glob("*.gguf"))
+        if not found and (path / "config.json").exists():
+            raise UserError(f"{source} is in the Hugging Face layout already. Train with model={source}.")
+    elif path.exists():
+        found = [path]
+    else:
+        found = _of_package(source)
+    found = [file for file in found if file.suffix == ".gguf"]
+    if len(found) == 1:
+        return found[0]
+    several = f" It holds {len(found)}: {', '.join(file.name for file in found)}." if found else ""
+    raise UserError(
+        f"{source} is no GGUF file, and no folder or installed package with exactly one.{several} Give the path of a "
+        ".gguf file, or install the package that brings it."
+    )
+
+
+def _of_package(name: str) -> list[Path]:
+    try:
+        files = importlib.metadata.files(name) or []
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return []
+    return [Path(str(file.locate())) for file in files if file.suffix == ".gguf"]
+
+
+def convert(source: str, output: Path, dtype: str = "bfloat16") -> Path:
+    """Write the model and the tokenizer of a GGUF file as a folder that `from_pretrained` opens.
+
+    Args:
+        source: see `gguf_file`.
+        output: a folder that does not exist yet; it is there whole, or not at all.
+        dtype: of the weights: `bfloat16`, `float16` or `float32`.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: no such file, a folder that is there, another dtype, or a model that transformers cannot read from
+            GGUF.
+    """
+    if dtype not in DTYPES:
+        raise UserError(f"dtype={dtype!r}: weights are written as {', '.join(DTYPES)}.")
+    file = gguf_file(source)
+    if output.exists():
+        raise UserError(f"{output} exists. Name a folder that does not, or remove it first.")
+    partial = output.with_name(f"{output.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    with refusing(f"{file}, read as GGUF by transformers,", {"source": source}):
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        read = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+        config = read.config
+        if hasattr(config, "quantization_config"):
+            del config.quantization_config  # with it transformers refuses to save, and the weights are plain numbers
+        model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
+        model.load_state_dict(read.state_dict())
+        model.generation_config = read.generation_config
+    model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    partial.rename(output)
+    return output
