@@ -288,10 +288,8 @@ def test_the_page_marks_the_triggers_the_choice_and_the_guard(tmp_path: Path) ->
     shown = [label for label in page.labels if label.startswith(("Q:", "V:", "S ="))]
     assert len(shown) == 3 and all("Chosen: 4. Guard: too_few_prompts." in label for label in shown)
     assert "2 steps: 0.5, 4 steps: 0.32, 8 steps: 0.15" in shown[2]
-    assert any(
-        "eval/pass_rate around step 10. abandoned tail ends at 0.500, guided branch ends at" in label
-        for label in page.labels
-    )
+    drawn = "around step 10 (abandoned tail to step 10, guided branch to step 14). abandoned tail ends at 0.500, guided"
+    assert any(label.startswith(f"eval/pass_rate {drawn}") for label in page.labels)
     assert "trigger 10" in page.text and "back to 6" in page.text
     assert "Hollow points rest on fewer than 8 probed prompts" in page.text
 

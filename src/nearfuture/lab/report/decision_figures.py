@@ -129,11 +129,13 @@ def draw_branches(records: RunRecords, decision: RunDecision, number: int, key: 
             ("guided branch", Look(GUIDED, "solid", is_strong=True), decision.to_segment),
         )
     ]
+    drawn = [branch for branch in branches if len(branch.xs)]
     stopped = "trigger" if decision.seen else "guide"
     places = ((decision.to_step, f"back to {decision.to_step}"), (decision.step, f"{stopped} {decision.step}"))
-    title = f"{key} around step {decision.step}"
+    lasts = ", ".join(f"{branch.name} to step {branch.xs[-1]:.0f}" for branch in drawn)
+    title = f"{key} around step {decision.step} ({lasts})"
     chart = Chart(f"{key} branches {number}", title, BRANCHES[key], "optimizer step", x_limits=between, places=places)
-    return draw_lines([branch for branch in branches if len(branch.xs)], chart)
+    return draw_lines(drawn, chart)
 
 
 def _branch(records: RunRecords, to: int, key: str, between: tuple[int, int], branch: Series) -> Series:
