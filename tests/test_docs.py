@@ -67,8 +67,16 @@ def test_every_metric_we_log_is_documented(tmp_path: Path) -> None:
     "path", [README, ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))], ids=lambda path: path.name
 )
 def test_links_exist(path: Path) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
-        assert (path.parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#?([^)#:]*)\)", path.read_text()):
+        place = path.parent / target if target else path
+        assert place.exists(), target
+        assert not anchor or anchor in headings(place), (target, anchor)
+
+
+def headings(path: Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them."""
+    found = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in found}
 
 
 def test_every_path_that_is_named_exists() -> None:
