@@ -152,9 +152,9 @@ class Guides:
             rows: the prompts to ask; None: those of the window that is replayed.
             given: samples of the guide that were drawn before, by prompt id.
         """
-        guide, run = intervention.guide, self.config.run
+        guide, start = intervention.guide, lineage.ref(intervention.start_step)
         facts = {"kind": intervention.kind, "segment": guide.segment, "step": guide.step}
-        start, drawn = lineage.ref(intervention.start_step), CollectionCounts(0, 0, 0)
+        drawn = CollectionCounts(0, 0, 0)
 
         def progress(counts: CollectionCounts) -> None:
             nonlocal drawn
@@ -164,27 +164,15 @@ class Guides:
         with contextlib.ExitStack() as held:
             trainer = held.enter_context(self.policy(guide, segment_dir, **self._sampling()))
             rows = self._window(trainer, intervention) if rows is None else rows
-            learner = held.enter_context(self.policy(start, segment_dir)) if run.guide_select == "closest" else None
+            settings = self._settings()
+            if settings["select"] == "closest":
+                learner = held.enter_context(self.policy(start, segment_dir))
+                settings |= {"learner": start, "learner_score": TRLEngine(learner).score}
             self.folder.event("collection_started", **facts)
             self.context.display.collecting(guide, len(rows))
+            asked = (TRLEngine(trainer), rows, self.task.verify, segment_dir / "guidance")
             try:
-                cache = collect_guidance(
-                    TRLEngine(trainer),
-                    rows,
-                    self.task.verify,
-                    segment_dir / "guidance",
-                    guide=guide,
-                    num_samples=run.guide_num_samples,
-                    num_kept=run.guide_num_kept,
-                    select=run.guide_select,
-                    batch_size=run.guide_batch_size,
-                    seed=trainer.args.seed,
-                    learner_score=None if learner is None else TRLEngine(learner).score,
-                    learner=None if learner is None else start,
-                    verifier_version=self.task.verifier_version,
-                    given=given,
-                    progress=progress,
-                )
+                cache = collect_guidance(*asked, guide=guide, given=given, progress=progress, **settings)
             except NoSignalError:
                 if drawn.num_samples:  # nothing was solved, and it was paid for
                     self._write_down(drawn, lineage, guide, facts)
@@ -192,6 +180,18 @@ class Guides:
         with contextlib.closing(cache):
             self._write_down(cache.header.counts, lineage, guide, facts)
             return cache.header.counts
+
+    def _settings(self) -> dict[str, Any]:
+        """What every collection of the run is asked to do, as arguments of `collect_guidance`."""
+        run = self.config.run
+        return {
+            "num_samples": run.guide_num_samples,
+            "num_kept": run.guide_num_kept,
+            "select": run.guide_select,
+            "batch_size": run.guide_batch_size,
+            "seed": self.config.training.seed,
+            "verifier_version": self.task.verifier_version,
+        }
 
     def _sampling(self) -> dict[str, float]:
         """Settings of training that a guide samples with in place of the run's own."""
