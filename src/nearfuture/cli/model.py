@@ -1,4 +1,7 @@
-"""`nearfuture model convert`: a model in another format, as a folder that can be trained."""
+"""`nearfuture model convert`: a model in another format, as a folder that can be trained.
+
+Not here: the conversion (`nearfuture.train.convert`).
+"""
 
 from __future__ import annotations
 
