@@ -20,7 +20,7 @@ ROOMS = (
     ("method", "stats", "verify"),
     ("tasks", "record"),
     ("tasks/data", "tasks/gyms", "tasks/worlds"),
-    ("guidance", "lab/evaluate/benchmarks"),
+    ("guidance", "lab", "lab/evaluate/benchmarks"),
     ("guidance/interop", "train/vision", "train/shape"),
     ("train",),
     ("train/answer", "run/settings"),
@@ -86,6 +86,11 @@ def test_every_folder_is_a_room_or_lies_in_one() -> None:
     folders = {str(path.parent.relative_to(ROOT)) for path in FILES.values()} - {"."}
     assert {folder for folder in folders if room_of(ROOT / folder / "x.py") not in HEIGHTS} == set()
     assert {room for room in HEIGHTS if not (ROOT / room).is_dir() and not (ROOT / f"{room}.py").is_file()} == set()
+
+
+def test_every_folder_with_code_is_a_package_that_says_what_it_is() -> None:
+    folders = {folder for path in FILES.values() for folder in path.parents if folder.is_relative_to(ROOT)}
+    assert {str(folder.relative_to(ROOT)) for folder in folders if not (folder / "__init__.py").exists()} == set()
 
 
 @pytest.mark.parametrize(
