@@ -5,6 +5,7 @@
     0 \\le x < 1, [0, 1)  RealSet                      2x + 1 > 5                       Inequality
     2:3                  Ratio                        12:30, 12:30 PM                  Clock
     4\\pi ≈ 12.57         Rounded                      p ∧ ¬q                           Statement
+    n ≡ 7 (mod 10)       Congruence
     no solution          Words
 
 Values stay text: `numbers` reads them exactly, `symbolic` with sympy.
@@ -63,6 +64,15 @@ class Rounded:
 
     exact: Node
     near: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Congruence:
+    """`left ≡ value (mod modulus)`; `left` is empty where only `value (mod modulus)` is said."""
+
+    left: str
+    value: Scalar
+    modulus: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +150,7 @@ Node = (
     | Named
     | Chain
     | Rounded
+    | Congruence
     | Equation
     | Inequality
     | RealSet

@@ -51,6 +51,9 @@ _STATED = re.compile(
 _LEAD = re.compile(
     r"\A[\s$]*(?:(?:答|解|答案|因此|所以|故|则)[:：,，]?)*(?:最终|最后|正确)?(?:答案|结果|共有?|一共有?|总共有?|大约有?|约为?|等于|为|是|有|应为|应该是|[:：,，])+(?=[\s$]*[-+\d\\(\[{A-Za-z])"
 )
+_SENTENCE = re.compile(
+    r"\A[\s$]*(?:[答解][:：])?(?:(?![不非没無无或第至到])[\u4e00-\u9fff]){2,16}(?<![于过足])(?=[\s$]*-?\d[\d.,]*\D*\Z)"
+)
 _WORDS = {
     "或者": " or ",
     "或": " or ",
@@ -85,7 +88,7 @@ def without_chinese(text: str) -> str:
     bare = text.strip(" \n\t$。.，,：:")
     if bare in _PHRASES:
         return _PHRASES[bare]
-    text = _STATED.sub("", _LEAD.sub("", text))
+    text = _SENTENCE.sub("", _STATED.sub("", _LEAD.sub("", text)))
     if (said := re.fullmatch(r"([零一二三四五六七八九十两])(?:个|個|只|人)?", text.strip(" 。"))) is not None:
         return str(_DIGITS[said[1]])
     text = _PERCENT.sub(r"\1%", text)

@@ -1,5 +1,7 @@
 """The words around a letter: "The correct option is", "I choose", "故选", "is the best answer", fonts and brackets.
 
+    rejected    "A is wrong", "not B", "rather than C", "B、C错误": the rivals that an answer names only to reject them
+
 Not here: what the letter and a text beside it mean (`choices`).
 """
 
@@ -24,15 +26,69 @@ _LEAD = re.compile(
     r"|(?:(?:故|应|应该|因此|所以|本题|我)?(?:选择|选|選))[:：]?\s?"
     r"|(?:i(?:'d|'ll| would| will| must)?|we|let's)\s(?:choose|select|pick|go with|say|answer|vote for|opt for)\s"
     r"(?:option |choice |answer |letter |the )*"
+    r"|(?:only |we are left with |(?:this |which )?leav(?:es|ing) )(?:only )?(?:us )?(?:with )?(?:option |choice )?"
     r"|(?:it(?:'s| is| must be| should be)|that(?:'s| is)|this is|choose|select|pick|should be|must be)\s"
     r"(?:option |choice |the )*",
     re.IGNORECASE,
 )
 _TAIL = re.compile(
-    r"\s?(?:选项|選項|项|項|is (?:the |therefore |thus )?(?:only |most )?"
+    r"\s?(?:选项|選項|项|項|(?:选?项)?(?:是)?(?:正确|对)的?|is (?:the |therefore |thus )?(?:only |most )?"
     r"(?:correct|right|best|true|answer|appropriate|accurate)(?: (?:answer|option|choice|one|statement|response))?)\Z",
     re.IGNORECASE,
 )
+MAX_CHARS = 600
+"""A longer answer is no choice with a few rivals beside it."""
+_LETTER = r"(?<![A-Za-z'])\(?[A-Z]\)?(?![A-Za-z'])"
+_BESIDE = r"(?:\s?\([^()]{1,60}\))?"
+_LETTERS = (
+    rf"(?:{NOUN}\s?)?{_LETTER}{_BESIDE}"
+    rf"(?:\s?(?:,|/|&|and|or|nor|和|与|或|及)\s?(?:(?:and|or|nor|not|{NOUN})\s)*{_LETTER}{_BESIDE}){{0,8}}"
+)
+_TO_CLAUSE_END = (
+    r"[^.;:!?]*?(?=[.;:!?]|,? ?\b(?:so|thus|hence|therefore|but|leaving|which leaves)\b|, ?(?:we|I|it|the)\b"
+    r"|,? ?(?:故|所以|因此|选|應|应)|\Z)"
+)
+_IS_WRONG = (
+    r"\s?(?:(?:is|are|was|were)\s(?:\w+ly\s|also\s|all\s|both\s|thus\s)*"
+    r"(?:wrong|incorrect|false|not|too|irrelevant|out|eliminated|excluded|ruled out|invalid|impossible|inaccurate)\b"
+    r"|(?:isn|aren|does|do|can|could)(?:n't|'t| not)\b|cannot\b|(?:fails?|contradicts?|violates?)\b"
+    r"|(?:选项|项|都|均|是|也|为)*(?:错|不对|不正确|不符|不成立|不合))"
+)
+_IS_SOMETHING = (
+    r"\s(?:is|are|was|were|has|have|holds?|does|do|describes?|would)\b"
+    r"(?![^.;]*\b(?:also|too|correct|right|true|possible|plausible|likely|well|both|answer|best|but|equally)\b)"
+)
+_NOT = (
+    r"(?:\bnot|n't(?: be)?|\bcannot be|\brather than|\binstead of|\bunlike|\bother than"
+    r"|而不是|而非|不是|不选|并非|排除了?|\brul(?:e|es|ed|ing) out"
+    r"|\b(?:eliminat|exclud|discard|reject|dismiss)\w*)\s?(?:either |both )?"
+    r"(?:(?:[\w'-]+ ){1,6}(?=\([A-Z]\)))?"
+)
+_REJECTED = re.compile(
+    rf"(?P<wrong>{_LETTERS}){_IS_WRONG}{_TO_CLAUSE_END}"
+    rf"|(?<=[;.]\s)(?P<besides>{_LETTERS}){_IS_SOMETHING}{_TO_CLAUSE_END}"
+    rf"|{_NOT}(?P<negated>{_LETTERS})(?!\s\w+ (?:is|are)\b){_TO_CLAUSE_END}"
+)
+
+
+def without_rejected(text: str) -> tuple[str, frozenset[str]]:
+    """Take out the clauses that reject a letter, or say something of others than the answer, and list the letters.
+
+    Example:
+        >>> without_rejected("B - not A, since A is heavier")
+        ('B', frozenset({'A'}))
+    """
+    if len(text) > MAX_CHARS:
+        return text, frozenset()
+    rejected: set[str] = set()
+
+    def drop(mark: re.Match[str]) -> str:
+        letters = mark["wrong"] or mark["besides"] or mark["negated"]
+        rejected.update(letter.strip("()") for letter in re.findall(_LETTER, letters))
+        return " "
+
+    rest = _REJECTED.sub(drop, text)
+    return " ".join(rest.split()).strip(" .,;:-"), frozenset(rejected)
 
 
 def cleaned(text: str) -> str:

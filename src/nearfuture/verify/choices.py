@@ -19,7 +19,7 @@ from functools import lru_cache
 from string import ascii_uppercase
 
 from nearfuture.types import UserError
-from nearfuture.verify.choice_words import IS, NOUN, cleaned, without_lead
+from nearfuture.verify.choice_words import IS, NOUN, cleaned, without_lead, without_rejected
 from nearfuture.verify.latex import plain
 from nearfuture.verify.numbers import read_number
 from nearfuture.verify.reading import MAX_RAW_CHARS
@@ -40,9 +40,12 @@ _BEHIND_TEXT = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _SEVERAL = re.compile(
-    r"\(?[A-Z]\)?(?:\s?(?:,|;|and|&|和|与|\s)\s?(?:and )?\(?[A-Z]\)?)+|\(?[A-Z](?:\s?,\s?[A-Z])+\)|[A-Z]{2,6}"
+    r"\(?[A-Z]\)?(?:(?:\s?[,;&和与]\s?(?:and )?|\sand\s|\s)\(?[A-Z]\)?){1,25}|\(?[A-Z](?:\s?,\s?[A-Z])+\)|[A-Z]{2,6}"
 )
-_RIVAL = re.compile(r"(?<![A-Za-z'\d])([B-HJ-Z])(?![A-Za-z'\d])|\(([A-Z])\)|\b(?:option|choice)\s([A-Z])\b")
+_RIVAL = re.compile(
+    r"(?<![A-Za-z'\d])(A)(?=[;:,]\s|\s(?:is|or|and)\b)|(?<![A-Za-z'\d])([B-HJ-Z])(?![A-Za-z'\d])|\(([A-Z])\)|\b(?:option|choice)\s([A-Z])\b"
+)
+_CLAUSE = re.compile(r"\(?([A-Z])\)?\s?[-;,.]\s")
 _OPEN = re.compile(
     r"\b(?:not|or|nor|either|neither|both|maybe|perhaps|possibly|except|unless|cannot|never|wrong|incorrect|false|unsure|unknown|eliminate\w*"
     r"|rule[sd]? out|instead|rather than|other than)\b|n't\b|\?|不|或|错",
@@ -92,6 +95,20 @@ def chosen_letters(text: str, options: Options | None) -> frozenset[str]:
 def _letters_of(text: str, options: Options | None) -> frozenset[str]:
     letters = {letter for letter, _ in options} if options else set(DEFAULT_LETTERS)
     text = cleaned(text)
+    chosen = _read_letters(text, letters, options)
+    if chosen:
+        return chosen
+    rest, rejected = without_rejected(text)
+    if not rejected:
+        return frozenset()
+    said = without_lead(rest)
+    clause = _CLAUSE.match(said)
+    is_plain = clause is not None and not _OPEN.search(said) and not _rivals(said, clause[1], letters)
+    chosen = _read_letters(clause[1] if clause and is_plain else rest, letters, options)
+    return frozenset() if chosen & rejected else chosen
+
+
+def _read_letters(text: str, letters: set[str], options: Options | None) -> frozenset[str]:
     by_text = _by_text(text, options)
     if by_text:
         return by_text

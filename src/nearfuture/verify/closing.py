@@ -47,6 +47,11 @@ _DOUBT = re.compile(
     r"|know|says?|states?|stated|tells?|told|now|we\s(?:must|need\sto|have\sto|multiply|divide|add|subtract|use|take|compute|start|begin|set)|since|because|where|when|at\s(?:least|most))\b",
     re.IGNORECASE,
 )
+CIRCUMSTANCE = re.compile(
+    r",?\s(?:which\s(?:is|are)\s|and\sis\s)?(?:attained|achieved|reached|occur(?:s|ring)|obtained)\s"
+    r"(?:only\s|exactly\s)?(?:at|when|for|if|by|in)\b(?:[^.!?\n]|\.(?=\d))*"
+)
+"""Where or how a value is attained: it was stated before, and what follows is another one."""
 _LEADS_ON = re.compile(r"\s*(?:\d+[.)]\s|[-*•]\s\D|#)")
 _PART_OF = re.compile(
     r"(?:\b(?:of\s(?:the|these|those|all|his|her|its|their|our)|out\sof|between|times|plus|minus|over|divided\sby)|\d\sof)"
@@ -73,7 +78,7 @@ def closing_value(text: str, *, is_announced: bool = False) -> str | None:
         >>> closing_value("Could it be 12?") is None, closing_value("First we get 12, and then we") is None
         (True, True)
     """
-    text = _tail(text.strip())
+    text = CIRCUMSTANCE.sub("", _tail(text.strip()))
     values = [mark for mark in _VALUE.finditer(text) if not is_name(_content(mark))]
     if not values:
         return None

@@ -18,6 +18,7 @@ from typing import Any
 from nearfuture.verify.answer import (
     Chain,
     Clock,
+    Congruence,
     Equation,
     Group,
     Matrix,
@@ -35,8 +36,10 @@ from nearfuture.verify.compare_reals import Judge, same_reals
 from nearfuture.verify.compare_single import (
     clock_and_other,
     matrix_and_scalar,
+    number_and_congruence,
     ratio_and_scalar,
     same_clocks,
+    same_congruences,
     same_matrices,
     same_ratios,
     same_scalars,
@@ -67,7 +70,7 @@ def same(gold: Node, answer: Node, judge: Judge) -> bool:
 def _same_named(gold: Node, answer: Node, judge: Judge) -> bool:
     answer = _last_of_named(answer)
     if isinstance(gold, Named) and isinstance(answer, Named):
-        if gold.name == answer.name:
+        if gold.name == answer.name or answer.name in _shorter(gold.name) or gold.name in _shorter(answer.name):
             return same(gold.value, answer.value, judge)
         equations = _as_equation(gold), _as_equation(answer)
         return None not in equations and _same_equations(*equations, judge)  # type: ignore[arg-type]
@@ -77,6 +80,11 @@ def _same_named(gold: Node, answer: Node, judge: Judge) -> bool:
     if isinstance(gold, Named):
         return same(gold.value, answer, judge)
     return isinstance(answer, Named) and same(gold, answer.value, judge)
+
+
+def _shorter(name: str) -> tuple[str, ...]:
+    """Give the name that y(x) goes by as well: y."""
+    return (name[0],) if re.fullmatch(r"[A-Za-z]\([a-z]\)", name) else ()
 
 
 def _same_rounded(gold: Node, answer: Rounded, judge: Judge) -> bool:
@@ -269,6 +277,8 @@ _TABLE: tuple[tuple[tuple[Any, Any], Callable[..., bool]], ...] = (
     ((Clock, Scalar | Ratio), clock_and_other),
     ((Scalar | Ratio, Clock), clock_and_other),
     ((Statement, Statement), _same_statements),
+    ((Congruence, Congruence), same_congruences),
+    ((Scalar, Congruence), number_and_congruence),
     ((Equation, Scalar | Clock | Ratio), _equation_and_value),
     ((Scalar | Clock | Ratio, Equation), _equation_and_value),
     ((Ratio, Ratio), same_ratios),

@@ -2,6 +2,8 @@
 
     5 cm is 50 mm and is not 5 m         7:32 may be a ratio, 12:30 is a time: it would be written 2:5
     60 degrees is \\pi/3                 2 (1, 2)^T is (2, 4)^T
+    x + c is x + C: the constant of integration has no name of its own
+    n ≡ 7 (mod 10) is n ≡ 17 (mod 10), and 7
 
 Not here: what is made of several (`compare`), one value (`values`, `symbolic`).
 """
@@ -9,16 +11,21 @@ Not here: what is made of several (`compare`), one value (`values`, `symbolic`).
 from __future__ import annotations
 
 import math
+import re
 
-from nearfuture.verify.answer import Clock, Matrix, Node, Ratio, Scalar
+from nearfuture.verify.answer import Clock, Congruence, Matrix, Node, Ratio, Scalar
 from nearfuture.verify.compare_reals import Judge
 from nearfuture.verify.numbers import read_number
 
 HALF_A_DAY = 12 * 3600
+_COMMAND = re.compile(r"\\(?!theta)[A-Za-z]+")
+_CONSTANT = re.compile(r"(?:(?<=\+)\s?|\A)([CcKk](?:_\{?[01]\}?)?)(?=\s?(?:[-+]|\Z))")
 
 
 def same_scalars(gold: Scalar, answer: Scalar, judge: Judge) -> bool:
     """Compare two values, a unit on both sides or on one."""
+    if gold.unit is None and answer.unit is None:
+        return judge.equal(*_named_alike(gold.text, answer.text))
     units = gold.unit, answer.unit
     if gold.unit is None or answer.unit is None:
         if (gold.unit or answer.unit) is not None and _in_radians(
@@ -37,6 +44,24 @@ def same_scalars(gold: Scalar, answer: Scalar, judge: Judge) -> bool:
     return judge.equal(
         *(_scaled(side.text, unit.factor) for side, unit in zip((gold, answer), units, strict=True) if unit)
     )
+
+
+def _named_alike(gold: str, answer: str) -> tuple[str, str]:
+    """Give the constants of integration of both one name, where each has one: a lone term beside a variable."""
+    renamed = _with_constant(gold), _with_constant(answer)
+    return (gold, answer) if renamed[0] is None or renamed[1] is None else (renamed[0], renamed[1])
+
+
+def _with_constant(text: str) -> str | None:
+    """Name the constant C; None where no lone term is one."""
+    mark = _CONSTANT.search(text)
+    if mark is None or sum(text.count(char, 0, mark.start()) for char in "({") != sum(
+        text.count(char, 0, mark.start()) for char in ")}"
+    ):
+        return None
+    rest = _COMMAND.sub(" ", text[: mark.start(1)] + text[mark.end(1) :])
+    is_one = re.search("[r-z]", rest) is not None and mark[1][0] not in rest
+    return f"{text[: mark.start(1)]}C{text[mark.end(1) :]}" if is_one else None
 
 
 def _in_radians(bare: Scalar, with_unit: Scalar) -> bool:
@@ -107,3 +132,18 @@ def matrix_and_scalar(gold: Node, answer: Node, judge: Judge) -> bool:
     """Compare a matrix with an expression that holds one: a multiple, a sum, a power."""
     texts = [side.text for side in (gold, answer) if isinstance(side, Matrix | Scalar)]
     return any(r"\begin" in side.text for side in (gold, answer) if isinstance(side, Scalar)) and judge.equal(*texts)
+
+
+def same_congruences(gold: Congruence, answer: Congruence, judge: Judge) -> bool:
+    """Compare two congruences of one modulus: n ≡ -1 (mod 4) is n ≡ 3, but a bare 7 (mod 4) is no remainder yet."""
+    if gold.modulus != answer.modulus:
+        return False
+    numbers = [read_number(side.value.text) for side in (gold, answer)]
+    if gold.left and answer.left and gold.modulus.isdigit() and numbers[0] and numbers[1]:
+        return (numbers[0].value - numbers[1].value) % int(gold.modulus) == 0
+    return judge.equal(gold.value.text, answer.value.text)
+
+
+def number_and_congruence(gold: Scalar, answer: Congruence, judge: Judge) -> bool:
+    """Compare a number with a congruence that names what it is of: n ≡ 7 (mod 10) says 7, 7 (mod 10) a class."""
+    return bool(answer.left) and gold.unit is None and judge.equal(gold.text, answer.value.text)

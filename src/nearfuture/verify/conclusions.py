@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import re
 
-from nearfuture.verify.closing import closing_value
+from nearfuture.verify.closing import CIRCUMSTANCE, closing_value
 from nearfuture.verify.lines import is_value, value_stated, without_emphasis
+from nearfuture.verify.retracted import is_taken_back
 
 _CHOSEN = re.compile(
     r"\b(?:option|choice|answer|statement|letter)\s[*(\"]{0,3}([A-Z])[*)\"]{0,3}\sis\s(?:the\s)?(?:most\s)?"
@@ -22,10 +23,16 @@ _CHOSEN = re.compile(
     r"|(?<![A-Za-z])([B-HJ-Z])\sis\sthe\s(?:most\s)?(?:correct|right|best|appropriate)"
     r"|\b(?:choose|select|pick|go\swith|opt\sfor|choosing|selecting|it\smust\sbe)\s(?:the\s)?(?:option|choice|answer|letter)?\s?"
     r"[*(\"]{0,3}([A-Z])[*)\"]{0,3}(?=[.,;!\s]*(?:\n|\Z|because|since|as\s))"
-    r"|[,;]\s(?:so|thus|therefore|hence)\s(?:it(?:'s|\sis)\s|the\sanswer\sis\s|option\s){0,2}[*(]{0,3}([A-Z])[*)]{0,3}\.?\s*\Z",
+    r"|(?:[,;.]\s|\n|\A)(?:so|thus|therefore|hence)[,:]?\s(?:it(?:'s|\sis|\smust\sbe)\s|the\sanswer\sis\s|only\s|option\s){0,2}[*(]{0,3}([A-Z])[*)]{0,3}\.?\s*\Z"
+    r"|\b(?:left\swith|leav(?:es|ing)(?:\sus\swith)?)\s(?:only\s)?(?:option\s)?[*(]{0,3}([A-Z])[*)]{0,3}\.?\s*\Z",
     re.IGNORECASE,
 )
-_BOLD = re.compile(r"\*\*\s?\(?([A-Z])\)?[.:]?\s?\*\*")
+_BOLD = re.compile(r"\*\*\s?(\(?[A-Z](?:\)?[.:]?|[).:]{1,2}\s?[^*\n]{1,200}))\s?\*\*")
+_BOLD_VALUE = re.compile(
+    r"(?P<before>(?:[^*\n]*[A-Za-z]{2})?[^*\n\w]{0,4})\*\*(?P<value>(?:\\?[$€£])?[-−]?\d[\d,]*(?:\.\d+)?(?:/\d+)?\s?(?:\\?%|°)?(?:\s?[A-Za-z²³/]{1,15}){0,3})"
+    r"[.!]?\*\*(?P<behind>[^*\n]*)"
+)
+_JOINED = re.compile(r"\d[^\d\n]{0,12}?(?:,|\band)\s[^\w\n]{0,3}\d")
 _LEAD = re.compile(
     r"(?:(?:so|thus|therefore|hence|consequently|finally|altogether|overall|then|in\s(?:total|conclusion|summary|all|the\send)|as\sa\sresult"
     r"|we\s(?:get|have|find|obtain|conclude)(?:\sthat)?|it\sfollows\sthat|this\sgives(?:\sus)?|which\sgives|∴|\\therefore|因此|所以|故|综上|则"
@@ -50,6 +57,7 @@ _ONE_FORMULA = re.compile(r"\$\$?[^$]{1,400}\$\$?|\\\[[^$]{1,400}?\\\]|\\\([^$]{
 _DENIED = re.compile(r"\b(?:(?:can)?not|never)\b[^.]*\d|n['’]t\b[^.]*\d", re.IGNORECASE)
 _SENTENCE = re.compile(r"[^\W\d_]+\s[^\W\d_]+\s")
 _BREAKS_OFF = re.compile(r"\b(?:and|or|so|then|but|with|to|the|of|is)\Z", re.IGNORECASE)
+_HEAD = re.compile(r"\A(?:A|Solution|Response)\s?:\s")
 _LABEL = re.compile(r"[A-Za-z][A-Za-z ]{2,60}\s?:\s+(?=\$|\\[(\[]|[-+€£]?\d)")
 MAX_LINE = 400
 """A longer line is not a conclusion by itself."""
@@ -69,11 +77,11 @@ def concluded(text: str, kind: str) -> tuple[str, str] | None:
     """
     if kind == "mcq":
         for pattern in (_CHOSEN, _BOLD):
-            letters = {next(filter(None, mark.groups())).upper() for mark in pattern.finditer(text)}
-            if letters:
-                return (letters.pop(), "bold") if len(letters) == 1 else None
+            chosen = {_letter(found): found for mark in pattern.finditer(text) if (found := _standing(text, mark))}
+            if chosen:
+                return (chosen.popitem()[1], "bold") if len(chosen) == 1 else None
     whole = _FENCE.sub("", text).strip()
-    whole = whole if kind == "mcq" else whole.removeprefix("A: ")
+    whole = whole if kind == "mcq" else _HEAD.sub("", whole)
     if kind in ("math", "numeric"):
         said = _maths(whole, kind)
         return None if said is None else (said, "bare")
@@ -90,15 +98,43 @@ def concluded(text: str, kind: str) -> tuple[str, str] | None:
     return None
 
 
+def _standing(text: str, mark: re.Match[str]) -> str | None:
+    """Give what a mark chooses, unless the text behind it calls that wrong."""
+    return None if is_taken_back(text[mark.end() :]) else next(filter(None, mark.groups()))
+
+
+def _letter(said: str) -> str:
+    return said.lstrip("(")[:1].upper()
+
+
 def _maths(text: str, kind: str) -> str | None:
     """Give the value of a response of maths: the whole of it, its last line, or the last value that it states."""
+    last = text.rpartition("\n")[2].strip()
+    if (said := _in_bold(_BULLET.sub("", last, count=1))) is not None:
+        return said
+    text = CIRCUMSTANCE.sub("", without_emphasis(text))
     if text and "\n" not in text and _stands_bare(text, kind) and not _LEAD.match(text):
         said = closing_value(text) if _SENTENCE.match(text) else None
-        label = _LABEL.match(text)
-        return said or without_emphasis(text[label.end() :] if label and not _UNSURE.search(label.group()) else text)
-    line = without_emphasis(_last_line(text))
+        return said or _without_label(text)
+    line = _last_line(text)
+    line = _without_label(line) if without_emphasis(last).startswith(line) else line
     said = _value_of(line, kind) if 0 < len(line) <= MAX_LINE else None
-    return said if said is not None else closing_value(without_emphasis(text))
+    return said if said is not None else closing_value(text)
+
+
+def _without_label(line: str) -> str:
+    label = _LABEL.match(line)
+    return line[label.end() :] if label and not _UNSURE.search(label.group()) else line
+
+
+def _in_bold(line: str) -> str | None:
+    """Take 18 dollars of "She pays **18 dollars** for all the others.": the one value in bold of a plain statement."""
+    mark = _BOLD_VALUE.fullmatch(_SENTENCE_END.split(line)[-1]) if 0 < len(line) <= MAX_LINE else None
+    if mark is None or _UNSURE.search(mark["before"] + mark["behind"]) or _ASSUMED.search(mark["before"]):
+        return None
+    if _JOINED.search(mark["before"] + "0") or _JOINED.search("0" + mark["behind"]):
+        return None
+    return mark["value"]
 
 
 def _last_line(text: str) -> str:

@@ -34,6 +34,8 @@ _GLUED_COMMAND = re.compile(
     rf"\\({'|'.join((*sorted((*FUNCTIONS, *GREEK), key=len, reverse=True), 'cdot', 'times'))})([A-Za-z])(?![A-Za-z])"
 )
 _KNOWN = frozenset((*FUNCTIONS, *GREEK, "sin", "psi", "int", "inf", "infty", "cdots", "mu", "sup"))
+_TIME_BEFORE, _TIME_BEHIND = re.compile(r"(?:[\d})]\s{0,3}|/)\Z"), re.compile(r"\s{0,3}(?:\Z|[.,;)]|and\b)")
+_NATURAL = re.compile(r"\\log\s?_\s?(?:\{\s?e\s?\}|e)(?![A-Za-z])\s?")
 _ROUND = re.compile(r"\\?(?<![A-Za-z])(floor|ceil(?:ing)?)\s?(?=[({])")
 _ARGUMENT = re.compile(rf"(\\(?:{'|'.join(FUNCTIONS)})\s?(?:\^\s?\{{\d\}})?)\s?\{{\s?(\([^{{}}()]*\))\s?\}}")
 
@@ -49,8 +51,16 @@ def name_functions(text: str) -> str:
     text = _ALIAS.sub(lambda mark: "\\" + _ALIASES[mark[1]], text)
     text = _GLUED_COMMAND.sub(_parted, text)
     text = _GLUED.sub(_unglued, text)
-    text = _BARE.sub(r"\\\1", text)
+    text = _BARE.sub(_command, text)
+    text = _NATURAL.sub(r"\\ln ", text)
     return _rounded(_ARGUMENT.sub(r"\1\2", text))
+
+
+def _command(mark: re.Match[str]) -> str:
+    """Write a name as a command, but for the minutes and seconds that end a value."""
+    if mark[1] in ("min", "sec") and _TIME_BEHIND.match(mark.string, mark.end()):
+        return mark[1] if _TIME_BEFORE.search(mark.string[max(0, mark.start() - 5) : mark.start()]) else f"\\{mark[1]}"
+    return f"\\{mark[1]}"
 
 
 def _parted(mark: re.Match[str]) -> str:

@@ -15,7 +15,7 @@ import json
 import re
 from typing import NamedTuple
 
-from nearfuture.verify.closing import closing_value
+from nearfuture.verify.closing import CIRCUMSTANCE, closing_value
 
 MAX_CHARS = 4000
 """A longer answer is kept but not parsed: it is compared as text (`guards`)."""
@@ -25,13 +25,13 @@ _IS = (
     r"|turns\sout\sto\sbe)(?![A-Za-z])|[:=：→⇒]|->|[-–—](?=\s))"
 )
 _KEYWORD = re.compile(
-    r"[Aa](?:nswer|NSWER|ns(?![a-z])|NS(?![A-Z]))|####|[答选結结值답정]|respuesta|réponse|risposta|resposta|ntwort|твет"
+    r"[Aa](?:nswer|NSWER|ns(?![a-z])|NS(?![A-Z]))|[Ff]inal(?=[*_]{0,3}\s?[:：])|####|[答选結结值답정]|respuesta|réponse|risposta|resposta|ntwort|твет"
     r"|(?<=[a-zA-Z]\s)(?:option|choice|letter|alternative|statement|Option|Choice|OPTION|CHOICE)"
 )
 _ANSWER = re.compile(
     r"ans(?:wers?)?\b(?P<quote>['\"])?[*_}`)]{0,4}\s{0,3}"
     r"(?:\([^()\n]{1,30}\)\s?|(?:to|for|of|in|here|therefore|thus|then|hence|now)\b[^.:=\n?]{0,80}?\s)?"
-    rf"{_IS}|answer[*_:：}}\s]{{0,8}}\n|answer\s(?=[*(\[]{{0,3}}(?:[$\\\d(+-]|[A-H][).*\]\s]|[A-H]\Z))",
+    rf"{_IS}|final[*_]{{0,3}}\s?[:：]|answer[*_:：}}\s]{{0,8}}\n|answer\s(?=[*(\[]{{0,3}}(?:[$\\\d(+-]|[A-H][).*\]\s]|[A-H]\Z))",
     re.IGNORECASE,
 )
 _HEADING_LEAD = re.compile(r"[#*_\s>\\-]{0,9}(?:(?:the|my|and)\s)?(?:(?:final|correct|short)\s)?", re.IGNORECASE)
@@ -39,7 +39,7 @@ _IN_SENTENCE = re.compile(r"(?:\bwill|['’]ll|\bto|\bcan)\s\Z", re.IGNORECASE)
 _CHOICE = re.compile(rf"(?:option|choice|letter|alternative|statement)s?\b[*_}}`)]{{0,4}}\s{{0,3}}{_IS}", re.IGNORECASE)
 _CHOICE_LEAD = re.compile(r"\b(?:correct|right|best|final|chosen|most\sappropriate)\s\Z", re.IGNORECASE)
 _OTHER = re.compile(
-    r"答(?:案|え)?(?:应该|应当|应|就|选项)?(?:是|为|為|は|选择?|選択?)?\s?[:：]?"
+    r"答(?:案[】\]]?|え)?(?:应该|应当|应|就|选项)?(?:是|为|為|は|选择?|選択?)?\s?[:：]?"
     r"|选(?:择|项|D)?(?:是|为)?[:：]?(?=[\s(（*\"“]{0,4}[A-Za-z])"
     r"|(?:结果|結果|值)(?:是|为|為)[:：]?|(?:정답|답)(?:은|는)?\s?[:：]?"
     r"|(?:respuesta|réponse|risposta|resposta|ntwort|твет)\b(?:\s\w+){0,2}?\s?(?:es|est|è|é|ist|:)|####(?!#)"
@@ -154,7 +154,7 @@ def _marks(text: str) -> list[_Mark]:
 def _mark_at(text: str, start: int, keyword: str) -> _Mark | None:
     """Read the announcement that a keyword begins; None where it begins none."""
     before = text[max(0, start - 40) : start]
-    if keyword[0] in "aA":
+    if keyword[0] in "aAfF":
         found = None if before[-1:].isalpha() else _ANSWER.match(text, start)
         if found is None or _is_no_announcement(found[0], before):
             return None
@@ -200,7 +200,7 @@ def _content(text: str, mark: _Mark, kind: str) -> str | None:
     rest = rest.split("\n", 1)[0]
     if kind == "mcq" and _LETTER_AND_TEXT.fullmatch(rest):
         return without_emphasis(rest.strip())
-    for cut in (_SENTENCE_END, _REASON, _CONTRAST):
+    for cut in (_SENTENCE_END, _REASON, _CONTRAST, CIRCUMSTANCE):
         found = cut.search(rest)
         if found is not None and found.start() and found.group()[0] in "?？":
             return None

@@ -15,7 +15,7 @@ _NAME = re.compile(
     r"(?:\\(?!frac|sqrt|pi|infty|pm|degree|sin|cos|tan|ln|log|exp)[A-Za-z]+\s?|m\s?(?=\\angle))*"  # \angle, \vec
     r"(?:[A-Za-z]{1,3}'{0,3}(?:_\s?(?:\{[^{}]{1,24}\}|\w))?(?:\^\s?\{-1\})?'{0,3}"  # x, AB, a_{1}, f', f^{-1}
     r"(?:\([A-Za-z\\][A-Za-z ,\d]{0,9}\)|\([+-]?\d{1,3}\))?)?"  # (x), (x, y), (0)
-    r"|\\frac\{d[a-z]?\}\{d[a-z]\}|\([a-z](?:,\s?[a-z]){1,3}\)|\|(?:\\[A-Za-z]{1,9}\s?(?:\{[A-Za-z]{1,3}\}|[A-Za-z]{1,3})|[A-Zzw]{1,3}|[A-Za-z]{2,6})\||\{[A-Z]{1,3}\}"
+    r"|\\frac\{d[a-z]?\}\{d[a-z]\}|\((?:[A-Za-z]|\\[a-z]{2,7})(?:,\s?(?:[A-Za-z]|\\[a-z]{2,7})){1,3}\)|\|(?:\\[A-Za-z]{1,9}\s?(?:\{[A-Za-z]{1,3}\}|[A-Za-z]{1,3})|[A-Zzw]{1,3}|[A-Za-z]{2,6})\||\{[A-Z]{1,3}\}"
     r"|[A-Za-z]{4,20}(?: [A-Za-z]{1,15}){0,4}"  # Area of the circle
 )
 _LONG_RUN = re.compile(r"[A-Za-z]{4,}")

@@ -16,6 +16,7 @@ from nearfuture.verify.answer import (
     NOTHING,
     Chain,
     Clock,
+    Congruence,
     Equation,
     Group,
     Matrix,
@@ -60,6 +61,11 @@ _WORD_SEPARATOR = re.compile(r"\s+(?:or|and)\s+|\s*;\s*|,\s*(?:or|and)\s+")
 _FOR_INTEGERS = re.compile(r"(?<=[^,(]),?\s*\(?(?:where\s|for\s)?[kmn]\s?∈\s?\\(?:mathbb\s?\{?Z\}?|Z)\)?$")
 _LOGICAL = re.compile(r"[∨∧→↔]|\\(?:neg|lnot|to|rightarrow|Rightarrow|implies|iff|leftrightarrow)(?![A-Za-z])")
 _CLOCK = re.compile(r"(\d{1,2}):([0-5]\d)(?::([0-5]\d))?(?:\s?([AaPp])\.?\s?[Mm]\.?)?")
+_SET_BEHIND = re.compile(r"∈\s?\\\{.*\\\}\Z")
+_PART = re.compile(r"\(([a-h])\)\s?[:.=]?\s?")
+_MODULUS = re.compile(
+    r"(?P<said>.+?)\s?(?:\\p?mod\s?\{?|\(?\s?\\?b?mod(?:ulo)?(?![a-z])\s?\{?)\s?(?P<modulus>\d+|[a-zA-Z])\s?\}?\s?\)?"
+)
 _MATRIX = re.compile(r"\\begin\{([pbB]?matrix|array)\}(?:\{[clr| ]*\})?((?:(?!\\begin).)*)\\end\{\1\}", re.DOTALL)
 
 
@@ -97,8 +103,10 @@ def _read(text: str, depth: int) -> Node:
         text = text.replace("∨", "or").replace("∧", "and")
     return (
         _read_clock(text)
+        or _read_congruence(text)
         or _read_matrix(text)
         or read_reals(text)
+        or _read_parts(text, depth)
         or _read_separated(text, depth)
         or _read_bracketed(text, depth)
         or _read_rounded(text, depth)
@@ -129,6 +137,17 @@ def _read_clock(text: str) -> Clock | None:
     return Clock(hours * 3600 + minutes * 60 + seconds, half, ratio)
 
 
+def _read_congruence(text: str) -> Congruence | None:
+    """Read `n ≡ 7 (mod 10)` and `7 (mod 10)`; `7 mod 10` is a number."""
+    match = _MODULUS.fullmatch(text)
+    if match is None or not ("≡" in text or r"\pmod" in text or "(" in text[match.end("said") :]):
+        return None
+    left, _, value = match["said"].rpartition("≡")
+    if r"\not" in left:
+        return None
+    return Congruence(left.strip(), Scalar(strip_parentheses(value.strip())), match["modulus"])
+
+
 def _read_rounded(text: str, depth: int) -> Node | None:
     """Read `exact ≈ rounded`; where a name or nothing stands before it, all there is is the value."""
     exact, sign, rounded = text.rpartition("≈")
@@ -142,8 +161,20 @@ def _read_rounded(text: str, depth: int) -> Node | None:
     return Rounded(_read(exact, depth + 1), near) if isinstance(near, Scalar) else None
 
 
+def _read_parts(text: str, depth: int) -> Node | None:
+    """Read "(a) 3 (b) 5": the answers to the parts of a question, in their order."""
+    labels = list(_PART.finditer(text))
+    if len(labels) < 2 or labels[0].start() or "".join(mark[1] for mark in labels) != "abcdefgh"[: len(labels)]:
+        return None
+    ends = [*(mark.start() for mark in labels[1:]), len(text)]
+    items = [text[mark.end() : end].strip(" ,;.") for mark, end in zip(labels, ends, strict=True)]
+    return Group("()", tuple(_read(item, depth + 1) for item in items)) if all(items) else None
+
+
 def _read_separated(text: str, depth: int) -> Node | None:
     """Read "1, 2", "x = 1 or x = 2", "1; 2": a list without brackets."""
+    if sum_of_units(text) is not None:
+        return None
     items = [item for part in _split_words(text) for item in _split_commas(part)]
     if len(items) < 2 or len(items) > MAX_ITEMS or not all(items):
         return None
@@ -220,6 +251,8 @@ def _read_bracketed(text: str, depth: int) -> Node | None:
 
 def _read_equality(text: str, depth: int) -> Node | None:
     sides = [side for side in split_top(text.replace("==", "="), "=") if side]
+    if len(sides) == 1:
+        sides = [side for side in split_top(text, "∈") if side] if _SET_BEHIND.search(text) else sides
     if len(sides) < 2:
         return None
     names = 0
@@ -274,6 +307,8 @@ def _values(node: Node) -> Iterator[str]:
             yield node.text
         case Rounded():
             yield from _values(node.exact)
+        case Congruence():
+            yield from _values(node.value)
         case Group() | Chain():
             for item in node.items:
                 yield from _values(item)

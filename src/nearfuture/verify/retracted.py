@@ -19,9 +19,10 @@ _NEGATED = re.compile(
     r"[\s:$*\"'“(\\\[]*\Z",
     re.IGNORECASE,
 )
+_ANOTHER = r"(?:(?:option|choice)\s)?[$*(\\]{0,3}(?:[-+]?\d|[A-Z](?![A-Za-z]))"
 _CALLED_WRONG = (
     r"(?:is|was|are|would\sbe|seems|looks)\s(?:\w+ly\s)?(?:not\s(?:correct|right|the\s(?:right|correct|final|answer)|it\b|possible|valid)|wrong\b|incorrect|false\b|a\smistake)"
-    r"|(?:isn|wasn)['’]t\b|(?:cannot|can['’]t)\sbe\b"
+    rf"|(?:(?:isn|wasn)['’]t|(?:cannot|can['’]t)\sbe)\b(?!\s{_ANOTHER})"
 )
 _AT_ONCE = re.compile(rf"[\s$*)\]\\,.;:?!]{{0,8}}(?:(?:that|this|it|which)\s)?(?:{_CALLED_WRONG})", re.IGNORECASE)
 _TURN = (
@@ -49,6 +50,10 @@ _TAKEN_BACK = re.compile(
 )
 _REPLACED = re.compile(rf"{_OPENING}(?:{_TURN}[\s,.!:;…—–-]{{0,4}}){{1,3}}(?:{_SUBJECT})?{_VALUE}", re.IGNORECASE)
 _CORRECTED = re.compile(rf"{_OPENING}(?:so\s|thus\s|then\s)?{_SUBJECT}{_VALUE}", re.IGNORECASE)
+_RIGHT = re.compile(
+    rf"{_OPENING}(?:so\s|thus\s)?the\s(?:correct|right|true|actual)\s(?:value|result|number|total|solution)\s(?:is|should\sbe|equals)\s{_VALUE}",
+    re.IGNORECASE,
+)
 _ANEW = re.compile(rf"\b(?:{_TURN}|recount|recheck|re-?check|again|instead|mistake|wrong|incorrect)|\?", re.IGNORECASE)
 WINDOW = 600
 """Characters behind an answer that are read for a retraction."""
@@ -84,7 +89,7 @@ def replacement(behind: str) -> int | None:
         ('5.', None)
     """
     behind = behind[:WINDOW]
-    patterns = (_REPLACED, _CORRECTED) if is_taken_back(behind) else (_REPLACED,)
+    patterns = (_REPLACED, _RIGHT, _CORRECTED) if is_taken_back(behind) else (_REPLACED, _RIGHT)
     return max((mark.end() for pattern in patterns for mark in pattern.finditer(behind)), default=None)
 
 

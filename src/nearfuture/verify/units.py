@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 
 Dimension = tuple[tuple[str, int], ...]
 
@@ -182,11 +183,11 @@ def _lookup(name: str) -> tuple[str, Fraction] | None:
 
 
 def sum_of_units(text: str) -> tuple[str, Unit] | None:
-    """Add up "1 hour 30 minutes": several numbers, each with a unit of one dimension; None for anything else.
+    """Add up "1 hour 30 minutes", in the first unit: numbers with ever smaller units of one dimension; else None.
 
     Example:
         >>> sum_of_units("1 hour and 30 minutes")
-        ('5400', Unit(dimension=(('s', 1),), factor=Fraction(1, 1)))
+        ('3/2', Unit(dimension=(('s', 1),), factor=Fraction(3600, 1)))
     """
     if _COMPOUND.fullmatch(text) is None:
         return None
@@ -194,7 +195,7 @@ def sum_of_units(text: str) -> tuple[str, Unit] | None:
     known = [(number, unit) for number, unit in units if unit is not None]
     if len(known) < len(units) or len({unit.dimension for _, unit in known}) > 1:
         return None
-    total = sum((number * unit.factor for number, unit in known), Fraction(0))
-    return (f"{total.numerator}/{total.denominator}" if total.denominator > 1 else str(total)), Unit(
-        known[0][1].dimension, Fraction(1)
-    )
+    if any(one.factor <= next_one.factor for (_, one), (_, next_one) in pairwise(known)):
+        return None
+    first = known[0][1]
+    return str(sum(number * unit.factor for number, unit in known) / first.factor), first

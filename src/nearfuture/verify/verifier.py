@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 TIME_LIMIT = 2.0
 """Seconds of CPU time that one case may take."""
 CACHE_SIZE = 65536
-VERIFIER_VERSION = "2"
+VERIFIER_VERSION = "3"
 """Changes whenever a verdict may change, so that guidance judged by an older one is verified again."""
 
 
