@@ -59,14 +59,14 @@ _IS_SOMETHING = (
     r"(?![^.;]*\b(?:also|too|correct|right|true|possible|plausible|likely|well|both|answer|best|but|equally)\b)"
 )
 _NOT = (
-    r"(?:\bnot|n't(?: be)?|\bcannot be|\brather than|\binstead of|\bunlike|\bother than"
+    r"(?:\b[Nn]ot|n't(?: be)?|\bcannot be|\brather than|\binstead of|\bunlike|\bother than"
     r"|而不是|而非|不是|不选|并非|排除了?|\brul(?:e|es|ed|ing) out"
     r"|\b(?:eliminat|exclud|discard|reject|dismiss)\w*)\s?(?:either |both )?"
     r"(?:(?:[\w'-]+ ){1,6}(?=\([A-Z]\)))?"
 )
 _REJECTED = re.compile(
     rf"(?P<wrong>{_LETTERS}){_IS_WRONG}{_TO_CLAUSE_END}"
-    rf"|(?<=[;.]\s)(?P<besides>{_LETTERS}){_IS_SOMETHING}{_TO_CLAUSE_END}"
+    rf"|(?:(?<=[;.]\s)|\b(?:while|whereas|since|because|as)\s)(?P<besides>{_LETTERS}){_IS_SOMETHING}{_TO_CLAUSE_END}"
     rf"|{_NOT}(?P<negated>{_LETTERS})(?!\s\w+ (?:is|are)\b){_TO_CLAUSE_END}"
 )
 
@@ -88,7 +88,7 @@ def without_rejected(text: str) -> tuple[str, frozenset[str]]:
         return " "
 
     rest = _REJECTED.sub(drop, text)
-    return " ".join(rest.split()).strip(" .,;:-"), frozenset(rejected)
+    return " ".join(rest.split()).strip(" .,;:-").removeprefix("but "), frozenset(rejected)
 
 
 def cleaned(text: str) -> str:

@@ -94,11 +94,10 @@ def chosen_letters(text: str, options: Options | None) -> frozenset[str]:
 @lru_cache(maxsize=4096)
 def _letters_of(text: str, options: Options | None) -> frozenset[str]:
     letters = {letter for letter, _ in options} if options else set(DEFAULT_LETTERS)
-    text = cleaned(text)
-    chosen = _read_letters(text, letters, options)
+    chosen = _read_letters(cleaned(text), letters, options)
     if chosen:
         return chosen
-    rest, rejected = without_rejected(text)
+    rest, rejected = without_rejected(cleaned(text.replace("，", "；")))
     if not rejected:
         return frozenset()
     said = without_lead(rest)

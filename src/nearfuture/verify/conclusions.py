@@ -32,7 +32,7 @@ _BOLD_VALUE = re.compile(
     r"(?P<before>(?:[^*\n]*[A-Za-z]{2})?[^*\n\w]{0,4})\*\*(?P<value>(?:\\?[$€£])?[-−]?\d[\d,]*(?:\.\d+)?(?:/\d+)?\s?(?:\\?%|°)?(?:\s?[A-Za-z²³/]{1,15}){0,3})"
     r"[.!]?\*\*(?P<behind>[^*\n]*)"
 )
-_JOINED = re.compile(r"\d[^\d\n]{0,12}?(?:,|\band)\s[^\w\n]{0,3}\d")
+_JOINED = re.compile(r"\d[^\d\n]{0,12}?(?:,|\b(?:and|to))\s[^\w\n]{0,3}\d")
 _LEAD = re.compile(
     r"(?:(?:so|thus|therefore|hence|consequently|finally|altogether|overall|then|in\s(?:total|conclusion|summary|all|the\send)|as\sa\sresult"
     r"|we\s(?:get|have|find|obtain|conclude)(?:\sthat)?|it\sfollows\sthat|this\sgives(?:\sus)?|which\sgives|∴|\\therefore|因此|所以|故|综上|则"
