@@ -75,7 +75,7 @@ def test_draws_are_distinct_stored_and_a_function_of_the_state(num_correct: dict
 
 
 def test_a_share_is_a_share() -> None:
-    with pytest.raises(UserError, match=r"frac=1\.5.*0 to 1"):
+    with pytest.raises(UserError, match=r"frac=1\.5.*between 0 and 1"):
         ExperienceReplay(frac=1.5)
 
 

@@ -25,11 +25,14 @@ def models() -> None:
 def convert(
     source: Annotated[str, typer.Argument(help="A .gguf file, or an installed package that holds one.")],
     output: Annotated[Path, typer.Argument(help="The folder to write; it must not exist.")],
-    dtype: Annotated[str, typer.Option(help="Format of the weights: bfloat16, float16 or float32.")] = "bfloat16",
+    dtype: Annotated[
+        str | None, typer.Option(help="Format of the weights: bfloat16 (the default), float16 or float32.")
+    ] = None,
 ) -> None:
     """Write a GGUF model as a folder for `model=`, for example `nearfuture model convert small.gguf models/small`."""
     with told_to_user():
         hush()
         from nearfuture.train.convert import convert as convert_model
 
-        print(f"{convert_model(source, output, dtype)}: train with model={output}")
+        asked = {} if dtype is None else {"dtype": dtype}
+        print(f"{convert_model(source, output, **asked)}: train with model={output}")

@@ -30,7 +30,7 @@ def _library() -> Any:
     except ModuleNotFoundError as error:
         raise UserError(
             f"task=reasoning_gym/... needs the package {error.name}, which is not installed. "
-            "Get it with `pip install 'nearfuture[real]'`."
+            "Get it with `pip install -e '.[real]'` in the project's folder."
         ) from None
     return reasoning_gym
 
