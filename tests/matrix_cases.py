@@ -22,11 +22,14 @@ KILLS = ("metrics.jsonl", "segments/000/checkpoint-{save_steps}/optimizer.pt", "
 
 @dataclass(frozen=True)
 class Case:
-    """One combination: the option of every factor, what it must be refused with (None: it must train), and its kill."""
+    """One combination: the option of every factor, what may refuse it (none: it must train), and its kill.
+
+    Where several refusals forbid a combination, any of them may speak first.
+    """
 
     name: str
     options: Mapping[str, str]
-    refusal: Refusal | None = None
+    refusals: tuple[Refusal, ...] = ()
     kill: str = KILLS[0]
 
     @property
@@ -45,7 +48,7 @@ class Case:
     @property
     def digest(self) -> str:
         """Of everything that makes the case what it is."""
-        text = json.dumps([self.settings, self.kill, self.refusal and self.refusal.says], sort_keys=True)
+        text = json.dumps([self.settings, self.kill, [refusal.says for refusal in self.refusals]], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -80,7 +83,8 @@ def refusals() -> list[Case]:
     for refusal in REFUSALS:
         for chosen in product(*refusal.of.values()):
             told = dict(zip(refusal.of, chosen, strict=True))
-            found.append(
-                Case("refused " + ", ".join(f"{f}: {o}" for f, o in told.items()), {**DEFAULTS, **told}, refusal)
-            )
+            options = {**DEFAULTS, **told}
+            others = (one for one in REFUSALS if one is not refusal and is_met(one.of, options))
+            name = "refused " + ", ".join(f"{f}: {o}" for f, o in told.items())
+            found.append(Case(name, options, (refusal, *others)))
     return found

@@ -62,7 +62,7 @@ FACTORS: dict[str, dict[str, Settings]] = {
         },
         "folder with splits": {
             **{"dataset_name": "{folder}", "dataset_train_split": "train", "dataset_test_split": "test"},
-            **{"model": "{chat}", "verifier": "{rule}:compute_score", "dataset_template": "boxed"},
+            **{"model": "{chat}", "verifier": "{rule}:compute_score", "dataset_template": "none"},
             "dataset_system_prompt": "0",
         },
         "file with images": {

@@ -68,8 +68,9 @@ def prepare(folder: Path) -> dict[str, str]:
         "folder_of_pictures": folder / "pictures",
         "pictures": _pictures(folder / "pictures.jsonl", folder / "pictures"),
     }
-    for name, row_of in TRACES.items():
-        found[f"traces_{name}"] = _write(folder / f"traces-{name}.jsonl", [row_of(prompt) for prompt in _all_ids()])
+    for name, rows_of in TRACES.items():
+        rows = [row for prompt in _all_ids() for row in rows_of(prompt)]
+        found[f"traces_{name}"] = _write(folder / f"traces-{name}.jsonl", rows)
     return {name: str(path) for name, path in found.items()}
 
 
@@ -118,11 +119,12 @@ def _all_ids() -> list[str]:
     ]
 
 
-TEXT, OTHER = "250", "252"
+TEXT, OTHER = BOTH = ("250", "252")
 assert is_odd(TEXT) and is_odd(OTHER)
-TRACES: dict[str, Callable[[str], Row]] = {
-    "luffy": lambda id: {"prompt_id": id, "target": [{"role": "assistant", "content": TEXT}]},
-    "rlep": lambda id: {"extra_info": {"prompt_id": id}, "reward_model": {"candidates": [TEXT, OTHER]}},
-    "easyvideor1": lambda id: {"problem_id": id, "has_offline_trajectory": True, "offline_output": TEXT},
-    "jsonl": lambda id: {"prompt_id": id, "completion": TEXT},
+TRACES: dict[str, Callable[[str], list[Row]]] = {
+    "luffy": lambda id: [{"prompt_id": id, "target": [{"role": "assistant", "content": text}]} for text in BOTH],
+    "rlep": lambda id: [{"extra_info": {"prompt_id": id}, "reward_model": {"candidates": list(BOTH)}}],
+    "easyvideor1": lambda id: [{"problem_id": id, "has_offline_trajectory": True, "offline_output": t} for t in BOTH],
+    "jsonl": lambda id: [{"prompt_id": id, "completion": text} for text in BOTH],
 }
+"""Rows for a prompt with two answers that every world here accepts: some settings ask for two."""

@@ -14,6 +14,8 @@ from nearfuture.method.lineage import Lineage
 # A trigger so eager that it fires in a run of 24 steps: these tests are about what follows, not about when.
 EAGER = [
     "max_steps=24",
+    "per_device_train_batch_size=128",
+    "learning_rate=1e-3",
     "scout_steps=0",
     "guide_step=null",
     "rollback_to=null",

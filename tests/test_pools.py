@@ -303,9 +303,11 @@ def test_a_replay_is_a_function_of_its_arguments(tmp_path):
 def test_what_counts_is_correct_samples_and_not_different_texts(tmp_path):
     often = entry_with(0, 3, num_samples=64, num_correct=2)  # one text, found twice
     once = [entry_with(1, 3, num_samples=64, num_correct=1)]
-    source = UniformReplay(GuidanceCache.write(tmp_path / "c", POOLS, [often, *once]), min_per_prompt=2)
+    source = UniformReplay(GuidanceCache.write(tmp_path / "c", POOLS, [often, *once]), min_correct=2)
     assert source.lookup("p000", 0) == often[0]
     assert source.lookup("p001", 0) is None and source.lookup("p999", 0) is None
     assert source.num_left_out == 1
-    with pytest.raises(NoSignalError, match=r"none of the 2 prompts .* min_per_prompt=3 correct samples \(most: 2\)"):
-        UniformReplay(source.cache, min_per_prompt=3)
+    with pytest.raises(
+        NoSignalError, match=r"none of the 2 prompts .* guide_min_correct=3 correct samples \(most: 2\)"
+    ):
+        UniformReplay(source.cache, min_correct=3)

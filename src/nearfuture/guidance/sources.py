@@ -69,15 +69,15 @@ class UniformReplay:
     So it is the same on every process, and the same after a resume. See RLEP (arXiv:2507.07451), which replays from
     a pool of verified answers and leaves out questions with fewer than 2 valid ones of 64 samples.
 
-    `min_per_prompt` counts correct samples, not different texts: it asks how reliably the guide solves a prompt, and a
+    `min_correct` counts correct samples, not different texts: it asks how reliably the guide solves a prompt, and a
     prompt with one short right answer, found ten times, is solved ten times. Where such a pool is smaller than what is
     replayed, the same trajectory comes again. The count ends where sampling ended, so collect with
-    `num_kept >= min_per_prompt` (or `select="closest"`, which draws all samples).
+    `num_kept >= min_correct` (or `select="closest"`, which draws all samples).
 
     Args:
         cache: the pools.
         seed: of the draws.
-        min_per_prompt: prompts with fewer correct samples get nothing; `num_left_out` counts them.
+        min_correct: prompts with fewer correct samples get nothing; `num_left_out` counts them.
 
     Raises:
         NoSignalError: no prompt has that many.
@@ -85,17 +85,17 @@ class UniformReplay:
 
     cache: GuidanceCache
     seed: int = 0
-    min_per_prompt: int = 1
+    min_correct: int = 1
     _served: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         num_correct = self.cache.num_correct()
-        served = frozenset(prompt_id for prompt_id, number in num_correct.items() if number >= self.min_per_prompt)
+        served = frozenset(prompt_id for prompt_id, number in num_correct.items() if number >= self.min_correct)
         if not served:
             raise NoSignalError(
                 f"none of the {len(num_correct)} prompts of {self.cache.folder} has "
-                f"min_per_prompt={self.min_per_prompt} correct samples (most: {max(num_correct.values(), default=0)}). "
-                "Lower it, or collect with more samples and a num_kept that is not below it."
+                f"guide_min_correct={self.min_correct} correct samples (most: {max(num_correct.values(), default=0)}). "
+                "Lower it, or collect with more samples (guide_num_samples) and keep as many (guide_num_kept)."
             )
         object.__setattr__(self, "_served", served)
 
