@@ -54,7 +54,7 @@ FACTORS: dict[str, dict[str, Settings]] = {
         },
         "images": {"task": "{worlds}:images", "model": "{vision}"},
         "images in some rows": {"task": "{worlds}:mixed", "model": "{vision}"},
-        "shipped": {"task": "countdown"},
+        "shipped": {"task": "countdown", "max_completion_length": 16},
         "file": {"dataset_name": "{file}", "dataset_template": "text", "model": "{chains}"},
         "file, strict": {
             **{"dataset_name": "{file}", "dataset_template": "text", "model": "{chains}", "verifier": "strict"},
