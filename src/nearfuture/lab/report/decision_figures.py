@@ -17,7 +17,6 @@ from nearfuture.lab.page.svg import DASHES, LEFT, dress
 from nearfuture.lab.report.figures import Firing
 from nearfuture.record.clocks import Clock, paid_at
 from nearfuture.record.decisions import RunDecision
-from nearfuture.record.equal_clocks import num_judged, sampling_margin
 from nearfuture.record.records import EVALUATION, RunRecords
 from nearfuture.record.yields import ENTROPY, Facts
 
@@ -139,15 +138,8 @@ def draw_branches(records: RunRecords, decision: RunDecision, number: int, key: 
 
 
 def _branch(records: RunRecords, to: int, key: str, between: tuple[int, int], branch: Series) -> Series:
-    """A metric on the path to the end of a segment, with the sampling error of an evaluation."""
-    ats = records.on_path(to, key).items()
-    found = {step: records.rows[at] for step, at in sorted(ats) if between[0] <= step <= between[1]}
-    values = np.array([found[step][key] for step in found], dtype=np.float64)
-    margins = np.array([_margin(found[step]) if key == EVALUATION else None for step in found], dtype=np.float64)
-    band = np.stack([values, values - margins, values + margins])
-    return replace(branch, xs=np.array(list(found), dtype=np.float64), band=band)
-
-
-def _margin(row: dict[str, Any]) -> float | None:
-    num_samples = num_judged(row)
-    return None if num_samples is None else sampling_margin(row[EVALUATION], num_samples)
+    """A metric on the path to the end of a segment; the noise of two branches side by side stands in words below."""
+    values = {step: records.rows[at][key] for step, at in sorted(records.on_path(to, key).items())}
+    shown = {step: value for step, value in values.items() if between[0] <= step <= between[1]}
+    band = np.array([list(shown.values())] * 3, dtype=np.float64)
+    return replace(branch, xs=np.array(list(shown), dtype=np.float64), band=band, has_band=False)
