@@ -69,7 +69,9 @@ def failed(results: dict[str, tuple[str, str]], case: Case) -> bool:
 
 def tell(result: Result, number: int, of: int, folder: Path) -> None:
     """A line for a case; for a failure what it printed last, and how to repeat it."""
-    print(f"{number}/{of} {result.outcome:8} {result.seconds:5.0f} s  {result.case}", flush=True)
+    print(f"{number}/{of} {result.outcome:9} {result.seconds:5.0f} s  {result.case}", flush=True)
+    if result.outcome == "no signal":
+        print(f"    {result.why}", flush=True)
     if result.outcome == "FAILED":
         print(f"    {result.why}")
         print("".join(f"    | {line}\n" for line in result.output.splitlines()[-8:]), end="")
@@ -78,11 +80,12 @@ def tell(result: Result, number: int, of: int, folder: Path) -> None:
 
 def summary(cases: list[Case], done: list[Result], seconds: float) -> int:
     bad = [result for result in done if result.outcome == "FAILED"]
+    silent = sum(result.outcome == "no signal" for result in done)
     tracebacks = sum("Traceback (most" in result.output for result in bad)
     killed = sum(result.was_killed for result in done)
     print(
         f"{len(cases)} cases; run now {len(done)} in {seconds / 60:.1f} min, of which {killed} were killed on the way: "
-        f"{len(bad)} failed, {tracebacks} with a traceback"
+        f"{len(bad)} failed, {tracebacks} with a traceback; {silent} ended with exit code 3: no guidance"
     )
     return 1 if bad else 0
 

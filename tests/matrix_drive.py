@@ -47,6 +47,10 @@ class FailedError(Exception):
         self.output = output
 
 
+class NoSignalEndError(FailedError):
+    """A run that ended with exit code 3 and its reason: its guide solved nothing. It cannot be killed and resumed."""
+
+
 def drive(case: Case, folder: Path, places: dict[str, str]) -> Result:
     """Run a case in `folder`, which is deleted where it ended well."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -61,7 +65,8 @@ def drive(case: Case, folder: Path, places: dict[str, str]) -> Result:
             was_killed = _train(case, config, folder / "run")
     except FailedError as error:
         seconds = time.monotonic() - began
-        return Result(case.name, case.digest, "FAILED", str(error), was_killed, seconds, error.output)
+        outcome = "no signal" if isinstance(error, NoSignalEndError) else "FAILED"
+        return Result(case.name, case.digest, outcome, str(error), was_killed, seconds, error.output)
     shutil.rmtree(folder)
     outcome = "refused" if case.refusals else "ended"
     return Result(case.name, case.digest, outcome, "", was_killed, time.monotonic() - began)
@@ -104,6 +109,8 @@ def _killed(case: Case, config: Path, run: Path) -> bool:
     process.kill()
     output = process.output.read_text()
     code = process.process.exitcode
+    if TRACEBACK not in output and not was_running and code == 3:
+        raise NoSignalEndError(output.strip().rpartition("error: ")[2], output)
     if TRACEBACK in output or (not was_running and code != 0):
         raise FailedError(f"train ended with {code}", output)
     return was_running
