@@ -30,7 +30,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 # One process per core, one thread each. NPO pays for 40 + 60 extra steps, so GRPO trains that much longer.
-demo: install ## train GRPO and NPO on the world that ships, and write the report: two minutes
+demo: install ## train GRPO and NPO on the world that ships, and write the report: a few minutes
 	@mkdir -p $(RUNS)
 	@echo "GRPO trains in the background: $(RUNS)/grpo.log"
 	@OMP_NUM_THREADS=1 $(BIN)/nearfuture train configs/apprentice/grpo.yaml \
