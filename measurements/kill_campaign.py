@@ -40,6 +40,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+from eager import eager  # noqa: E402 (a neighbour's folder)
 from warm import WarmProcess  # noqa: E402 (a neighbour's folder)
 
 CONFIG = ROOT / "configs" / "apprentice" / "tiny.yaml"
@@ -98,23 +99,7 @@ def train(folder: Path) -> list[str]:
 
 def probe(folder: Path) -> list[str]:
     """A trigger so eager that AutoNPO probes, weighs and goes back within nine steps."""
-    eager = {
-        "window": 6,
-        "max_reward_t": 100,
-        "max_entropy_t": 0,
-        "min_entropy_drop": 0,
-        "patience": 1,
-        "warmup": 6,
-        "cooldown": 20,
-        "max_interventions": 1,
-        "probe_min_pass_rate": 0.001,
-        "probe_min_solved": 1,
-        "probe_num_prompts": 24,
-        "min_prompts": 2,
-        "max_rollback_distance": 8,
-        "mode": "act",
-    }
-    auto = [f"autonpo.{key}={value}" for key, value in eager.items()]
+    auto = eager(probe_num_prompts=24, max_rollback_distance=8)
     plan = ["max_steps=9", "scout_steps=0", "guide_step=null", "rollback_to=null", "seed=2", "guide_num_samples=4"]
     return run_with(folder, *plan, *auto)
 

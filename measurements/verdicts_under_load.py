@@ -17,19 +17,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
 from answer_pairs import make_pairs  # noqa: E402
+from busy import busy  # noqa: E402
 from test_verify import GIVEN_CASES, HANGS, HOSTILE, OWN_CASES, item_of  # noqa: E402
 
 from nearfuture.tasks import judge  # noqa: E402
@@ -99,18 +97,6 @@ def faults_of(golds: list[dict[str, object]]) -> list[str]:
     """Of each gold its fault."""
     faults = RowVerifier().gold_faults(golds)
     return [faults.get(index, "readable") for index in range(len(golds))]
-
-
-@contextmanager
-def busy(num: int) -> Iterator[None]:
-    """Processes that compute."""
-    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(num)]
-    try:
-        yield
-    finally:  # whatever happens inside, none of them goes on
-        for process in processes:
-            process.kill()
-            process.wait()
 
 
 def counts(said: list[object]) -> str:

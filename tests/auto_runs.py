@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from commands import CONFIGS
+from eager import eager
 from safetensors.torch import load_file
 
 from nearfuture.method.lineage import Lineage
@@ -30,20 +31,7 @@ SETTINGS = [
     "learning_rate=5e-4",
     "seed=2",
     "guide_num_samples=4",
-    "autonpo.probe_num_prompts=48",
-    "autonpo.mode=act",
-    "autonpo.window=6",
-    "autonpo.max_reward_t=100",
-    "autonpo.max_entropy_t=0",
-    "autonpo.min_entropy_drop=0",
-    "autonpo.patience=1",
-    "autonpo.warmup=6",
-    "autonpo.cooldown=20",
-    "autonpo.max_interventions=1",
-    "autonpo.probe_min_pass_rate=0.001",
-    "autonpo.probe_min_solved=1",
-    "autonpo.min_prompts=2",
-    "autonpo.max_rollback_distance=12",
+    *eager(probe_num_prompts=48),
 ]
 
 

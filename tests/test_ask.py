@@ -7,7 +7,8 @@ from typing import Any
 
 from test_collect import FakeEngine, make_rows, verify
 
-from nearfuture.guidance.ask import ask, hashed_seed, score_in_batches
+from nearfuture.guidance.ask import ask, score_in_batches
+from nearfuture.tasks.identity import hashed_seed
 from nearfuture.types import Verdict
 from nearfuture.verify import Decision
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from auto_runs import events, same
 from commands import train, train_and_kill
+from eager import eager
 
 from nearfuture.method.lineage import Lineage
 
@@ -20,18 +21,7 @@ EAGER = [
     "guide_step=null",
     "rollback_to=null",
     "save_steps=4",
-    "autonpo.window=8",
-    "autonpo.max_reward_t=100",
-    "autonpo.max_entropy_t=0",
-    "autonpo.min_entropy_drop=0",
-    "autonpo.patience=1",
-    "autonpo.warmup=8",
-    "autonpo.cooldown=8",
-    "autonpo.max_interventions=1",
-    "autonpo.probe_min_pass_rate=0.001",
-    "autonpo.probe_min_solved=1",
-    "autonpo.min_prompts=2",
-    "autonpo.max_rollback_distance=12",
+    *eager(window=8, warmup=8, cooldown=8),
 ]
 
 

@@ -20,11 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearfuture.guidance import GuidanceCache, collect_guidance
-from nearfuture.guidance.ask import hashed_seed
 from nearfuture.guidance.choose import Candidate, choose_closest, choose_uniform
 from nearfuture.guidance.draws import BatchResult, Draws
 from nearfuture.guidance.journal import Journal
 from nearfuture.guidance.prompts import Prompt
+from nearfuture.tasks.identity import hashed_seed
 from nearfuture.types import NoSignalError, PolicyRef, Sampling, UserError, Verdict
 
 EOS, LIMIT = 0, 4

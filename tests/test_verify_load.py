@@ -9,13 +9,11 @@ Not here: the limits themselves (`test_verify_pool.py`), the large form (measure
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from busy import busy
 from test_verify import OWN_CASES, asked_of_workers
 
 from nearfuture.types import Verdict
@@ -43,18 +41,6 @@ def num_cores() -> Iterator[int]:
     os.sched_setaffinity(0, {max(before)})
     yield 1
     os.sched_setaffinity(0, before)
-
-
-@contextmanager
-def busy(num: int) -> Iterator[None]:
-    """Processes that compute."""
-    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(num)]
-    try:
-        yield
-    finally:  # whatever happens inside, none of them goes on
-        for process in processes:
-            process.kill()
-            process.wait()
 
 
 def verdicts(own: Path) -> list[object]:

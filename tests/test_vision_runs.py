@@ -15,6 +15,7 @@ import pytest
 import tiny_vl
 from commands import invoke
 from datasets import Dataset
+from eager import EAGER
 from PIL import Image, ImageChops
 
 from nearfuture.lab.report import write_report
@@ -25,23 +26,7 @@ from nearfuture.run.rows import plain_rows
 from nearfuture.tasks import load_task
 from nearfuture.tasks.identity import prompt_hash
 
-EAGER = {
-    "mode": "act",
-    "window": 6,
-    "max_reward_t": 100,
-    "max_entropy_t": 0,
-    "min_entropy_drop": 0,
-    "patience": 1,
-    "warmup": 6,
-    "cooldown": 20,
-    "max_interventions": 1,
-    "probe_num_prompts": 16,
-    "probe_num_samples": 4,
-    "probe_min_pass_rate": 0.001,
-    "probe_min_solved": 1,
-    "min_prompts": 1,
-    "max_rollback_distance": 12,
-}
+FEW = {"probe_num_prompts": 16, "probe_num_samples": 4, "min_prompts": 1}
 SETTINGS = {
     "max_steps": 9,
     "save_steps": 2,
@@ -62,7 +47,7 @@ SETTINGS = {
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An AutoNPO run on image prompts, from the command line."""
     folder = tmp_path_factory.mktemp("auto")
-    settings = SETTINGS | {f"autonpo.{name}": value for name, value in EAGER.items()}
+    settings = SETTINGS | {f"autonpo.{name}": value for name, value in (EAGER | FEW).items()}
     settings |= {"task": f"{tiny_vl.__file__}:task", "model": tiny_vl.save_model(folder / "model")}
     config = folder / "config.yaml"
     config.write_text("".join(f"{name}: {value}\n" for name, value in {**settings, "run_dir": folder / "run"}.items()))

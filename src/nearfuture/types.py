@@ -8,7 +8,7 @@ Not here: anything that computes (`method`), reads or writes files (`guidance`, 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -130,12 +130,17 @@ class DiskError(UserError):
     exit_code = 4
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str], say: Callable[[str], str] = str) -> str:
     """A question at the end of an error that names what was probably meant; empty where nothing is close.
+
+    Args:
+        name: what was written.
+        known: what there is.
+        say: how a name is shown: `repr` for what stands in quotes beside it.
 
     Example:
         >>> did_you_mean("temperatur", ["top_p", "temperature"])
         ' Did you mean temperature?'
     """
     near = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {near[0]}?" if near else ""
+    return f" Did you mean {say(near[0])}?" if near else ""

@@ -46,7 +46,7 @@ def plan(
     """Estimate memory, disk, tokens and time of a run without loading weights or data (except with --measure)."""
     with told_to_user():
         from nearfuture.lab.forecast.planner import make_plan
-        from nearfuture.lab.forecast.show import as_json, duration, heading_lines, memory_table, stage_table
+        from nearfuture.lab.forecast.show import as_json, heading_lines, in_hours, memory_table, stage_table
         from nearfuture.record.writing import write_json
         from nearfuture.run.settings.load import load_configuration
 
@@ -79,7 +79,7 @@ def plan(
                 f"This machine has no accelerator: the plan is for {wanted.num_devices} with {wanted.gpu_memory:g} GB. "
                 "--cpu plans for a CPU, --measure for this machine."
             )
-        print(f"{duration(made.hours * made.num_devices)} of device time. Known and assumed:")
+        print(f"{in_hours(made.hours * made.num_devices)} of device time. Known and assumed:")
         print("\n".join(f"  {line}" for line in made.assumptions))
         for warning in made.warnings:
             print(f"WARNING: {warning}")

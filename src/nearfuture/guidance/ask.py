@@ -4,7 +4,7 @@
 
 One rule for seeds: batch number b is sampled with the b-th seed, so what is drawn is a function of the policy, the rows
 in their order, the batch size and the seeds. A caller says in one line which seeds those are: consecutive ones, or
-`hashed_seed` of a name.
+`hashed_seed` of a name (`nearfuture.tasks.identity`).
 
 What counts as correct, wherever a policy is asked, is a completion that ended and that the verifier accepts. One that
 was cut off can never be guidance, so it opens no gate, counts for no pass rate, and is no answer in a probe or an
@@ -16,7 +16,6 @@ Not here: generating (`nearfuture.train.engine`), verifiers (`nearfuture.tasks.j
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -94,12 +93,6 @@ def _cut_off(engine: Engine, completion_ids: list[int]) -> str:
 def has_ended(completion_ids: Sequence[int], eos_token_ids: Collection[int]) -> bool:
     """True where a completion ends with a stop token."""
     return len(completion_ids) > 0 and completion_ids[-1] in eos_token_ids
-
-
-def hashed_seed(*names: object) -> int:
-    """Return the seed of what is drawn under these names, in 31 bits: another name, another seed."""
-    text = "/".join(map(str, names))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
 def score_in_batches(

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nearfuture.guidance import files
-from nearfuture.guidance.ask import Score, hashed_seed, judged
+from nearfuture.guidance.ask import Score, judged
 from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.checks import nothing_solved
 from nearfuture.guidance.choose import Candidate, choose_closest, choose_uniform, distinct, score_longest_first
@@ -30,6 +30,7 @@ from nearfuture.guidance.header import FORMAT_VERSION, CacheHeader, CollectionCo
 from nearfuture.guidance.journal import Journal, discard
 from nearfuture.guidance.prompts import Prompt, digest_prompts, unique_prompts
 from nearfuture.guidance.table import Entry
+from nearfuture.tasks.identity import hashed_seed
 from nearfuture.tasks.judging import Verify
 from nearfuture.types import Guidance, NoSignalError, PolicyRef, UserError, Verdict
 

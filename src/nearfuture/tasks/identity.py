@@ -3,7 +3,8 @@
 Guidance and mistakes are stored per prompt, so two prompts must never share an id. Works for `list[dict]` and
 `datasets.Dataset`, in which unused keys of nested messages come back as `None`: these are dropped before hashing. An
 image is its pixels, however it is held: open, or as the bytes or the path of a file. Pixels are read only where a hash
-is needed: rows that bring ids of their own, each once, are not looked at.
+is needed: rows that bring ids of their own, each once, are not looked at. What is drawn under a name has its seed from
+the name, in the same way.
 
 Not here: what a row means (`task`).
 """
@@ -170,3 +171,9 @@ def _through_transform(rows: Dataset, ids: list[str]) -> Dataset:
         columns=[*columns, *([] if sees_id else ["prompt_id"])],
         output_all_columns=rows.format["output_all_columns"],
     )
+
+
+def hashed_seed(*names: object) -> int:
+    """Return the seed of what is drawn under these names, in 31 bits: another name, another seed."""
+    text = "/".join(map(str, names))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

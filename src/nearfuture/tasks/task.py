@@ -6,7 +6,6 @@ Not here: judging (`judging`), the reward (`reward`), the check of gold answers 
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nearfuture.tasks.judging import ScoreVerifier, Verify
-from nearfuture.types import UserError
+from nearfuture.types import UserError, did_you_mean
 from nearfuture.verify.external import ExternalVerifier
 from nearfuture.verify.files import function_of, split_spec
 from nearfuture.verify.function import TIME_LIMIT, FunctionVerifier, why_not_in_worker
@@ -114,8 +113,7 @@ def load_task(spec: str, args: Mapping[str, Any] | None = None) -> Task:
     if spec in SHIPPED:
         make = _imported(SHIPPED[spec])
     else:
-        near = difflib.get_close_matches(spec, SHIPPED, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(spec, SHIPPED, repr)
         unknown = (
             f"task={spec!r} is not a shipped task ({', '.join(SHIPPED)}).{hint} "
             "Give one of these, reasoning_gym/NAME, or your own as path/to/file.py:function."

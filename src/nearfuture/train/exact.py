@@ -239,10 +239,6 @@ class ExactResume(GRPOTrainer):
             epoch=lambda: self.state.global_step // schedule.steps_per_epoch,
         )
 
-    def micro_steps_per_epoch(self, num_prompts: int) -> int:
-        """Micro-batches in one pass over `num_prompts` prompts (an incomplete generation batch is dropped)."""
-        return self.schedule(num_prompts).micro_per_epoch
-
     def steps_per_epoch(self, num_prompts: int) -> int:
         """Optimizer steps in one pass over `num_prompts` prompts."""
         return self.schedule(num_prompts).steps_per_epoch

@@ -83,22 +83,31 @@ class Rewards:
         """[N, F] rewards; with `truncated_is_wrong` a completion that was cut off gets the verdict of a wrong one."""
         assert self._functions is not None
         rewards_N_F = self._functions(rows, prompts, completions, ids)
-        if not self.npo.truncated_is_wrong:
-            return rewards_N_F
-        is_wrong_N = self._are_cut_off(ids) & ~torch.isnan(rewards_N_F[:, self.column])
-        rewards_N_F = rewards_N_F.clone()
-        rewards_N_F[is_wrong_N, self.column] = 0.0
-        return rewards_N_F
+        return self._corrected(rewards_N_F, self._are_cut_off(ids)) if self.npo.truncated_is_wrong else rewards_N_F
 
-    def read(self, step: Step, completion_ids: list[list[int]], rewards_N_F: Tensor) -> None:
-        """Read verdicts and pass rates off the rewards of the policy's own rollouts."""
-        step.completion_ids, step.rewards_N_F = completion_ids, rewards_N_F
+    def judge(
+        self, step: Step, rows: list[Row], prompts: list[Any], completions: list[Any], ids: list[list[int]]
+    ) -> Tensor:
+        """[N, F] rewards of the policy's own rollouts, from which the step learns its verdicts and pass rates."""
+        assert self._functions is not None
+        rewards_N_F = self._functions(rows, prompts, completions, ids)
+        is_cut_off_N = self._are_cut_off(ids)
+        if self.npo.truncated_is_wrong:
+            rewards_N_F = self._corrected(rewards_N_F, is_cut_off_N)
+        step.completion_ids, step.rewards_N_F = ids, rewards_N_F
         verdicts_P_G = rewards_N_F[:, self.column].view(-1, step.num_generations)
         step.is_judged_P_G = ~torch.isnan(verdicts_P_G)
-        has_ended_P_G = ~self._are_cut_off(completion_ids).view(-1, step.num_generations)
+        has_ended_P_G = ~is_cut_off_N.view(-1, step.num_generations)
         step.verdicts_P_G = torch.where(has_ended_P_G | ~step.is_judged_P_G, verdicts_P_G, 0.0)
         step.correct_P_G = (step.verdicts_P_G >= self.npo.correct_threshold) & has_ended_P_G
         step.pass_rate_P = pass_rate(step.correct_P_G, step.is_judged_P_G)
+        return rewards_N_F
+
+    def _corrected(self, rewards_N_F: Tensor, is_cut_off_N: Tensor) -> Tensor:
+        """The same rewards, with the verdict of a wrong answer where one was cut off and could be judged."""
+        rewards_N_F = rewards_N_F.clone()
+        rewards_N_F[is_cut_off_N & ~torch.isnan(rewards_N_F[:, self.column]), self.column] = 0.0
+        return rewards_N_F
 
     def _are_cut_off(self, completion_ids: list[list[int]]) -> Tensor:
         """[N] bool, gathered over processes: True where a completion does not end with a stop token.

@@ -182,8 +182,8 @@ class NPOTrainer(WeighedLoss):
             return tuple(generated)
 
         # 1. Verdicts on all rollouts, on every process: the pass rate never counts the guide.
-        rewards_N_F = self._rewards.ask(step.given, prompts, generated.completions, generated.completion_ids)
-        self._rewards.read(step, generated.completion_ids, rewards_N_F)
+        ids = generated.completion_ids
+        rewards_N_F = self._rewards.judge(step, step.given, prompts, generated.completions, ids)
 
         # 2. The gate: the same decision on every process.
         inject.look_up(step, self.guidance if self.npo.inject_guidance else None)
@@ -204,12 +204,13 @@ class NPOTrainer(WeighedLoss):
         if step.answer_N_F is not None:
             rewards_N_F, step.answer_N_F = step.answer_N_F, None
             return rewards_N_F
-        rewards_N_F = self._rewards.ask(mixed.as_given(inputs, step.given), prompts, completions, completion_ids)
-        if not step.is_selected:
-            self._rewards.read(step, completion_ids, rewards_N_F)
-            inject.look_up(step, None)
-            step.select(self.npo.max_pass_rate)
-            self._observe(step)
+        rows = mixed.as_given(inputs, step.given)
+        if step.is_selected:
+            return self._rewards.ask(rows, prompts, completions, completion_ids)
+        rewards_N_F = self._rewards.judge(step, rows, prompts, completions, completion_ids)
+        inject.look_up(step, None)
+        step.select(self.npo.max_pass_rate)
+        self._observe(step)
         return rewards_N_F
 
     def _observe(self, step: Step) -> None:

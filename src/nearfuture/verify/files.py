@@ -5,7 +5,6 @@ Not here: what they are for (`nearfuture.tasks.task`, `external`).
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import json
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from nearfuture.types import UserError
+from nearfuture.types import UserError, did_you_mean
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -67,7 +66,6 @@ def function_of(path: Path, attribute: str, *, key: str, spec: str) -> Callable[
     function: Callable[..., Any] | None = getattr(module, attribute, None)
     if function is None or not callable(function):
         names = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        near = difflib.get_close_matches(attribute, names, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else f" It has: {', '.join(names) or 'no function'}."
+        hint = did_you_mean(attribute, names, repr) or f" It has: {', '.join(names) or 'no function'}."
         raise UserError(f"{key}={spec!r}: {path.name} has no function {attribute!r}.{hint}")
     return function

@@ -70,23 +70,23 @@ def stage_table(plan: ResourcePlan) -> Table:
     for stage in plan.stages:
         bound, hours = "<= " if stage.is_bound else "", stage.hours(rates, plan.num_devices)
         tokens = (_millions(stage.generated(rates)), _millions(stage.trained(rates)))
-        table.add_row(stage.name, f"{bound}{stage.rollouts:,.0f}", *tokens, duration(hours))
+        table.add_row(stage.name, f"{bound}{stage.rollouts:,.0f}", *tokens, in_hours(hours))
     table.add_section()
     table.add_row(
         "together",
         f"{sum(stage.rollouts for stage in plan.stages):,.0f}",
         _millions(sum(stage.generated(rates) for stage in plan.stages)),
         _millions(sum(stage.trained(rates) for stage in plan.stages)),
-        duration(plan.hours),
+        in_hours(plan.hours),
     )
     return table
 
 
-def duration(hours: float) -> str:
+def in_hours(hours: float) -> str:
     """Hours for people: nothing that takes time is 0.
 
     Example:
-        >>> [duration(hours) for hours in (0.0, 0.002, 0.25, 3.14, 1234.0)]
+        >>> [in_hours(hours) for hours in (0.0, 0.002, 0.25, 3.14, 1234.0)]
         ['0', '7.2 s', '15.0 min', '3.1 h', '1,234.0 h']
     """
     if not hours:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearfuture.guidance.ask import Sample, ask, hashed_seed, score_in_batches
+from nearfuture.guidance.ask import Sample, ask, score_in_batches
 from nearfuture.guidance.engine import Engine, Row
 from nearfuture.lab.measure.scope import Scope
 from nearfuture.lab.measure.signal_rows import CLIP, anchor_rows
@@ -30,6 +30,7 @@ from nearfuture.run.checkpoints import Policies
 from nearfuture.run.settings.config import Configuration
 from nearfuture.stats.resampling import draw_resamples
 from nearfuture.tasks import Task
+from nearfuture.tasks.identity import hashed_seed
 from nearfuture.train import TRLEngine
 from nearfuture.train.gradients import GradientSpread, gradient_spread, num_trainable
 from nearfuture.types import UserError, Verdict

@@ -5,12 +5,11 @@ Not here: the keys a run has (`config`), their values (`ranges`).
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from nearfuture.types import UserError
+from nearfuture.types import UserError, did_you_mean
 
 logger = logging.getLogger(__name__)
 
@@ -112,9 +111,7 @@ def unknown(key: str, known: Collection[str]) -> UserError:
     if key in MANAGED:
         instead = MANAGED[key]
         return UserError(f"{key} is managed by nearfuture. " + (f"Use {instead}." if instead else "Remove it."))
-    near = difflib.get_close_matches(key, known, n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    return UserError(f"{key} is not a known key.{hint} docs/configuration.md lists them.")
+    return UserError(f"{key} is not a known key.{did_you_mean(key, known)} docs/configuration.md lists them.")
 
 
 def refuse_without_effect(key: str) -> None:

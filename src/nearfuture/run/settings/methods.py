@@ -12,13 +12,12 @@ Not here: what the keys do (`nearfuture.run.settings.config`, `nearfuture.train.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Any
 
 from nearfuture.run.settings.config import RunConfig, defaults
 from nearfuture.train.npo_config import NPOConfig
-from nearfuture.types import UserError
+from nearfuture.types import UserError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +82,7 @@ def with_method(values: dict[str, Any]) -> dict[str, Any]:
     """
     name = values.get("method", PLAIN["method"])
     if not isinstance(name, str) or name not in METHODS:
-        near = difflib.get_close_matches(str(name), METHODS, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(str(name), METHODS)
         raise UserError(f"method={name!r} is not known.{hint} There are: {', '.join(METHODS)}.")
     given = {key: value for key, value in METHODS[name].items() if key not in values}
     resolved = {key: values.get(value.key) if isinstance(value, SameAs) else value for key, value in given.items()}

@@ -11,7 +11,6 @@ Not here: the published data sets (`text_sets`, `image_sets`).
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import Any
 from nearfuture.tasks.data.asking import images_of, kind_of, written_list
 from nearfuture.tasks.data.gold import choice_in, clean_gold, letter_in, listed_options
 from nearfuture.tasks.data.schema import Draft, Dropped
-from nearfuture.types import UserError
+from nearfuture.types import UserError, did_you_mean
 from nearfuture.verify import KINDS
 
 Doc = Mapping[str, Any]
@@ -79,28 +78,21 @@ def recognise(columns: Sequence[str], given: Mapping[str, str] | None, name: str
     given = dict(given or {})
     for field, column in given.items():
         if field not in FIELDS:
-            raise UserError(
-                f"dataset_columns: {field!r} is not a field.{near(field, FIELDS)} Fields: {', '.join(FIELDS)}."
-            )
+            hint = did_you_mean(field, FIELDS, repr)
+            raise UserError(f"dataset_columns: {field!r} is not a field.{hint} Fields: {', '.join(FIELDS)}.")
         if column not in columns:
-            hint = near(column, columns)
+            hint = did_you_mean(column, columns, repr)
             raise UserError(f"dataset_columns: {name} has no column {column!r}.{hint} It has: {', '.join(columns)}.")
     mapped = (set(columns) - set(given.values())) | set(given)
     for form, needed, places in FORMS:
         if needed <= mapped:
             found = {**places, **given}
             return Form(form, _reader(found, given), (*(found.get(field, field) for field in FIELDS), *FACTS))
-    hint = "".join(near(usual, columns) for usual in ("question", "answer"))
+    hint = "".join(did_you_mean(usual, columns, repr) for usual in ("question", "answer"))
     raise UserError(
         f"{name} has the columns {', '.join(columns)}, which say neither what is asked nor what is right.{hint} "
         "Set dataset_columns, for example {question: COLUMN, gold: COLUMN}."
     )
-
-
-def near(name: str, known: Sequence[str]) -> str:
-    """A hint at the name that was perhaps meant; empty where none is close."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def _reader(places: Mapping[str, str], given: Mapping[str, str]) -> Adapter:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nearfuture.tasks.data import image_sets, text_sets
-from nearfuture.tasks.data.known_forms import Adapter, near
-from nearfuture.types import UserError
+from nearfuture.tasks.data.known_forms import Adapter
+from nearfuture.types import UserError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Source:
         """
         missing = [need for need in self.needs if not set(need.split("|")) & set(there)]
         if missing:
-            hint = near(missing[0].split("|")[0], there)
+            hint = did_you_mean(missing[0].split("|")[0], there, repr)
             raise UserError(
                 f"dataset_name={name}: {self.repo} is read from the columns {', '.join(self.needs)}, and here "
                 f"{', '.join(missing)} is missing.{hint} It has: {', '.join(there)}. Set dataset_columns, for example "

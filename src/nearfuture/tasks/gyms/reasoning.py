@@ -17,14 +17,13 @@ Not here: what a scorer makes of an answer (`scoring`), a threshold for partial 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from nearfuture.tasks.gyms import scoring
 from nearfuture.tasks.task import Task
-from nearfuture.types import NoSignalError, UserError
+from nearfuture.types import NoSignalError, UserError, did_you_mean
 
 TAGGED = "Give the final answer between <answer> and </answer>."
 MAX_DRAWS = 4
@@ -114,8 +113,7 @@ def check_parameters(name: str, config: Mapping[str, Any], own: set[str]) -> Non
     """
     families = scoring.families()
     if name not in families:
-        near = difflib.get_close_matches(name, families, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, families, repr)
         raise UserError(
             f"task=reasoning_gym/{name}: reasoning-gym {scoring.version()} has no family {name!r}.{hint} It has "
             f"{len(families)}: {', '.join(families)}."
@@ -124,8 +122,7 @@ def check_parameters(name: str, config: Mapping[str, Any], own: set[str]) -> Non
     for key in config:
         if key in known:
             continue
-        near = difflib.get_close_matches(key, [*known, *own], n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(key, [*known, *own], repr)
         raise UserError(
             f"task_args.{key}: reasoning_gym/{name} has no such parameter.{hint} It has {', '.join(known) or 'none'}; "
             f"for every family there are {', '.join(sorted(own))}."

@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import importlib.metadata
 import io
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nearfuture.tasks.identity import hashed_seed
 from nearfuture.types import UserError
 
 PACKAGE = "reasoning-gym"
@@ -75,7 +75,7 @@ def entries(name: str, config: Mapping[str, Any], seed: int, size: int) -> Itera
     The package makes question i of seed s from the number s + i, so that neighbouring seeds share nearly all questions;
     ours are spread first.
     """
-    dataset = _dataset(name, config, int.from_bytes(hashlib.sha256(str(seed).encode()).digest()[:4], "big") >> 1, size)
+    dataset = _dataset(name, config, hashed_seed(seed), size)
     for index in range(size):
         with contextlib.redirect_stdout(io.StringIO()):
             entry = dataset[index]
