@@ -40,11 +40,11 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+from commands import MODEL  # noqa: E402 (a neighbour's folder)
 from eager import eager  # noqa: E402 (a neighbour's folder)
 from warm import WarmProcess  # noqa: E402 (a neighbour's folder)
 
 CONFIG = ROOT / "configs" / "apprentice" / "tiny.yaml"
-MODEL = ROOT / "src" / "nearfuture" / "tasks" / "worlds" / "apprentice" / "model"
 TASK = '''"""The apprentice world in small, with prompts that the base solves now and then."""
 
 from dataclasses import replace

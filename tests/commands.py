@@ -13,8 +13,11 @@ from typer.testing import CliRunner
 from warm import WarmProcess
 
 from nearfuture.cli import app
+from nearfuture.tasks.worlds import apprentice
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "apprentice"
+WORLD = Path(apprentice.__file__).parent
+MODEL = WORLD / "model"
 # The smallest run with both interventions; steps, checkpoints and batches as the tests of kills need them.
 SMALL = [
     "max_steps=10",

@@ -18,7 +18,7 @@ from typing import Any, get_type_hints
 import fuzz_values as values
 import pyarrow as pa
 import pyarrow.parquet as pq
-from commands import CONFIGS
+from commands import CONFIGS, MODEL
 from run_folders import auto_run, grpo_run, npo_run
 
 from nearfuture.guidance import GuidanceCache
@@ -36,7 +36,6 @@ from nearfuture.verify.verifier import Item
 Command = list[str] | Callable[[], object]
 Kind = Callable[[random.Random, Path], list[Command]]
 
-MODEL = CONFIGS.parent.parent / "src" / "nearfuture" / "tasks" / "worlds" / "apprentice" / "model"
 TINY = str(CONFIGS / "tiny.yaml")
 SMALL = ["max_steps=2", "scout_steps=0", "guide_step=null", "rollback_to=null", "eval_every=0"]
 SMALL += ["per_device_train_batch_size=8", "num_generations=4", "max_completion_length=4"]

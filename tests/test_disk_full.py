@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import CONFIGS, run
+from commands import CONFIGS, MODEL, run
 from run_folders import npo_run
 from safetensors.torch import save_file
 
@@ -25,7 +25,6 @@ from nearfuture.cli.failures import as_user_error
 from nearfuture.types import DiskError, NoSignalError, UserError
 
 TINY = CONFIGS / "tiny.yaml"
-MODEL = CONFIGS.parent.parent / "src" / "nearfuture" / "tasks" / "worlds" / "apprentice" / "model"
 SHORT = ["max_steps=4", "scout_steps=2", "guide_step=null", "rollback_to=null", "save_steps=1", "eval_every=0"]
 SHORT += ["per_device_train_batch_size=64", "guide_num_samples=2", "learning_rate=1e-3"]
 WEIGHTS = (MODEL / "model.safetensors").stat().st_size

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import CONFIGS, SMALL, invoke, run, train, train_and_kill, warm
+from commands import CONFIGS, MODEL, SMALL, invoke, run, train, train_and_kill, warm
 from safetensors.torch import load_file
 
-import nearfuture
 from nearfuture.train import checkpoint
 
 # A file whose appearance is the moment of the kill.
@@ -27,7 +26,6 @@ MOMENTS = {
     "before the end": "segments/002/checkpoint-10/model.safetensors",
     "while the final policy is copied": "final.tmp",
 }
-MODEL = Path(nearfuture.__file__).parent / "tasks" / "worlds" / "apprentice" / "model"
 COSTS = ("seconds", "time", "runtime", "per_second", "crc")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import CONFIGS, invoke, run
+from commands import MODEL, WORLD, invoke, run
 from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,8 +19,6 @@ from PIL import Image
 from nearfuture.run.integrity import damages
 from nearfuture.tasks.fingerprint import difference, fingerprint
 
-MODEL = CONFIGS.parent.parent / "src" / "nearfuture" / "tasks" / "worlds" / "apprentice" / "model"
-WORLD = CONFIGS.parent.parent / "src" / "nearfuture" / "tasks" / "worlds" / "apprentice" / "train.jsonl"
 SETTINGS = [
     f"model={MODEL}",
     "dataset_num_held_out=4",
@@ -34,7 +32,7 @@ Row = dict[str, Any]
 
 
 def rows(number: int = 40) -> list[Row]:
-    words = [json.loads(line)["prompt"] for line in WORLD.read_text().splitlines()[:number]]
+    words = [json.loads(line)["prompt"] for line in (WORLD / "train.jsonl").read_text().splitlines()[:number]]
     return [{"question": word, "answer": str(index)} for index, word in enumerate(words)]
 
 

@@ -8,13 +8,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from commands import CONFIGS, SMALL, invoke, run, warm
+from commands import CONFIGS, MODEL, SMALL, invoke, run, warm
 
 from nearfuture.record.lock import LOCK
 from nearfuture.run.beginning import FIRST, PAID, WRITTEN, is_untouched
 
 TINY = CONFIGS / "tiny.yaml"
-MODEL = CONFIGS.parent.parent / "src" / "nearfuture" / "tasks" / "worlds" / "apprentice" / "model"
 PLAIN = ["scout_steps=0", "guide_step=null", "rollback_to=null", "eval_every=0", "max_steps=1"]
 PLAIN += ["per_device_train_batch_size=8", "num_generations=4", "max_completion_length=4"]
 MISSING = [

@@ -17,6 +17,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from nearfuture.train import checkpoint
+
 ROOT = Path(__file__).parent.parent
 TINY = ROOT / "configs" / "apprentice" / "tiny.yaml"
 SMALL = (
@@ -24,7 +26,9 @@ SMALL = (
     *("learning_rate=1e-3", "save_steps=2", "eval_every=4", "eval_num_samples=1"),
 )
 PLAIN = ("scout_steps=0", "guide_step=null", "rollback_to=null", "max_steps=4")
-WEIGHTS = {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+POLICY = {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+FINAL = POLICY | {checkpoint.MARKER}
+"""The policy, and the digests of its files."""
 
 
 def zero(folder: Path, stage: int, **settings: object) -> str:
@@ -79,7 +83,7 @@ def test_it_goes_back_twice(whole: Path) -> None:
 
 
 def test_the_final_policy_is_a_policy_and_no_optimizer(whole: Path) -> None:
-    assert {path.name for path in (whole / "final").iterdir()} == WEIGHTS
+    assert {path.name for path in (whole / "final").iterdir()} == FINAL
     assert list(whole.glob("segments/*/checkpoint-*/global_step*"))  # it was DeepSpeed
 
 
@@ -101,7 +105,7 @@ def test_zero_3_trains(tmp_path: Path) -> None:
     gathers = zero(tmp_path, 3, stage3_gather_16bit_weights_on_model_save=True)
     code, output = train(tmp_path / "run", gathers, *PLAIN)
     assert code == 0, output[-5000:]
-    assert {path.name for path in (tmp_path / "run" / "final").iterdir()} == WEIGHTS
+    assert {path.name for path in (tmp_path / "run" / "final").iterdir()} == FINAL
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from wide_heads import widen
 from nearfuture.run import build
 from nearfuture.run.rows import plain_rows
 from nearfuture.run.settings.load import load_configuration
+from nearfuture.tasks import load_task
 from nearfuture.train import NPOTrainer, TRLEngine, vllm_training
 from nearfuture.train.answer.decoding import Decoding, EngineSettings
 from nearfuture.train.answer.policy import encode
@@ -40,7 +41,7 @@ from nearfuture.types import UserError
 
 ROOT = Path(__file__).parent.parent
 TINY = ROOT / "configs" / "apprentice" / "tiny.yaml"
-SHIPPED = ROOT / "src" / "nearfuture" / "tasks" / "apprentice" / "model"
+SHIPPED = Path(str(load_task("apprentice").model))
 WITH_VLLM = ("use_vllm=true", "vllm_mode=colocate", "vllm_max_model_length=64", "per_device_train_batch_size=64")
 AUTO = (
     *("max_steps=18", "scout_steps=0", "guide_step=null", "rollback_to=null", "save_steps=2", "eval_every=6"),
