@@ -12,9 +12,9 @@ from eager import eager
 
 from nearfuture.method.lineage import Lineage
 
-# A trigger so eager that it fires in a run of 24 steps: these tests are about what follows, not about when.
+# A trigger so eager that it fires in a run of 18 steps: these tests are about what follows, not about when.
 EAGER = [
-    "max_steps=24",
+    "max_steps=18",
     "per_device_train_batch_size=128",
     "learning_rate=1e-3",
     "scout_steps=0",
@@ -69,7 +69,13 @@ def test_advice_changes_no_bit(acted: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "moment", ["after the trigger's checkpoint", "while it collects", "in the replay", "just before the branch"]
+    "moment",
+    [
+        "while it collects",
+        "in the replay",
+        pytest.param("after the trigger's checkpoint", marks=pytest.mark.long),
+        pytest.param("just before the branch", marks=pytest.mark.long),
+    ],
 )
 def test_killed_and_resumed_equals_never_killed(moment: str, acted: Path, tmp_path: Path) -> None:
     fired = events(acted, "rollback")[0]["from_step"]
@@ -97,7 +103,7 @@ def test_a_probe_that_solves_nothing_lets_the_run_go_on(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "final").exists()
 
 
-COMPARES = [*EAGER, "autonpo.mode=act", "autonpo.accept=if_better", "eval_every=24"]
+COMPARES = [*EAGER, "autonpo.mode=act", "autonpo.accept=if_better", "eval_every=18"]
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +133,7 @@ def test_both_branches_are_compared_and_the_better_one_goes_on(compared: Path) -
 
 def test_the_abandoned_tail_comes_back_bit_for_bit(compared: Path, tmp_path: Path) -> None:
     """A run that is made to return to its tail ends as the run that never left it."""
-    code, output = train(tmp_path / "off", *EAGER, "autonpo.mode=off", "eval_every=24")
+    code, output = train(tmp_path / "off", *EAGER, "autonpo.mode=off", "eval_every=18")
     assert code == 0, output
     fired = events(compared, "rollback")[0]["from_step"]
     folder = tmp_path / "back"
@@ -141,6 +147,7 @@ def test_the_abandoned_tail_comes_back_bit_for_bit(compared: Path, tmp_path: Pat
     assert same(tmp_path / "off", folder)
 
 
+@pytest.mark.long
 def test_a_comparison_that_was_killed_is_made_again(compared: Path, tmp_path: Path) -> None:
     fired = events(compared, "rollback")[0]["from_step"]
     folder = tmp_path / "run"

@@ -15,7 +15,9 @@ from safetensors.torch import load_file
 from warm import HANGS_AFTER
 
 from nearfuture.lab.study.processes import Children
+from nearfuture.lab.study.test_split import evaluate_final
 from nearfuture.record.records import RunRecords
+from nearfuture.run.settings.load import load_configuration
 from nearfuture.train import checkpoint
 
 SMOKE = CONFIGS / "compare_smoke.yaml"
@@ -52,6 +54,12 @@ def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:
     return load_file(folder / name / "final" / "model.safetensors")
 
 
+def num_begun(folder: Path) -> int:
+    """How often training has begun or gone on in the runs of a grid."""
+    rows = [json.loads(line) for path in folder.glob("*/events.jsonl") for line in path.read_text().splitlines()]
+    return sum(row["event"] in ("segment_started", "resumed") for row in rows)
+
+
 def is_idle(folder: Path, name: str) -> bool:
     """True where no process holds the lock on a log."""
     children = Children()
@@ -61,10 +69,22 @@ def is_idle(folder: Path, name: str) -> bool:
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, str]:
-    """A grid whose parent was killed while two runs trained, and what the same command did then."""
+    """A grid that was interrupted, and whose parent was killed while two runs trained; what came of it then."""
     folder = tmp_path_factory.mktemp("grid") / "study"
     process = start(*arguments(folder))
     wait_for(folder / "npo_early-100" / "metrics.jsonl", process)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=HANGS_AFTER)
+    assert process.returncode == 130, output
+    assert "The same command continues" in output
+    assert is_idle(folder, "npo_early-100") and is_idle(folder, "grpo-100")
+    assert list((folder / "npo_early-100" / "segments").rglob(checkpoint.MARKER))
+
+    before = num_begun(folder)
+    process = start(*arguments(folder))
+    while num_begun(folder) == before and process.poll() is None:
+        time.sleep(0.01)
+    assert process.poll() is None, process.communicate()[0]
     process.kill()  # SIGKILL to the parent alone: its children live on, and hold their logs
     process.communicate()
     code, output = compare(folder)
@@ -104,22 +124,15 @@ def test_other_settings_are_refused(killed: tuple[Path, int, str]) -> None:
     assert code == 2 and "base.learning_rate: 0.0005 -> 1e-05" in output
 
 
-def test_an_interrupt_saves_every_run_and_the_same_command_ends_with_the_same_weights(
-    killed: tuple[Path, int, str], tmp_path: Path
+@pytest.mark.parametrize("name", ["grpo-100", "npo_early-100"])
+def test_it_ends_with_the_weights_and_answers_of_a_run_that_nobody_stopped(
+    name: str, killed: tuple[Path, int, str], tmp_path: Path
 ) -> None:
-    folder = tmp_path / "study"
-    process = start(*arguments(folder))
-    wait_for(folder / "npo_early-100" / "metrics.jsonl", process)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=HANGS_AFTER)
-    assert process.returncode == 130, output
-    assert "The same command continues" in output
-    assert is_idle(folder, "npo_early-100") and is_idle(folder, "grpo-100")
-    assert list((folder / "npo_early-100" / "segments").rglob(checkpoint.MARKER))
-    code, output = compare(folder, "--methods", "grpo,npo_early")
+    folder, _, _ = killed
+    code, output = warm("train", folder / f"{name}.yaml", f"run_dir={tmp_path / name}").result()
     assert code == 0, output
-    for name in ("grpo-100", "npo_early-100"):
-        left, right = weights(folder, name), weights(killed[0], name)
-        assert all(torch.equal(left[key], right[key]) for key in left)
-        tests = [json.loads((where / name / "test.json").read_text())["prompts"] for where in (folder, killed[0])]
-        assert tests[0] == tests[1]  # one seed for the final evaluation
+    left, right = weights(folder, name), weights(tmp_path, name)
+    assert left.keys() == right.keys() and all(torch.equal(left[key], right[key]) for key in left)
+    run = load_configuration(folder / f"{name}.yaml", [f"run_dir={tmp_path / name}"])
+    answers = evaluate_final(run, load_configuration(folder / "base.yaml"), 2, tmp_path / "test.json")
+    assert answers["prompts"] == json.loads((folder / name / "test.json").read_text())["prompts"]

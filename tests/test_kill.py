@@ -26,6 +26,13 @@ MOMENTS = {
     "before the end": "segments/002/checkpoint-10/model.safetensors",
     "while the final policy is copied": "final.tmp",
 }
+ALWAYS = (
+    "before the first checkpoint",
+    "while guidance is collected",
+    "between collection and branch",
+    "before the end",
+)
+"""The moments that are not left to `make test-long`."""
 COSTS = ("seconds", "time", "runtime", "per_second", "crc")
 
 
@@ -54,7 +61,9 @@ def metrics(folder: Path) -> dict[tuple[int, int], dict]:
     return merged
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    "moment", [pytest.param(name, marks=[] if name in ALWAYS else pytest.mark.long) for name in MOMENTS]
+)
 def test_killed_and_resumed_equals_never_killed(moment: str, unkilled: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     train_and_kill(folder, folder / MOMENTS[moment])

@@ -1,6 +1,7 @@
 """The matrix: its table names every key, its cases hold every pair, and a slice of it runs here.
 
-`make test-matrix` runs all cases; here only the few in which every option occurs once.
+`make test-matrix` runs all cases; here only the few in which every option occurs once, most of them when
+`make test-long` asks for it.
 """
 
 from __future__ import annotations
@@ -117,7 +118,11 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return matrix_worlds.prepare(tmp_path_factory.mktemp("worlds"))
 
 
-@pytest.mark.parametrize("case", slice_of_each(), ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=[] if i < 2 else pytest.mark.long) for i, case in enumerate(slice_of_each())],
+    ids=lambda case: case.name,
+)
 def test_it_trains_is_killed_and_resumed_and_read(case: Case, places: dict[str, str], tmp_path: Path) -> None:
     result = drive(case, tmp_path / "case", places)
     assert result.outcome == "ended", f"{case.told}\n{result.why}\n{result.output}"

@@ -45,9 +45,22 @@ own rounding a larger one may be (another order of sums, padding, two forward pa
 LOSS_TYPES = ("grpo", "bnpo", "dr_grpo", "dapo", "cispo", "luspo", "sapo", "vespo")
 SHAPES = [(accumulation, split, passes) for accumulation in (1, 2) for split in (1, 2) for passes in (1, 2)]
 """(gradient_accumulation_steps, steps_per_generation, num_iterations)."""
+LONG = pytest.mark.long
 CORNERS = [(1, 1, 1), (1, 2, 2), (2, 1, 1), (2, 2, 2)]
 """On-policy; old log-probs; two generations a step; old log-probs and accumulation."""
-CASES = [(loss, shape) for loss in LOSS_TYPES for shape in (SHAPES if loss in ("grpo", "dapo") else CORNERS)]
+WHOLE = ("grpo", "dapo")
+"""The loss types of which all shapes are compared; those that always run compare the corners of these two, and the last
+corner, which has everything at once, of the others."""
+
+
+def cases(loss_types: tuple[str, ...], whole: tuple[str, ...]) -> list[Any]:
+    """Every loss type with its shapes."""
+    return [
+        pytest.param(loss, shape, marks=[] if shape in always else LONG)
+        for loss in loss_types
+        for always in [CORNERS if loss in whole else CORNERS[-1:]]
+        for shape in (SHAPES if loss in whole else CORNERS)
+    ]
 
 
 @dataclass
@@ -192,7 +205,7 @@ def settings_for(loss_type: str, shape: tuple[int, int, int]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize(("loss_type", "shape"), CASES, ids=str)
+@pytest.mark.parametrize(("loss_type", "shape"), cases(LOSS_TYPES, WHOLE), ids=str)
 @pytest.mark.parametrize("weighting", ["on_policy", "importance"])
 def test_gradients_are_those_of_the_formula(
     tmp_path: Path, weighting: str, loss_type: str, shape: tuple[int, int, int]
@@ -241,10 +254,10 @@ def test_gradients_at_a_temperature_and_at_the_end_of_an_epoch(tmp_path: Path, l
     assert compared.num_clipped(guided=True) > 0
 
 
-SHAPED = [(loss, shape) for loss in LOSS_TYPES if loss != "vespo" for shape in CORNERS]
+SHAPED = tuple(loss for loss in LOSS_TYPES if loss != "vespo")
 
 
-@pytest.mark.parametrize(("loss_type", "shape"), SHAPED, ids=str)
+@pytest.mark.parametrize(("loss_type", "shape"), cases(SHAPED, ()), ids=str)
 def test_shaped_gradients_are_those_of_the_formula(tmp_path: Path, loss_type: str, shape: tuple[int, int, int]) -> None:
     """The reference differentiates A f(ratio) itself; the trainer weighs advantages with f'(ratio) ratio."""
     level = {"importance_sampling_level": "token"}

@@ -63,6 +63,7 @@ def test_a_run_with_groups_split_over_two_processes(whole: Path) -> None:
     assert os.path.exists(state.with_name("rng_state_1.pth"))
 
 
+@pytest.mark.long
 def test_under_fsdp2_the_same_run(whole: Path, tmp_path: Path) -> None:
     # Three trainers in one process, two rollbacks: the scout, the guide, the path to the horizon.
     launch(tmp_path / "run", str(Path(__file__).with_name("fsdp2_script.py")), **FSDP2)

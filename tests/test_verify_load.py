@@ -59,6 +59,7 @@ def verdicts(own: Path) -> list[object]:
     return said
 
 
+@pytest.mark.long
 def test_verdicts_do_not_depend_on_how_busy_the_machine_is(num_cores: int, tmp_path: Path) -> None:
     own = tmp_path / "own.py"
     own.write_text(THIRD_OF_THE_LIMIT)

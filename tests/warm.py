@@ -9,6 +9,7 @@ A moment is a file, not a time: the process stops itself when it has made it (`u
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import multiprocessing
 import os
@@ -109,6 +110,7 @@ def _main(
         stop_once_there(until)
     from nearfuture.cli import main
 
+    gc.freeze()  # what the libraries have made is not gone through each time a trainer collects garbage
     main()
 
 
