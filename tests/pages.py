@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import re
 from html.parser import HTMLParser
+from typing import Any
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
+
+
+def unscripted(html: str) -> str:
+    """A page as a reader without scripts has it."""
+    return re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
+
+
+def asks_nobody(html: str) -> bool:
+    """True where nothing is loaded but, while `nearfuture watch` serves it, the page itself."""
+    scripts = " ".join(re.findall(r"<script.*?</script>", html, flags=re.DOTALL))
+    asked = set(re.findall(r"(?:fetch|import|XMLHttpRequest|WebSocket|EventSource)\((.*?)[,)]", scripts))
+    return asked <= {"location.pathname"} and not re.search(r"https?://|@import|url\((?!#)", unscripted(html))
 
 
 class Page(HTMLParser):
@@ -17,6 +32,7 @@ class Page(HTMLParser):
         self.ids: list[str] = []
         self.words: list[str] = []
         self.labels: list[str] = []
+        self.scripts: list[str] = []
         self.feed(html)
         assert self.open == []
 
@@ -38,7 +54,15 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.words.append(data)
+        if self.open and self.open[-1] == "script":
+            self.scripts.append(data)
+        else:
+            self.words.append(data)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the scripts read."""
+        return next(json.loads(script) for script in self.scripts if script.startswith("{"))
 
     @property
     def text(self) -> str:

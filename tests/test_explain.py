@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from commands import invoke
-from pages import Page
+from pages import Page, asks_nobody
 from run_folders import CANDIDATES, auto_run, eval_row, grpo_run, npo_run, resumed_run, segment, step_row, write_run
 
 from nearfuture.lab.report import decision_words as words
@@ -284,7 +284,7 @@ def test_the_page_marks_the_triggers_the_choice_and_the_guard(tmp_path: Path) ->
     text = (tmp_path / "page.html").read_text()
     page = Page(text)
     assert [load for load in page.loads if not load.startswith("#")] == []
-    assert not re.search(r"https?://|@import|url\((?!#)|<script", text) and len(page.ids) == len(set(page.ids))
+    assert asks_nobody(text) and len(page.ids) == len(set(page.ids))
     shown = [label for label in page.labels if label.startswith(("Q:", "V:", "S ="))]
     assert len(shown) == 3 and all("Chosen: 4. Guard: too_few_prompts." in label for label in shown)
     assert "2 steps: 0.5, 4 steps: 0.32, 8 steps: 0.15" in shown[2]

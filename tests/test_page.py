@@ -40,7 +40,7 @@ def test_text_is_text_and_elements_nest() -> None:
     quote = Quote("<script>", "guide", "✓", "verified", "guidance")
     found = Read(page(Section("All & sundry", [NUMBERS, Group([quote, Folded("more", [NUMBERS])], "beside")])).html())
     assert found.text.count("<b>") == 2 and "<script>" in found.text and "<i>" not in found.text
-    assert found.ids == ["all-sundry"] and found.loads == []
+    assert found.ids == ["all-sundry", "page-data"] and found.loads == ["#all-sundry"]
 
 
 def test_a_table_is_the_same_in_the_terminal() -> None:
@@ -51,4 +51,4 @@ def test_a_table_is_the_same_in_the_terminal() -> None:
 def test_every_colour_of_a_drawing_has_a_light_a_dark_and_a_printed_one(tmp_path: Path) -> None:
     html = page(Section("One", ["text"])).write(tmp_path / "page.html").read_text()
     assert "prefers-color-scheme: dark" in html and "@media print" in html
-    assert all(html.count(f"--{name}: #") == 3 for name in PALETTE)
+    assert all(html.count(f"--{name}: #") == 4 for name in PALETTE)

@@ -5,7 +5,8 @@
     nearfuture plan CONFIG.yaml [key=value ...]     nearfuture data check|difficulty CONFIG.yaml
     nearfuture guide collect|show|verify|import|export
     nearfuture signal RUN [--anchor T]              nearfuture explain RUN
-    nearfuture advise LOG                           nearfuture verify RUN
+    nearfuture watch RUN                            nearfuture verify RUN
+    nearfuture advise LOG
     nearfuture model convert FILE.gguf FOLDER       nearfuture selftest
 
 The parameters of a command are its options, however many; what it calls gets a value made of them.
@@ -18,7 +19,7 @@ Not here: anything that a Python user could not call; heavy imports happen insid
 # In the order in which --help lists the commands.
 # isort: off
 from nearfuture.cli.base import app
-from nearfuture.cli import train, study, evaluate, plan, data, guide, model, signal, advise, verify, selftest
+from nearfuture.cli import train, study, watch, evaluate, plan, data, guide, model, signal, advise, verify, selftest
 # isort: on
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "study",
     "train",
     "verify",
+    "watch",
 ]
 
 

@@ -84,7 +84,8 @@ def run_grid(runner: GridRunner) -> bool:
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or the folder of a comparison.")],
     output: Annotated[
-        Path | None, typer.Option(help="Page to write. Default: report/index.html in the first run.")
+        Path | None,
+        typer.Option(help="Page to write. Default: report/index.html in the run, report/beside-OTHER.html of several."),
     ] = None,
 ) -> None:
     """Write one self-contained page about runs or a comparison, and print a summary."""
@@ -94,8 +95,8 @@ def report(
 
 def show_report(runs: list[Path], output: Path | None) -> None:
     """Write the page about runs or a study, and print its summary."""
-    from nearfuture.lab.report import report_text, write_report
+    from nearfuture.lab.report import page_of, report_text, write_report
 
-    page = write_report(runs, output or runs[0] / "report" / "index.html")
+    page = write_report(runs, output or page_of(runs))
     Console().print(report_text(runs))
     print(f"report: {page}")

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from nearfuture.guidance.ask import ask
+from nearfuture.guidance.ask import Sample, ask
 from nearfuture.guidance.engine import Engine, Row
 from nearfuture.tasks.judging import Verify
 from nearfuture.types import Verdict
@@ -40,9 +40,18 @@ class Answers:
 
 
 def answer(
-    engine: Engine, rows: Sequence[Row], verify: Verify, *, num_samples: int, batch_size: int, seed: int
+    engine: Engine,
+    rows: Sequence[Row],
+    verify: Verify,
+    *,
+    num_samples: int,
+    batch_size: int,
+    seed: int,
+    on_sample: Callable[[int, Sample], None] = lambda index, sample: None,
 ) -> Answers:
     """Sample every row `num_samples` times and judge; the same seed compares two policies on the same draws.
+
+    Seven parameters: each is a choice of the caller's own.
 
     Args:
         engine: the policy.
@@ -51,6 +60,7 @@ def answer(
         num_samples: completions per row.
         batch_size: completions sampled at once.
         seed: of the sampling.
+        on_sample: called with the index of the row and each of its samples, for people to look at.
     """
     began = time.perf_counter()
     lengths = engine.prompt_lengths(rows)
@@ -65,6 +75,7 @@ def answer(
         num_correct[i] += sample.verdict is Verdict.CORRECT
         num_tokens += len(sample.completion_ids)
         num_cut_off += sample.is_cut_off
+        on_sample(i, sample)
     num_unjudged = len(drawn) - sum(num_judged)
     seconds = time.perf_counter() - began
     return Answers(num_correct, num_judged, num_samples, num_unjudged, num_cut_off, num_tokens, seconds)

@@ -24,6 +24,8 @@ from nearfuture.types import UserError
 
 TRAINING_COSTS = ("seconds", "rollout_tokens", "trained_tokens", "loss")
 EVALUATION = "eval/pass_rate"
+HELD_OUT = "held-out"
+"""The `source` of a sample that an evaluation drew; without one it is a group of training."""
 LARGEST = 2**53
 """Whole numbers that a float can hold; what a log says beyond it was not counted."""
 LOGS = {"metrics": "step", "events": "event", "samples": "prompt_id"}

@@ -6,19 +6,25 @@ Not here: training it (`nearfuture.run.executor`), reading it back (`nearfuture.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
 from nearfuture.guidance.held_out import answer, metrics_of
+from nearfuture.guidance.shown import ShownSamples, cut
 from nearfuture.method.lineage import Lineage
+from nearfuture.record.records import HELD_OUT
 from nearfuture.record.thumbnails import thumbnails
 from nearfuture.run.build import RunContext
 from nearfuture.run.rows import plain_rows
 from nearfuture.run.settings.plan import Train, is_evaluated
+from nearfuture.tasks import shown
 from nearfuture.train import NPOTrainer, TRLEngine
 from nearfuture.train.examples import Example
 
-MAX_SAMPLES = 6
+NUM_GROUPS = 200
+"""Groups of training that are kept of a run, and prompts of its evaluations, spread over all of it."""
+FIRST_GUIDED = 6
 NUM_LOOKED_AT = 32
 """Prompts, from all over the data, that the base policy is asked before a run pays for a guide."""
 VERDICTS = {1.0: "correct", 0.0: "wrong"}
@@ -31,7 +37,7 @@ class Recorder:
         self.context, self.config, self.task, self.lineage = context, context.config, context.task, lineage
         self.folder, self.display = context.folder, context.display
         self.eval_rows = plain_rows(self.task.evaluation)
-        self._num_guided = 0
+        self._num_guided, self._last_kept = 0, 0
         self._began = time.perf_counter()
 
     @property
@@ -65,16 +71,22 @@ class Recorder:
         A step is evaluated before its row is written, so that the clock of the step must continue where it stood.
         """
         run, paused = self.config.run, time.perf_counter()
+        engine = TRLEngine(trainer)
+        num_evaluations = 1 + self.config.max_steps // run.eval_every
+        kept = ShownSamples(engine, self.task, self.eval_rows, max(2, NUM_GROUPS // num_evaluations))
         answers = answer(
-            TRLEngine(trainer),
+            engine,
             self.eval_rows,
             self.task.verify,
             num_samples=run.eval_num_samples,
             batch_size=run.guide_batch_size,
             seed=trainer.args.seed,
+            on_sample=kept.see,
         )
         metrics = metrics_of(answers, self.eval_rows, self.task.groups)
         self.folder.append("metrics", {**self.clock(step), **metrics})
+        for row in kept.rows(answers.rates):
+            self.folder.append("samples", {**self.clock(step), "source": HELD_OUT, **row})
         self.display.evaluated(step, metrics)
         self._began += time.perf_counter() - paused
 
@@ -97,16 +109,25 @@ class Recorder:
         self._began += time.perf_counter() - paused
 
     def shows(self, step: int) -> bool:
-        """True for the steps, spread over the run, of which a group without guidance is kept as well."""
-        return step == 1 or step % max(1, self.config.max_steps // MAX_SAMPLES) == 0
+        """True for the steps, spread over the run, of which a group is kept."""
+        return step == 1 or step % math.ceil(self.config.max_steps / NUM_GROUPS) == 0
 
     def sample(self, example: Example) -> None:
-        """Keep a group for the report: the first few that guidance entered, and those of the steps that are shown."""
+        """Keep a group for the report: the first few that guidance entered, and one of each step that is shown."""
         self._num_guided += example.guidance_text is not None
-        if example.guidance_text is not None and self._num_guided > MAX_SAMPLES:
+        is_early = example.guidance_text is not None and self._num_guided <= FIRST_GUIDED
+        if not is_early and (example.step == self._last_kept or not self.shows(example.step)):
             return
-        rollouts = [{"text": text, "verdict": VERDICTS.get(v, "not judged")} for text, v in example.rollouts]
-        facts = {"prompt_id": example.prompt_id, "prompt": example.prompt, "pass_rate": example.pass_rate}
+        self._last_kept = example.step
+        texts = [text for text, _ in example.rollouts]
+        read = shown.read(self.task, texts, [example.row] * len(texts))
+        rollouts = [
+            {"text": cut(text), "verdict": VERDICTS.get(verdict, "not judged"), "read": found}
+            for (text, verdict), found in zip(example.rollouts, read, strict=True)
+        ]
+        facts: dict[str, Any] = {"prompt_id": example.prompt_id, "prompt": example.prompt}
+        facts |= {"family": example.row.get("family"), "expected": shown.expected(self.task, example.row)}
+        facts |= {"pass_rate": example.pass_rate}
         if example.images:
             facts |= {"images": thumbnails(example.images), "num_images": len(example.images)}
         facts |= {"rollouts": rollouts, "guidance": _guidance(example)}
@@ -117,4 +138,4 @@ def _guidance(example: Example) -> dict[str, Any] | None:
     if example.guidance_text is None:
         return None
     where = {"guide_segment": example.guide_segment, "guide_step": example.guide_step}
-    return {"text": example.guidance_text, **where}
+    return {"text": cut(example.guidance_text), **where}

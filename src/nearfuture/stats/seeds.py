@@ -107,6 +107,20 @@ def band_over_seeds(values_S_X: Floats, level: float = 0.95) -> Floats:
     return np.stack([mean_X, mean_X - half_X, mean_X + half_X])
 
 
+def shade_over_seeds(values_S_X: Floats, level: float = 0.95) -> Floats:
+    """Return what is drawn around a mean: the band of `band_over_seeds`, or the range of two seeds.
+
+    Student's factor for two seeds is 12.7: their interval would fill a figure and say nothing.
+
+    Example:
+        >>> shade_over_seeds(np.array([[0.2], [0.4]])).ravel().round(3).tolist()
+        [0.3, 0.2, 0.4]
+    """
+    if len(values_S_X) != 2:
+        return band_over_seeds(values_S_X, level)
+    return np.stack([values_S_X.mean(0), values_S_X.min(0), values_S_X.max(0)])
+
+
 def mean_ratio(ratios_S: Floats, level: float = 0.95) -> Estimate:
     """Estimate a ratio over seeds: the geometric mean, with the interval of the mean logarithm.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,8 @@ class Task:
         correct_threshold: the lowest score that counts as correct, where `verify` returns a number; None: it returns
             a verdict, and a number is refused. Anything below earns nothing: partial credit is not a verdict.
         notes: what a user should know of the rows before step 1: how many were left out, and why.
+        reads: what `verify` reads in a completion, given its row, for people who look at samples; None where it finds
+            nothing. The built-in verifier tells by itself.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Task:
     time_limit: float | None = TIME_LIMIT
     correct_threshold: float | None = None
     notes: tuple[str, ...] = ()
+    reads: Callable[[str, dict[str, Any]], Any] | None = None
 
     def __post_init__(self) -> None:
         self._move_into_worker()

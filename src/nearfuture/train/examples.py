@@ -6,7 +6,7 @@ Not here: what is kept of them (`nearfuture.run.recorder`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nearfuture.tasks.identity import images_of
@@ -16,7 +16,10 @@ from nearfuture.train.step import Step
 
 @dataclass(frozen=True)
 class Example:
-    """A group for people to look at: `rollouts` pairs text and verdict reward, guidance is what took the last slot."""
+    """A group for people to look at.
+
+    `rollouts` pairs text and verdict reward, guidance is what took the last slot, `row` is the prompt's in the data.
+    """
 
     step: int
     prompt_id: str
@@ -27,6 +30,7 @@ class Example:
     guidance_text: str | None = None
     guide_segment: int | None = None
     guide_step: int | None = None
+    row: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 def show(
@@ -54,4 +58,5 @@ def _example(step: Step, last_slot: int, processing_class: Any) -> Example:
         guidance_text=None if guidance is None else decode(processing_class, [list(guidance.completion_ids)])[0],
         guide_segment=None if guidance is None else guidance.guide_segment,
         guide_step=None if guidance is None else guidance.guide_step,
+        row=row,
     )

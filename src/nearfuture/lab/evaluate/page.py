@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from nearfuture.lab.evaluate import tables, words
-from nearfuture.lab.page.charts import Chart, Look, Row, Series, draw_lines, draw_rows, looks
-from nearfuture.lab.page.page import Block, Figure, Group, Items, Page, Section, Text, titled
+from nearfuture.lab.page.charts import Chart, Look, Row, Series, draw_rows, looks, plotted
+from nearfuture.lab.page.page import Block, Figure, Group, Items, Page, Plotted, Section, Text, titled
 from nearfuture.stats.seeds import Estimate
 
 Result = Mapping[str, Any]
@@ -80,17 +80,17 @@ def _series(name: str, look: Look, xs: Iterable[float], found: Iterable[Mapping[
     return Series(name, look, np.array(list(xs), dtype=np.float64), band)
 
 
-def _curves(result: Result) -> Iterator[Figure]:
+def _curves(result: Result) -> Iterator[Plotted]:
     """A panel per suite: the number over the steps of the path."""
     steps = [policy["step"] for policy in result["policies"]]
     for index, suite in enumerate(result["suites"]):
         title, found = suite["title"], [policy["scores"][suite["name"]] for policy in result["policies"]]
         series = _series(title, looks([title], title, None)[title], steps, found)
-        chart = Chart(f"curve {index}", title, suite["metric"], "step", has_names=False)
-        yield Figure(draw_lines([series], chart), title, "over the path, share")
+        chart = Chart(f"curve {index}", title, suite["metric"], "step", has_names=False, axis="step")
+        yield plotted([(chart, [series])], title, "over the path, share")
 
 
-def _pass_figures(result: Result) -> Iterator[Figure]:
+def _pass_figures(result: Result) -> Iterator[Plotted]:
     """A panel per suite: pass@k over k, a line per policy (of a lineage the first and the last)."""
     policies = result["policies"] if not result["is_lineage"] else [result["policies"][0], result["policies"][-1]]
     labels = [policy["label"] for policy in policies]
@@ -100,4 +100,4 @@ def _pass_figures(result: Result) -> Iterator[Figure]:
         series = [_series(label, look[label], range(len(at)), at.values()) for label, at in found.items()]
         ticks = [(float(at), k) for at, k in enumerate(found[labels[0]])]
         chart = Chart(f"pass {index}", f"pass@k on {suite['title']}", "pass@k", "samples k", ticks=ticks)
-        yield Figure(draw_lines(series, chart), suite["title"], "share of questions that one of k samples solves")
+        yield plotted([(chart, series)], suite["title"], "share of questions that one of k samples solves")

@@ -1,6 +1,7 @@
 """Figures from plain values: intervals in rows, and curves with their bands and names.
 
-A band or a bar is a 95 % interval: of what, the page says.
+A band or a bar is a 95 % interval: of what, the page says. `plotted` is curves to be handled; `draw_lines` draws the
+same where no script runs.
 
 Not here: which values (the pages), how a drawing gets into the page (`svg`).
 """
@@ -8,14 +9,16 @@ Not here: which values (the pages), how a drawing gets into the page (`svg`).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nearfuture.lab.page import svg
+from nearfuture.lab.page.page import Figure, Plotted
+from nearfuture.lab.page.plot import Line, Plot, Points, Span
 from nearfuture.lab.page.svg import DASHES, DOTS, LEFT, dress
 from nearfuture.record.formats import rate, signed
 from nearfuture.stats.seeds import Estimate
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 ROW = 19
 LETTER, VALUES_RIGHT = 6.6, 104
+FEWEST = 2
+"""Seeds whose interval says next to nothing."""
 NAMES_RIGHT, NAME_HEIGHT = 112, 12
 HEIGHT, SMALL_HEIGHT = 270, 170
 GOOD, BAD, OPEN = svg.colour(2), svg.colour(1), svg.SOFT
@@ -79,6 +84,7 @@ class Chart:
         ticks: replaces those of the horizontal axis.
         x_limits: of the horizontal axis, where the data shall not settle them.
         places: steps that are marked with a word each, above the axes.
+        axis: what the horizontal axis is: figures of one axis are zoomed and read together; `x` stands alone.
     """
 
     name: str
@@ -90,6 +96,7 @@ class Chart:
     ticks: Sequence[tuple[float, str]] = ()
     x_limits: tuple[float, float] | None = None
     places: Sequence[tuple[float, str]] = ()
+    axis: str = "x"
 
 
 def looks(methods: Sequence[str], baseline: str | None, reference: str | None) -> dict[str, Look]:
@@ -118,14 +125,14 @@ def draw_rows(rows: Sequence[Row], name: str, label: str, *, mark: float | None 
     form = signed if is_difference else rate
     left = 14 + LETTER * max(len(row.name) for row in rows)
     box = svg.Box(420, 34 + ROW * len(rows) + 22, left, VALUES_RIGHT, 8, 26)
-    known = [v for row in rows for v in (row.estimate.value, row.estimate.low, row.estimate.high) if math.isfinite(v)]
-    known += [] if mark is None else [mark]
+    known = _in_sight([row.estimate for row in rows], [] if mark is None else [mark])
 
     def paint(axes: Axes) -> None:
         from matplotlib.ticker import MaxNLocator
 
         room = 0.06 * (max(known) - min(known)) or 0.05
-        axes.set(xlim=(min(known) - room, max(known) + room), ylim=(len(rows) - 0.4, -0.6), autoscale_on=False)
+        ends = (min(known) - room, max(known) + room)
+        axes.set(xlim=ends, ylim=(len(rows) - 0.4, -0.6), autoscale_on=False)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
         axes.set_yticks([])
         axes.grid(axis="x")
@@ -138,6 +145,19 @@ def draw_rows(rows: Sequence[Row], name: str, label: str, *, mark: float | None 
     return svg.drawing(box, name, f"{label}: {told}.", "panel", paint)
 
 
+def _in_sight(estimates: Sequence[Estimate], marks: Sequence[float]) -> list[float]:
+    """What the axis must show: values, marks and intervals, but of the interval of two seeds only a part.
+
+    Student's factor for two seeds is 12.7: such an interval would leave nothing of the others to be seen.
+    """
+    values = [found.value for found in estimates if math.isfinite(found.value)]
+    bounds = [bound for found in estimates for bound in (found.low, found.high) if math.isfinite(bound)]
+    wide = [b for found in estimates if found.num != FEWEST for b in (found.low, found.high) if math.isfinite(b)]
+    known = [*values, *wide, *marks]
+    reach = (max(known) - min(known)) or 0.05 if known else 0.0
+    return [*known, *(min(max(bound, min(known) - reach), max(known) + reach) for bound in bounds)]
+
+
 def _row(axes: Axes, box: svg.Box, at: int, row: Row, form: Any) -> None:
     colour = {"supported": GOOD, "contradicted": BAD}.get(row.verdict, OPEN)
     estimate = row.estimate
@@ -147,18 +167,31 @@ def _row(axes: Axes, box: svg.Box, at: int, row: Row, form: Any) -> None:
     if math.isfinite(estimate.value):
         if math.isfinite(estimate.low):
             axes.plot([estimate.low, estimate.high], [at, at], color=colour, linewidth=2)
+            _cut_ends(axes, at, estimate, colour)
         is_decided = row.verdict in ("", "supported", "contradicted")
         face = colour if is_decided else svg.PALETTE["paper"]
         axes.plot([estimate.value], [at], "o", color=colour, markersize=6.5, markerfacecolor=face)
     axes.text(right, at, _told(estimate, form), va="center", color=svg.SOFT, transform=beside, gid="row")
 
 
+def _cut_ends(axes: Axes, at: int, estimate: Estimate, colour: str) -> None:
+    """An arrow where an interval goes on beyond the axis."""
+    left, right = axes.get_xlim()
+    for bound, end, mark in ((estimate.low, left, "<"), (estimate.high, right, ">")):
+        if bound < left or bound > right:
+            axes.plot([end], [at], mark, color=colour, markersize=5, clip_on=False)
+
+
 def _told(estimate: Estimate, form: Any) -> str:
+    """The value and its interval: as a half width where both sides are alike, else as its two ends."""
     if not math.isfinite(estimate.value):
         return "not known"
     if not math.isfinite(estimate.low):
         return str(form(estimate.value))
-    return f"{form(estimate.value)} ±{rate(estimate.high - estimate.value)}"
+    below, above = estimate.value - estimate.low, estimate.high - estimate.value
+    if rate(below) == rate(above):
+        return f"{form(estimate.value)} ±{rate(above)}"
+    return f"{form(estimate.value)} [{form(estimate.low)}, {form(estimate.high)}]"
 
 
 def draw_lines(series: Sequence[Series], chart: Chart, beside: Sequence[Series] = ()) -> str | None:
@@ -191,6 +224,60 @@ def draw_lines(series: Sequence[Series], chart: Chart, beside: Sequence[Series] 
     named = [found for found in series if found.name]
     ends = (f"{found.name} ends at {rate(_last(found)[1])}" for found in named)
     return svg.drawing(box, chart.name, f"{chart.title}. {', '.join(ends)}.", "panel", paint)
+
+
+def plotted(
+    charts: Sequence[tuple[Chart, Sequence[Series]]], title: str, note: str = "", beside: Sequence[Series] = ()
+) -> Plotted:
+    """Curves to be handled, over one axis or several; each chart is drawn where no script runs.
+
+    Args:
+        charts: what surrounds the curves on each axis, and the curves there, the same ones in the same order.
+        title: of the figure.
+        note: follows it in a lighter hand, where a chart has no axis that says it.
+        beside: what else is drawn in panels beside this one.
+    """
+    drawn = [(chart, [found for found in series if np.isfinite(found.band[0]).any()]) for chart, series in charts]
+    drawn = [(chart, series) for chart, series in drawn if series]
+    first = drawn[0][0] if drawn else Chart("", "", "", "")
+    lines: dict[tuple[str, str], Line] = {}
+    for chart, series in drawn:
+        for key, line in _lines_of(chart.axis, series):
+            found = lines.setdefault(key, line)
+            lines[key] = replace(found, on={**found.on, **line.on})
+    plot = Plot(
+        title=f"{title}, {note}" if note and len(drawn) < 2 else title,
+        unit=first.unit,
+        axes={chart.axis: chart.x_label for chart, _ in drawn},
+        lines=list(lines.values()),
+        spans=[Span(words, svg.SOFT, {first.axis: (x, x)}) for x, words in first.places],
+        ticks=first.ticks,
+        is_shared=first.axis != "x",
+    )
+    return Plotted(plot, lambda: _still(charts, title, note, beside))
+
+
+def _lines_of(axis: str, series: Sequence[Series]) -> Iterator[tuple[tuple[str, str], Line]]:
+    """Lines with a name each; a line without one belongs to the one before it."""
+    name = ""
+    for found in series:
+        part = "" if found.name else "reference"
+        name = found.name or name
+        low, high = (found.band[1], found.band[2]) if found.has_band else (None, None)
+        is_banded = low is not None and bool(np.isfinite(low).any())
+        points = Points(found.xs, found.band[0], low if is_banded else None, high if is_banded else None)
+        look = found.look
+        is_dashed = look.line != "solid"
+        line = Line(name, look.colour, {axis: points}, part, "", is_dashed, look.is_strong, found.is_marked)
+        yield (name, part), line
+
+
+def _still(
+    charts: Sequence[tuple[Chart, Sequence[Series]]], title: str, note: str, beside: Sequence[Series]
+) -> list[Figure]:
+    words = (note if len(charts) == 1 else f"by {chart.x_label}" for chart, _ in charts)
+    pairs = zip(charts, words, strict=True)
+    return [Figure(draw_lines(series, chart, beside), title, said) for (chart, series), said in pairs]
 
 
 def draw_key(look: Look) -> str:

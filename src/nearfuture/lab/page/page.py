@@ -2,30 +2,38 @@
 
     Page("report", "npo", command, [Text(sentences, "lead")], [Section("Curves", [Figure(drawing)])]).write(path)
 
-It opens without a network or an account. A block is one of the classes below, or a paragraph as a plain `str`; text is
-escaped unless it is `Markup`. What is empty (no rows, no drawing, no block) is left out, so callers need not ask.
+It opens without a network or an account, and reads without scripts; with them its plots and samples can be handled. A
+block is one of the classes below, or a paragraph as a plain `str`; text is escaped unless it is `Markup`. What is empty
+(no rows, no drawing, no block) is left out, so callers need not ask.
 
-Not here: tables (`table`), drawings (`svg`, `charts`), the template (`page.html.j2`), colours (`style.css`).
+Not here: tables (`table`), drawings (`svg`, `charts`), what can be handled (`plot`, `scripts/`), links between pages
+(`links`), the template (`page.html.j2`), colours (`style.css`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from nearfuture.lab.page import links
+from nearfuture.lab.page.plot import PageData, Plot, Still
 from nearfuture.lab.page.table import Table
 from nearfuture.record.records import RunRecords
 from nearfuture.record.writing import write_whole
 
 HERE = Path(__file__).parent
+UPLOT = "uplot-1.6.32.min"
+"""The library that draws plots, as it was published; its licence lies beside it."""
+SCRIPTS = (f"{UPLOT}.js", "core.js", "figure.js", "toolbar.js", "samples.js", "start.js")
+STYLES = (f"scripts/{UPLOT}.css", "style.css", "scripts/handled.css")
 
 
 class _Holder:
@@ -86,6 +94,31 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Plotted:
+    """Curves that can be handled (`plot`), and what is drawn of them where no script runs."""
+
+    kind: ClassVar = "plot"
+    plot: Plot
+    still: Still
+
+    def __bool__(self) -> bool:
+        return bool(self.plot)
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Samples that can be searched and filtered, and the few that are shown where no script runs."""
+
+    kind: ClassVar = "samples"
+    name: str
+    rows: Sequence[Mapping[str, Any]]
+    still: Sequence[Block]
+
+    def __bool__(self) -> bool:
+        return bool(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
 class Quote:
     """What a policy was asked or wrote, as it stands; `who` wrote it and the verifier's `mark` are its caption."""
 
@@ -125,7 +158,7 @@ class Folded(_Holder):
     blocks: Sequence[Block]
 
 
-Block = str | Text | Heading | Items | Table | Figure | Quote | Picture | Group | Folded | None
+Block = str | Text | Heading | Items | Table | Figure | Plotted | Samples | Quote | Picture | Group | Folded | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,23 +194,51 @@ class Page:
     sections: Sequence[Section]
     runs: Sequence[RunRecords] = ()
 
-    def html(self) -> str:
-        """The page as text."""
+    def html(self, pages: str = "", live: Live | None = None) -> str:
+        """The page as text.
+
+        Args:
+            pages: links to others (`links.nav`).
+            live: it is served while a run goes on: it looks for news, and nothing is drawn for a reader without
+                scripts.
+        """
         loader = FileSystemLoader(HERE)
         environment = Environment(
             loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
         return environment.get_template("page.html.j2").render(
             page=self,
-            style=Markup((HERE / "style.css").read_text()),
+            pages=Markup(pages),
+            live=live,
+            data=PageData(),
+            style=_joined(STYLES),
+            scripts=_joined(tuple(f"scripts/{name}" for name in SCRIPTS)),
             versions=_versions(self.runs),
             written=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC").lstrip("0"),
         )
 
     def write(self, path: Path) -> Path:
-        """Write the page, whole or not at all, and return its path."""
-        write_whole(path, self.html())
+        """Write the page, whole or not at all, link the pages around it to it, and return its path."""
+        write_whole(path, self.html(links.nav(path, self.label)))
+        links.join(path)
         return path
+
+    @property
+    def label(self) -> str:
+        """What a link to it says."""
+        return f"{self.title} · nearfuture {self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A page that looks for news every so many `seconds`; `version` says which it is."""
+
+    seconds: float
+    version: str
+
+
+def _joined(names: Sequence[str]) -> Markup:
+    return Markup("\n".join((HERE / name).read_text("utf-8") for name in names))
 
 
 def titled(words: str, blocks: Iterable[Block]) -> list[Block]:

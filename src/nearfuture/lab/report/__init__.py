@@ -3,6 +3,6 @@
 Not here: what a page is made of (`nearfuture.lab.page`).
 """
 
-from nearfuture.lab.report.report_page import report_text, write_report
+from nearfuture.lab.report.report_page import page_of, report_text, write_report
 
-__all__ = ["report_text", "write_report"]
+__all__ = ["page_of", "report_text", "write_report"]

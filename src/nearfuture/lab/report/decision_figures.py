@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nearfuture.lab.page import svg
-from nearfuture.lab.page.charts import Chart, Look, Series, draw_lines
+from nearfuture.lab.page.charts import Chart, Look, Series, plotted
+from nearfuture.lab.page.page import Plotted
 from nearfuture.lab.page.svg import DASHES, LEFT, dress
 from nearfuture.lab.report.figures import Firing
 from nearfuture.record.clocks import Clock, paid_at
@@ -113,10 +114,10 @@ def _mark(axes: Axes, rows: Sequence[dict[str, Any]], form: str, distance: int, 
     axes.text(x, y, words, color=TAIL, gid="value", ha="right" if is_right else "left", zorder=5)
 
 
-def draw_branches(records: RunRecords, decision: RunDecision, number: int, key: str) -> str | None:
-    """Draw a metric of the guided branch and of the abandoned tail around the step of the trigger.
+def plot_branches(records: RunRecords, decision: RunDecision, number: int, key: str, name: str) -> Plotted:
+    """A metric of the guided branch and of the abandoned tail around the step of the trigger.
 
-    As far on both sides as the run went back; None where neither branch has a value there.
+    As far on both sides as the run went back.
     """
     assert decision.to_segment is not None and decision.to_step is not None
     reach = decision.step - decision.to_step
@@ -134,7 +135,7 @@ def draw_branches(records: RunRecords, decision: RunDecision, number: int, key: 
     lasts = ", ".join(f"{branch.name} to step {branch.xs[-1]:.0f}" for branch in drawn)
     title = f"{key} around step {decision.step} ({lasts})"
     chart = Chart(f"{key} branches {number}", title, BRANCHES[key], "optimizer step", x_limits=between, places=places)
-    return draw_lines(drawn, chart)
+    return plotted([(chart, drawn)], name, "on both branches")
 
 
 def _branch(records: RunRecords, to: int, key: str, between: tuple[int, int], branch: Series) -> Series:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text as Line
 
-from nearfuture.lab.page.page import Block, Figure, Group, Page, Section, Text
+from nearfuture.lab.page.page import Block, Figure, Group, Page, Plotted, Section, Text
 from nearfuture.lab.page.table import Table
 from nearfuture.lab.report import decision_words as words
-from nearfuture.lab.report.decision_figures import FORMS, draw_branches, draw_candidates, firings, is_thin
-from nearfuture.lab.report.figures import METRICS, Firing, Metric, StyledRun, draw_panel, legend, run_key
+from nearfuture.lab.report.curves import Firings, plot_of
+from nearfuture.lab.report.decision_figures import FORMS, draw_candidates, firings, is_thin, plot_branches
+from nearfuture.lab.report.figures import METRICS, Metric, StyledRun, draw_panel, legend, run_key
 from nearfuture.lab.report.words import costs, outcome
+from nearfuture.record.clocks import Clock
 from nearfuture.record.decisions import RunDecision, decisions_of
 from nearfuture.record.formats import duration, percent, rate, signed
 from nearfuture.record.ledger import build_ledger
@@ -58,30 +61,41 @@ def write_explanation(run: Path, output: Path | None = None) -> Path:
         UserError: the folder is not a run, or has no metrics yet.
     """
     path = Path(run) / "report" / "explain.html" if output is None else Path(output)
-    records = RunRecords.load(run)
     command = shlex.join(["nearfuture", "explain", str(run), *(["--output", str(path)] if output is not None else [])])
+    return explanation_page(run, command).write(path)
+
+
+def explanation_page(run: Path, command: str) -> Page:
+    """Make the page of a run."""
+    records = RunRecords.load(run)
     decisions = decisions_of(records)
     lead = [words.opening(records, decisions), outcome(records), costs(records, build_ledger(records))]
     sections = [
-        Section("The run", list(_run(records, firings(records, decisions, "total_steps")))),
+        Section("The run", list(_run(records, partial(firings, records, decisions)))),
         *(
             Section(f"{number}. {words.heading(decision)}", list(_decision(records, decision, number)))
             for number, decision in enumerate(decisions, 1)
         ),
     ]
-    return Page("explain", f"What {records.name} decided", command, [Text(lead, "lead")], sections, [records]).write(
-        path
-    )
+    return Page("explain", f"What {records.name} decided", command, [Text(lead, "lead")], sections, [records])
 
 
-def _run(records: RunRecords, marks: Sequence[Firing]) -> Iterator[Block]:
+def _run(records: RunRecords, marked: Firings) -> Iterator[Block]:
     run = StyledRun(records, 0)
     metrics = WATCHED if any(records.has(metric.key) for metric in WATCHED) else UNWATCHED
-    drawn = [(metric, draw_panel([run], metric, "total_steps", marks)) for metric in metrics]
+    clocks: tuple[Clock, ...] = ("total_steps", "step", "tokens", "seconds")
     yield legend([run_key(0) + " kept"], [run])
-    yield Group([Figure(drawing, metric.name, "by total steps paid") for metric, drawing in drawn])
-    yield Text([f"{m.name}: the run did not write {m.key}." for m, drawing in drawn if not drawing], "aside")
-    yield Text([CURVES + FIRINGS if marks else CURVES], "aside")
+    plots = [
+        Plotted(plot_of([run], metric, clocks, marked), partial(_drawn, run, metric, marked)) for metric in metrics
+    ]
+    yield Group(plots, "plots pair")
+    yield Text([f"{m.name}: the run did not write {m.key}." for m in metrics if not records.has(m.key)], "aside")
+    yield Text([CURVES + FIRINGS if marked("total_steps") else CURVES], "aside")
+
+
+def _drawn(run: StyledRun, metric: Metric, marked: Firings) -> list[Figure]:
+    drawing = draw_panel([run], metric, "total_steps", marked("total_steps"))
+    return [Figure(drawing, metric.name, "by total steps paid")]
 
 
 def _decision(records: RunRecords, decision: RunDecision, number: int) -> Iterator[Block]:
@@ -94,8 +108,7 @@ def _decision(records: RunRecords, decision: RunDecision, number: int) -> Iterat
     brought: list[str] = []
     tables: list[Block] = []
     if decision.brought is not None:
-        drawn = ((name, draw_branches(records, decision, number, key)) for key, name in BRANCH_FIGURES.items())
-        yield Group([Figure(drawing, name, "on both branches") for name, drawing in drawn])
+        yield Group([plot_branches(records, decision, number, key, name) for key, name in BRANCH_FIGURES.items()])
         brought += words.brought(decision, decision.brought)
         tables.append(_yield_table(decision.brought, number, is_finished=records.is_finished))
     compared = words.compared(decision.comparison, decision.kept) if decision.comparison is not None else ""

@@ -1,12 +1,12 @@
 """The curves: a metric of every run over one clock, with interventions, abandoned tails and the head's path.
 
-Not here: the tree of segments (`lineage_drawing`), how a drawing gets into the page (`nearfuture.lab.page.svg`), the
-cutting of curves (`pieces`).
+Not here: the same curves as they are handled (`curves`), the tree of segments (`lineage_drawing`), how a drawing gets
+into the page (`nearfuture.lab.page.svg`), the cutting of curves (`pieces`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +15,20 @@ from markupsafe import Markup
 from nearfuture.lab.page import svg
 from nearfuture.lab.page.page import Items
 from nearfuture.lab.page.svg import DASHES, DOTS, LEFT, dress
-from nearfuture.lab.report.pieces import GUIDED, Piece, pieces
-from nearfuture.record.clocks import Clock, has_tokens, paid_at
-from nearfuture.record.equal_clocks import num_judged, sampling_margin
+from nearfuture.lab.report.pieces import GUIDED, Piece, bands, pieces
+from nearfuture.record.clocks import Clock, has_prices, paid_at
 from nearfuture.record.formats import count, rate
 from nearfuture.record.records import EVALUATION, RunRecords
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-X_LABELS: dict[Clock, str] = {"step": "optimizer step", "total_steps": "total steps paid", "tokens": "tokens generated"}
+X_LABELS: dict[Clock, str] = {
+    "step": "optimizer step",
+    "total_steps": "total steps paid",
+    "tokens": "tokens generated",
+    "seconds": "seconds of training and collecting",
+}
 MARKERS = ("o", "s", "^", "D", "P", "X")
 MARKS_ON_A_LINE = 9
 WIDTH, HEIGHT = 420, 240
@@ -57,10 +61,11 @@ class Firing:
 
 @dataclass(frozen=True, slots=True)
 class StyledRun:
-    """A run and its colour and mark, the same in every figure."""
+    """A run and its colour and mark, the same in every figure; a method may be its `group`."""
 
     records: RunRecords
     style: int
+    group: str = ""
 
     @property
     def colour(self) -> str:
@@ -78,11 +83,7 @@ METRICS = (
 
 def draw_panel(runs: Sequence[StyledRun], metric: Metric, clock: Clock, firings: Sequence[Firing] = ()) -> str | None:
     """Draw one metric over one clock, with the windows of triggers; None where no run can show it."""
-    cut = {
-        run.style: pieces(run.records, metric.key, clock)
-        for run in runs
-        if clock != "tokens" or has_tokens(run.records)
-    }
+    cut = {run.style: pieces(run.records, metric.key, clock) for run in runs if has_prices(run.records, clock)}
     cut = {style: found for style, found in cut.items() if found}
     if not cut:
         return None
@@ -138,7 +139,7 @@ def windows(records: RunRecords, clock: Clock) -> list[tuple[float, float, str]]
 
     By `step` only what was kept of it, because segments overlap there; by what was paid all of it.
     """
-    if clock == "tokens" and not has_tokens(records):
+    if not has_prices(records, clock):
         return []
     found = []
     for segment in records.segments:
@@ -161,7 +162,7 @@ class _Panel:
     ) -> None:
         self.runs, self.cut, self.metric, self.clock, self.firings = runs, cut, metric, clock, firings
         self.windows = {run.style: found for run in runs if (found := windows(run.records, clock))}
-        self.bands = {run.style: list(_bands(run, cut[run.style])) for run in runs if metric.key == EVALUATION}
+        self.bands = {run.style: list(bands(run.records, cut[run.style])) for run in runs if metric.key == EVALUATION}
         num_strips = len(self.windows) + bool(firings)
         self.box = svg.Box(WIDTH, HEIGHT, LEFT, RIGHT, UNIT + (STRIP + GAP) * num_strips, BOTTOM)
         self.last = max(1.0, *(_last_paid(run.records, clock) for run in runs))
@@ -189,8 +190,8 @@ class _Panel:
     def _y_limits(self) -> tuple[float, float]:
         """Begin at 0 unless all values lie in the upper half; a share ends at 1."""
         values = [float(value) for found in self.cut.values() for piece in found for value in piece.values]
-        for bands in self.bands.values():
-            values += [float(bound) for _, low, high in bands for bound in (*low, *high)]
+        for found in self.bands.values():
+            values += [float(bound) for _, low, high in found for bound in (*low, *high)]
         low, high = min(values), max(values)
         low = min(0.0, low) if low <= high / 2 else low
         room = 0.05 * (high - low) or 0.05
@@ -285,17 +286,6 @@ def _last_paid(records: RunRecords, clock: Clock) -> float:
     """Return where a clock ends, the same for every metric, so that panels below each other can be compared."""
     ends = [(segment.id, records.last_step(segment.id)) for segment in records.segments]
     return float(paid_at(records, clock, ends).max())
-
-
-def _bands(run: StyledRun, cut: Sequence[Piece]) -> Iterator[tuple[Piece, list[float], list[float]]]:
-    """Yield the kept pieces with the bounds of the sampling error around them."""
-    for piece in cut:
-        counts = [num_judged(run.records.rows[at]) for at in piece.ats]
-        if piece.is_kept and all(counts) and len(counts) > 1:
-            values = [float(value) for value in piece.values]
-            halves = [sampling_margin(value, int(n or 0)) for value, n in zip(values, counts, strict=True)]
-            bounds = list(zip(values, halves, strict=True))
-            yield piece, [max(0.0, v - half) for v, half in bounds], [min(1.0, v + half) for v, half in bounds]
 
 
 def _in_words(run: StyledRun, cut: Sequence[Piece]) -> str:

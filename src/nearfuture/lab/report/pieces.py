@@ -8,12 +8,14 @@ Not here: drawing (`figures`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nearfuture.record.clocks import Clock, paid_at
+from nearfuture.record.equal_clocks import num_judged, sampling_margin
 from nearfuture.record.records import RunRecords, is_number
 
 GUIDED = "npo/guided_frac"
@@ -23,7 +25,18 @@ LONGEST_WINDOW = 25
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of a curve; `raw` are the single rows, `values` their trailing mean (equal where window is 1)."""
+    """A stretch of a curve.
+
+    Attributes:
+        segment: which it belongs to.
+        is_kept: it lies on the head's path.
+        xs: where its points stand on a clock.
+        values: trailing means of the rows (equal to `raw` where the window is 1).
+        raw: the single rows.
+        ats: (segment, step) of each row.
+        places: what a clock is asked for to find `xs`: `ats`, but that the first point stands where the branch began.
+        before: the rows that precede the first on its path, for other means than that of `values`.
+    """
 
     segment: int
     is_kept: bool
@@ -31,6 +44,8 @@ class Piece:
     values: NDArray[np.float64]
     raw: NDArray[np.float64]
     ats: tuple[tuple[int, int], ...]
+    places: tuple[tuple[int, int], ...]
+    before: NDArray[np.float64]
 
 
 def window_of(records: RunRecords, key: str) -> int:
@@ -72,25 +87,39 @@ def _of_segment(records: RunRecords, segment_id: int, key: str, clock: Clock, wi
     kept_until = records.kept_until(segment_id)
     kept = [i for i in own if segment_id in records.head_path and ats[i][1] <= kept_until]
     abandoned = own[len(kept) :]  # own is in the order of steps
-    xs = dict(zip(own, paid_at(records, clock, [ats[i] for i in own]), strict=True))
+    places = dict(zip(range(len(ats)), ats, strict=True))
     for i in start:  # the state it was branched from, at the price paid until it was branched
         is_base_of_first = segment_id == records.segments[0].id
-        xs[i] = float(paid_at(records, clock, [ats[i] if is_base_of_first else (segment_id, segment.start_step)])[0])
+        places[i] = ats[i] if is_base_of_first else (segment_id, segment.start_step)
     cut = []
     for is_kept, inside, before in ((True, kept, start), (False, abandoned, kept[-1:] or start)):
         if inside or (is_kept and before and segment_id == records.head):
             indices = [*before, *inside]
+            asked = tuple(places[i] for i in indices)
             cut.append(
                 Piece(
                     segment=segment_id,
                     is_kept=is_kept,
-                    xs=np.array([xs[i] for i in indices]),
+                    xs=paid_at(records, clock, asked),
                     values=values[indices],
                     raw=raw[indices],
                     ats=tuple(ats[i] for i in indices),
+                    places=asked,
+                    before=raw[: indices[0]],
                 )
             )
     return cut
+
+
+def bands(records: RunRecords, cut: Sequence[Piece]) -> Iterator[tuple[Piece, list[float], list[float]]]:
+    """Yield the kept pieces of a held-out pass rate with the bounds of the sampling error around them."""
+    for piece in cut:
+        counts = [num_judged(records.rows[at]) for at in piece.ats]
+        if piece.is_kept and all(counts) and len(counts) > 1:
+            values = [float(value) for value in piece.values]
+            halves = [sampling_margin(value, int(n or 0)) for value, n in zip(values, counts, strict=True)]
+            bounds = list(zip(values, halves, strict=True))
+            yield piece, [max(0.0, v - half) for v, half in bounds], [min(1.0, v + half) for v, half in bounds]
 
 
 def _is_on(records: RunRecords, limits: dict[int, int], at: tuple[int, int]) -> bool:

@@ -6,9 +6,11 @@ comparison (`study_page`), what a page is (`nearfuture.lab.page`).
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ from markupsafe import Markup
 from rich.console import Group as Shown
 from rich.text import Text as Line
 
-from nearfuture.lab.page.page import Block, Figure, Group, Heading, Items, Page, Section, Text, titled
+from nearfuture.lab.page.page import Block, Figure, Group, Heading, Items, Page, Plotted, Section, Text, titled
 from nearfuture.lab.report import samples, tables, words
+from nearfuture.lab.report.curves import plot_of
 from nearfuture.lab.report.figures import METRICS, Metric, StyledRun, draw_panel, legend, run_key
 from nearfuture.lab.report.lineage_drawing import draw_lineage
 from nearfuture.lab.report.pieces import window_of
@@ -34,6 +37,7 @@ CLOCKS = Markup(
     "holds the last step of its kept path that was paid for by then; between two evaluations its pass rate is read off "
     "a straight line."
 )
+LONGEST_NAME = 80
 NOISE = (
     " The noise is the 95 % sampling error of the difference (Agresti and Caffo), with all samples taken as "
     "independent; a smaller difference does not count as one."
@@ -75,6 +79,24 @@ def write_report(runs: Sequence[Path], output: Path) -> Path:
 
         return write_study_report(Path(runs[0]), page, command)
     return report_page(Runs.load(runs), command).write(page)
+
+
+def page_of(runs: Sequence[Path]) -> Path:
+    """Where the report of some runs goes: a run's own page stays its own.
+
+    Example:
+        >>> str(page_of([Path("a")])), str(page_of([Path("a"), Path("runs/b")]))
+        ('a/report/index.html', 'a/report/beside-b.html')
+    """
+    first, *others = runs
+    folder = Path(first) / "report"
+    if not others:
+        return folder / "index.html"
+    names = "-".join(Path(other).resolve().name for other in others)
+    if len(names) > LONGEST_NAME:
+        digest = hashlib.sha256("/".join(str(Path(other).resolve()) for other in others).encode()).hexdigest()[:8]
+        names = f"{len(others)}-runs-{digest}"
+    return folder / f"beside-{names}.html"
 
 
 def is_study(runs: Sequence[Path]) -> bool:
@@ -132,14 +154,16 @@ def report_page(runs: Runs, command: str) -> Page:
     keys = [Markup("{} {}").format(run_key(run.style), run.records.name) for run in styled]
     is_guided = any(segment.intervention for run in runs.records for segment in run.segments)
     ledgers = ([tables.ledger_table(*pair)] for pair in zip(runs.records, runs.ledgers, strict=True))
-    shown = (samples.shown_samples(run.records, run.style) for run in styled)
     sections = [
         Section("At a glance", list(_glance(runs, keys))),
         Section("Curves", list(_curves(styled, keys))),
         Section("Lineage", [Text([LINEAGE], "aside"), *map(_tree, styled, keys)]),
         Section("Ledger", [*_by_run(keys, ledgers), Text([LEDGER], "aside")]),
         Section("Held-out pass rate by family", [tables.families_table(runs.records)]),
-        Section("Rollouts beside their guidance" if is_guided else "Rollouts", _by_run(keys, shown)),
+        Section(
+            "Samples beside their guidance" if is_guided else "Samples",
+            [samples.samples_block([(run.records, run.style) for run in styled])],
+        ),
         Section("Notes", _by_run(keys, ([Items(notes, "")] for notes in runs.notes))),
     ]
     return Page("report", words.title(runs.records), command, list(_head(runs)), sections, runs.records)
@@ -165,13 +189,18 @@ def _glance(runs: Runs, keys: Sequence[str]) -> Iterator[Block]:
 
 def _curves(runs: Sequence[StyledRun], keys: Sequence[str]) -> Iterator[Block]:
     yield legend(keys, runs)
-    for index, metric in enumerate(METRICS):
-        clocks: dict[Clock, str] = {"step": "by step", "total_steps": "by total steps paid"}
-        yield Group([Figure(draw_panel(runs, metric, clock), metric.name, note) for clock, note in clocks.items()])
-        yield Text([_without(runs, metric)], "aside")
-        over_tokens = draw_panel(runs, metric, "tokens") if index == 0 else None
-        if over_tokens:
-            yield Group([Figure(over_tokens, metric.name, "by generated tokens"), _reading(runs)])
+    plots = [Plotted(plot_of(runs, metric), partial(_drawn, runs, metric)) for metric in METRICS]
+    yield Group(plots, "plots")
+    yield Text([_without(runs, metric) for metric in METRICS], "aside")
+    yield _reading(runs)
+
+
+def _drawn(runs: Sequence[StyledRun], metric: Metric) -> list[Block]:
+    """The same curves where no script runs: over two clocks, what was held-out over tokens too."""
+    clocks: dict[Clock, str] = {"step": "by step", "total_steps": "by total steps paid"}
+    drawn = [Figure(draw_panel(runs, metric, clock), metric.name, note) for clock, note in clocks.items()]
+    over_tokens = draw_panel(runs, metric, "tokens") if metric is METRICS[0] else None
+    return [Group(drawn), Group([Figure(over_tokens, metric.name, "by generated tokens")])]
 
 
 def _without(runs: Sequence[StyledRun], metric: Metric) -> str:
@@ -187,7 +216,6 @@ def _reading(runs: Sequence[StyledRun]) -> Text:
         f"Lines of single steps are trailing means over up to {window} steps, with the steps themselves behind them."
         if window > 1
         else "",
-        "A number at the right is where the kept path ends.",
     ]
     return Text([CURVES, " ".join(filter(None, said))], "aside reading")
 

@@ -1,60 +1,153 @@
-"""The rollouts of a report beside their guidance: which prompts are shown, in which words, with which images.
+"""The samples of a report: rollouts beside their guidance, and what evaluations drew.
+
+All that are kept can be searched on the page, as far as it stays small; where no script runs, a few are shown.
 
 Not here: their looks (`nearfuture.lab.page`), what of them is written down (`nearfuture.run.recorder`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nearfuture.lab.page.page import Block, Group, Picture, Quote, Text
+from nearfuture.lab.page.page import Block, Group, Picture, Quote, Samples, Text
 from nearfuture.lab.page.svg import NUM_STYLES
 from nearfuture.record.formats import count, percent
-from nearfuture.record.records import RunRecords, is_number
+from nearfuture.record.prompts import prompt_text
+from nearfuture.record.records import HELD_OUT, RunRecords, is_number
 
-LONGEST_PROMPT = 700
-LONGEST_ROLLOUT = 1400
+LONGEST_PROMPT = 2000
+LONGEST_ROLLOUT = 2000
 NUM_SAMPLES = 3
 NUM_ROLLOUTS = 2
 SMALL_IMAGE = 120
 """Pixels a side below which an image is enlarged, its pixels as they are."""
-MARKS = {"correct": "✓", "wrong": "✗", "no_answer": "✗"}
+MOST_CHARS = 600_000
+"""Characters of all samples of a page; beyond it, some are left out evenly over each run."""
+MARKS = {"correct": "✓", "wrong": "✗", "no_answer": "✗", "cut_off": "✗"}
+Sample = Mapping[str, Any]
+
+
+def samples_block(runs: Sequence[tuple[RunRecords, int]], most_chars: int = MOST_CHARS) -> Samples:
+    """Every sample of some runs, each with its style, latest first; and a few of them for a reader without scripts."""
+    share = most_chars // max(1, len(runs))
+    rows = [row for run, style in runs for row in fitting(_plain_rows(run, style), share)]
+    still = [block for run, style in runs for block in shown_samples(run, style)]
+    return Samples("samples", rows, still)
+
+
+def fitting(rows: Sequence[dict[str, Any]], most_chars: int) -> list[dict[str, Any]]:
+    """As many of some samples as fit into so many characters, spread evenly.
+
+    Example:
+        >>> len(fitting([{"prompt": "x" * 100, "answers": []}] * 10, 500))
+        5
+    """
+    size = sum(map(_size, rows))
+    if size <= most_chars:
+        return list(rows)
+    wanted = len(rows) * most_chars // size
+    return [rows[i * len(rows) // wanted] for i in range(wanted)]
+
+
+def _size(row: Sample) -> int:
+    texts = [row["prompt"], *(answer["text"] for answer in row["answers"]), (row.get("guidance") or {}).get("text", "")]
+    return sum(map(len, texts)) + sum(len(image["data"]) for image in row.get("images", ()))
+
+
+def _plain_rows(run: RunRecords, style: int) -> list[dict[str, Any]]:
+    """The samples of a run, latest first; what a kill had drawn again counts once."""
+    latest = {(s.get("source"), s.get("segment"), s.get("step"), s["prompt_id"]): s for s in run.samples}
+    return [plain_row(sample, run.name, f"s{style % NUM_STYLES}") for sample in reversed(latest.values())]
+
+
+def plain_row(sample: Sample, run: str, look: str = "") -> dict[str, Any]:
+    """A sample as the page's scripts read it."""
+    source = str(sample.get("source") or "training")
+    row = {
+        "run": run,
+        "look": look,
+        "source": source,
+        "family": None if sample.get("family") is None else str(sample["family"]),
+        "step": sample.get("step"),
+        "prompt_id": str(sample["prompt_id"]),
+        "where": f"{run}: {_where(sample, source)}",
+        "prompt": _cut(prompt_text(sample.get("prompt", "")), LONGEST_PROMPT),
+        "expected": None if sample.get("expected") is None else _cut(str(sample["expected"]), LONGEST_PROMPT),
+        "answers": [_answer(rollout) for rollout in sample.get("rollouts") or []],
+    }
+    if pictures := _shown_images(sample):
+        row["images"] = [{"data": p.data, "words": p.words, "is_small": p.is_small} for p in pictures]
+    if sample.get("guidance"):
+        row["guidance"] = {**_told(sample["guidance"]), "verdict": "verified", "mark": "✓"}
+    return row
+
+
+def _answer(rollout: Sample) -> dict[str, Any]:
+    verdict = str(rollout.get("verdict", ""))
+    read = rollout.get("read")
+    return {
+        "text": _cut(str(rollout.get("text", "")), LONGEST_ROLLOUT),
+        "verdict": verdict or "no verdict written",
+        "mark": MARKS.get(verdict, "?"),
+        "read": None if read is None else str(read),
+    }
+
+
+def _told(guidance: Sample) -> dict[str, str]:
+    who = f"guidance from step {guidance.get('guide_step')} of segment {guidance.get('guide_segment')}"
+    return {"text": _cut(str(guidance.get("text", "")), LONGEST_ROLLOUT), "who": who}
+
+
+def _where(sample: Sample, source: str = "") -> str:
+    parts = [f"prompt {sample['prompt_id']}"]
+    parts += [f"{name} {sample[name]}" for name in ("segment", "step") if sample.get(name) is not None]
+    where = ", ".join(parts)
+    if source and source != "training":
+        where = f"{source} {where}"
+    pass_rate = sample.get("pass_rate")
+    of = "" if source and source != "training" else " on-policy"
+    return f"{where}: pass rate {percent(pass_rate)}{of}" if is_number(pass_rate) else where
 
 
 def shown_samples(run: RunRecords, style: int = 0) -> list[Group]:
     """Choose the latest prompts that got guidance (else the latest prompts), one of each, a few in all."""
-    guided = [sample for sample in run.samples if sample.get("guidance")]
-    chosen: dict[str, dict[str, Any]] = {}
-    for sample in reversed(guided or run.samples):
+    trained = [sample for sample in run.samples if sample.get("source") != HELD_OUT]
+    guided = [sample for sample in trained if sample.get("guidance")]
+    chosen: dict[str, Sample] = {}
+    for sample in reversed(guided or trained):
         if len(chosen) < NUM_SAMPLES:
             chosen.setdefault(str(sample["prompt_id"]), sample)
-    return [_shown(sample, style) for sample in chosen.values()]
+    return [still_sample(sample, style) for sample in chosen.values()]
 
 
-def _shown(sample: dict[str, Any], style: int) -> Group:
+def still_sample(sample: Sample, style: int = 0) -> Group:
+    """A sample as it is shown where no script runs."""
     rollouts = sorted(sample.get("rollouts") or [], key=lambda rollout: rollout.get("verdict") == "correct")
     picked = rollouts if len(rollouts) <= NUM_ROLLOUTS else [rollouts[0], *rollouts[-(NUM_ROLLOUTS - 1) :]]
-    pass_rate = sample.get("pass_rate")
-    where = f"prompt {sample['prompt_id']}, segment {sample.get('segment')}, step {sample.get('step')}"
-    if is_number(pass_rate):
-        where += f": pass rate {percent(pass_rate)} on-policy"
-    shown: list[Block] = [*map(_rollout, picked)]
-    if sample.get("guidance"):
-        shown.append(_guidance(sample["guidance"], style))
+    shown: list[Block] = [_quote(_answer(rollout)) for rollout in picked]
+    if guidance := sample.get("guidance"):
+        told = _told(guidance)
+        shown.append(Quote(told["text"], told["who"], "✓", "verified", f"guidance s{style % NUM_STYLES}"))
+    more = int(sample.get("num_images") or 0) - len(_shown_images(sample))
+    pictures: list[Block] = [*_shown_images(sample)]
+    facts = f"expected: {sample['expected']}" if sample.get("expected") is not None else ""
     return Group(
         [
-            Text([where], "where"),
-            _pictures(sample.get("images") or [], int(sample.get("num_images") or 0)),
+            Text([_where(sample)], "where"),
+            Group([*pictures, Text([f"and {more} more" if more > 0 and pictures else ""], "aside")], "pictures"),
             Quote(_cut(prompt_text(sample.get("prompt", "")), LONGEST_PROMPT), look="prompt"),
+            Text([facts], "where"),
             Group(shown, "beside"),
         ],
         "sample",
     )
 
 
-def _pictures(images: list[dict[str, Any]], num_images: int) -> Group:
+def _shown_images(sample: Sample) -> list[Picture]:
     """The images that lie in the log itself: a page loads nothing from elsewhere."""
-    pictures: list[Block] = [
+    images: Iterable[Mapping[str, Any]] = sample.get("images") or []
+    return [
         Picture(
             str(image["data"]),
             f"image {number}, {image.get('width')} x {image.get('height')} pixels",
@@ -63,45 +156,12 @@ def _pictures(images: list[dict[str, Any]], num_images: int) -> Group:
         for number, image in enumerate(images, start=1)
         if str(image.get("data", "")).startswith("data:image/")
     ]
-    more = num_images - len(pictures)
-    return Group([*pictures, Text([f"and {more} more" if more > 0 and pictures else ""], "aside")], "pictures")
 
 
-def prompt_text(prompt: Any) -> str:
-    """Return a prompt as a reader wants it: its text, or that of its messages, with images marked in place.
-
-    Example:
-        >>> prompt_text([{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "how many?"}]}])
-        '[image] how many?'
-        >>> print(prompt_text([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1+1="}]))
-        system: Be brief.
-        user: 1+1=
-    """
-    if not isinstance(prompt, list) or not all(isinstance(message, dict) for message in prompt):
-        return str(prompt)
-    texts = [_content_text(message.get("content")) for message in prompt]
-    if len(prompt) == 1:
-        return texts[0]
-    return "\n".join(f"{message.get('role')}: {text}" for message, text in zip(prompt, texts, strict=True))
-
-
-def _content_text(content: Any) -> str:
-    if not isinstance(content, list):
-        return str(content or "")
-    return " ".join("[image]" if part.get("type") == "image" else str(part.get("text") or "") for part in content)
-
-
-def _rollout(rollout: dict[str, Any]) -> Quote:
-    verdict = str(rollout.get("verdict", ""))
-    text = _cut(str(rollout.get("text", "")), LONGEST_ROLLOUT)
-    said = verdict.replace("_", " ") or "no verdict written"
-    return Quote(text, "rollout", MARKS.get(verdict, "?"), said, "rollout")
-
-
-def _guidance(guidance: dict[str, Any], style: int) -> Quote:
-    who = f"guidance from step {guidance.get('guide_step')} of segment {guidance.get('guide_segment')}"
-    text = _cut(str(guidance.get("text", "")), LONGEST_ROLLOUT)
-    return Quote(text, who, "✓", "verified", f"guidance s{style % NUM_STYLES}")
+def _quote(answer: Mapping[str, Any]) -> Quote:
+    read = f", read as {answer['read']}" if answer["read"] is not None else ""
+    verdict = answer["verdict"].replace("_", " ")
+    return Quote(answer["text"], "rollout", answer["mark"], f"{verdict}{read}", "rollout")
 
 
 def _cut(words: str, most: int) -> str:

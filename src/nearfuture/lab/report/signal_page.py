@@ -17,8 +17,8 @@ import numpy as np
 from rich.console import Group as Shown
 from rich.console import RenderableType
 
-from nearfuture.lab.page.charts import Chart, Look, Series, draw_lines
-from nearfuture.lab.page.page import Block, Figure, Group, Page, Section, Text, titled
+from nearfuture.lab.page.charts import Chart, Look, Series, plotted
+from nearfuture.lab.page.page import Block, Group, Page, Section, Text, titled
 from nearfuture.lab.page.svg import DOTS, colour
 from nearfuture.lab.page.table import Table
 
@@ -55,8 +55,7 @@ def _anchor(anchor: Values, result: Values, number: int) -> Iterator[Block]:
     yield Text(_findings(anchor, result), "told")
     panels = (_quality(anchor, result), _cost(anchor, result), _effective(anchor, result))
     figures = [
-        Figure(draw_lines(series, Chart(f"{name} {number}", name, unit, X_LABEL)), name)
-        for name, unit, series in panels
+        plotted([(Chart(f"{name} {number}", name, unit, X_LABEL), series)], name) for name, unit, series in panels
     ]
     yield Group([*figures, Text([SHAPES], "aside reading")])
     yield _table(anchor)

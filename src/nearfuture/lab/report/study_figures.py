@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from nearfuture.lab.page.charts import Chart, Look, Row, Series, draw_lines, draw_rows, looks
-from nearfuture.lab.page.page import Figure
+from nearfuture.lab.page.charts import Chart, Look, Row, Series, draw_rows, looks, plotted
+from nearfuture.lab.page.page import Figure, Plotted
 from nearfuture.lab.page.svg import DOTS, SOFT
 from nearfuture.lab.report.pieces import smoothing, trailing_mean
 from nearfuture.lab.study.claims import CLOCK_NAMES, Claim
@@ -20,7 +20,7 @@ from nearfuture.lab.study.summary import LEVEL, MethodSummary, mean_curve
 from nearfuture.record.clocks import Clock
 from nearfuture.record.formats import rate
 from nearfuture.record.held_out import CLOCKS
-from nearfuture.stats.seeds import band_over_seeds
+from nearfuture.stats.seeds import shade_over_seeds
 
 DYNAMICS = {
     "npo/reward": ("On-policy reward", "mean reward of a step"),
@@ -38,7 +38,7 @@ def efficiency(summary: MethodSummary, look: Look, clock: Clock) -> Series:
     end = min(figures.curve.end(clock) for figures in summary.runs)
     xs = np.linspace(0.0, 0.0 if math.isnan(end) else end, NUM_POSITIONS)
     values = np.stack([figures.curve.at(clock, xs) for figures in summary.runs])
-    return Series(summary.method, look, xs, band_over_seeds(values, LEVEL), has_band=look.is_strong)
+    return Series(summary.method, look, xs, shade_over_seeds(values, LEVEL), has_band=look.is_strong)
 
 
 def dynamics(summary: MethodSummary, look: Look, key: str) -> Series | None:
@@ -76,20 +76,20 @@ def level_figures(comparison: Comparison) -> Iterator[Figure]:
         yield Figure(drawing, name, told)
 
 
-def coverage_figure(comparison: Comparison, look: Looks) -> Figure:
+def coverage_figure(comparison: Comparison, look: Looks) -> Plotted:
     """Pass@k against k (on a logarithmic axis, log2 k), the untrained model's too."""
     ks = powers(comparison.num_samples)
     xs = np.log2(ks)
     series = []
     for summary in comparison.summaries:
-        band = band_over_seeds(np.stack([summary.by_seed(k) for k in ks], axis=1), LEVEL)
+        band = shade_over_seeds(np.stack([summary.by_seed(k) for k in ks], axis=1), LEVEL)
         series.append(Series(summary.method, look[summary.method], xs, band, look[summary.method].is_strong))
     if comparison.study.base is not None:
         rates = np.array([comparison.study.base.mean(k) for k in ks])
         series.append(Series("untrained", BASE_LOOK, xs, np.stack([rates, rates, rates]), has_band=False))
     ticks = [(float(x), str(k)) for x, k in zip(xs, ks, strict=True)]
     chart = Chart("coverage", "Pass@k over k", "unbiased pass@k, mean over families", "samples k", ticks=ticks)
-    return Figure(draw_lines(series, chart), "Pass@k", "over k")
+    return plotted([(chart, series)], "Pass@k", "over k")
 
 
 def difference_figures(comparison: Comparison) -> Iterator[Figure]:
@@ -109,24 +109,26 @@ def _draw_claims(name: str, claims: Sequence[Claim]) -> str:
     return draw_rows(rows, f"differences {name}", name, mark=0.0, is_difference=True)
 
 
-def efficiency_figures(comparison: Comparison, look: Looks) -> Iterator[Figure]:
+def efficiency_figure(comparison: Comparison, look: Looks) -> Plotted:
     """Held-out pass rate on every clock."""
+    charts = []
     for clock in CLOCKS:
         series = [efficiency(summary, look[summary.method], clock) for summary in comparison.summaries]
         title = f"Held-out pass rate by {CLOCK_NAMES[clock]}"
-        chart = Chart(title, title, "share of samples that were correct", X_LABELS[clock])
-        yield Figure(draw_lines(series, chart), "Held-out pass rate", f"by {CLOCK_NAMES[clock]}")
+        charts.append((Chart(title, title, "share of samples that were correct", X_LABELS[clock], axis=clock), series))
+    return plotted(charts, "Held-out pass rate")
 
 
-def profile_figure(comparison: Comparison, look: Looks) -> str | None:
+def profile_figure(comparison: Comparison, look: Looks) -> Plotted:
     """Performance profiles."""
     series = [profile(summary, look[summary.method]) for summary in comparison.summaries]
     ticks = [(float(at), f"{at:.1f}") for at in np.arange(0, 1.01, 0.2) if at <= max(s.xs[-1] for s in series)]
     above, x_label = "share of runs and families above it", f"mean@{comparison.num_samples}"
-    return draw_lines(series, Chart("profile", "Performance profiles", above, x_label, has_names=False, ticks=ticks))
+    chart = Chart("profile", "Performance profiles", above, x_label, has_names=False, ticks=ticks)
+    return plotted([(chart, series)], "Performance profiles", "share of runs and families above a level")
 
 
-def dynamics_figures(comparison: Comparison, look: Looks, key: str) -> Iterator[Figure]:
+def dynamics_figures(comparison: Comparison, look: Looks, key: str) -> Iterator[Plotted]:
     """A small panel for each method, with the baseline behind it."""
     name, unit = DYNAMICS[key]
     baseline = comparison.baseline
@@ -137,16 +139,16 @@ def dynamics_figures(comparison: Comparison, look: Looks, key: str) -> Iterator[
     drawn = [found for found in (*behind, *own) if found is not None]
     for found in own:
         if found is not None:
-            chart = Chart(f"{key} {found.name}", f"{name} of {found.name}", unit, "step", is_small=True)
-            yield Figure(draw_lines([one for one in (*behind, found) if one is not None], chart, drawn), found.name)
+            chart = Chart(f"{key} {found.name}", f"{name} of {found.name}", unit, "step", is_small=True, axis="step")
+            yield plotted([(chart, [one for one in (*behind, found) if one is not None])], found.name, beside=drawn)
 
 
-def weighting_figures(shown: Sequence[MethodSummary], look: Looks, label: str) -> Iterator[Figure]:
+def weighting_figures(shown: Sequence[MethodSummary], look: Looks, label: str) -> Iterator[Plotted]:
     """Reward and entropy of methods that differ in the weighting of guided tokens: figure 4(c) of the paper."""
     for key, (name, unit) in DYNAMICS.items():
         series = [dynamics(summary, look[summary.method], key) for summary in shown]
-        chart = Chart(f"{name} {label}", name, unit, "step")
-        yield Figure(draw_lines([found for found in series if found is not None], chart), name)
+        chart = Chart(f"{name} {label}", name, unit, "step", axis="step")
+        yield plotted([(chart, [found for found in series if found is not None])], name)
 
 
 def powers(largest: int) -> list[int]:

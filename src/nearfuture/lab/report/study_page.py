@@ -15,7 +15,7 @@ from rich.console import RenderableType
 from rich.text import Text as Line
 
 from nearfuture.lab.page.charts import draw_key
-from nearfuture.lab.page.page import Block, Figure, Folded, Group, Heading, Items, Page, Section, Text, titled
+from nearfuture.lab.page.page import Block, Folded, Group, Heading, Items, Page, Section, Text, titled
 from nearfuture.lab.page.table import as_text
 from nearfuture.lab.report import study_figures as figures
 from nearfuture.lab.report import study_tables as tables
@@ -51,10 +51,7 @@ RESAMPLED = (
     "narrow. Both are percentile bootstraps, which cover less than 95 % with few seeds; claims rest on Student's "
     "intervals above."
 )
-DYNAMICS = (
-    "On the kept path, each run's trailing mean, averaged over seeds; the shade is the 95 % interval over seeds at "
-    "each step."
-)
+DYNAMICS = "On the kept path, each run's trailing mean, averaged over seeds; the shade is {} at each step."
 LEDGER = "Means over seeds of one run each. Steps that were computed again after a kill are not counted."
 MARKS = Text(["▲ supported, ▼ contradicted, ○ not supported."], "aside")
 
@@ -125,9 +122,9 @@ def _families(comparison: Comparison, look: figures.Looks) -> Iterator[Block]:
         f"{comparison.baseline.method}, which changes nothing of the base settings, and " if comparison.baseline else ""
     )
     read = Markup(
-        "<b>How to read the curves.</b> Strong lines are {}{}; their shade is the 95 % interval over seeds. Lines that "
+        "<b>How to read the curves.</b> Strong lines are {}{}; their shade is {}. Lines that "
         "meet at the right solve the same prompts if they may try often enough."
-    ).format(baseline, _reference(comparison))
+    ).format(baseline, _reference(comparison), words.shade(comparison))
     levels, coverage = figures.level_figures(comparison), figures.coverage_figure(comparison, look)
     yield Group([*levels, coverage, Text([read], "aside reading")])
 
@@ -173,8 +170,8 @@ def _equal(comparison: Comparison) -> Iterator[Block]:
 
 
 def _efficiency(comparison: Comparison, look: figures.Looks) -> Iterator[Block]:
-    drawn = Group(list(figures.efficiency_figures(comparison, look)))
-    yield drawn or Text(["No run was evaluated during training."], "aside")
+    drawn = figures.efficiency_figure(comparison, look)
+    yield Group([drawn], "plots") if drawn else Text(["No run was evaluated during training."], "aside")
     if comparison.baseline is not None and (table := tables.efficiency_table(comparison)):
         yield table
         yield Text([EFFICIENCY.format(comparison.baseline.method)], "aside")
@@ -182,10 +179,9 @@ def _efficiency(comparison: Comparison, look: figures.Looks) -> Iterator[Block]:
 
 def _aggregates(comparison: Comparison, look: figures.Looks) -> Iterator[Block]:
     yield tables.aggregates_table(comparison)
-    legend = Items([Markup(draw_key(found)) + f" {name}" for name, found in look.items()], "legend")
-    drawing, note = figures.profile_figure(comparison, look), "share of runs and families above a level"
+    yield Items([Markup(draw_key(found)) + f" {name}" for name, found in look.items()], "legend only-still")
     read = Text([AGGREGATES.format(_reference(comparison)), RESAMPLED], "aside reading")
-    yield Group([Figure(drawing, "Performance profiles", note, legend=legend), read])
+    yield Group([figures.profile_figure(comparison, look), read])
 
 
 def _dynamics(comparison: Comparison, look: figures.Looks) -> Iterator[Block]:
@@ -193,7 +189,7 @@ def _dynamics(comparison: Comparison, look: figures.Looks) -> Iterator[Block]:
     for key, (name, _) in figures.DYNAMICS.items():
         panels = Group(list(figures.dynamics_figures(comparison, look, key)), "triple")
         yield from titled(name + beside, [panels or Text(["Not written by every run."], "aside")])
-    yield Text([DYNAMICS], "aside")
+    yield Text([DYNAMICS.format(words.shade(comparison))], "aside")
 
 
 def _ablations(comparison: Comparison, look: figures.Looks) -> Iterator[Block]:

@@ -9,7 +9,7 @@ Not here: the claims (`nearfuture.lab.study.claims`), tables (`study_tables`), f
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from nearfuture.lab.report.words import notes as run_notes
 from nearfuture.lab.study.claims import Claim
@@ -44,20 +44,50 @@ def title(comparison: Comparison) -> str:
 
 
 def lead(comparison: Comparison) -> list[str]:
-    """Say what was reached: the reference, the highest of all, the baseline and the untrained model."""
-    best = max(comparison.summaries, key=lambda summary: summary.mean().value)
+    """Say what was reached: by the reference, the highest of all, the baseline and the untrained model."""
+    base = comparison.study.base
+    levels = {summary.method: summary.mean().value for summary in comparison.summaries}
+    best = max(comparison.summaries, key=lambda summary: levels[summary.method])
     sentences = []
     for summary in dict.fromkeys(filter(None, (comparison.reference, best, comparison.baseline))):
         mean = summary.mean()
-        highest = ", the highest of all" if summary is best and len(comparison.summaries) > 1 else ""
         bounds = brackets(mean, is_difference=False)
         interval = bounds if math.isnan(mean.low) else f"95 % interval {bounds}"
+        place = standing(summary.method, levels, None if base is None else base.mean())
         sentences.append(
-            f"{summary.method} reaches {rate(mean.value)}{highest} ({interval}, {plural(mean.num, 'seed')})."
+            f"{summary.method} reaches {rate(mean.value)}{place} ({interval}, {plural(mean.num, 'seed')})."
         )
-    if comparison.study.base is not None:
-        sentences.append(f"The untrained model reaches {rate(comparison.study.base.mean())}.")
+    if base is not None:
+        sentences.append(f"The untrained model reaches {rate(base.mean())}{_untrained(levels, base.mean())}.")
     return sentences
+
+
+def standing(method: str, levels: Mapping[str, float], untrained: float | None) -> str:
+    """Say where a method stands among all, as the numbers that are shown allow it.
+
+    Example:
+        >>> standing("npo", {"npo": 0.5, "grpo": 0.4}, untrained=0.6)
+        ', the highest of the trained methods'
+        >>> standing("npo", {"npo": 0.5, "grpo": 0.5001}, untrained=None)
+        ', as high as grpo'
+    """
+    shown = {name: rate(level) for name, level in levels.items() if not math.isnan(level)}
+    if method not in shown or len(shown) < 2 or shown[method] != max(shown.values(), key=float):
+        return ""
+    equals = [name for name in shown if name != method and shown[name] == shown[method]]
+    if equals:
+        return f", as high as {' and '.join(equals)}"
+    is_first = untrained is None or float(rate(untrained)) < float(shown[method])
+    return ", the highest of all" if is_first else ", the highest of the trained methods"
+
+
+def _untrained(levels: Mapping[str, float], untrained: float) -> str:
+    """Say where training has not helped: the untrained model is as high as every method, or higher."""
+    reached = [float(rate(level)) for level in levels.values() if not math.isnan(level)]
+    own = float(rate(untrained))
+    if not reached or own < max(reached):
+        return ""
+    return ", more than any method" if own > max(reached) else ", as much as the best method"
 
 
 def measured(comparison: Comparison) -> str:
@@ -71,6 +101,15 @@ def measured(comparison: Comparison) -> str:
         "for all methods. It was declared the main figure before any run. Intervals are 95 % by Student over training "
         "seeds."
     )
+
+
+def shade(comparison: Comparison) -> str:
+    """Say what a shade around a mean is; two seeds have a range, because their interval would fill the figure."""
+    numbers = {len(summary.runs) for summary in comparison.summaries}
+    interval, spread = "the 95 % interval over seeds", "the range of the two seeds"
+    if 2 not in numbers:
+        return interval
+    return spread if numbers <= {1, 2} else f"{interval} (with two seeds their range)"
 
 
 def claim(found: Claim) -> str:

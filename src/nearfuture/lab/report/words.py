@@ -14,10 +14,13 @@ from typing import Any
 from nearfuture.record.equal_clocks import AtEqualClock, Judgement, first_measured, last_measured
 from nearfuture.record.formats import count, percent, plural, rate, signed
 from nearfuture.record.records import RunRecords
+from nearfuture.types import Kind
 
 CLOCK_NAMES = {"step": "step", "total_steps": "total steps", "tokens": "generated tokens"}
 ON_POLICY = "npo/pass_rate"
 NUM_LAST_STEPS = 10
+HOW: dict[str, str] = {Kind.AUTO: "as AutoNPO decided", Kind.RESAMPLING: "by resampling"}
+"""How a run was guided, where the kind of the intervention is no adverb."""
 
 
 def pick_baseline(runs: Sequence[RunRecords]) -> RunRecords:
@@ -94,7 +97,7 @@ def story(run: RunRecords) -> str:
             continue
         is_open = plan.end_step is None or plan.end_step > run.last_step(segment.id)
         over = f"from step {plan.start_step} on" if is_open else f"over steps {plan.start_step} to {plan.end_step}"
-        guided.append(f"{plan.kind}, {over}, by its own policy of step {plan.guide.step}")
+        guided.append(f"{HOW.get(plan.kind, plan.kind)}, {over}, by its own policy of step {plan.guide.step}")
     return f"{run.name} was guided {'; and '.join(guided)}." if guided else ""
 
 

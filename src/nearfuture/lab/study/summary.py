@@ -185,9 +185,9 @@ def mean_curve(values_S: Sequence[tuple[Any, Any]]) -> tuple[NDArray[np.int64], 
         values_S: [S] steps and values of each seed.
 
     Returns:
-        The steps [X], and mean, lower and upper bound [3, X].
+        The steps [X], and mean, lower and upper bound [3, X] of the shade (`shade_over_seeds`).
     """
     common = sorted(set.intersection(*(set(map(int, steps)) for steps, _ in values_S)))
     found = [dict(zip(map(int, steps), values, strict=True)) for steps, values in values_S]
     values_S_X = np.array([[values[step] for step in common] for values in found], dtype=np.float64)
-    return np.array(common, dtype=np.int64), seeds.band_over_seeds(values_S_X, LEVEL)
+    return np.array(common, dtype=np.int64), seeds.shade_over_seeds(values_S_X, LEVEL)

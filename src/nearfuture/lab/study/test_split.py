@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from nearfuture.guidance.held_out import answer
+from nearfuture.guidance.shown import ShownSamples
 from nearfuture.record.lock import writing
 from nearfuture.record.writing import write_whole
 from nearfuture.run import build
@@ -35,6 +36,8 @@ from nearfuture.types import UserError
 VERSION = 1
 TEST_SEED = 20_261
 WHOLE = "all"
+NUM_SHOWN = 40
+"""Prompts whose samples are kept for people to look at."""
 
 
 def evaluate_final(cell: Configuration, base: Configuration, num_samples: int, output: Path) -> dict[str, Any]:
@@ -60,6 +63,7 @@ def evaluate_final(cell: Configuration, base: Configuration, num_samples: int, o
         Policies(sampled_as, task, build.training_rows(task), {step: final}, Path(scratch)) as policies,
     ):
         engine = policies.load(step)
+        kept = ShownSamples(engine, task, rows, NUM_SHOWN)
         answers = answer(
             engine,
             rows,
@@ -67,7 +71,9 @@ def evaluate_final(cell: Configuration, base: Configuration, num_samples: int, o
             num_samples=num_samples,
             batch_size=base.run.guide_batch_size,
             seed=TEST_SEED,
+            on_sample=kept.see,
         )
+        samples = kept.rows(answers.rates)
         sampling = asdict(engine.sampling)
     counted = zip(rows, answers.num_correct, answers.num_judged, strict=True)
     result = {
@@ -86,6 +92,7 @@ def evaluate_final(cell: Configuration, base: Configuration, num_samples: int, o
             {"prompt_id": row["prompt_id"], "family": row.get("family") or WHOLE, "num_correct": c, "num_judged": n}
             for row, c, n in counted
         ],
+        "samples": samples,
     }
     write_whole(output, json.dumps(result, allow_nan=False) + "\n")
     return result

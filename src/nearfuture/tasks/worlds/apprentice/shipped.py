@@ -5,7 +5,9 @@ Not here: the rules of the world (`world`), and how the files were made (scripts
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from nearfuture.tasks.task import Task
 from nearfuture.tasks.worlds.apprentice import world
@@ -21,6 +23,7 @@ def apprentice_task() -> Task:
         train=read_rows(FOLDER / "train.jsonl"),
         evaluation=read_rows(FOLDER / "evaluation.jsonl"),
         verify=world.verify,
+        reads=_read,
         time_limit=None,  # it reads a line of text in microseconds
         verifier_version="3",
         gold_column="answer",
@@ -29,3 +32,7 @@ def apprentice_task() -> Task:
         groups=("family", "operator"),
         test=read_rows(FOLDER / "test.jsonl"),
     )
+
+
+def _read(completion: str, row: Mapping[str, Any]) -> str | None:
+    return world.read(completion)

@@ -5,6 +5,7 @@ Not here: the rules of the world (`world`), the pixels (`drawing`), how the file
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,14 @@ def shapes_task() -> Task:
         train=[with_image(row) for row in read_rows(FOLDER / "train.jsonl")],
         evaluation=[with_image(row) for row in read_rows(FOLDER / "evaluation.jsonl")],
         verify=world.verify,
+        reads=_read,
         time_limit=None,  # it reads a line of text in microseconds
         verifier_version="1",
         gold_column="answer",
         model=str(FOLDER / "model"),
         test=[with_image(row) for row in read_rows(FOLDER / "test.jsonl")],
     )
+
+
+def _read(completion: str, row: Mapping[str, Any]) -> int | None:
+    return world.read(completion)

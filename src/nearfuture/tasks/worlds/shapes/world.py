@@ -175,13 +175,24 @@ def solve(scene: Scene, question: str) -> str:
     return f"{written}={result(written)}"
 
 
+def read(completion: str) -> int | None:
+    """Read the number after `=`; None where the answer is not a calculation with a result.
+
+    Example:
+        >>> read("2+3=5"), read("5")
+        (5, None)
+    """
+    found = _ANSWER.fullmatch(completion)
+    return None if found is None else int(found[1])
+
+
 def verify(completion: str, row: Mapping[str, Any]) -> Verdict:
     """Judge the number after `=`; an answer that is not a calculation with a result is no answer."""
     try:
         right = result(calculation(parse(str(row.get("scene"))), str(row.get("question"))))
     except (ValueError, KeyError, IndexError):
         return Verdict.INVALID_GOLD
-    found = _ANSWER.fullmatch(completion)
+    found = read(completion)
     if found is None:
         return Verdict.NO_ANSWER
-    return Verdict.CORRECT if int(found[1]) == right else Verdict.WRONG
+    return Verdict.CORRECT if found == right else Verdict.WRONG

@@ -1,0 +1,210 @@
+"""A figure that can be handled: its curves as numbers, which the page's scripts draw, zoom, smooth and read at a step.
+
+The static drawing of the same curves is written where no script runs, and is what a printer gets. Every array of a
+page is written once, however many curves and axes share it.
+
+Not here: the static drawings (`svg`, `charts`), the scripts (`scripts/`), where a plot stands (`page`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearfuture.lab.page.svg import VARIABLES
+
+Floats = NDArray[np.float64]
+NUM_DIGITS = 4
+MOST_POINTS = 60_000
+"""Points of all curves of a page beyond which only every second, third ... is written, so that it stays small."""
+LONG = 200
+"""Points that a curve keeps in any case."""
+LEAD = 49
+"""Values before a curve's own that a trailing mean may look back at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """A curve on one axis; `low` and `high` bound its band, `before` is what a trailing mean sees ahead of it."""
+
+    xs: Floats
+    ys: Floats
+    low: Floats | None = None
+    high: Floats | None = None
+    before: Sequence[float] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A curve. All lines of one `name` (a run, a method) are switched on and off together.
+
+    Attributes:
+        name: of the run or method.
+        colour: one of the page's.
+        on: the curve by axis.
+        part: what it is of the run, where it is not simply the run: `abandoned`.
+        group: the method that the run belongs to; its runs can be switched together.
+        is_dashed: drawn with dashes.
+        is_strong: drawn wide.
+        is_marked: each point has a mark, because it was measured there.
+    """
+
+    name: str
+    colour: str
+    on: Mapping[str, Points]
+    part: str = ""
+    group: str = ""
+    is_dashed: bool = False
+    is_strong: bool = True
+    is_marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch or a place (`low` = `high`) of the horizontal axis that has a name; `line` is the run it belongs to."""
+
+    words: str
+    colour: str
+    on: Mapping[str, tuple[float, float]]
+    line: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """Curves over one axis or several.
+
+    Attributes:
+        title: what is drawn.
+        unit: of the values.
+        axes: name and label of each horizontal axis; the first is shown.
+        lines: the curves.
+        spans: what is marked behind them.
+        window: how many points a trailing mean takes at first; 0: these curves are not to be smoothed.
+        ticks: replaces those of the horizontal axis.
+        is_shared: the other shared figures of the page are zoomed and read at the same place.
+    """
+
+    title: str
+    unit: str
+    axes: Mapping[str, str]
+    lines: Sequence[Line]
+    spans: Sequence[Span] = ()
+    window: int = 0
+    ticks: Sequence[tuple[float, str]] = ()
+    is_shared: bool = False
+
+    def __bool__(self) -> bool:
+        return any(np.isfinite(points.ys).any() for line in self.lines for points in line.on.values())
+
+    @property
+    def num_points(self) -> int:
+        """Points of its longest axis."""
+        return sum(max((len(points.ys) for points in line.on.values()), default=0) for line in self.lines)
+
+
+@dataclass
+class PageData:
+    """What the scripts of a page read: its plots and its samples."""
+
+    plots: list[Plot] = field(default_factory=list)
+    samples: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def add(self, plot: Plot) -> int:
+        """Take a plot and return its number."""
+        self.plots.append(plot)
+        return len(self.plots) - 1
+
+    def add_samples(self, samples: Sequence[Mapping[str, Any]]) -> int:
+        """Take samples and return how many there are."""
+        self.samples += samples
+        return len(self.samples)
+
+    def json(self) -> str:
+        """Everything as JSON that may stand inside a `<script>`."""
+        every = math.ceil(sum(plot.num_points for plot in self.plots) / MOST_POINTS) or 1
+        pool = _Pool()
+        plots = [_plain(plot, every, pool) for plot in self.plots]
+        found = {"plots": plots, "arrays": pool.arrays, "samples": self.samples, "every": every}
+        text = json.dumps(found, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+class _Pool:
+    """Arrays, each once."""
+
+    def __init__(self) -> None:
+        self.arrays: list[list[float | int | None]] = []
+        self._places: dict[tuple[float | int | None, ...], int] = {}
+
+    def put(self, values: Floats | Sequence[float] | None) -> int:
+        """The number of an array; -1 where there is none."""
+        if values is None or not len(values):
+            return -1
+        plain = tuple(map(short, values))
+        if plain not in self._places:
+            self._places[plain] = len(self.arrays)
+            self.arrays.append(list(plain))
+        return self._places[plain]
+
+
+def short(value: float) -> float | int | None:
+    """A number with the digits a screen can show; None where it is not finite. Steps and counts keep all of theirs.
+
+    Example:
+        >>> short(0.123456), short(12345.0), short(float("nan"))
+        (0.1235, 12345, None)
+    """
+    if not math.isfinite(value):
+        return None
+    value = float(value)
+    return int(value) if value.is_integer() else float(f"{value:.{max(NUM_DIGITS, len(str(int(abs(value)))))}g}")
+
+
+def _plain(plot: Plot, every: int, pool: _Pool) -> dict[str, Any]:
+    return {
+        "title": plot.title,
+        "unit": plot.unit,
+        "axes": dict(plot.axes),
+        "window": plot.window,
+        "shared": plot.is_shared,
+        "ticks": [[short(at), words] for at, words in plot.ticks],
+        "lines": [_plain_line(line, every, pool) for line in plot.lines],
+        "spans": [
+            {"words": span.words, "line": span.line, "colour": css(span.colour), "on": _plain_places(span)}
+            for span in plot.spans
+        ],
+    }
+
+
+def _plain_places(span: Span) -> dict[str, list[float | int | None]]:
+    return {axis: [short(low), short(high)] for axis, (low, high) in span.on.items()}
+
+
+def _plain_line(line: Line, every: int, pool: _Pool) -> dict[str, Any]:
+    shown = {name: True for name in ("is_dashed", "is_strong", "is_marked") if getattr(line, name)}
+    on = {}
+    for axis, points in line.on.items():
+        thin = _thinner(len(points.ys), every)
+        arrays = [None if a is None else a[thin] for a in (points.xs, points.ys, points.low, points.high)]
+        on[axis] = [*map(pool.put, arrays), pool.put(list(points.before)[-LEAD:])]
+    return {"name": line.name, "part": line.part, "group": line.group, "colour": css(line.colour), "on": on, **shown}
+
+
+def _thinner(num_points: int, every: int) -> slice:
+    """Every so many points, the last among them."""
+    return slice(None) if num_points <= LONG else slice((num_points - 1) % every, None, every)
+
+
+def css(colour: str) -> str:
+    """The name of the page's variable of a colour."""
+    return VARIABLES.get(colour, "var(--soft)").removeprefix("var(").removesuffix(")")
+
+
+Still = Callable[[], Sequence[Any]]
+"""Draws the static figures that stand for a plot; called only where they are wanted."""
