@@ -1,9 +1,9 @@
 """Serves the page of a run, of several or of a study on this machine, and makes it anew while they go on.
 
-Only programs of this machine can ask for it: it listens on 127.0.0.1, and refuses requests that another host's page sends.
+Only programs of this machine can ask for it: it listens on 127.0.0.1, and refuses what a page of another host sends.
 Reading is all it does: a run does not notice.
 
-Not here: the pages (`report_page`, `explain_page`, `progress_page`, `study_page`), asking for news (`scripts/start.js`).
+Not here: the pages (`report_page`, `explain_page`, `progress_page`, `study_page`), asking for news (`start.js`).
 """
 
 from __future__ import annotations
@@ -100,13 +100,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     watched: Watched
 
-    def do_GET(self) -> None:  # noqa: N802 (the name that http.server calls)
+    def do_GET(self) -> None:
         """Answer a request."""
         host = (self.headers.get("Host") or "").rpartition(":")[0]
         if host not in (HOST, "localhost"):
             self.send_error(403, "This page is served to this machine alone.")
             return
         route = self.path.partition("?")[0]
+        if route == "/favicon.ico":
+            self.send_response(204)
+            self.end_headers()
+            return
         if route not in self.watched.routes:
             self.send_error(404)
             return

@@ -76,7 +76,7 @@ class Figure {
     if (this.u) this.u.destroy();
     this.shown = this.curves();
     const full = this.full();
-    const range = this.range() || full;
+    const range = (this.sight = this.range() || full);
     const data = this.shown.length ? uPlot.join(this.shown.map((c) => [c.xs, c.ys])) : [[], []];
     this.canvas.textContent = "";
     this.u = new uPlot(this.options(range), data, this.canvas);
@@ -105,7 +105,7 @@ class Figure {
     const ticks = this.plot.ticks;
     return {
       ...this.size(),
-      padding: [14, 12, 0, 0],
+      padding: [28, 12, 0, 0],
       legend: { show: false },
       cursor: {
         y: false,
@@ -114,7 +114,7 @@ class Figure {
         sync: this.plot.shared ? { key: `shared-${this.axis}`, scales: ["x", null], filters: { pub: (type) => type === "mousemove" || type === "mouseleave" } } : undefined,
       },
       scales: {
-        x: { time: false, range: (u, low, high) => (low === null ? range : [low, high]), min: range[0], max: range[1] },
+        x: { time: false, range: (u, low, high) => (this.sight = low === null ? range : [low, high]), min: range[0], max: range[1] },
         y: { distr: this.view.isLog ? 3 : 1, range: () => this.limits() },
       },
       axes: [
@@ -134,9 +134,7 @@ class Figure {
 
   // As high as what is in sight: the values between the ends of the horizontal axis.
   limits() {
-    const { min, max } = this.u?.scales.x ?? {};
-    const [low, high] = min === undefined || min === null ? this.range() || this.full() : [min, max];
-    const seen = [];
+    const [low, high] = this.sight, seen = [];
     for (const c of this.shown)
       c.xs.forEach((x, i) => {
         if (x >= low && x <= high) {
@@ -233,12 +231,12 @@ class Figure {
     ctx.fillStyle = colourOf("--soft");
     ctx.textBaseline = "bottom";
     ctx.textAlign = "left";
-    ctx.fillText(this.plot.unit, 2 * ratio, bbox.top - 2 * ratio);
+    ctx.fillText(this.plot.unit, 2 * ratio, bbox.top - 14 * ratio);
     ctx.textAlign = "center";
     for (const span of this.spans()) {
       const [low, high] = span.on[this.axis];
       const x = this.u.valToPos(low, "x", true);
-      if (low === high && span.words && x >= bbox.left && x <= bbox.left + bbox.width) ctx.fillText(span.words, x, bbox.top);
+      if (low === high && span.words && x >= bbox.left && x <= bbox.left + bbox.width) ctx.fillText(span.words, x, bbox.top - ratio);
     }
     ctx.textAlign = "right";
     ctx.textBaseline = "top";
