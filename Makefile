@@ -43,7 +43,7 @@ demo: install ## train GRPO and NPO on the world that ships, and write the repor
 	@$(BIN)/nearfuture report $(RUNS)/grpo $(RUNS)/npo --output $(RUNS)/report/index.html
 
 # A pretrained model and questions that others keep (docs/real.md). NPO pays for six extra steps, so GRPO trains that much longer.
-real: $(SMALL)/config.json ## the same with SmolLM2-135M on arithmetic of reasoning-gym: 20 minutes on two idle cores, 4 GB
+real: $(SMALL)/config.json ## the same with a pretrained model, SmolLM2-135M, on arithmetic of reasoning-gym
 	@mkdir -p $(REAL)
 	@echo "GRPO trains in the background: $(REAL)/grpo.log"
 	@OMP_NUM_THREADS=1 $(BIN)/nearfuture train configs/real/grpo.yaml run_dir=$(REAL)/grpo --clean > $(REAL)/grpo.log 2>&1 & pid=$$!; \
