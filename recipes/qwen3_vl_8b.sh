@@ -16,6 +16,7 @@
 #   MAIN_PORT     4x8: a free port there (default 29500)
 #   RUN_DIR       folder of the run, on a disk that all nodes share (default: runs/paper/<method>)
 #   SHARED_DISK_DELAY  4x8: seconds after a stage until every node sees what the first one wrote (default 60)
+#   ONE_STAGE     1: a fresh process, and with it a fresh vLLM engine, for every stage (default: one for the whole run)
 #   SUITES        suites of the final evaluation (default: paper, all eight); empty leaves it out
 #   PYTHON        interpreter with nearfuture and its extra vllm (default: python)
 #
@@ -64,10 +65,15 @@ if [[ "$METHOD" == luffy ]]; then
   settings+=("traces=$traces")
 fi
 
-# A fresh process for every stage begins on empty devices. vLLM does not need it (a process has one engine), and nobody has
-# seen on a GPU that it can be left out. --resume begins a run that is not there yet, so that all nodes can say the same.
+# All stages share a process and its vLLM engine, whose start takes minutes. Nobody has seen on a GPU that this leaves enough
+# memory; if it does not, start the script again with ONE_STAGE=1. --resume begins a run that is not there yet, so that all
+# nodes can say the same.
+stages=()
+if [[ "${ONE_STAGE:-}" == 1 ]]; then
+  stages=(--one-stage)
+fi
 until [[ -d "$RUN_DIR/final" ]]; do
-  "$PYTHON" -m "${launch[@]}" -m nearfuture train "$CONFIG" "run_dir=$RUN_DIR" "${settings[@]}" "$@" --resume --one-stage
+  "$PYTHON" -m "${launch[@]}" -m nearfuture train "$CONFIG" "run_dir=$RUN_DIR" "${settings[@]}" "$@" --resume "${stages[@]}"
   if [[ "$SETUP" == 4x8 ]]; then
     sleep "${SHARED_DISK_DELAY:-60}"
   fi

@@ -54,8 +54,18 @@ def test_every_setup_trains_on_256_prompts_and_2048_rollouts_a_step(
     assert ("--machine_rank 0" in train and "--main_process_ip first" in train) == (setup == "4x8")
     batch = batch_of(configuration_of(train), launcher["num_processes"])
     assert (batch.prompts_per_step, batch.trained) == (256, 2048)
-    assert train.endswith("--resume --one-stage")
+    assert train.endswith("--resume")
     assert evaluate == f"-m nearfuture evaluate {tmp_path / 'run'} --suite paper use_vllm=true"
+
+
+def test_one_process_carries_out_all_stages_unless_told(tmp_path: Path) -> None:
+    ends = []
+    for chosen in ("", "1"):
+        code, lines = said(tmp_path, "autonpo", SETUP="1x8", SUITES="", ONE_STAGE=chosen)
+        assert code == 0, lines
+        ends.append(lines[0].partition(" --resume")[2])
+        (tmp_path / "run" / "final").rmdir()
+    assert ends == ["", " --one-stage"]
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "luffy"])
