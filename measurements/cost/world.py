@@ -36,9 +36,16 @@ SCOUT_STEPS, BATCH = 40, 512  # as configs/apprentice/npo_early.yaml
 class World:
     """The task, its rows, and a folder that is deleted at the end."""
 
-    def __init__(self, folder: Path, task: str = "apprentice", settings: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        task: str = "apprentice",
+        settings: dict[str, Any] | None = None,
+        model: Path | None = None,
+    ) -> None:
         self.folder = folder
-        self.task = load_task(task)
+        shipped = load_task(task)
+        self.task = shipped if model is None else replace(shipped, model=str(model))
         self.settings = REAL | ON_CPU | (settings or {})
         self.rows = with_prompt_ids(Dataset.from_list(list(self.task.train))).shuffle(seed=0)
         self.num_judged = 0
