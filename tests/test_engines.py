@@ -5,6 +5,7 @@ Not here: the engines themselves (`make test-vllm`, `make test-deepspeed`), FSDP
 
 from __future__ import annotations
 
+import copy
 import gc
 import random
 import weakref
@@ -19,7 +20,7 @@ import trl.trainer.grpo_trainer as grpo
 from accelerate import DeepSpeedPlugin
 from bos import tokenizer_with_bos
 from commands import CONFIGS
-from peft import LoraConfig, get_peft_model
+from peft import IA3Config, LoraConfig, PeftConfig, get_peft_model
 from PIL import Image
 from tiny import TASK, npo
 from tiny_vl import build_processor
@@ -28,7 +29,7 @@ from transformers.integrations import deepspeed as hf_deepspeed
 
 from nearfuture.run.settings.load import load_configuration
 from nearfuture.run.settings.plan import only_trains
-from nearfuture.train import NPOConfig, scoring, sharding
+from nearfuture.train import NPOConfig, merging, scoring, sharding
 from nearfuture.train.answer.policy import encode
 from nearfuture.train.answer.vllm_policy import request_of
 from nearfuture.train.memory import collect
@@ -106,6 +107,47 @@ def test_an_engine_samples_as_the_policy_computes(weights: str) -> None:
     assert (dtype_of(model, "bf16"), dtype_of(model, "fp16")) == ("bfloat16", "float16")
     adapted = get_peft_model(model, LoraConfig(target_modules=["q_proj"]))
     assert dtype_of(adapted, "no") == weights
+
+
+SHAPES = {
+    "lora": LoraConfig(r=2, target_modules="all-linear"),
+    "dora": LoraConfig(r=2, target_modules=["q_proj", "down_proj"], use_dora=True),
+    "whole modules": LoraConfig(r=2, target_modules=["q_proj"], modules_to_save=["k_proj"]),
+}
+
+
+def adapted(config: PeftConfig) -> Any:
+    """The tiny policy with adapters that have learned something."""
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(TASK.model), config)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.requires_grad:
+                weight.add_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(len(name))) / 10)
+    return model
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_vllm_is_pushed_one_model_and_the_base_stays_as_it_is_to_the_bit(shape: str) -> None:
+    model = adapted(SHAPES[shape])
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    pushed = dict(merging.merged_weights(model))
+    assert merging.is_whole(model)
+    after = model.state_dict()
+    assert all(torch.equal(after[name], weight) for name, weight in before.items())
+    whole = dict(copy.deepcopy(model).merge_and_unload().named_parameters())
+    assert pushed.keys() == whole.keys() and all(torch.equal(pushed[name], whole[name]) for name in whole)
+    base = dict(AutoModelForCausalLM.from_pretrained(TASK.model).named_parameters())
+    assert any(not torch.equal(pushed[name], base[name]) for name in base)
+
+
+def test_what_is_no_lora_on_plain_weights_is_left_to_trl() -> None:
+    scales = IA3Config(target_modules=["k_proj", "down_proj"], feedforward_modules=["down_proj"])
+    assert not merging.is_whole(adapted(scales))
+    sharded = adapted(SHAPES["lora"])
+    next(sharded.parameters()).ds_id = 0  # the embedding, which has no adapter
+    assert merging.is_whole(sharded)
+    sharded.get_submodule("base_model.model.model.layers.0.mlp.up_proj.base_layer").weight.ds_id = 1
+    assert not merging.is_whole(sharded)
 
 
 def test_an_unknown_precision_is_refused(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ POLICIES: list[weakref.ref[Any]] = []
 
 def difference(policy: torch.nn.Module, engine: torch.nn.Module) -> float:
     """Largest difference between weights of the same name; what vLLM keeps in one piece is compared in one piece."""
-    wanted = {name: weight.detach() for name, weight in policy.named_parameters()}
+    wanted = weights_of(policy)
     largest = 0.0
     for name, weight in engine.named_parameters():
         layer = name.split(".")[-2]
@@ -42,6 +42,19 @@ def difference(policy: torch.nn.Module, engine: torch.nn.Module) -> float:
         largest = max(largest, float((weight.detach()[: len(theirs)] - theirs).abs().nan_to_num(torch.inf).max()))
     assert not wanted, f"the engine lacks {sorted(wanted)}"
     return largest
+
+
+def weights_of(policy: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The weights of a policy by the names of its base; where it has adapters, merged by hand: W + scaling B A."""
+    weights = {}
+    for name, weight in policy.named_parameters():
+        path, is_adapted, _ = name.partition(".base_layer.")
+        value = weight.detach()
+        if is_adapted:
+            value = value + policy.get_submodule(path).get_delta_weight("default").detach()
+        if ".lora_" not in name:
+            weights[name.removeprefix("base_model.model.").replace(".base_layer.", ".")] = value
+    return weights
 
 
 def num_engines() -> int:

@@ -2,6 +2,7 @@
 
     eager        its graphs are compiled by g++, minutes for a model that runs a second
     no packing   float32 layers are packed by oneDNN when they are loaded, and nothing can be pushed into them then
+    blocks       of 32 tokens, the fewest there are: short prompts fill one as well, and it is kept like long ones' are
     sleep        a CPU has none; a stand-in that makes the weights NaN shows who samples without having pushed its own
 
 Not here: what is looked at (`instrument`).
@@ -29,7 +30,7 @@ class EagerLLM(vllm.LLM):
 
     def __init__(self, *args: Any, enable_sleep_mode: bool = False, **kwargs: Any) -> None:
         self.can_sleep = enable_sleep_mode
-        super().__init__(*args, **{"enforce_eager": True, **kwargs})
+        super().__init__(*args, **{"enforce_eager": True, "block_size": 32, **kwargs})
         MADE.append(weakref.ref(engine_model(self)))
 
     @torch.no_grad()

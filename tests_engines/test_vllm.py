@@ -20,6 +20,7 @@ import numpy as np
 import on_cpu
 import pytest
 import torch
+from accelerate.utils import DistributedType
 from bos import with_bos
 from instrument import difference, num_engines
 from safetensors.torch import load_file
@@ -52,6 +53,9 @@ AUTO = (
     *("autonpo.min_prompts=2", "autonpo.max_rollback_distance=12"),
     "vllm_enable_sleep_mode=true",
 )
+
+LORA = ("use_peft=true", "lora_r=4", "lora_dropout=0", "lora_target_modules=all-linear", "learning_rate=5e-3")
+ONCE = ("autonpo.max_interventions=1", "autonpo.accept=if_better", "vllm_enable_sleep_mode=false")
 
 
 @pytest.fixture(scope="module")
@@ -87,14 +91,14 @@ def states() -> tuple[Any, ...]:
 class Whole:
     """A run of the command line in a process of its own, and what the instrument wrote."""
 
-    def __init__(self, folder: Path, model: Path) -> None:
-        self.folder, self.model = folder, model
+    def __init__(self, folder: Path, model: Path, *settings: str) -> None:
+        self.folder, self.model, self.settings = folder, model, settings
         self.record = folder.with_suffix(".jsonl")
 
     def train(self, *arguments: str, kill_at: int = -1) -> tuple[int, str]:
         paths = [str(ROOT / "src"), str(Path(__file__).parent)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "MASTER_PORT": str(free_port())}
-        settings = (f"run_dir={self.folder}", f"model={self.model}", *WITH_VLLM, *AUTO, *arguments)
+        settings = (f"run_dir={self.folder}", f"model={self.model}", *WITH_VLLM, *AUTO, *self.settings, *arguments)
         script = Path(__file__).with_name("train_script.py")
         command = [sys.executable, script, self.record, str(kill_at), "train", TINY, *settings]
         found = subprocess.run(command, env=environment, capture_output=True, text=True)
@@ -109,7 +113,8 @@ class Whole:
         return sum(line["event"] == "rollback" for line in lines)
 
     def weights(self) -> dict[str, torch.Tensor]:
-        return load_file(self.folder / "final" / "model.safetensors")
+        (file,) = (self.folder / "final").glob("*model.safetensors")  # of a model, or of its adapters
+        return load_file(file)
 
 
 def free_port() -> int:
@@ -121,6 +126,14 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def whole(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     run = Whole(tmp_path_factory.mktemp("whole") / "run", model)
+    code, output = run.train()
+    assert code == 0, output[-5000:]
+    return run
+
+
+@pytest.fixture(scope="module")
+def adapted(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    run = Whole(tmp_path_factory.mktemp("adapted") / "run", model, *LORA, *ONCE)
     code, output = run.train()
     assert code == 0, output[-5000:]
     return run
@@ -145,16 +158,28 @@ def test_guided_rows_have_a_ratio_of_one(whole: Whole) -> None:
     assert max(row["off"] for row in batches) == 0
 
 
-@pytest.mark.parametrize("share", [0.3, 0.8])
-def test_killed_and_resumed_it_ends_with_the_same_weights(share: float, whole: Whole, tmp_path: Path) -> None:
-    run = Whole(tmp_path / "run", whole.model)
+def test_one_engine_serves_adapters_their_guide_and_the_comparison_of_both_branches(adapted: Whole) -> None:
+    stages, generations = adapted.rows("stage"), adapted.rows("generation")
+    assert adapted.rollbacks() == 1 and {"Train", "Confirm", "Compare"} <= {row["kind"] for row in stages}
+    assert {(row["engines"], row["policies"], row["made"]) for row in stages} == {(1, 0, 1)}
+    assert len(generations) > 20 and {row["difference"] for row in generations} == {0.0}
+    assert max(row["off"] for row in adapted.rows("batch")) == 0
+
+
+@pytest.mark.parametrize(("name", "share"), [("whole", 0.3), ("whole", 0.8), ("adapted", 0.6)])
+def test_killed_and_resumed_it_ends_with_the_same_weights(
+    name: str, share: float, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    whole: Whole = request.getfixturevalue(name)
+    run = Whole(tmp_path / "run", whole.model, *whole.settings)
     code, output = run.train(kill_at=int(share * len(whole.rows("generation"))))
     assert code == -9, output[-5000:]
     code, output = run.train("--resume")
     assert code == 0, output[-5000:]
     assert {row["difference"] for row in run.rows("generation")} == {0.0}
-    expected = whole.weights()
-    assert all(torch.equal(weight, expected[name]) for name, weight in run.weights().items())
+    expected, found = whole.weights(), run.weights()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(weight, expected[name]) for name, weight in found.items())
 
 
 # --- seeds
@@ -177,6 +202,19 @@ def test_making_an_engine_moves_no_random_state(model: Path, tmp_path: Path) -> 
     num_made = len(on_cpu.MADE)
     assert trainer.vllm_generation.llm is not None and len(on_cpu.MADE) == num_made + 1
     assert states() == before
+    release(trainer)
+
+
+def test_who_comes_after_an_engine_still_trains_alone(model: Path, tmp_path: Path) -> None:
+    trainer = make(model, tmp_path / "one", "vllm_max_model_length=56")
+    before = dict(os.environ)
+    assert trainer.vllm_generation.llm is not None
+    assert {name: os.environ.get(name) for name in vllm_training.LAUNCH} == {
+        name: before.get(name) for name in vllm_training.LAUNCH
+    }
+    release(trainer)
+    trainer = make(model, tmp_path / "other", "vllm_max_model_length=56")
+    assert trainer.accelerator.distributed_type == DistributedType.NO
     release(trainer)
 
 
@@ -205,6 +243,54 @@ def test_who_samples_has_its_own_weights_whoever_sampled_before(model: Path, tmp
     policies = [weakref.ref(trainer.model) for trainer in (one, other)]
     release(one), release(other)
     assert [policy() for policy in policies] == [None, None] and num_engines() == 1
+
+
+def test_what_the_engine_has_read_before_changes_nothing(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make(model, tmp_path)
+    trainer.num_generations_eval = 1
+    trainer.model.eval()
+    found: list[Any] = []
+    generate = on_cpu.EagerLLM.generate
+
+    def listen(*args: Any, **kwargs: Any) -> Any:
+        found.append(generate(*args, **kwargs))
+        return found[-1]
+
+    monkeypatch.setattr(on_cpu.EagerLLM, "generate", listen)
+    read = [f"{'12' * 18}+{n}=" for n in range(8)]  # more than one block, and the same block
+    for _ in range(2):
+        torch.manual_seed(0)
+        trainer._generate(read)
+    first, second = found
+    assert [outputs[0].num_cached_tokens for outputs in found] == [0, 0]
+    assert [seen.outputs[0].token_ids for seen in first] == [seen.outputs[0].token_ids for seen in second]
+    assert [seen.outputs[0].logprobs for seen in first] == [seen.outputs[0].logprobs for seen in second]
+    release(trainer)
+
+
+def test_pushing_adapters_does_not_move_their_base(model: Path, tmp_path: Path) -> None:
+    trainer = make(model, tmp_path, *LORA)
+    base = {name: weight.clone() for name, weight in trainer.model.named_parameters() if ".base_layer." in name}
+    assert base
+    for seed in range(3):
+        learn(trainer, seed)
+        trainer._last_loaded_step = -1
+        draw(trainer)
+        assert difference(trainer.model, engine_model(trainer.vllm_generation.llm)) == 0
+    weights = dict(trainer.model.named_parameters())
+    assert all(torch.equal(weights[name], weight) for name, weight in base.items())
+    release(trainer)
+
+
+@torch.no_grad()
+def learn(trainer: NPOTrainer, seed: int) -> None:
+    """Other adapters than those that were there."""
+    drawn = torch.Generator().manual_seed(seed)
+    for name, weight in trainer.model.named_parameters():
+        if ".lora_B." in name:
+            weight.copy_(torch.randn(weight.shape, generator=drawn) / 10)
 
 
 def test_who_only_scores_makes_no_engine(model: Path, tmp_path: Path) -> None:
@@ -283,6 +369,12 @@ def test_trainers_of_one_process_share_the_servers_channel(
     for trainer in (one, other, one):
         draw(trainer)
         assert difference(trainer.model, engine_model(server.engine)) == 0
+    for number in (1, 2):
+        trainer = make(model, tmp_path / f"adapted-{number}", *settings, *LORA)
+        learn(trainer, number)
+        draw(trainer)
+        assert difference(trainer.model, engine_model(server.engine)) == 0
+        release(trainer)
     vllm_training.CLIENTS.clear()
 
 

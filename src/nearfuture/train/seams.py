@@ -62,6 +62,7 @@ FIRST_PARAMETERS = {
 
 METHODS: dict[str, type] = {
     "_init_vllm": VLLMGeneration,
+    "_iter_named_params": VLLMGeneration,
     "_sample": transformers.GenerationMixin,
     "_update_model_kwargs_for_generation": transformers.GenerationMixin,
     "_process_images": processing_qwen3_vl.Qwen3VLProcessor,

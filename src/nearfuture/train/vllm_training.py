@@ -8,6 +8,10 @@
                  draws from one number that the trainer's random state gives, whatever the tokens cost.
     precision    TRL names none, and vLLM makes bfloat16 of float32. Here it is what the policy computes with: bfloat16
                  or float16 under mixed precision, otherwise that of its weights. `vllm_dtype` overrides it.
+    adapters     Pushing a policy with LoRA does not move its base (`merging`); sharded or quantized it does, as in TRL.
+    memory       What vLLM keeps of prompts it has read lasts for one generation: a resumed run has not read them.
+    launch       TRL tells an engine in the environment which process this is. Left there, the next trainer would take
+                 itself for one of several: DDP, with a second copy of the gradients. Here it is taken back.
     server       One client a process: its channel for weights holds a port until the process ends.
 
 Not here: vLLM outside training (`answer.vllm_policy`), what is generated for (TRL's `_generate_single_turn`).
@@ -18,6 +22,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import os
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -25,13 +30,16 @@ from typing import Any
 import torch
 import trl.generation.vllm_generation as backend
 import trl.trainer.grpo_trainer as grpo
+from accelerate.utils import is_peft_model
 from trl.generation.vllm_client import VLLMClient
 
+from nearfuture.train import merging
 from nearfuture.train.memory import collect
 from nearfuture.train.needs import check_packages
 from nearfuture.train.randomness import isolated_rng
 from nearfuture.types import UserError
 
+LAUNCH = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 MIXED = {"bf16": "bfloat16", "fp16": "float16"}
 ENGINES: dict[str, Any] = {}
 """The process's engine, by its settings: one at most."""
@@ -70,7 +78,8 @@ class SharedGeneration(backend.VLLMGeneration):
     def llm(self) -> Any:
         """The engine, made where there is none yet."""
         if self._llm is None:
-            with _replaced(backend, "LLM", functools.partial(self._engine, backend.LLM)), isolated_rng(0):
+            make = functools.partial(self._engine, backend.LLM)
+            with _replaced(backend, "LLM", make), isolated_rng(0), _launched_as_before():
                 super()._init_vllm()
         return self._llm
 
@@ -91,12 +100,19 @@ class SharedGeneration(backend.VLLMGeneration):
             ENGINES[key] = engine
         return ENGINES[key]
 
+    def _iter_named_params(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """The policy's weights as vLLM names them, adapters merged in."""
+        if is_peft_model(self.model) and merging.is_whole(self.model):
+            return merging.merged_weights(self.model)
+        weights: Iterator[tuple[str, torch.Tensor]] = super()._iter_named_params()
+        return weights
+
     def sync_weights(self) -> None:
         """Push the policy's weights into the engine; nothing that was computed with others is kept there."""
         global _latest
         super().sync_weights()
         if self.mode == "colocate":
-            self.llm.llm_engine.reset_encoder_cache()  # TRL clears what was kept of texts, not what was kept of images
+            self._forget()
         _latest = weakref.ref(self)
 
     def generate(self, *args: Any, **kwargs: Any) -> Any:
@@ -105,8 +121,14 @@ class SharedGeneration(backend.VLLMGeneration):
             self.sync_weights()
         if self.mode != "colocate":
             return super().generate(*args, **kwargs)
+        self._forget()
         with isolated_rng(self._draw_seed()):
             return super().generate(*args, **kwargs)
+
+    def _forget(self) -> None:
+        """Keep nothing in the engine of the prompts it has read: no keys and values, no images."""
+        self.llm.reset_prefix_cache()
+        self.llm.llm_engine.reset_encoder_cache()
 
     def _draw_seed(self) -> int:
         """One number of the trainer's random state; the same on all processes that share one copy of the weights."""
@@ -154,6 +176,19 @@ def _client(**settings: Any) -> SharedClient:
     if server not in CLIENTS:
         CLIENTS[server] = SharedClient(**settings)
     return CLIENTS[server]
+
+
+@contextlib.contextmanager
+def _launched_as_before() -> Iterator[None]:
+    """What a launcher says in the environment, afterwards as it was."""
+    before = {name: os.environ.get(name) for name in LAUNCH}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 @contextlib.contextmanager
