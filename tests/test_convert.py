@@ -15,10 +15,10 @@ from nearfuture.train.convert import convert
 from nearfuture.types import UserError
 
 WIDTH, LAYERS, HEADS, INNER = 32, 2, 4, 64
-TOKENS = ["<|end|>", *"0123456789+= ", "12"]
+TOKENS = ["<|end|>", *"0123456789+= ", "12", "  "]
 
 
-def write_gguf(path: Path, architecture: str = "llama") -> Path:
+def write_gguf(path: Path, architecture: str = "llama", cut: str = "gpt-2") -> Path:
     """A llama of two layers with random weights and a tokenizer of single characters."""
     random = np.random.default_rng(0)
     writer = gguf.GGUFWriter(path, architecture)
@@ -32,9 +32,10 @@ def write_gguf(path: Path, architecture: str = "llama") -> Path:
     writer.add_rope_dimension_count(WIDTH // HEADS)
     writer.add_vocab_size(len(TOKENS))
     writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(cut)
     writer.add_token_list(TOKENS)
     writer.add_token_types([gguf.TokenType.CONTROL] + [gguf.TokenType.NORMAL] * (len(TOKENS) - 1))
-    writer.add_token_merges(["1 2"])
+    writer.add_token_merges(["1 2", "Ġ Ġ"])
     writer.add_eos_token_id(0)
     shapes = {"token_embd": (len(TOKENS), WIDTH), "output": (len(TOKENS), WIDTH), "output_norm": (WIDTH,)}
     for i in range(LAYERS):
@@ -81,6 +82,25 @@ def test_a_converted_model_can_be_saved_again(file: Path, tmp_path: Path) -> Non
     model = AutoModelForCausalLM.from_pretrained(convert(str(file), tmp_path / "model"))
     model.save_pretrained(tmp_path / "again")
     assert (tmp_path / "again" / "model.safetensors").exists()
+
+
+def test_text_is_cut_at_digits_where_the_file_says_so(tmp_path: Path) -> None:
+    """transformers alone reads `smollm` as GPT-2's rule: it would merge 1 and 2, and part the spaces before a digit."""
+    file = write_gguf(tmp_path / "small.gguf", cut="smollm")
+    alone = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    cut = AutoTokenizer.from_pretrained(convert(str(file), tmp_path / "model"))
+    assert alone.tokenize("12  3") == ["12", "Ġ", "Ġ", "3"]
+    assert cut.tokenize("12  3") == ["1", "2", "ĠĠ", "3"]
+    assert cut.decode(cut("12  3+4")["input_ids"]) == "12  3+4"
+
+
+def test_a_rule_that_nobody_knows_is_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    convert(str(write_gguf(tmp_path / "odd.gguf", cut="unheard-of")), tmp_path / "model", warn=said.append)
+    assert len(said) == 1
+    assert "odd.gguf cuts text by 'unheard-of'" in said[0]
+    convert(str(write_gguf(tmp_path / "plain.gguf")), tmp_path / "other", warn=said.append)
+    assert len(said) == 1
 
 
 def test_what_cannot_be_converted_is_refused_in_words(file: Path, tmp_path: Path) -> None:

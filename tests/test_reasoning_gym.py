@@ -112,12 +112,56 @@ def test_a_prompt_can_be_text_without_an_instruction() -> None:
     assert "<answer>" not in row["prompt"]
 
 
+def test_shots_are_solved_questions_of_no_side_the_same_before_every_question() -> None:
+    args = {**SUMS, **SMALL, "instruction": "", "system_prompt": "", "num_shots": 2}
+    task = load_task("reasoning_gym/chain_sum", args)
+    first, other = task.train[0]["prompt"], task.test[0]["prompt"]
+    assert [turn["role"] for turn in first] == ["system", "user", "assistant", "user", "assistant", "user"]
+    assert first[:5] == other[:5]
+    assert first[5] != other[5]
+    shown = {first[1]["content"], first[3]["content"]}
+    asked = {row["prompt"][5]["content"] for rows in (task.train, task.evaluation, task.test) for row in rows}
+    assert len(shown) == 2
+    assert not shown & asked
+    one, plus, two = first[1]["content"].removesuffix(" =").split()[-3:]
+    assert int(first[2]["content"]) == int(one) + {"+": 1, "-": -1}[plus] * int(two)
+
+
+def test_shots_keep_the_form_that_the_instruction_asks_for() -> None:
+    task = load_task("reasoning_gym/gcd", {**SMALL, "num_shots": 1})
+    shot = task.train[0]["prompt"][1]["content"]
+    assert scoring.answer_of(shot).isdigit()
+    assert shot != scoring.answer_of(shot)
+    text = load_task("reasoning_gym/gcd", {**SMALL, "num_shots": 1, "prompt": "text"}).train[0]["prompt"]
+    assert text.startswith(task.train[0]["prompt"][0]["content"] + "\n" + shot + "\n\n")
+
+
+def test_held_out_questions_can_be_asked_in_two_ways_and_training_ones_are_not() -> None:
+    task = load_task("reasoning_gym/chain_sum", {**SUMS, **SMALL, "held_out_num_shots": 2})
+    assert [len(rows) for rows in (task.train, task.evaluation, task.test)] == [24, 16, 16]
+    plain, shown = task.test[:8], task.test[8:]
+    assert {row["family"] for row in (*task.train, *plain)} == {"chain_sum"}
+    assert {row["family"] for row in shown} == {"chain_sum after 2 solved"}
+    assert [row["prompt"][-1] for row in plain] == [row["prompt"][-1] for row in shown]
+    assert {len(row["prompt"]) for row in shown} == {5}
+    assert all(judge(task.verify, row["answer"], row) is Verdict.CORRECT for row in task.test)
+
+
+def test_without_shots_and_system_prompt_a_row_is_as_before() -> None:
+    plain = load_task("reasoning_gym/gcd", SMALL)
+    assert [turn["role"] for turn in plain.train[0]["prompt"]] == ["user"]
+    assert plain.train == load_task("reasoning_gym/gcd", {**SMALL, "num_shots": 0}).train
+
+
 @pytest.mark.parametrize(
     ("spec", "args", "said"),
     [
         ("reasoning_gym/chain_sums", {}, "no family 'chain_sums'. Did you mean 'chain_sum'"),
         ("reasoning_gym/chain_sum", {"max_digit": 2}, "task_args.max_digit.*Did you mean 'max_digits'"),
         ("reasoning_gym/chain_sum", {"max_digits": 0}, "refuses task_args"),
+        ("reasoning_gym/chain_sum", {"num_shots": -1}, "no number is negative"),
+        ("reasoning_gym/graph_color", {"num_shots": 1}, "no gold answers to show"),
+        ("reasoning_gym/chain_sum", {"prompt": "text", "system_prompt": ""}, "needs prompt: messages"),
         ("reasoning_gym/chain_sum", {"size": 5}, "task_args.size"),
         ("reasoning_gym/composite", {}, "refuses task_args"),
         ("reasoning_gym/chain_sum", {"num_train": 0}, "at least one question"),
@@ -147,7 +191,7 @@ def test_a_configuration_takes_arguments_whole_or_one_by_one(tmp_path: Path) -> 
 def test_every_family_loads_verifies_its_gold_and_judges(name: str) -> None:
     num = 1 if name in SLOW else 3
     sizes = Sizes(num_train=num, num_evaluation=0, num_test=0)
-    rows = draw(name, {}, sizes)[0]["train"]
+    rows = draw(name, {}, sizes).rows("train", name, {}, sizes)
     assert len(rows) == num
     for row in rows:
         assert (row["answer"] is None) == (name in WITHOUT_GOLD)

@@ -22,9 +22,12 @@ from nearfuture.lab.report import write_report
 from nearfuture.lab.report.samples import shown_samples
 from nearfuture.record.records import RunRecords
 from nearfuture.record.thumbnails import MAX_IMAGES, data_uri, thumbnails
-from nearfuture.run.rows import plain_rows
+from nearfuture.run.rows import ImageRow, plain_rows
 from nearfuture.tasks import load_task
 from nearfuture.tasks.identity import prompt_hash
+from nearfuture.tasks.judging import judge_many
+from nearfuture.train import scoring
+from nearfuture.types import Verdict
 
 FEW = {"probe_num_prompts": 16, "probe_num_samples": 4, "min_prompts": 1}
 SETTINGS = {
@@ -132,3 +135,25 @@ def test_rows_decode_their_images_when_they_are_read() -> None:
         assert rows[0]["images"][0] is not rows[0]["images"][0]
     assert [row["prompt_id"] for row in plain_rows(data, [3, 0])] == ["p3", "p0"]
     assert plain_rows(held, [2])[0] == held[2]
+
+
+def test_a_row_is_decoded_once_for_all_its_samples_and_judged_as_if_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Collecting and evaluating ask a row several times: once a sample is what its images were decoded."""
+    rows = plain_rows(Dataset.from_list(tiny_vl.rows(3)))
+    asked = [rows[i] for i in (0, 1, 0, 2, 0, 1)]
+    texts = [asked[0]["answer"], "no", "no", asked[3]["answer"], asked[4]["answer"], asked[5]["answer"]]
+    decoded: list[int] = []
+    read = ImageRow.__getitem__
+
+    def counted(row: ImageRow, name: str) -> Any:
+        decoded.extend([row._index] * (name == "images"))
+        return read(row, name)
+
+    monkeypatch.setattr(ImageRow, "__getitem__", counted)
+    decisions = judge_many(lambda completion, row: completion == row["answer"], texts, asked)
+    assert [one.verdict is Verdict.CORRECT for one in decisions] == [True, False, False, True, True, True]
+    assert sorted(decoded) == [0, 1, 2]
+    decoded.clear()
+    prompts = scoring.prompts(asked)
+    assert sorted(decoded) == [0, 1, 2]
+    assert prompts[0] == prompts[2] != prompts[1]

@@ -67,7 +67,9 @@ def _opened(value: bytes | Mapping[str, Any]) -> Image.Image | None:
 
 def images_of(row: Mapping[str, Any]) -> list[Any]:
     """The images of a row, decoded or not: those in `images`, or the one in `image`; empty for a row of text."""
-    return list(row.get("images") or ([row["image"]] if row.get("image") is not None else []))
+    if images := row.get("images"):
+        return list(images)
+    return [] if (image := row.get("image")) is None else [image]
 
 
 def prompt_hash(row: Mapping[str, Any]) -> str:

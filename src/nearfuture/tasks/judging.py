@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import logging
 import math
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -84,12 +85,21 @@ class ScoreVerifier:
 
 
 def judge_many(task_verify: Verify, completions: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[Decision]:
-    """Judge completions, each with its row; at once where the verifier has `many`."""
+    """Judge completions, each with its row; at once where the verifier has `many`.
+
+    The completions of one row are judged together, because reading a row decodes its images.
+    """
     many = getattr(task_verify, "many", None)
     if many is not None:
         return list(many(completions, rows))
-    pairs = zip(completions, rows, strict=True)
-    return [Decision(judge(task_verify, text, row), OWN_RULE) for text, row in pairs]
+    numbers_of: dict[int, list[int]] = defaultdict(list)
+    for number, row in enumerate(rows):
+        numbers_of[id(row)].append(number)
+    verdicts: dict[int, Verdict] = {}
+    for numbers in numbers_of.values():
+        row = dict(rows[numbers[0]])
+        verdicts |= {number: judge(task_verify, completions[number], row) for number in numbers}
+    return [Decision(verdicts[number], OWN_RULE) for number in range(len(completions))]
 
 
 def completion_text(completion: Any) -> str:

@@ -2,6 +2,10 @@
 
 Quantized weights become numbers again: what quantization has lost stays lost, and the folder holds what the file means.
 
+A file also names how text is cut before its merges apply (`tokenizer.ggml.pre`). transformers knows some of these names
+and reads every other one as GPT-2's, in silence: SmolLM2 would see other tokens than it was trained on wherever white
+space stands before a digit. What llama.cpp cuts at every digit is set here, and a name that nobody knows is said.
+
 Not here: loading a folder (`factory`), merging an adapter into its base.
 """
 
@@ -9,15 +13,21 @@ from __future__ import annotations
 
 import importlib.metadata
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
+from tokenizers import pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from nearfuture.refusals import refusing
 from nearfuture.types import UserError
 
 DTYPES = ("bfloat16", "float16", "float32")
+AS_GPT2 = {"gpt-2", "phi-2", "jina-es", "jina-de", "mpt", "olmo", "jais"}
+AT_DIGITS = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone"}
+"""What llama.cpp calls a cut by GPT-2's rule, and one at every digit first."""
 
 
 def gguf_file(source: str) -> Path:
@@ -53,13 +63,37 @@ def _of_package(name: str) -> list[Path]:
     return [Path(str(file.locate())) for file in files if file.suffix == ".gguf"]
 
 
-def convert(source: str, output: Path, dtype: str = "bfloat16") -> Path:
+def cut_as_the_file_says(tokenizer: Any, file: Path) -> str:
+    """Let a tokenizer cut text before its merges as the file wants it.
+
+    Returns:
+        A warning, where it cannot be known whether it does; else nothing.
+    """
+    import gguf
+
+    plain = tokenizer.backend_tokenizer.pre_tokenizer
+    named = gguf.GGUFReader(file).fields.get("tokenizer.ggml.pre")
+    name = named.contents() if named else ""
+    if not isinstance(plain, pre_tokenizers.ByteLevel) or name in AS_GPT2:
+        return ""
+    if name not in AT_DIGITS:
+        return (
+            f"{file.name} cuts text by {name!r}, which is not known here: GPT-2's rule is used, and the model may see "
+            "other tokens than it was trained on."
+        )
+    cut = pre_tokenizers.Digits(individual_digits=True)
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([cut, plain])
+    return ""
+
+
+def convert(source: str, output: Path, dtype: str = "bfloat16", warn: Callable[[str], None] = print) -> Path:
     """Write the model and the tokenizer of a GGUF file as a folder that `from_pretrained` opens.
 
     Args:
         source: see `gguf_file`.
         output: a folder that does not exist yet; it is there whole, or not at all.
         dtype: of the weights: `bfloat16`, `float16` or `float32`.
+        warn: told what the folder may not hold as the file means it.
 
     Returns:
         The folder.
@@ -77,6 +111,7 @@ def convert(source: str, output: Path, dtype: str = "bfloat16") -> Path:
     shutil.rmtree(partial, ignore_errors=True)
     with refusing(f"{file}, read as GGUF by transformers,", {"source": source}):
         tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        warning = cut_as_the_file_says(tokenizer, file)
         read = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
         config = read.config
         if hasattr(config, "quantization_config"):
@@ -84,6 +119,8 @@ def convert(source: str, output: Path, dtype: str = "bfloat16") -> Path:
         model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
         model.load_state_dict(read.state_dict())
         model.generation_config = read.generation_config
+    if warning:
+        warn(warning)
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
     partial.rename(output)

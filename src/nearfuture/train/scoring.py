@@ -28,7 +28,8 @@ Row = dict[str, Any]
 
 def prompts(rows: Sequence[Row]) -> list[Any]:
     """Prompts as TRL hands them to `_generate`: images move into the messages."""
-    images = {id(row): images_of(row) for row in rows}  # a row that comes again has the very same images
+    rows_by_id = {id(row): row for row in rows}
+    images = {key: images_of(row) for key, row in rows_by_id.items()}  # a row that comes again has the very same images
     return [
         prepare_multimodal_messages(row["prompt"], images=found) if (found := images[id(row)]) else row["prompt"]
         for row in rows

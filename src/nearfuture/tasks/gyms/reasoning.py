@@ -11,7 +11,8 @@
 A question's side is decided by its own hash, so the sides cannot overlap, whatever is drawn and however few different
 questions a family has. A question that is drawn again is left out and counted.
 
-Not here: what a scorer makes of an answer (`scoring`), a threshold for partial credit (`Task.correct_threshold`).
+Not here: how a question is put (`rows`), what a scorer makes of an answer (`scoring`), a threshold for partial credit
+(`Task.correct_threshold`).
 """
 
 from __future__ import annotations
@@ -19,54 +20,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from nearfuture.tasks.gyms import scoring
+from nearfuture.tasks.gyms.rows import Entry, Side, Sizes, solved, to_row
 from nearfuture.tasks.task import Task
 from nearfuture.types import NoSignalError, UserError, did_you_mean
 
-TAGGED = "Give the final answer between <answer> and </answer>."
 MAX_DRAWS = 4
 """Draws for each question that is wanted, after which a family counts as one that has no more."""
 RESERVED = ("size", "seed")
-Side = Literal["train", "evaluation", "test"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Sizes:
-    """What `task_args` says beside the family's own parameters.
-
-    Attributes:
-        num_train: questions to train on.
-        num_evaluation: held-out questions used during training.
-        num_test: questions of the final comparison.
-        data_seed: of all questions. The seed of a run is another one, so that seeds are compared on the same questions.
-        prompt: `messages` for a model with a chat template, `text` for one without.
-        instruction: a sentence behind every question; empty: none.
-        correct_threshold: the lowest score that counts as correct. Scorers give partial credit for the right form.
-    """
-
-    num_train: int = 2048
-    num_evaluation: int = 128
-    num_test: int = 256
-    data_seed: int = 0
-    prompt: Literal["messages", "text"] = "messages"
-    instruction: str = TAGGED
-    correct_threshold: float = 1.0
-
-    def __post_init__(self) -> None:
-        if min(self.num_train, self.num_evaluation + 1, self.num_test + 1) < 1:
-            raise UserError(
-                f"task_args: num_train={self.num_train}, num_evaluation={self.num_evaluation}, num_test={self.num_test}"
-                ". A task needs at least one question to train on, and no number is negative."
-            )
-        if self.prompt not in ("messages", "text"):
-            raise UserError(f"task_args.prompt={self.prompt!r}. It is messages or text.")
-
-    @property
-    def wanted(self) -> dict[Side, int]:
-        """Questions of each side."""
-        return {"train": self.num_train, "evaluation": self.num_evaluation, "test": self.num_test}
 
 
 def reasoning_task(name: str, args: Mapping[str, Any]) -> Task:
@@ -84,24 +47,24 @@ def reasoning_task(name: str, args: Mapping[str, Any]) -> Task:
     sizes = Sizes(**{key: value for key, value in args.items() if key in own})
     config = {key: value for key, value in args.items() if key not in own}
     check_parameters(name, config, own)
-    sides, num_drawn, num_again = draw(name, config, sizes)
-    if not sides["train"]:
+    drawn = draw(name, config, sizes)
+    if not drawn.sides["train"]:
         raise NoSignalError(
-            f"task=reasoning_gym/{name}: none of {num_drawn} questions is left to train on: the family has too few "
+            f"task=reasoning_gym/{name}: none of {drawn.num} questions is left to train on: the family has too few "
             "different ones. Widen its parameters (task_args), or ask for fewer held-out questions."
         )
-    has_golds = all(row["answer"] is not None for rows in sides.values() for row in rows)
+    has_golds = all(entry["answer"] is not None for entries in drawn.sides.values() for entry in entries)
     return Task(
         name=f"reasoning_gym/{name}",
-        train=sides["train"],
-        evaluation=sides["evaluation"],
-        test=sides["test"],
+        train=drawn.rows("train", name, config, sizes),
+        evaluation=drawn.rows("evaluation", name, config, sizes),
+        test=drawn.rows("test", name, config, sizes),
         verify=scoring.score,
         verifier_version=f"reasoning-gym {scoring.version()}",
         gold_column="answer" if has_golds else None,
         time_limit=scoring.TIME_LIMIT,
         correct_threshold=sizes.correct_threshold,
-        notes=tuple(notes(name, sides, sizes, num_drawn, num_again, has_golds=has_golds)),
+        notes=tuple(notes(name, drawn, sizes, has_golds=has_golds)),
     )
 
 
@@ -129,29 +92,51 @@ def check_parameters(name: str, config: Mapping[str, Any], own: set[str]) -> Non
         )
 
 
-def draw(name: str, config: Mapping[str, Any], sizes: Sizes) -> tuple[dict[Side, list[dict[str, Any]]], int, int]:
+@dataclasses.dataclass
+class Drawn:
+    """Questions as the package makes them: of each side, those to show, and how many were drawn, and drawn again."""
+
+    sides: dict[Side, list[Entry]]
+    shots: list[Entry]
+    num: int = 0
+    num_again: int = 0
+
+    def rows(self, side: Side, name: str, config: Mapping[str, Any], sizes: Sizes) -> list[dict[str, Any]]:
+        """The rows of a side; those that are held out may be asked in two ways."""
+        ways = {"": self.shots[: sizes.num_shots]}
+        if side != "train" and sizes.held_out_num_shots:
+            num = sizes.held_out_num_shots
+            ways[f" after {num} solved"] = self.shots[:num]
+        return [
+            to_row(entry, name, config, sizes, shots, way) for way, shots in ways.items() for entry in self.sides[side]
+        ]
+
+
+def draw(name: str, config: Mapping[str, Any], sizes: Sizes) -> Drawn:
     """Draw questions until every side has its number, or the family seems to have no more.
 
-    Returns:
-        The rows of each side, how many questions were drawn, and how many of them had been drawn before.
+    Raises:
+        UserError: the first ones are to be shown, and have no gold answer.
     """
-    wanted = sizes.wanted
-    sides: dict[Side, list[dict[str, Any]]] = {"train": [], "evaluation": [], "test": []}
+    wanted, num_shots = sizes.wanted, max(sizes.num_shots, sizes.held_out_num_shots)
+    drawn = Drawn({"train": [], "evaluation": [], "test": []}, [])
     seen: set[str] = set()
-    num_drawn = num_again = 0
-    for entry in scoring.entries(name, config, sizes.data_seed, MAX_DRAWS * sum(wanted.values())):
-        num_drawn += 1
+    for entry in scoring.entries(name, config, sizes.data_seed, MAX_DRAWS * sum(wanted.values()) + num_shots):
+        drawn.num += 1
         question = entry["question"]
         if question in seen:
-            num_again += 1
+            drawn.num_again += 1
             continue
         seen.add(question)
+        if len(drawn.shots) < num_shots:
+            drawn.shots.append(solved(entry, name))
+            continue
         side = side_of(question, wanted)
-        if len(sides[side]) < wanted[side]:
-            sides[side].append(to_row(entry, name, config, sizes))
-        if all(len(sides[key]) == wanted[key] for key in sides):
+        if len(drawn.sides[side]) < wanted[side]:
+            drawn.sides[side].append(entry)
+        if all(len(drawn.sides[key]) == wanted[key] for key in wanted):
             break
-    return sides, num_drawn, num_again
+    return drawn
 
 
 def side_of(question: str, wanted: Mapping[Side, int]) -> Side:
@@ -167,31 +152,12 @@ def side_of(question: str, wanted: Mapping[Side, int]) -> Side:
     return "evaluation" if place < wanted["test"] + wanted["evaluation"] else "train"
 
 
-def to_row(entry: dict[str, Any], name: str, config: Mapping[str, Any], sizes: Sizes) -> dict[str, Any]:
-    """Make a row of an entry: the prompt, the family, the answer, and all that its scorer looks at."""
-    text = "\n".join(filter(None, [entry["question"].strip(), sizes.instruction]))
-    return {
-        "prompt": text if sizes.prompt == "text" else [{"role": "user", "content": text}],
-        "family": entry["metadata"].get("source_dataset", name),
-        "answer": entry["answer"],
-        "entry": scoring.packed(name, config, entry),
-    }
-
-
-def notes(
-    name: str,
-    sides: Mapping[Side, list[dict[str, Any]]],
-    sizes: Sizes,
-    num_drawn: int,
-    num_again: int,
-    *,
-    has_golds: bool,
-) -> Iterator[str]:
+def notes(name: str, drawn: Drawn, sizes: Sizes, *, has_golds: bool) -> Iterator[str]:
     """Say what a user should know before step 1."""
-    counts = ", ".join(f"{len(rows)} {side}" for side, rows in sides.items())
-    yield f"reasoning_gym/{name}: {counts} questions of {num_drawn} drawn ({num_again} had been drawn before)"
-    missing = [f"{sizes.wanted[side] - len(rows)} {side}" for side, rows in sides.items()]
-    if any(len(rows) < sizes.wanted[side] for side, rows in sides.items()):
+    counts = ", ".join(f"{len(entries)} {side}" for side, entries in drawn.sides.items())
+    yield f"reasoning_gym/{name}: {counts} questions of {drawn.num} drawn ({drawn.num_again} had been drawn before)"
+    missing = [f"{sizes.wanted[side] - len(entries)} {side}" for side, entries in drawn.sides.items()]
+    if any(len(entries) < sizes.wanted[side] for side, entries in drawn.sides.items()):
         yield f"reasoning_gym/{name} seems to have no more different questions; missing: {', '.join(missing)}"
     if not has_golds:
         yield f"reasoning_gym/{name} has questions without a single gold answer: its scorer could not be tried on them"

@@ -1,0 +1,127 @@
+"""What `task_args` says of every family, and how a question becomes a row: its prompt, with or without examples.
+
+Not here: drawing questions and giving them a side (`reasoning`), scorers (`scoring`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from nearfuture.tasks.gyms import scoring
+from nearfuture.types import UserError
+
+TAGGED = "Give the final answer between <answer> and </answer>."
+Entry = dict[str, Any]
+Side = Literal["train", "evaluation", "test"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """What `task_args` says beside the family's own parameters.
+
+    Attributes:
+        num_train: questions to train on.
+        num_evaluation: held-out questions used during training.
+        num_test: questions of the final comparison.
+        data_seed: of all questions. The seed of a run is another one, so that seeds are compared on the same questions.
+        prompt: `messages` for a model with a chat template, `text` for one without.
+        instruction: a sentence behind every question; empty: none.
+        system_prompt: a system message; None: what the model's template writes where there is none.
+        num_shots: solved questions before every question, as turns of the conversation, the same for all and on no
+            side. They give the form of an answer away, so that what is left to learn is how to find it.
+        held_out_num_shots: above 0, every held-out and test question is asked a second time, after this many; these
+            are a family of their own. A policy that improves only on the other one has learned the form of an answer.
+        correct_threshold: the lowest score that counts as correct. Scorers give partial credit for the right form.
+    """
+
+    num_train: int = 2048
+    num_evaluation: int = 128
+    num_test: int = 256
+    data_seed: int = 0
+    prompt: Literal["messages", "text"] = "messages"
+    instruction: str = TAGGED
+    system_prompt: str | None = None
+    num_shots: int = 0
+    held_out_num_shots: int = 0
+    correct_threshold: float = 1.0
+
+    def __post_init__(self) -> None:
+        if min(self.num_train, self.num_evaluation + 1, self.num_test + 1) < 1:
+            raise UserError(
+                f"task_args: num_train={self.num_train}, num_evaluation={self.num_evaluation}, num_test={self.num_test}"
+                ". A task needs at least one question to train on, and no number is negative."
+            )
+        if min(self.num_shots, self.held_out_num_shots) < 0:
+            raise UserError(
+                f"task_args: num_shots={self.num_shots}, held_out_num_shots={self.held_out_num_shots}: no number is "
+                "negative."
+            )
+        if self.prompt not in ("messages", "text"):
+            raise UserError(f"task_args.prompt={self.prompt!r}. It is messages or text.")
+        if self.prompt == "text" and self.system_prompt is not None:
+            raise UserError("task_args.system_prompt needs prompt: messages. A text has nobody who says it.")
+
+    @property
+    def wanted(self) -> dict[Side, int]:
+        """Questions of each side."""
+        return {"train": self.num_train, "evaluation": self.num_evaluation, "test": self.num_test}
+
+
+def solved(entry: Entry, name: str) -> Entry:
+    """Take an entry as an example to show.
+
+    Raises:
+        UserError: the family has no gold answers.
+    """
+    if entry["answer"] is None:
+        raise UserError(f"task_args.num_shots: reasoning_gym/{name} has no gold answers to show. Leave it at 0.")
+    return entry
+
+
+def to_row(
+    entry: Entry, name: str, config: Mapping[str, Any], sizes: Sizes, shots: Sequence[Entry] = (), way: str = ""
+) -> dict[str, Any]:
+    """Make a row of an entry: the prompt, the family, the answer, and all that its scorer looks at.
+
+    Args:
+        entry: of the package.
+        name: of the family.
+        config: its parameters.
+        sizes: how the question is put.
+        shots: what stands before it.
+        way: of asking, which follows the family's name.
+    """
+    put = as_text if sizes.prompt == "text" else as_messages
+    return {
+        "prompt": put(entry, sizes, shots),
+        "family": entry["metadata"].get("source_dataset", name) + way,
+        "answer": entry["answer"],
+        "entry": scoring.packed(name, config, entry),
+    }
+
+
+def as_messages(entry: Entry, sizes: Sizes, shots: Sequence[Entry]) -> list[dict[str, str]]:
+    """The conversation that ends with a question."""
+    turns = [] if sizes.system_prompt is None else [("system", sizes.system_prompt)]
+    for shot in shots:
+        turns += [("user", question_of(shot, sizes)), ("assistant", answer_as_asked(shot, sizes))]
+    turns.append(("user", question_of(entry, sizes)))
+    return [{"role": role, "content": content} for role, content in turns]
+
+
+def as_text(entry: Entry, sizes: Sizes, shots: Sequence[Entry]) -> str:
+    """The same as one text, for a model without a template."""
+    shown = [f"{question_of(shot, sizes)}\n{answer_as_asked(shot, sizes)}" for shot in shots]
+    return "\n\n".join([*shown, question_of(entry, sizes)])
+
+
+def question_of(entry: Entry, sizes: Sizes) -> str:
+    """A question and the instruction."""
+    return "\n".join(filter(None, [entry["question"].strip(), sizes.instruction]))
+
+
+def answer_as_asked(entry: Entry, sizes: Sizes) -> str:
+    """A gold answer in the form that the instruction asks for."""
+    return f"<answer>{entry['answer']}</answer>" if "<answer>" in sizes.instruction else str(entry["answer"])
