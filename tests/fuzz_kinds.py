@@ -24,8 +24,8 @@ from run_folders import auto_run, grpo_run, npo_run
 from nearfuture.guidance import GuidanceCache
 from nearfuture.guidance.header import CacheHeader, CollectionCounts, digest
 from nearfuture.method.trigger_config import TriggerConfig
+from nearfuture.options.data import DataConfig
 from nearfuture.run.settings.config import AutoNPOConfig, RunConfig
-from nearfuture.tasks.data.data_config import DataConfig
 from nearfuture.train.npo_config import ModelConfig, NPOConfig
 from nearfuture.types import Guidance, PolicyRef, Sampling, Verdict
 from nearfuture.verify.choices import read_options

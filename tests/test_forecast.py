@@ -14,6 +14,7 @@ from commands import CONFIGS, invoke, run
 from nearfuture.lab.forecast.workload import stages_of
 from nearfuture.method.lineage import Lineage
 from nearfuture.method.trigger_config import TriggerConfig
+from nearfuture.options.data import DataConfig
 from nearfuture.run import build
 from nearfuture.run.disk import disk_plan
 from nearfuture.run.settings.config import AutoNPOConfig, Configuration, RunConfig, defaults
@@ -30,7 +31,6 @@ from nearfuture.run.settings.plan import (
 )
 from nearfuture.run.settings.sizes import batch_of, numerics_of
 from nearfuture.run.show import Display
-from nearfuture.tasks.data.data_config import DataConfig
 from nearfuture.train.npo_config import ModelConfig, NPOConfig
 from nearfuture.types import Intervention, PolicyRef
 

@@ -16,7 +16,7 @@ import nearfuture
 ROOT = Path(nearfuture.__file__).parent
 ROOMS = (
     ("types", "seal"),
-    ("refusals",),
+    ("refusals", "options"),
     ("method", "stats", "verify"),
     ("tasks", "record"),
     ("tasks/data", "tasks/gyms", "tasks/worlds"),

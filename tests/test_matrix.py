@@ -24,9 +24,9 @@ from matrix_refusals import REFUSALS
 from matrix_table import ALWAYS, FACTORS
 
 from nearfuture.method.trigger_config import TriggerConfig
+from nearfuture.options.data import DataConfig
 from nearfuture.run.settings.config import AUTO, AutoNPOConfig, RunConfig
 from nearfuture.run.settings.keys import MANAGED, WITHOUT_EFFECT
-from nearfuture.tasks.data.data_config import DataConfig
 from nearfuture.train.npo_config import ModelConfig, NPOConfig
 
 DOCS = Path(__file__).parent.parent / "docs"

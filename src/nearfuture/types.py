@@ -13,6 +13,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+NUM_SAMPLES = 8
+"""Most samples per prompt, where guidance is collected and nothing else is asked for."""
+BATCH_SIZE = 256
+"""Completions that are sampled at once, likewise."""
+
 
 class Verdict(StrEnum):
     """What a verifier said about one completion.

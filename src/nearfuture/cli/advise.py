@@ -11,13 +11,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nearfuture.cli.base import app, told_to_user
+from nearfuture.cli.base import app, example, told_to_user
 from nearfuture.method.trigger_config import TriggerConfig
 
 TRIGGER = TriggerConfig()
 
 
-@app.command()
+@app.command(epilog=example("explain runs/tiny"))
 def explain(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
     output: Annotated[Path | None, typer.Option(help="Page to write. Default: RUN/report/explain.html.")] = None,
@@ -34,7 +34,7 @@ def explain(
         print(f"page: {write_explanation(run, output)}")
 
 
-@app.command()
+@app.command(epilog=example("advise runs/tiny", "advise outputs/trainer_state.json --json advice.json"))
 def advise(
     log: Annotated[
         Path,

@@ -6,11 +6,13 @@ Not here: any command (the other files of this package); heavy imports happen in
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -26,12 +28,72 @@ INTERRUPTED = 130
 app = typer.Typer(
     help="Near-Future Policy Optimization: a policy learns from its own near future, on TRL.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    epilog="Begin with: nearfuture init",
 )
+VERSIONS = ("nearfuture", "trl", "transformers", "torch")
+LogLevel = Literal["debug", "info", "warning", "error"]
 
-ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="Flat YAML; see docs/configuration.md.")]
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="key=value", help="Override keys of the configuration.")]
+
+def known_configs(incomplete: str) -> list[str]:
+    """What the shell may complete to: files and folders, and configurations that ship."""
+    from nearfuture.options.shipped import configurations
+
+    here = Path(incomplete).parent.glob(f"{Path(incomplete).name if incomplete else ''}*")
+    files = [str(path) for path in here if path.is_dir() or path.suffix in (".yaml", ".yml")]
+    return [*files, *(name for name in configurations() if name.startswith(incomplete))]
+
+
+ConfigPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CONFIG",
+        help="A YAML file, or the name of a configuration that ships (`nearfuture init --list`).",
+        autocompletion=known_configs,
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="key=value", help="Override keys of the configuration; `nearfuture docs configuration` has all of them."
+    ),
+]
+
+
+def example(*commands: str) -> str:
+    """The end of a command's help: how it is called."""
+    return "\n\n".join(f"Example: nearfuture {command}" for command in commands)
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        installed = [f"{name} {metadata.version(name)}" for name in VERSIONS if _is_installed(name)]
+        print(f"{installed[0]} ({', '.join([*installed[1:], f'Python {sys.version.split()[0]}'])})")
+        raise typer.Exit
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print versions, and stop.")
+    ] = False,
+    log_level: Annotated[
+        LogLevel | None,
+        typer.Option(help="Log to stderr from this level on: this tool, and the libraries below it."),
+    ] = None,
+) -> None:
+    """Near-Future Policy Optimization: a policy learns from its own near future, on TRL."""
+    if log_level is not None:
+        logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+        logging.getLogger("nearfuture").setLevel(log_level.upper())
 
 
 @contextlib.contextmanager
@@ -59,11 +121,14 @@ def _let_go_of_a_full_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def hush() -> None:
-    """Silence the training libraries; imported late, like them."""
+def hush(*, quiet: bool = False) -> None:
+    """Load the training libraries, which takes its time and says so, and leave the terminal to this tool."""
+    is_first = os.environ.get("RANK", "0") == "0"
+    if "trl" not in sys.modules and is_first and not quiet:
+        print("loading torch, transformers and TRL", file=sys.stderr, flush=True)
     from nearfuture.train.hush import hush_libraries
 
-    hush_libraries()
+    hush_libraries(logging.getLogger("nearfuture").level or logging.ERROR)
 
 
 def print_summary(summary: dict[str, Any]) -> None:

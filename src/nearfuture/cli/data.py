@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nearfuture.cli.base import ConfigPath, Overrides, app, hush, told_to_user
+from nearfuture.cli.base import ConfigPath, Overrides, app, example, hush, told_to_user
 
 if TYPE_CHECKING:
     from nearfuture.lab.forecast.data_check import DataReport
@@ -21,7 +21,7 @@ data_app = typer.Typer(help="Data sets: what is in them, and how hard they are f
 app.add_typer(data_app, name="data")
 
 
-@data_app.command()
+@data_app.command(epilog=example("data check apprentice/tiny"))
 def check(
     config: ConfigPath,
     overrides: Overrides = None,
@@ -32,12 +32,15 @@ def check(
 ) -> None:
     """Count rows read, kept and left out; find repeated, contradictory, unverifiable, overlong and leaked ones."""
     with told_to_user():
-        from nearfuture.lab.forecast.data_check import check_data, require_rows
         from nearfuture.record.writing import write_json
+        from nearfuture.run.early import check_files
         from nearfuture.run.settings.load import load_configuration
 
         configuration = load_configuration(config, overrides or [])
+        check_files(configuration)
         hush()
+        from nearfuture.lab.forecast.data_check import check_data, require_rows
+
         report = check_data(configuration, benchmarks)
         show(report)
         if configuration.data.verifier is not None:
@@ -69,7 +72,7 @@ def show(report: DataReport) -> None:
     print(f"benchmarks: {f'compared with {compared}' if compared else 'not compared (give --benchmarks DIR)'}")
 
 
-@data_app.command()
+@data_app.command(epilog=example("data difficulty npo.yaml --output rows.parquet num_generations=8"))
 def difficulty(
     config: ConfigPath,
     output: Annotated[Path, typer.Option(help="New .parquet file: the rows with their pass rates.")],
@@ -78,10 +81,13 @@ def difficulty(
 ) -> None:
     """Sample the configuration's model on every row and write its pass rate to the column `difficulty`."""
     with told_to_user():
-        from nearfuture.lab.measure.difficulty import measure_difficulty
+        from nearfuture.run.early import check_files
         from nearfuture.run.settings.load import load_configuration
 
         configuration = load_configuration(config, overrides or [])
+        check_files(configuration)
         hush()
+        from nearfuture.lab.measure.difficulty import measure_difficulty
+
         for line in measure_difficulty(configuration, output, num_samples=num_samples, say=print):
             print(line)

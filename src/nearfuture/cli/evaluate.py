@@ -13,10 +13,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nearfuture.cli.base import INTERRUPTED, app, hush, told_to_user
+from nearfuture.cli.base import INTERRUPTED, app, example, hush, told_to_user
 
 
-@app.command()
+@app.command(epilog=example("evaluate runs/tiny --suite task", "evaluate runs/tiny@20 runs/tiny --suite task"))
 def evaluate(
     arguments: Annotated[
         list[str],
@@ -27,7 +27,8 @@ def evaluate(
         ),
     ],
     suite: Annotated[
-        list[str], typer.Option(help="paper, task, benchmarks, files: a,b or repeated; see docs/evaluation.md.")
+        list[str],
+        typer.Option(help="paper, task, benchmarks, files: a,b or repeated; `nearfuture docs evaluation`."),
     ],
     output: Annotated[Path | None, typer.Option(help="Folder. Default: RUN/evaluation or evaluations/MODEL.")] = None,
     data: Annotated[

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfuture.cli.base import ConfigPath, Overrides, app, hush, print_summary, told_to_user
+from nearfuture.cli.base import ConfigPath, Overrides, app, example, hush, print_summary, told_to_user
 from nearfuture.types import Guidance, PolicyRef, UserError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ guide_app = typer.Typer(help="Guidance caches: collect, show, verify, import, ex
 app.add_typer(guide_app, name="guide")
 
 
-@guide_app.command()
+@guide_app.command(epilog=example("guide collect apprentice/tiny --guide runs/tiny/final --output guidance"))
 def collect(
     config: ConfigPath,
     guide: Annotated[str, typer.Option(help="The guide: a model folder or checkpoint in the Hugging Face layout.")],
@@ -32,15 +32,19 @@ def collect(
 ) -> None:
     """Collect verified guidance from a guide for every training prompt of the configuration's task."""
     with told_to_user():
-        from nearfuture.run.collect import collect_from
+        from nearfuture.run.early import check_files, check_model
         from nearfuture.run.settings.load import load_configuration
 
         configuration = load_configuration(config, [*(overrides or []), f"model={guide}"])
+        check_files(configuration)
+        check_model(guide)
         hush()
+        from nearfuture.run.collect import collect_from
+
         print_summary(collect_from(configuration, PolicyRef(0, 0, guide), output, num_kept=num_kept).summary())
 
 
-@guide_app.command()
+@guide_app.command(epilog=example("guide show guidance"))
 def show(
     cache: Annotated[Path, typer.Argument(help="Folder of the cache.")],
     num: Annotated[int, typer.Option(help="Number of trajectories to show as text.", min=0)] = 3,
@@ -69,7 +73,7 @@ def _shown(cache: GuidanceCache, num: int, prompt_id: str | None) -> Iterator[tu
     return (entry for entry in cache.entries() if entry[0].prompt_id == prompt_id)
 
 
-@guide_app.command()
+@guide_app.command(epilog=example("guide verify guidance --config apprentice/tiny"))
 def verify(
     cache: Annotated[Path, typer.Argument(help="Folder of the cache.")],
     config: Annotated[Path | None, typer.Option(help="Configuration with the task. Default: the run's own.")] = None,
@@ -82,10 +86,14 @@ def verify(
             print(line)
 
 
-@guide_app.command("import")
+@guide_app.command(
+    "import", epilog=example("guide import traces.parquet --format luffy --output cache --config npo.yaml")
+)
 def import_(
     source: Annotated[Path, typer.Argument(metavar="PATH", help="File of rows: .jsonl, .json or .parquet.")],
-    row_format: Annotated[str, typer.Option("--format", help="easyvideor1, luffy, rlep or jsonl; docs/guidance.md.")],
+    row_format: Annotated[
+        str, typer.Option("--format", help="luffy, rlep, easyvideor1 or jsonl (`nearfuture docs guidance`).")
+    ],
     output: Annotated[Path, typer.Option(help="Folder of the cache.")],
     like: Annotated[Path | None, typer.Option(help="Take tokenizer and sampling settings from this cache.")] = None,
     config: Annotated[Path | None, typer.Option(help="Configuration with task and tokenizer.")] = None,
@@ -101,10 +109,12 @@ def import_(
         print_summary(cache.summary())
 
 
-@guide_app.command()
+@guide_app.command(epilog=example("guide export guidance --format jsonl --output guidance.jsonl"))
 def export(
     cache: Annotated[Path, typer.Argument(help="Folder of the cache.")],
-    row_format: Annotated[str, typer.Option("--format", help="easyvideor1, luffy, rlep or jsonl; docs/guidance.md.")],
+    row_format: Annotated[
+        str, typer.Option("--format", help="luffy, rlep, easyvideor1 or jsonl (`nearfuture docs guidance`).")
+    ],
     output: Annotated[Path, typer.Option(help="New file of rows: .jsonl, .json or .parquet.")],
     config: Annotated[Path | None, typer.Option(help="Configuration with the task. Default: the run's own.")] = None,
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from nearfuture.cli.base import app, hush, told_to_user
+from nearfuture.cli.base import app, example, hush, told_to_user
 
 model_app = typer.Typer(help="Models: from other formats to the Hugging Face layout.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
@@ -21,7 +21,7 @@ def models() -> None:
     """Models: from other formats to the Hugging Face layout."""
 
 
-@model_app.command()
+@model_app.command(epilog=example("model convert small.gguf models/small"))
 def convert(
     source: Annotated[str, typer.Argument(help="A .gguf file, or an installed package that holds one.")],
     output: Annotated[Path, typer.Argument(help="The folder to write; it must not exist.")],

@@ -11,11 +11,11 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from nearfuture.cli.base import ConfigPath, Overrides, app, hush, told_to_user
+from nearfuture.cli.base import ConfigPath, Overrides, app, example, hush, told_to_user
 from nearfuture.lab.forecast.wanted import Wanted
 
 
-@app.command()
+@app.command(epilog=example("plan paper/qwen3_vl_8b_npo_early --gpus 8"))
 def plan(
     config: ConfigPath,
     overrides: Overrides = None,
@@ -45,9 +45,8 @@ def plan(
 ) -> None:
     """Estimate memory, disk, tokens and time of a run without loading weights or data (except with --measure)."""
     with told_to_user():
-        from nearfuture.lab.forecast.planner import make_plan
-        from nearfuture.lab.forecast.show import as_json, heading_lines, in_hours, memory_table, stage_table
         from nearfuture.record.writing import write_json
+        from nearfuture.run.early import check_files
         from nearfuture.run.settings.load import load_configuration
 
         wanted = Wanted(
@@ -64,7 +63,11 @@ def plan(
             is_cpu=cpu,
         )
         configuration = load_configuration(config, overrides or [])
+        check_files(configuration)
         hush()
+        from nearfuture.lab.forecast.planner import make_plan
+        from nearfuture.lab.forecast.show import as_json, heading_lines, in_hours, memory_table, stage_table
+
         if measure:
             from nearfuture.lab.forecast.measure import measure as measured
 

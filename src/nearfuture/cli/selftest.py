@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nearfuture.cli.base import app, hush, told_to_user
+from nearfuture.cli.base import app, example, hush, told_to_user
 
 
-@app.command()
+@app.command(epilog=example("selftest --steps 4"))
 def selftest(
     steps: Annotated[int, typer.Option(help="Optimizer steps per comparison.", min=2)] = 6,
 ) -> None:

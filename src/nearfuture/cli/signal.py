@@ -11,12 +11,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nearfuture.cli.base import Overrides, app, hush, told_to_user
+from nearfuture.cli.base import Overrides, app, example, hush, told_to_user
 from nearfuture.lab.measure.scope import Scope
 from nearfuture.types import UserError
 
 
-@app.command()
+@app.command(epilog=example("signal runs/tiny --anchor 0,20"))
 def signal(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a TRL output folder with checkpoint-*.")],
     overrides: Overrides = None,
@@ -39,12 +39,14 @@ def signal(
     """Measure what near-future guides bring and cost on a finished run: Q, V and S = Q / V over distance."""
     with told_to_user():
         at = (steps("--anchor", anchor), steps("--distances", distances))
+        if not run.exists():
+            raise UserError(f"{run} does not exist. Name a run folder, or a TRL output folder with checkpoint-* in it.")
+        hush()
         from nearfuture.lab.measure.run_signal import measure_signal
         from nearfuture.lab.report.signal_page import signal_text, write_signal_page
         from nearfuture.record.writing import write_json
         from nearfuture.train.processes import is_main
 
-        hush()
         scope = Scope(*at, num_prompts, num_samples, k, num_resamples, num_gradients)
         result = measure_signal(run, scope, config=config, task=task, overrides=overrides or [])
         if is_main():

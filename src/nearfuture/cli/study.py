@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from nearfuture.cli.base import INTERRUPTED, app, hush, told_to_user
+from nearfuture.cli.base import INTERRUPTED, app, example, hush, told_to_user
 from nearfuture.record.formats import duration, plural
 
 if TYPE_CHECKING:
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 COLOURS = {"finished": "green", "failed": "bold red", "interrupted": "yellow"}
 
 
-@app.command()
+@app.command(epilog=example("compare apprentice/compare_smoke --seeds 1"))
 def compare(
-    config: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="Methods and settings; see docs/compare.md.")],
+    config: Annotated[
+        Path, typer.Argument(metavar="STUDY.yaml", help="Methods and settings; `nearfuture docs compare`.")
+    ],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="key=value", help="Override keys of `base`.")] = None,
     methods: Annotated[
         list[str] | None, typer.Option(help="Only these: a,b or repeated. Default: all of them.")
@@ -34,12 +36,13 @@ def compare(
 ) -> None:
     """Train and compare methods over seeds: a grid of runs that can be interrupted, and a report on it."""
     with told_to_user():
-        from nearfuture.lab.study.grid import GridRunner
         from nearfuture.lab.study.study_config import load_study
 
         chosen = [name.strip() for value in methods or [] for name in value.split(",")]
         study = load_study(config, overrides or [], methods=chosen, num_seeds=seeds)
         hush()
+        from nearfuture.lab.study.grid import GridRunner
+
         runner = GridRunner(study, jobs)
         try:
             has_failed = run_grid(runner)
@@ -80,7 +83,7 @@ def run_grid(runner: GridRunner) -> bool:
     return bool(failed)
 
 
-@app.command()
+@app.command(epilog=example("report runs/tiny", "report runs/grpo runs/npo --output page.html"))
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or the folder of a comparison.")],
     output: Annotated[

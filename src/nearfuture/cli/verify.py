@@ -10,16 +10,20 @@ from typing import Annotated
 
 import typer
 
-from nearfuture.cli.base import app, told_to_user
+from nearfuture.cli.base import app, example, hush, told_to_user
+from nearfuture.method.lineage import Lineage
 from nearfuture.types import UserError
 
 
-@app.command()
+@app.command(epilog=example("verify runs/tiny"))
 def verify(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, even one that is being trained.")],
 ) -> None:
     """Check every byte of a run that has a checksum, and name each file that is damaged."""
     with told_to_user():
+        if not (run / "lineage.json").exists():
+            Lineage.read(run / "lineage.json")  # says what is missing, before anything heavy is imported
+        hush()
         from nearfuture.run.integrity import damages
 
         found = damages(run)

@@ -32,13 +32,9 @@ from nearfuture.guidance.prompts import Prompt, digest_prompts, unique_prompts
 from nearfuture.guidance.table import Entry
 from nearfuture.tasks.identity import hashed_seed
 from nearfuture.tasks.judging import Verify
-from nearfuture.types import Guidance, NoSignalError, PolicyRef, UserError, Verdict
+from nearfuture.types import BATCH_SIZE, NUM_SAMPLES, Guidance, NoSignalError, PolicyRef, UserError, Verdict
 
 logger = logging.getLogger(__name__)
-
-NUM_SAMPLES = 8
-BATCH_SIZE = 256
-"""The defaults of a collection."""
 
 Given = Mapping[str, Sequence[Sequence[int]]]
 Progress = Callable[[CollectionCounts], None]

@@ -22,6 +22,7 @@ from nearfuture.record.lock import LOCK
 from nearfuture.record.reading import read_rows
 from nearfuture.run.origin import DATA
 from nearfuture.train.checkpoint import MARKER
+from nearfuture.types import UserError
 
 FIRST = "env.json"
 FILES = (FIRST, "config.yaml", DATA, COPY, "lineage.json", "events.jsonl")
@@ -44,6 +45,26 @@ def is_untouched(run: Path) -> bool:
     """
     names = names_in(run) - {LOCK, f"{FIRST}.tmp"}
     return not names or (FIRST in names and names <= set(WRITTEN) and not has_paid(run))
+
+
+def refuse_taken(run: Path, *, resume: bool) -> None:
+    """Refuse a folder that holds something: a run without `--resume`, or no run.
+
+    Raises:
+        UserError: what to do.
+    """
+    if is_untouched(run):
+        return
+    if not resume:
+        raise UserError(
+            f"run_dir={run} exists. Continue with --resume, start over with --clean (this deletes it), or choose "
+            "another run_dir."
+        )
+    if not (run / "lineage.json").exists():
+        raise UserError(
+            f"run_dir={run} is not empty and holds no run (no lineage.json), so that there is nothing to resume. Put "
+            "its lineage.json back from a copy, or choose another run_dir."
+        )
 
 
 @contextlib.contextmanager

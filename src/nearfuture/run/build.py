@@ -13,6 +13,7 @@ from typing import Any
 from datasets import Dataset
 
 from nearfuture.record.folder import RunFolder
+from nearfuture.run.early import refuse_run
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.show import Display
 from nearfuture.tasks import Task, check_gold, load_task
@@ -97,8 +98,7 @@ def base_model(config: Configuration, task: Task) -> str:
     model = config.run.model or task.model
     if model is None:
         raise UserError(f"task {task.name!r} ships no model. Set model to a folder or a name on the Hub.")
-    if (Path(model) / "lineage.json").exists():
-        raise UserError(f"{model} is a run. Name its final policy, {model}/final, or one of its checkpoints.")
+    refuse_run(model)
     return model
 
 

@@ -17,7 +17,7 @@ from nearfuture.record.folder import RunFolder, environment
 from nearfuture.record.lock import LOCK, writing
 from nearfuture.run import build
 from nearfuture.run.auto.controller import check_window
-from nearfuture.run.beginning import beginning, is_untouched, made_in_vain, names_in, remove
+from nearfuture.run.beginning import beginning, is_untouched, made_in_vain, names_in, refuse_taken, remove
 from nearfuture.run.disk import DiskPlan, disk_plan, require_space
 from nearfuture.run.executor import Executor, Outcome
 from nearfuture.run.integrity import damages
@@ -108,16 +108,7 @@ def _prepare(
         require_space(plan, folder.path, num_freed=_size(folder.path))
     if clean or is_untouched(folder.path):
         remove(_files_in(folder.path))
-    if _files_in(folder.path) and not resume:
-        raise UserError(
-            f"run_dir={folder.path} exists. Continue with --resume, start over with --clean (this deletes it), or "
-            "choose another run_dir."
-        )
-    if _files_in(folder.path) and not folder.lineage.exists():
-        raise UserError(
-            f"run_dir={folder.path} is not empty and holds no run (no lineage.json), so that there is nothing to "
-            "resume. Put its lineage.json back from a copy, or choose another run_dir."
-        )
+    refuse_taken(folder.path, resume=resume)
     require_space(plan, folder.path)
     if folder.lineage.exists():
         return _take_up(folder, config, task)

@@ -10,12 +10,13 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfuture.tasks.judging import ScoreVerifier, Verify
 from nearfuture.types import UserError, did_you_mean
 from nearfuture.verify.external import ExternalVerifier
-from nearfuture.verify.files import function_of, split_spec
+from nearfuture.verify.files import function_of, require_function, split_spec
 from nearfuture.verify.function import TIME_LIMIT, FunctionVerifier, why_not_in_worker
 from nearfuture.verify.rows import RowVerifier
 
@@ -113,15 +114,7 @@ def load_task(spec: str, args: Mapping[str, Any] | None = None) -> Task:
     if slash and library in LIBRARIES:
         found: Task = _imported(LIBRARIES[library])(name, dict(args or {}))
         return found
-    if spec in SHIPPED:
-        make = _imported(SHIPPED[spec])
-    else:
-        hint = did_you_mean(spec, SHIPPED, repr)
-        unknown = (
-            f"task={spec!r} is not a shipped task ({', '.join(SHIPPED)}).{hint} "
-            "Give one of these, reasoning_gym/NAME, or your own as path/to/file.py:function."
-        )
-        make = function_of(*split_spec(spec, key="task", otherwise=unknown), key="task", spec=spec)
+    make = _imported(SHIPPED[spec]) if spec in SHIPPED else function_of(*_own(spec), key="task", spec=spec)
     try:
         inspect.signature(make).bind(**(args or {}))
     except TypeError as error:
@@ -130,6 +123,25 @@ def load_task(spec: str, args: Mapping[str, Any] | None = None) -> Task:
     if not isinstance(task, Task):
         raise UserError(f"task={spec!r} returned {type(task).__name__}. It must return a nearfuture.tasks.Task.")
     return task
+
+
+def require_task(spec: str) -> None:
+    """Refuse a task that does not exist, as far as names and files tell: nothing is imported.
+
+    Raises:
+        UserError: unknown name, missing file or function.
+    """
+    if spec not in SHIPPED and spec.partition("/")[0] not in LIBRARIES:
+        require_function(*_own(spec), key="task", spec=spec)
+
+
+def _own(spec: str) -> tuple[Path, str]:
+    """File and function of a task that does not ship."""
+    unknown = (
+        f"task={spec!r} is not a shipped task ({', '.join(SHIPPED)}).{did_you_mean(spec, SHIPPED, repr)} Give one of "
+        "these, reasoning_gym/NAME, or your own as path/to/file.py:function; a data set is named by dataset_name."
+    )
+    return split_spec(spec, key="task", otherwise=unknown)
 
 
 def _imported(place: str) -> Any:

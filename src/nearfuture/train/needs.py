@@ -9,7 +9,7 @@ Not here: ranges of values (`nearfuture.run.settings.ranges`), the folder and th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from transformers import AutoConfig, GenerationConfig, Trainer, get_scheduler
@@ -23,6 +23,7 @@ from transformers.utils import (
 )
 from trl.import_utils import is_vllm_available
 
+from nearfuture.options.packages import NEEDS
 from nearfuture.refusals import refusing
 from nearfuture.tasks import Task
 from nearfuture.train.adapters import base_of
@@ -35,36 +36,15 @@ OF_THE_MODEL = ("optim_target_modules", "galore", "apollo", "lomo")
 """Optimizers that are made for the layers of a model, and are left to the trainer."""
 
 
-class Need(NamedTuple):
-    """A setting that needs a package."""
-
-    key: str
-    is_set: Callable[[Any], bool]
-    is_there: Callable[[], bool]
-    package: str
-    remedy: str
-
-
-NEEDS = (
-    Need("use_vllm", bool, is_vllm_available, "vLLM", "pip install -c constraints.txt -e '.[vllm]'"),
-    Need("use_liger_kernel", bool, is_liger_kernel_available, "liger-kernel", "pip install liger-kernel"),
-    Need("load_in_4bit", bool, is_bitsandbytes_available, "bitsandbytes", "pip install bitsandbytes"),
-    Need("load_in_8bit", bool, is_bitsandbytes_available, "bitsandbytes", "pip install bitsandbytes"),
-    Need(
-        "attn_implementation",
-        lambda value: value == "flash_attention_2",
-        is_flash_attn_2_available,
-        "flash-attn and a GPU",
-        "pip install flash-attn",
-    ),
-    Need(
-        "cache_implementation",
-        lambda value: value == "quantized",
-        lambda: is_optimum_quanto_available() or is_hqq_available(),
-        "optimum-quanto or hqq",
-        "pip install optimum-quanto",
-    ),
-)
+WORKS: dict[str, Callable[[], bool]] = {
+    "use_vllm": is_vllm_available,
+    "use_liger_kernel": is_liger_kernel_available,
+    "load_in_4bit": is_bitsandbytes_available,
+    "load_in_8bit": is_bitsandbytes_available,
+    "attn_implementation": is_flash_attn_2_available,
+    "cache_implementation": lambda: is_optimum_quanto_available() or is_hqq_available(),
+}
+"""By the key that needs a package: whether it is there in a version, and on a device, that transformers and TRL use."""
 
 
 def check_packages(settings: Mapping[str, Any]) -> None:
@@ -82,12 +62,7 @@ def check_packages(settings: Mapping[str, Any]) -> None:
 
 def missing(settings: Mapping[str, Any]) -> list[str]:
     """What is not installed here, a sentence a setting."""
-    return [
-        f"{need.key}={settings[need.key]} needs {need.package}, which is not installed here: {need.remedy}. Or leave "
-        f"{need.key} out."
-        for need in NEEDS
-        if need.is_set(settings.get(need.key)) and not need.is_there()
-    ]
+    return [need.absent(settings) for need in NEEDS if need.is_set(settings.get(need.key)) and not WORKS[need.key]()]
 
 
 def rehearse(args: NPOConfig, settings: Mapping[str, Any]) -> None:

@@ -18,11 +18,12 @@ import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from nearfuture.types import UserError, Verdict
+from nearfuture.types import UserError, Verdict, did_you_mean
 from nearfuture.verify.decide import Decision
-from nearfuture.verify.files import split_spec
+from nearfuture.verify.files import require_function, split_spec
 from nearfuture.verify.pool import Crashed, TimedOut, WorkerPool, last_line
 from nearfuture.verify.rows import GOLD_COLUMNS, RowVerifier
 
@@ -54,6 +55,23 @@ def load_verifier(spec: str | None = None, *, threshold: float = 1.0) -> RowVeri
     return ExternalVerifier(spec or "", threshold=threshold)
 
 
+def require_verifier(spec: str | None) -> None:
+    """Refuse a verifier that does not exist, as far as names and files tell: nothing is imported.
+
+    Raises:
+        UserError: unknown name, missing file or function.
+    """
+    if spec not in BUILT_IN:
+        require_function(*_place(spec or ""), key="verifier", spec=spec or "")
+
+
+def _place(spec: str) -> tuple[Path, str]:
+    """File and function of a verifier that is not built in."""
+    hint = did_you_mean(spec, [name for name in BUILT_IN if name])
+    unknown = f"verifier={spec!r} is neither lenient nor strict.{hint} Give one of these, or path/to/file.py:function."
+    return split_spec(spec, key="verifier", otherwise=unknown)
+
+
 class ExternalVerifier:
     """The user's own verifier, in workers with a limit of CPU time and none of memory.
 
@@ -64,8 +82,7 @@ class ExternalVerifier:
     def __init__(
         self, spec: str, *, threshold: float = 1.0, time_limit: float = TIME_LIMIT, size: int | None = None
     ) -> None:
-        unknown = f"verifier={spec!r} is neither lenient nor strict. Give one of these, or path/to/file.py:function."
-        path, function = split_spec(spec, key="verifier", otherwise=unknown)
+        path, function = _place(spec)
         self.version = hashlib.sha256(path.read_bytes() + f"{function} {threshold}".encode()).hexdigest()[:16]
         self.spec, self.threshold, self.time_limit = spec, threshold, time_limit
         argument = json.dumps([str(path), function, spec])

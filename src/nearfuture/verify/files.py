@@ -5,6 +5,7 @@ Not here: what they are for (`nearfuture.tasks.task`, `external`).
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import sys
@@ -14,6 +15,11 @@ from types import ModuleType
 from typing import Any
 
 from nearfuture.types import UserError, did_you_mean
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+IMPORTS = (ast.Import, ast.ImportFrom)
+PLAIN = (*FUNCTIONS, *IMPORTS, ast.Assign, ast.AnnAssign, ast.AugAssign)
+"""Statements whose names are known without running them."""
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -60,12 +66,46 @@ def function_of(path: Path, attribute: str, *, key: str, spec: str) -> Callable[
     Raises:
         UserError: no Python file, or no such function.
     """
-    if path.suffix != ".py":
-        raise UserError(f"{key}={spec!r}: {path.name} is not a Python file. Its name must end in .py.")
+    _require_python(path, key, spec)
     module = import_file(path, f"nearfuture_{key}_{path.stem}")
     function: Callable[..., Any] | None = getattr(module, attribute, None)
     if function is None or not callable(function):
         names = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        hint = did_you_mean(attribute, names, repr) or f" It has: {', '.join(names) or 'no function'}."
-        raise UserError(f"{key}={spec!r}: {path.name} has no function {attribute!r}.{hint}")
+        raise _no_function(path, attribute, names, f"{key}={spec!r}")
     return function
+
+
+def require_function(path: Path, attribute: str, *, key: str, spec: str) -> None:
+    """Refuse a file that cannot define a function of that name, as far as reading it tells; see `function_of`.
+
+    Raises:
+        UserError: no Python file, or no such function.
+    """
+    _require_python(path, key, spec)
+    try:
+        body = ast.parse(path.read_bytes()).body
+    except (SyntaxError, ValueError):
+        return  # importing it says what is wrong, and where
+    if not all(map(_is_plain, body)):
+        return  # what it defines is known when it runs
+    functions = [node.name for node in body if isinstance(node, FUNCTIONS)]
+    others = [node.id for top in body for node in ast.walk(top) if isinstance(node, ast.Name)]
+    imported = [alias.asname or alias.name for node in body if isinstance(node, IMPORTS) for alias in node.names]
+    if attribute not in {*functions, *others, *imported}:
+        raise _no_function(path, attribute, functions, f"{key}={spec!r}")
+
+
+def _is_plain(node: ast.stmt) -> bool:
+    if isinstance(node, ast.ImportFrom):
+        return all(alias.name != "*" for alias in node.names)
+    return isinstance(node, PLAIN) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+
+
+def _require_python(path: Path, key: str, spec: str) -> None:
+    if path.suffix != ".py":
+        raise UserError(f"{key}={spec!r}: {path.name} is not a Python file. Its name must end in .py.")
+
+
+def _no_function(path: Path, attribute: str, names: list[str], said: str) -> UserError:
+    hint = did_you_mean(attribute, names, repr) or f" It has: {', '.join(names) or 'no function'}."
+    return UserError(f"{said}: {path.name} has no function {attribute!r}.{hint}")

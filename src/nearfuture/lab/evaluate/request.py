@@ -16,10 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from nearfuture.lab.evaluate.subjects import configuration_of, is_run
 from nearfuture.lab.evaluate.suites import AS_TRAINED, sampled_in_training
+from nearfuture.options.data import DataConfig
 from nearfuture.record import flat_yaml
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.ranges import check_plain
-from nearfuture.tasks.data.data_config import DataConfig
 from nearfuture.train.answer.decoding import Decoding, EngineSettings
 from nearfuture.types import UserError, did_you_mean
 

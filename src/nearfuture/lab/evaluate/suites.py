@@ -23,17 +23,17 @@ from nearfuture.lab.evaluate.benchmarks import BENCHMARKS, PAPER, Benchmark, Que
 from nearfuture.lab.evaluate.benchmarks.loading import Rows, load_benchmark
 from nearfuture.lab.evaluate.benchmarks.metrics import accuracy, share_of
 from nearfuture.lab.study.test_split import final_rows
+from nearfuture.options.data import DataConfig
+from nearfuture.options.npo import TrainingOptions
 from nearfuture.run import build
 from nearfuture.run.settings.config import Configuration, unresolved
 from nearfuture.tasks import Task, load_task
-from nearfuture.tasks.data.data_config import DataConfig
 from nearfuture.tasks.data.loading import load_rows
 from nearfuture.tasks.data.reading import FILES
 from nearfuture.tasks.data.task import summary
 from nearfuture.tasks.identity import images_of
 from nearfuture.tasks.judging import judge_many
 from nearfuture.train.answer.decoding import Decoding
-from nearfuture.train.npo_config import NPOConfig
 from nearfuture.types import UserError, Verdict, did_you_mean
 from nearfuture.verify import Item, explain, verify_many
 from nearfuture.verify.verifier import VERIFIER_VERSION
@@ -43,14 +43,14 @@ Judged = tuple[Verdict, str | None]
 Judge = Callable[[Sequence[str], Sequence[Row]], list[Judged]]
 
 
-def sampled_in_training(training: NPOConfig) -> Decoding:
+def sampled_in_training(training: TrainingOptions) -> Decoding:
     """How a policy samples while it is trained."""
     names = {field.name for field in fields(Decoding)} & vars(training).keys()
     given = {name: value for name in names if (value := getattr(training, name)) is not None}
     return Decoding(**{"presence_penalty": 0.0, "min_p": 0.0, **given})
 
 
-AS_TRAINED = sampled_in_training(unresolved(NPOConfig, {}))
+AS_TRAINED = sampled_in_training(unresolved(TrainingOptions, {}))
 
 
 @dataclass(frozen=True)

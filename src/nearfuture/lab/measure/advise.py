@@ -119,7 +119,7 @@ def _verdict(advice: dict[str, Any]) -> list[str]:
         return [
             f"Too short to judge: the trigger needs {window} steps (--window) and at least {MIN_ROWS} rows in them. "
             "A smaller window alarms more often on healthy runs, a larger one suits a log with few rows; "
-            "docs/methods/autonpo.md says how much."
+            "`nearfuture docs methods/autonpo` says how much."
         ]
     if not advice["has_entropy"]:
         return _reward_alone(advice)

@@ -92,6 +92,11 @@ def load_study(
             `nearfuture train` would refuse.
     """
     values = read_yaml(path)
+    if {"max_steps", "run_dir"} <= values.keys() and "methods" not in values:
+        raise UserError(
+            f"{path} is the configuration of one run, and not a study: train it with nearfuture train {path}. A study "
+            "has base (what its runs share) and methods (what each one changes); `nearfuture init --list` shows some."
+        )
     names = [field.name for field in dataclasses.fields(StudyConfig)]
     for key in values:
         if key not in names:
@@ -156,7 +161,7 @@ def _typed(path: Path, values: dict[str, Any]) -> StudyConfig:
     if missing := [key for key in ("base", "methods", "run_dir") if not values.get(key)]:
         raise UserError(
             f"{path}: {', '.join(missing)} is missing. A study needs base (settings of every run), methods (what each "
-            "changes) and run_dir. See configs/apprentice/compare_smoke.yaml."
+            "changes) and run_dir. `nearfuture init --list` shows some that ship."
         )
     values["methods"] = {name: changes or {} for name, changes in values["methods"].items()}
     try:

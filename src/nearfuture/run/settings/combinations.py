@@ -5,9 +5,9 @@ Not here: one key alone (`config`, `ranges`), what only a model or a task can te
 
 from __future__ import annotations
 
+from nearfuture.options.data import DataConfig
+from nearfuture.options.npo import Weighting
 from nearfuture.run.settings.config import Configuration, RunConfig
-from nearfuture.tasks.data.data_config import DataConfig
-from nearfuture.train.npo_config import Weighting
 from nearfuture.types import UserError
 
 

@@ -15,10 +15,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from nearfuture.guidance.collect import BATCH_SIZE, NUM_SAMPLES
 from nearfuture.method.trigger_config import TriggerConfig
-from nearfuture.tasks.data.data_config import DataConfig
-from nearfuture.train.npo_config import ModelConfig, NPOConfig
+from nearfuture.options.data import DataConfig
+from nearfuture.options.npo import ModelOptions, TrainingOptions
+from nearfuture.types import BATCH_SIZE, NUM_SAMPLES
 
 T = TypeVar("T")
 AUTO = "autonpo."
@@ -150,14 +150,14 @@ class Configuration:
     data: DataConfig = field(default_factory=DataConfig)
 
     @cached_property
-    def training(self) -> NPOConfig:
+    def training(self) -> TrainingOptions:
         """Every setting of training: as it is set, else the default of its field (see `unresolved`)."""
-        return unresolved(NPOConfig, self.training_settings)
+        return unresolved(TrainingOptions, self.training_settings)
 
     @cached_property
-    def model(self) -> ModelConfig:
+    def model(self) -> Any:
         """Every setting of the model, likewise."""
-        return unresolved(ModelConfig, self.model_settings)
+        return unresolved(ModelOptions, self.model_settings)
 
     @property
     def trl_settings(self) -> dict[str, Any]:

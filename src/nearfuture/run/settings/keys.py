@@ -111,7 +111,7 @@ def unknown(key: str, known: Collection[str]) -> UserError:
     if key in MANAGED:
         instead = MANAGED[key]
         return UserError(f"{key} is managed by nearfuture. " + (f"Use {instead}." if instead else "Remove it."))
-    return UserError(f"{key} is not a known key.{did_you_mean(key, known)} docs/configuration.md lists them.")
+    return UserError(f"{key} is not a known key.{did_you_mean(key, known)} `nearfuture docs configuration` lists them.")
 
 
 def refuse_without_effect(key: str) -> None:

@@ -17,15 +17,17 @@ from pydantic import TypeAdapter, ValidationError
 
 from nearfuture import seal
 from nearfuture.method.trigger_config import TriggerConfig
+from nearfuture.options import shipped
+from nearfuture.options.data import DataConfig
+from nearfuture.options.npo import ModelOptions, TrainingOptions
 from nearfuture.record import flat_yaml
+from nearfuture.record.formats import plural
 from nearfuture.run.settings.combinations import check_data, check_together
 from nearfuture.run.settings.config import AUTO, AutoNPOConfig, Configuration, RunConfig
 from nearfuture.run.settings.keys import MANAGED, refuse_without_effect, unknown, with_present_names, with_task_args
 from nearfuture.run.settings.methods import with_method
 from nearfuture.run.settings.ranges import check_plain, check_range
-from nearfuture.tasks.data.data_config import DataConfig
-from nearfuture.train.npo_config import ModelConfig, NPOConfig
-from nearfuture.types import UserError
+from nearfuture.types import UserError, did_you_mean
 
 TRAINING_DEFAULTS: dict[str, Any] = {
     "logging_steps": 1,
@@ -47,8 +49,28 @@ def load_configuration(path: Path | None, overrides: Sequence[str] = ()) -> Conf
             missing key, or interventions that cannot happen.
     """
     values = read_yaml(path) if path is not None else {}
+    if {"base", "methods"} <= values.keys():
+        raise UserError(
+            f"{path} is a study, with {plural(len(values['methods'] or ()), 'method')} on one base, and not the "
+            f"configuration of one run. Train and compare all of them with: nearfuture compare {path}"
+        )
     given = dict(flat_yaml.load_value(override, "learning_rate=1e-4") for override in overrides)
     return check(values | with_present_names(given))
+
+
+def find_yaml(path: Path) -> Path:
+    """The file of a configuration: the path itself, or the one that ships and is called so (`apprentice/tiny`)."""
+    ships = shipped.configurations()
+    return path if path.exists() else ships.get(str(path.with_suffix("")), path)
+
+
+def _absent(path: Path) -> UserError:
+    near = [str(found) for found in path.parent.glob("*.y*ml")]
+    hint = did_you_mean(str(path), near) or did_you_mean(str(path.with_suffix("")), shipped.configurations())
+    return UserError(
+        f"{path} does not exist.{hint} Give the path of a YAML configuration, or the name of one that ships "
+        "(`nearfuture init --list`); `nearfuture init` writes a first one."
+    )
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -57,6 +79,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file does not exist, or holds something else.
     """
+    path = find_yaml(path)
     is_of_a_run = (path.parent / "lineage.json").exists()
     try:
         data = path.read_bytes()
@@ -67,11 +90,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
             )
         values = flat_yaml.load(data.decode())
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist. Give the path of a YAML configuration.") from None
+        raise _absent(path) from None
     except (flat_yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not YAML: {error}") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise UserError(f"{path} holds {type(values).__name__}, not keys and values. See configs/apprentice/tiny.yaml.")
+        raise UserError(
+            f"{path} holds {type(values).__name__}, not keys and values. `nearfuture init` writes a first one."
+        )
     return with_present_names(values, is_told=not is_of_a_run)
 
 
@@ -81,15 +106,15 @@ def check(values: dict[str, Any]) -> Configuration:
     prefixed = {key: value for key, value in values.items() if key.startswith(AUTO)}
     auto = _typed(prefixed, (AutoNPOConfig, TriggerConfig), prefix=AUTO)
     flat = {key: value for key, value in values.items() if key not in prefixed}
-    given = _typed(flat, (RunConfig, DataConfig, NPOConfig, ModelConfig))
+    given = _typed(flat, (RunConfig, DataConfig, TrainingOptions, ModelOptions))
     if missing := [name for name in ("run_dir", "max_steps") if name not in values]:
         raise UserError(f"{', '.join(missing)} is missing. A run needs a task, a run_dir and max_steps (its horizon).")
     data = DataConfig(**given[DataConfig])
     check_data(values.get("task"), data)
     config = Configuration(
         RunConfig(**given[RunConfig]),
-        _training_settings(given[NPOConfig]),
-        _model_settings(given[ModelConfig]),
+        _training_settings(given[TrainingOptions]),
+        _model_settings(given[ModelOptions]),
         AutoNPOConfig(**auto[AutoNPOConfig], trigger=TriggerConfig(**auto[TriggerConfig])),
         data,
     )

@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from nearfuture.options.npo import TrainingOptions
 from nearfuture.run.settings.config import RunConfig, defaults
-from nearfuture.train.npo_config import NPOConfig
 from nearfuture.types import UserError, did_you_mean
 
 
@@ -27,7 +27,7 @@ class SameAs:
     key: str
 
 
-PLAIN = {**defaults(RunConfig), **defaults(NPOConfig)}
+PLAIN = {**defaults(RunConfig), **defaults(TrainingOptions)}
 NO_NORMALISATION = {"loss_type": "dr_grpo", "scale_rewards": "none"}
 NO_CLIP = {"epsilon": 1.0, "epsilon_high": 1e6}
 

@@ -4,7 +4,7 @@ Not here: the worlds that ship (`worlds`), benchmarks (`nearfuture.lab.evaluate.
 (`nearfuture.train`).
 """
 
-from nearfuture.tasks.data.data_config import DataConfig
+from nearfuture.options.data import DataConfig
 from nearfuture.tasks.data.loading import Loaded, load_rows
 from nearfuture.tasks.data.registry import SOURCES, Source, find_source
 from nearfuture.tasks.data.task import data_task

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nearfuture.tasks.data.data_config import DataConfig
+from nearfuture.options.data import DataConfig
 from nearfuture.tasks.data.known_forms import Form, recognise
 from nearfuture.tasks.data.reading import Raw, read_raw
 from nearfuture.tasks.data.schema import Draft, Dropped, Style, features_of, to_row

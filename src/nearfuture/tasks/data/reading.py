@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nearfuture.options.data import DataConfig
 from nearfuture.refusals import is_a_librarys
-from nearfuture.tasks.data.data_config import DataConfig
 from nearfuture.tasks.data.registry import SOURCES, Source, find_source
 from nearfuture.tasks.data.undecoded import undecoded
-from nearfuture.types import UserError
+from nearfuture.types import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -127,7 +127,9 @@ def _unreadable(
     elif source is not None:
         remedy = f"Get it with `hf download {source.repo} --repo-type dataset`."
     else:
-        remedy = f"Name a file, a folder, an id on the Hub, or one of: {', '.join(SOURCES)}."
+        remedy = (
+            f"Name a file, a folder, an id on the Hub, or one of: {', '.join(SOURCES)}.{did_you_mean(name, SOURCES)}"
+        )
     return f"dataset_name={name}: {where} cannot be read: {said} {remedy}"
 
 

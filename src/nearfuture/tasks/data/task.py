@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from nearfuture.tasks.data.data_config import DataConfig
+from nearfuture.options.data import DataConfig
 from nearfuture.tasks.data.loading import Loaded, load_rows
 from nearfuture.tasks.task import Task
 from nearfuture.types import NoSignalError

@@ -3,7 +3,7 @@ long.
 
 The template is rendered with each image as one token, and what the processor makes of an image of that size is added.
 
-Not here: which limit holds (`nearfuture.tasks.data.data_config`).
+Not here: which limit holds (`nearfuture.options.data`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,166 @@
+"""The settings of Near-Future Policy Optimization beside TRL's own, as plain values.
+
+Not here: what they do (`nearfuture.train.trainer`), the class that a trainer takes (`nearfuture.train.npo_config`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from nearfuture.options.trl import GRPO, MODEL, class_of
+from nearfuture.types import UserError
+
+
+class Weighting(StrEnum):
+    """How a guided token is weighted in TRL's loss; see reconstruction.md 1.3.
+
+    `ON_POLICY`: as if the learner had sampled it, the paper's simplification. `IMPORTANCE`: by the exact ratio, with
+    the guide's stored log-probs in the denominator. `SHAPED`: by f(ratio) = ratio / (ratio + `shaping_gamma`), never
+    clipped (LUFFY, ExGRPO); without stored log-probs the denominator is 1.
+    """
+
+    ON_POLICY = "on_policy"
+    IMPORTANCE = "importance"
+    SHAPED = "shaped"
+
+
+class GuidedRewards(StrEnum):
+    """What the reward functions are asked about after a slot was replaced; see `NPOSettings.guided_rewards`."""
+
+    ROW = "row"
+    BATCH = "batch"
+
+
+@dataclass
+class NPOSettings:
+    """The settings of NPO alone, as a trainer has them whose `args` are a `GRPOConfig`: all at their defaults.
+
+    Args:
+        max_pass_rate: highest on-policy pass rate of a group that still admits guidance (the paper's tau_gate);
+            negative closes the gate.
+        weighting: `on_policy` (the paper), `importance` or `shaped`.
+        shaping_gamma: of `shaped`; the smaller, the more unlikely the tokens that count most.
+        inject_guidance: put guidance into the last slot; off, a guide only distils.
+        distill_coef: weight of log pi_guide - log pi in the advantage of the policy's own rollouts on gated prompts
+            (on-policy distillation from the near-future self); 0 is off.
+        verdict_reward: name of the reward function that carries the verdict; default: the first one.
+        correct_threshold: a rollout is correct where that function's reward is at least this; None (NaN) is not judged.
+        truncated_is_wrong: a completion that was cut off earns from that function what a wrong one does, 0. Off, as in
+            TRL: it earns what its text earns. Gate, pass rate and pool count it as wrong either way, because it can
+            never be guidance.
+        freeze_vision_tower: nothing in the vision tower learns, adapters included; it trains by default (the paper).
+        verify_guidance: verify every trajectory again with that function before step 1.
+        guided_rewards: whom the reward functions are asked about once a guided completion has taken its slot. `row`:
+            the guided rows alone; the others keep what they earned, and nothing is verified twice. `batch`: the whole
+            batch again, as TRL asks; needed where a function compares the completions of a group.
+        fast_generation: read each prompt (and see its images) once instead of `num_generations` times, and continue
+        with
+            the rows that still write. The same random numbers are drawn; on a CPU no token was ever seen to differ from
+            TRL's, but rounding may depend on the number of rows, so that nothing promises it. TRL's own path is taken
+            with vLLM, continuous batching, tools, dropout, DeepSpeed, FSDP, `generation_kwargs`, images of models
+            other than Qwen's, and whatever does not go row by row (`repetition_penalty`, a static cache).
+        vllm_dtype: precision in which a colocated vLLM samples (`float32`, `bfloat16`, `float16`); default: that in
+            which the policy computes. vLLM by itself would sample a float32 policy in bfloat16.
+    """
+
+    max_pass_rate: float = field(
+        default=0.6,
+        metadata={
+            "help": "Highest on-policy pass rate of a group that still admits guidance; negative closes the gate."
+        },
+    )
+    weighting: str = field(
+        default="on_policy",
+        metadata={
+            "help": "'on_policy': guided tokens as if sampled now; 'importance': ratio to the guide's log-probs; "
+            "'shaped': that ratio through x / (x + shaping_gamma)."
+        },
+    )
+    shaping_gamma: float = field(default=0.1, metadata={"help": "Shape of the weight with weighting='shaped'."})
+    inject_guidance: bool = field(default=True, metadata={"help": "Put guidance into the last slot of gated groups."})
+    distill_coef: float = field(
+        default=0.0, metadata={"help": "Weight of the guide's log-ratio on the policy's own rollouts; 0 is off."}
+    )
+    verdict_reward: str | None = field(
+        default=None, metadata={"help": "Reward function that carries the verdict. Default: the first."}
+    )
+    correct_threshold: float = field(
+        default=1.0, metadata={"help": "A rollout is correct if the verdict reward is at least this."}
+    )
+    truncated_is_wrong: bool = field(
+        default=False, metadata={"help": "A completion that was cut off gets 0 from the verdict reward."}
+    )
+    freeze_vision_tower: bool = field(
+        default=False, metadata={"help": "Freeze the vision tower of a vision-language model."}
+    )
+    verify_guidance: bool = field(
+        default=True, metadata={"help": "Verify every guidance trajectory again before step 1."}
+    )
+    guided_rewards: str = field(
+        default="row",
+        metadata={
+            "help": "'row': reward functions are called on the guided rows only; 'batch': on the whole batch "
+            "again, for functions that compare the completions of a group."
+        },
+    )
+    fast_generation: bool = field(
+        default=False, metadata={"help": "Read each prompt once for all its completions; drop rows that have ended."}
+    )
+
+    vllm_dtype: str | None = field(
+        default=None, metadata={"help": "Precision of a colocated vLLM. Default: that in which the policy computes."}
+    )
+
+    def check_settings(self) -> None:
+        """Refuse values that mean nothing.
+
+        Raises:
+            UserError: the value, the rule, the remedy.
+        """
+        if self.vllm_dtype not in (None, "float32", "bfloat16", "float16"):
+            raise UserError(f"vllm_dtype={self.vllm_dtype!r} is not known. One of: float32, bfloat16, float16.")
+        if self.weighting not in list(Weighting):
+            raise UserError(f"weighting={self.weighting!r} is not known. One of: {', '.join(Weighting)}.")
+        if self.guided_rewards not in list(GuidedRewards):
+            raise UserError(f"guided_rewards={self.guided_rewards!r} is not known. One of: {', '.join(GuidedRewards)}.")
+        if self.shaping_gamma <= 0 or self.distill_coef < 0:
+            raise UserError(
+                f"shaping_gamma={self.shaping_gamma} must be above 0, distill_coef={self.distill_coef} at least 0."
+            )
+        if self.max_pass_rate > 1:
+            raise UserError(
+                f"max_pass_rate={self.max_pass_rate} is above 1: a pass rate is a share of the rollouts. "
+                "1.0 guides every prompt that has guidance, a negative value closes the gate."
+            )
+
+    @property
+    def weighs_tokens(self) -> bool:
+        """True where single tokens get a weight of their own."""
+        return self.weighting == Weighting.SHAPED or self.distill_coef != 0
+
+
+@dataclass
+class ByDevice:
+    """Settings of TRL's that the device decides, unless they are set."""
+
+    gradient_checkpointing: bool | None = field(
+        default=None,
+        metadata={"help": "Trade compute for memory. Default: on with an accelerator, off on a CPU."},
+    )
+    bf16: bool | None = field(
+        default=None,
+        metadata={"help": "Mixed precision in bfloat16. Default: on if the accelerator supports it."},
+    )
+    activation_checkpointing: bool | None = field(
+        default=None, metadata={"help": "The newer name of gradient_checkpointing in transformers."}
+    )
+
+
+@dataclass
+class TrainingOptions(NPOSettings, ByDevice, class_of("GRPOOptions", GRPO)):  # type: ignore[misc]
+    """Every setting of `NPOConfig` with its default; nothing is worked out and no device is asked."""
+
+
+ModelOptions = class_of("ModelOptions", MODEL)
+"""Every setting of TRL's `ModelConfig` with its default."""

@@ -1,0 +1,134 @@
+"""What can be refused within a second: files, folders, columns and packages, before torch and TRL are imported.
+
+A start checks all of it again, in the same words, and what only the libraries can tell beside it. So nothing is refused
+here that a start would take.
+
+Not here: keys and values (`nearfuture.run.settings.load`), what needs the libraries (`nearfuture.train.needs`).
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+from huggingface_hub import constants
+
+from nearfuture.options.data import DataConfig
+from nearfuture.options.packages import absent
+from nearfuture.run.beginning import refuse_taken
+from nearfuture.run.settings.config import Configuration
+from nearfuture.tasks.data.known_forms import recognise
+from nearfuture.tasks.data.reading import FILES
+from nearfuture.tasks.data.registry import SOURCES, find_source
+from nearfuture.tasks.task import require_task
+from nearfuture.types import UserError, did_you_mean
+from nearfuture.verify.external import require_verifier
+
+MODEL_FILES = ("config.json", "adapter_config.json")
+MAX_READ = 1 << 22
+"""Bytes of a file of rows that are read for its columns; those of a larger one are found when it is loaded."""
+
+
+def check_files(config: Configuration) -> None:
+    """Refuse a task, data, a verifier or traces that are not there, and columns that say nothing.
+
+    Raises:
+        UserError: what is missing, and what was probably meant.
+    """
+    if config.run.task is not None:
+        require_task(config.run.task)
+    require_verifier(config.data.verifier)
+    if config.data.dataset_name is not None:
+        _check_data(config.data, config.data.dataset_name)
+    traces = config.run.traces
+    if config.run.source == "traces" and traces is not None and not traces.expanduser().is_file():
+        raise UserError(f"traces={traces} does not exist, or is not a file. Give the file that holds the trajectories.")
+
+
+def check_start(config: Configuration, *, resume: bool = False, clean: bool = False) -> None:
+    """Refuse what would stop a run before its first step, as far as files and installed packages tell.
+
+    Raises:
+        UserError: a run folder that is taken, a model or package that is not there, or what `check_files` finds.
+    """
+    if os.environ.get("RANK", "0") == "0" and not clean:  # of several processes the first one writes the folder
+        refuse_taken(config.run.run_dir, resume=resume)
+    for sentence in absent(config.trl_settings):
+        raise UserError(sentence)
+    check_files(config)
+    if config.run.model is not None:
+        check_model(config.run.model)
+
+
+def _check_data(data: DataConfig, name: str) -> None:
+    path = Path(name).expanduser()
+    if path.suffix in FILES and not path.is_file():
+        raise UserError(f"dataset_name={name}: there is no such file. Give the path from {Path.cwd()}.")
+    if not path.exists() and find_source(name) is None and "/" not in name:
+        raise UserError(
+            f"dataset_name={name} is no file or folder here, and not a known data set.{did_you_mean(name, SOURCES)} "
+            f"Name a file, a folder, an id on the Hub (owner/name), or one of: {', '.join(SOURCES)}."
+        )
+    if path.is_file() and find_source(name) is None and (columns := _columns(path)):
+        recognise(columns, data.dataset_columns, name)
+
+
+def _columns(path: Path) -> list[str]:
+    """The columns of a file of rows; none where it is large, empty, or only the library reads it."""
+    try:
+        if path.suffix == ".parquet":
+            from pyarrow import parquet
+
+            return list(parquet.read_schema(path).names)
+        if path.stat().st_size > MAX_READ:
+            return []
+        with path.open(encoding="utf-8", newline="") as file:
+            if path.suffix == ".csv":
+                return next(csv.reader(file), [])
+            return _keys(file) if path.suffix == ".jsonl" else []
+    except (OSError, ValueError, csv.Error):
+        return []
+
+
+def _keys(lines: Iterable[str]) -> list[str]:
+    """The keys of all rows, in their order."""
+    rows = [json.loads(line) for line in lines if line.strip()]
+    return list(dict.fromkeys(key for row in rows if isinstance(row, dict) for key in row))
+
+
+def check_model(model: str) -> None:
+    """Refuse a model that is neither a folder in the Hugging Face layout nor one that can be fetched.
+
+    Raises:
+        UserError: what is there instead.
+    """
+    path = Path(model).expanduser()
+    refuse_run(model)
+    if path.is_dir():
+        if not any((path / name).is_file() for name in MODEL_FILES):
+            held = ", ".join(sorted(found.name for found in islice(path.iterdir(), 5))) or "nothing"
+            raise UserError(
+                f"model={model} is a folder without config.json (it holds {held}), hence not a model in the Hugging "
+                "Face layout. Name the folder that has one; `nearfuture model convert` makes one of a GGUF file."
+            )
+        return
+    is_name = model.count("/") <= 1 and not model.startswith((".", "/", "~"))
+    cached = Path(constants.HF_HUB_CACHE) / "--".join(["models", *model.split("/")])
+    if path.exists() or (is_name and (cached.is_dir() or not constants.HF_HUB_OFFLINE)):
+        return
+    why = "HF_HUB_OFFLINE=1 forbids to fetch it" if is_name else "it is no name on the Hub (owner/name) either"
+    raise UserError(f"model={model} is not a folder on this machine, and {why}. Correct it, or fetch the model first.")
+
+
+def refuse_run(model: str) -> None:
+    """Refuse a run folder in place of a model.
+
+    Raises:
+        UserError: which folders in it are models.
+    """
+    if (Path(model) / "lineage.json").exists():
+        raise UserError(f"{model} is a run. Name its final policy, {model}/final, or one of its checkpoints.")
