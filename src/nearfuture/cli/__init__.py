@@ -1,5 +1,6 @@
 """The command line: parsing and printing only.
 
+    nearfuture init [FILE.yaml] [--list]            nearfuture docs [PAGE]
     nearfuture train CONFIG.yaml [key=value ...]    nearfuture report RUN...
     nearfuture compare STUDY.yaml [key=value ...]   nearfuture evaluate RUN_OR_MODEL [OTHER] --suite ...
     nearfuture plan CONFIG.yaml [key=value ...]     nearfuture data check|difficulty CONFIG.yaml
@@ -11,7 +12,8 @@
 
 The parameters of a command are its options, however many; what it calls gets a value made of them.
 
-Exit codes are in docs/configuration.md; `failures` decides which error gets which.
+Exit codes are in docs/configuration.md; `failures` decides which error gets which. A CONFIG is a file,
+or the name of one that ships.
 
 Not here: anything that a Python user could not call; heavy imports happen inside the commands.
 """
@@ -19,12 +21,14 @@ Not here: anything that a Python user could not call; heavy imports happen insid
 # In the order in which --help lists the commands.
 # isort: off
 from nearfuture.cli.base import app
-from nearfuture.cli import train, study, watch, evaluate, plan, data, guide, model, signal, advise, verify, selftest
+from nearfuture.cli import begin, train, study, watch, evaluate, plan, data
+from nearfuture.cli import guide, model, signal, advise, verify, selftest
 # isort: on
 
 __all__ = [
     "advise",
     "app",
+    "begin",
     "data",
     "evaluate",
     "guide",

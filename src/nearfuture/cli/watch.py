@@ -11,10 +11,10 @@ from typing import Annotated
 
 import typer
 
-from nearfuture.cli.base import app, told_to_user
+from nearfuture.cli.base import app, example, told_to_user
 
 
-@app.command()
+@app.command(epilog=example("watch runs/tiny"))
 def watch(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or the folder of a study.")],
     port: Annotated[int | None, typer.Option(help="Default: 7474, or the next that is free. 0: any.")] = None,

@@ -1,6 +1,6 @@
 """The settings that name a data set; TRL's names where TRL has them.
 
-Not here: the settings of a run (`nearfuture.run.settings.config`), what is done with them (`loading`, `task`).
+Not here: the settings of a run (`nearfuture.run.settings.config`), what is done with them (`nearfuture.tasks.data`).
 """
 
 from __future__ import annotations
