@@ -4,8 +4,10 @@ Deviations: the paper takes the argmax of Q / V and nothing else (reconstruction
 (reconstruction.md 2.3): Q of a few prompts is noise, a guide that solves nothing teaches nothing, a short way back
 costs less.
 
+A candidate of distance 0 stays: the present policy answers its own mistakes, and no step is trained twice.
+
 Not here: measuring Q and V (`signal`, `variance_cost`), which prompts (`mistakes`), whether to go back (`trigger`),
-doing it (`nearfuture.run`).
+what the steps of the way back would have brought (`price`), doing it (`nearfuture.run`).
 """
 
 from __future__ import annotations
@@ -24,11 +26,12 @@ class Guard(StrEnum):
     GUIDE_TOO_WEAK = "guide_too_weak"
     BLOCKED = "blocked"
     GAIN_TOO_SMALL = "gain_too_small"
+    PRICE = "price"
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One checkpoint the run could go back to, with what the probe found.
+    """One checkpoint the run could go back to, with what the probe found; at distance 0 the run stays where it is.
 
     Attributes:
         rollback_distance: D, optimizer steps between the checkpoint and the guide (the present policy).
@@ -36,6 +39,8 @@ class Candidate:
         num_prompts: probed prompts of the slice that belongs to D.
         quality: Q(D), pass rate of the guide on them, 0 to 1; NaN where none could be judged.
         variance_cost: V(D), 1 where guide and learner agree; infinite where it overflowed.
+        expected_gain: how much pass rate its guidance is expected to bring (`price`); NaN where nobody worked it out.
+        price: what the run would have gained with the D steps; 0 where they are not charged (`autonpo.price: none`).
     """
 
     rollback_distance: int
@@ -43,9 +48,11 @@ class Candidate:
     num_prompts: int
     quality: float
     variance_cost: float
+    expected_gain: float = math.nan
+    price: float = 0.0
 
     def __post_init__(self) -> None:
-        assert self.rollback_distance >= 1 and self.step >= 0 and self.num_prompts >= 0
+        assert self.rollback_distance >= 0 and self.step >= 0 and self.num_prompts >= 0
         assert math.isnan(self.quality) or 0.0 <= self.quality <= 1.0
         assert self.variance_cost > 0.0, "V is a second moment"
 
@@ -53,6 +60,11 @@ class Candidate:
     def effective_signal(self) -> float:
         """S = Q / V. See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3; reconstruction.md 3.1."""
         return self.quality / self.variance_cost
+
+    @property
+    def worth(self) -> float:
+        """Expected gain minus price, in pass rate."""
+        return self.expected_gain - self.price
 
     def as_row(self) -> dict[str, float | int | None]:
         """Return the row of a `rollback` event; what is not finite is None, as JSON has no name for it."""
@@ -63,6 +75,8 @@ class Candidate:
             "quality": self.quality,
             "variance_cost": self.variance_cost,
             "effective_signal": self.effective_signal,
+            "expected_gain": self.expected_gain,
+            "price": self.price,
         }
         return {name: value if math.isfinite(value) else None for name, value in row.items()}
 
@@ -108,38 +122,40 @@ def select(
         >>> select([near, far], min_prompts=8, min_quality=0.02, min_gain=1.05).candidate.rollback_distance
         40
     """
-    limits = _Limits(min_prompts, min_quality, blocked_steps)
+    limits = Limits(min_prompts, min_quality, blocked_steps)
     if not candidates:
         return Choice(None, Guard.NO_CHECKPOINT, "There is no checkpoint before this step. Save earlier (save_steps).")
     ordered = sorted(candidates, key=lambda candidate: candidate.rollback_distance)
     assert len({candidate.rollback_distance for candidate in ordered}) == len(ordered), "a distance appears twice"
-    paper = max(ordered, key=_signal_or_none)
-    allowed = [candidate for candidate in ordered if _excluded(candidate, limits) is None]
+    paper = max(ordered, key=signal_or_none)
+    allowed = [candidate for candidate in ordered if excluded(candidate, limits) is None]
     if not allowed:
-        whys = "; ".join(f"distance {c.rollback_distance}: {_why(c, limits)}" for c in ordered)
-        return Choice(None, _excluded(paper, limits), f"No candidate is left. {whys}.")
-    nearest, best = allowed[0], max(allowed, key=_signal_or_none)
+        whys = "; ".join(f"distance {c.rollback_distance}: {why(c, limits)}" for c in ordered)
+        return Choice(None, excluded(paper, limits), f"No candidate is left. {whys}.")
+    nearest, best = allowed[0], max(allowed, key=signal_or_none)
     if best is not nearest and not best.effective_signal > min_gain * nearest.effective_signal:
         return Choice(
             nearest,
-            _excluded(paper, limits) or Guard.GAIN_TOO_SMALL,
+            excluded(paper, limits) or Guard.GAIN_TOO_SMALL,
             f"S = {best.effective_signal:.4g} at distance {best.rollback_distance} is not {min_gain:g} times the "
             f"{nearest.effective_signal:.4g} at distance {nearest.rollback_distance}, which costs less.",
         )
     reason = f"S = {best.effective_signal:.4g} at distance {best.rollback_distance} is the largest."
     if best is not paper:
-        reason += f" Distance {paper.rollback_distance} has {paper.effective_signal:.4g}, but {_why(paper, limits)}."
-    return Choice(best, _excluded(paper, limits), reason)
+        reason += f" Distance {paper.rollback_distance} has {paper.effective_signal:.4g}, but {why(paper, limits)}."
+    return Choice(best, excluded(paper, limits), reason)
 
 
 @dataclass(frozen=True, slots=True)
-class _Limits:
+class Limits:
+    """What a candidate must have; see `select`."""
+
     min_prompts: int
     min_quality: float
     blocked_steps: Collection[int]
 
 
-def _excluded(candidate: Candidate, limits: _Limits) -> Guard | None:
+def excluded(candidate: Candidate, limits: Limits) -> Guard | None:
     """Return the first guard that excludes a candidate, None where none does."""
     if candidate.num_prompts < limits.min_prompts:
         return Guard.TOO_FEW_PROMPTS
@@ -150,13 +166,14 @@ def _excluded(candidate: Candidate, limits: _Limits) -> Guard | None:
     return None
 
 
-def _signal_or_none(candidate: Candidate) -> float:
+def signal_or_none(candidate: Candidate) -> float:
     """S, with NaN below everything; `max` keeps the first of equals, which is the smaller distance."""
     return -1.0 if math.isnan(candidate.effective_signal) else candidate.effective_signal
 
 
-def _why(candidate: Candidate, limits: _Limits) -> str:
-    match _excluded(candidate, limits):
+def why(candidate: Candidate, limits: Limits) -> str:
+    """Say what excludes a candidate."""
+    match excluded(candidate, limits):
         case Guard.TOO_FEW_PROMPTS:
             return f"{candidate.num_prompts} prompts probed, min_prompts={limits.min_prompts}"
         case Guard.BLOCKED:

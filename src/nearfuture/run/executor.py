@@ -163,7 +163,14 @@ class Executor:
         with Policies(config, task, self.context.train_rows, checkpoints, scratch) as policies:
             steps = [0, *(s for s in checkpoints if s < step)]
             way_back = autonpo.decide(
-                autonpo.Fired(self.lineage, fired_state(checkpoints[step]), steps, config.training.max_pass_rate),
+                autonpo.Fired(
+                    self.lineage,
+                    fired_state(checkpoints[step]),
+                    steps,
+                    config.training.max_pass_rate,
+                    config.run.guide_num_samples,
+                    config.training.num_generations,
+                ),
                 Bench(policies.load, rows, task.verify, config.training.seed, config.run.guide_batch_size),
                 config.autonpo,
                 lambda event, **facts: self._event(event, step, **facts),

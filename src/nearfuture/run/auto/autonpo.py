@@ -1,8 +1,9 @@
 """What AutoNPO does when the trigger has fired: confirm, weigh the candidates, decide. The executor acts.
 
     probe      pi_t samples its past mistakes; too few solved -> continue
-    weigh      every saved checkpoint behind t: Q from its slice of the pool, V from the same samples
+    weigh      every saved checkpoint behind t: Q from its slice of the pool, V from the same samples; staying, too
     decide     argmax S = Q / V, with guards; budget and places already returned to are guards as well
+               or argmax of expected gain minus price, where steps are charged (`autonpo.price: slope`)
     compare    after the replay both branches exist at one step: which one does the run continue from?
 
 Every decision is an event with its numbers. See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3. The
@@ -24,8 +25,10 @@ import numpy as np
 from nearfuture.guidance.held_out import Answers
 from nearfuture.method.lineage import Lineage
 from nearfuture.method.mistakes import MistakePool
+from nearfuture.method.price import Terms, select_worth, slope_of
 from nearfuture.method.rollback import Candidate, Choice, select
 from nearfuture.run.auto.probe import Bench, Probe, run_probe, score_candidates
+from nearfuture.run.auto.worth import asked_for, staying, weighed
 from nearfuture.run.settings.config import AutoNPOConfig
 from nearfuture.types import Kind, UserError
 
@@ -42,12 +45,16 @@ class Fired:
         state: the controller's, there.
         steps: of the checkpoints on the path behind it, 0 for the base weights.
         max_pass_rate: of the gate.
+        num_samples: most samples of a prompt when the guide is asked.
+        num_generations: rollouts of a group.
     """
 
     lineage: Lineage
     state: dict[str, Any]
     steps: list[int]
     max_pass_rate: float
+    num_samples: int
+    num_generations: int
 
     @property
     def step(self) -> int:
@@ -68,11 +75,18 @@ class Fired:
         pool.load_state_dict(self.state["pool"])
         return pool
 
+    def terms(self, config: AutoNPOConfig) -> Terms:
+        """What gain and price of a candidate rest on; the slope is that of the trigger's last window."""
+        seen = [row for row in self.state["trigger"]["seen"] if row[0] > self.step - config.trigger.window]
+        slope = slope_of([row[0] for row in seen], [row[1] for row in seen])
+        return Terms(config.gain_factor, self.num_samples, self.num_generations, slope)
+
     def blocked_steps(self) -> list[int]:
         """Steps an earlier intervention returned to, at a reward that has not been passed since."""
         earlier = (s.intervention for s in self.lineage.segments)
+        back = [i for i in earlier if i and i.kind == Kind.AUTO and i.start_step < i.guide.step]
         reward_ema = self.emas["reward_ema"]
-        return [i.start_step for i in earlier if i and i.kind == Kind.AUTO and reward_ema <= i.evidence["reward_ema"]]
+        return [i.start_step for i in back if reward_ema <= i.evidence["reward_ema"]]
 
 
 @dataclass(frozen=True)
@@ -80,7 +94,7 @@ class WayBack:
     """Where to go back to and why.
 
     Attributes:
-        step: of the checkpoint.
+        step: of the checkpoint; where the trigger fired, if the run stays.
         prompt_ids: what the guide is asked for.
         given: what the probe has sampled already, by prompt id.
         evidence: the numbers that led here.
@@ -110,7 +124,7 @@ def decide(fired: Fired, bench: Bench, config: AutoNPOConfig, event: WriteEvent)
     step, pool = fired.step, fired.pool(config.max_rollback_distance)
     event("triggered", **fired.emas, **pool.metrics())
     behind = [s for s in fired.steps if 0 < step - s <= config.max_rollback_distance]
-    if reason := _too_small(pool, config) or _nowhere(fired, behind, config):
+    if reason := _too_small(pool, config) or ("" if config.stay else _nowhere(fired, behind, config)):
         event("declined", reason=reason)
         return None
     probe = run_probe(bench, pool, step, config)
@@ -118,21 +132,28 @@ def decide(fired: Fired, bench: Bench, config: AutoNPOConfig, event: WriteEvent)
     if reason := _unconfirmed(probe, config):
         event("declined", reason=reason)
         return None
-    candidates = score_candidates(bench, probe, pool, behind, config)
-    choice = select(
-        candidates,
-        min_prompts=config.min_prompts,
-        min_quality=config.probe_min_pass_rate,
-        min_gain=config.min_gain,
-        blocked_steps=fired.blocked_steps(),
-    )
+    found = [*([staying(probe)] if config.stay else []), *score_candidates(bench, probe, pool, behind, config)]
+    candidates = weighed(found, probe, pool, fired.terms(config), len(bench.rows), config)
+    choice = _choice(candidates, fired, config)
     facts = _facts(candidates, choice)
     if choice.candidate is None or config.mode == "advise":
         event("declined" if choice.candidate is None else "advised", **facts)
         return None
-    back_to, evidence = choice.candidate.step, {**facts, "reward_ema": fired.emas["reward_ema"]}
-    asked = pool.slice(back_to, step, config.slice) if config.ask == "slice" else pool.slice(0, step)
-    return WayBack(back_to, [mistake.prompt_id for mistake in asked], probe.given(), evidence)
+    evidence = {**facts, "reward_ema": fired.emas["reward_ema"]}
+    asked = asked_for(choice.candidate, pool, step, config)
+    return WayBack(choice.candidate.step, [mistake.prompt_id for mistake in asked], probe.given(), evidence)
+
+
+def _choice(candidates: list[Candidate], fired: Fired, config: AutoNPOConfig) -> Choice:
+    """By Q / V, as the paper does, or by what is left of the expected gain when the steps are paid for."""
+    limits = {
+        "min_prompts": config.min_prompts,
+        "min_quality": config.probe_min_pass_rate,
+        "blocked_steps": fired.blocked_steps(),
+    }
+    if config.price == "slope":
+        return select_worth(candidates, **limits)
+    return select(candidates, min_gain=config.min_gain, **limits)
 
 
 def _facts(candidates: list[Candidate], choice: Choice) -> dict[str, Any]:

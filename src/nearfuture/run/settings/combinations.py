@@ -66,6 +66,11 @@ def _check_autonpo(config: Configuration) -> None:
             "autonpo.ask=pool and guidance_lifetime=segment: guidance is dropped when the replay ends, so that most of "
             "the pool would be asked in vain. Set guidance_lifetime=while_gated, or autonpo.ask=slice."
         )
+    if auto.mode != "off" and auto.stay and config.run.guidance_lifetime == "segment" and config.run.guidance_steps is None:
+        raise UserError(
+            "autonpo.stay=true and guidance_lifetime=segment: guidance is dropped where the guide stood, and a run that "
+            "stays stands there already. Set guidance_lifetime=while_gated, or guidance_steps."
+        )
     if auto.mode != "off" and not 0 <= gate < 1:
         raise UserError(
             f"max_pass_rate={gate}: with autonpo.mode={auto.mode} the gate must lie in [0, 1), as a mistake is a "

@@ -22,6 +22,9 @@ from nearfuture.types import BATCH_SIZE, NUM_SAMPLES
 
 T = TypeVar("T")
 AUTO = "autonpo."
+NEW = frozenset({"stay", "price", "gain_factor"})
+"""Settings that runs of earlier releases do not name: at their default they are left out of `config.yaml`, so that such a
+run is resumed with the configuration it was begun with."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,10 @@ class AutoNPOConfig:
         with the abandoned tail at
             the step where the trigger fired, on the task's evaluation prompts, and continues from the better one.
         accept_num_samples: completions per evaluation prompt and branch in that comparison.
+        stay: staying is a candidate, at distance 0: the policy answers its own mistakes, and no step is trained twice.
+        price: `none` chooses by Q / V (the paper); `slope` by expected gain minus what the run would have gained with
+            the steps of the way back, at the slope of its pass rate.
+        gain_factor: pass rate that is expected for a share of the prompts whose answer is news (`method.price`).
     """
 
     mode: Literal["off", "advise", "act"] = "off"
@@ -128,6 +135,9 @@ class AutoNPOConfig:
     variance_cost: Literal["kl", "token", "sequence"] = "kl"
     accept: Literal["always", "if_better"] = "always"
     accept_num_samples: int = 4
+    stay: bool = False
+    price: Literal["none", "slope"] = "none"
+    gain_factor: float = 0.4
     trigger: TriggerConfig = field(default_factory=TriggerConfig)
 
 
@@ -179,8 +189,15 @@ class Configuration:
         auto = dataclasses.asdict(self.autonpo)
         auto = {f"{AUTO}{name}": value for name, value in {**auto, **auto.pop("trigger")}.items() if name != "trigger"}
         auto = {} if self.autonpo.mode == "off" else auto
+        run, auto = _without_new(run, RunConfig, ""), _without_new(auto, AutoNPOConfig, AUTO)
         run |= {name: str(value) for name, value in run.items() if isinstance(value, Path)}
         return {**run, **self.data.given(), **auto, **self.model_settings, **self.training_settings}
+
+
+def _without_new(values: dict[str, Any], kind: type, prefix: str) -> dict[str, Any]:
+    """Leave out what is new and at its default."""
+    usual = {f"{prefix}{name}": value for name, value in defaults(kind).items() if name in NEW}
+    return {key: value for key, value in values.items() if key not in usual or value != usual[key]}
 
 
 def unresolved(kind: type[T], settings: Mapping[str, Any]) -> T:

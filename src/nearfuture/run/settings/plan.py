@@ -92,6 +92,8 @@ def _auto_stage(lineage: Lineage, config: Configuration) -> Stage | None:
     if config.autonpo.accept == "always" or head.intervention is None or head.intervention.kind != Kind.AUTO:
         return None
     step = head.intervention.guide.step
+    if head.start_step == step:  # it stayed: there is no second branch
+        return None
     if head.reason == REPLAYED:
         return Compare(step)
     is_compared = step in head.passed_triggers

@@ -60,7 +60,7 @@ BY_RANGE: tuple[tuple[Range, str], ...] = (
         neftune_noise_alpha scout_steps guide_step rollback_to resample_steps eval_every no_signal_patience epsilon
         epsilon_high router_aux_loss_coef entropy_coef entropy_coef_min entropy_coef_max entropy_coef_delta
         entropy_target vespo_k_pos vespo_lambda_pos vespo_k_neg vespo_lambda_neg off_policy_mask_threshold distill_coef
-        autonpo.max_interventions autonpo.probe_min_solved autonpo.min_gain""",
+        autonpo.max_interventions autonpo.probe_min_solved autonpo.min_gain autonpo.gain_factor""",
     ),
     (
         Range(0, is_low_out=True),

@@ -1,0 +1,121 @@
+"""Is a way back worth its steps? The gain that guidance is expected to bring, minus what the steps would have brought.
+
+    gain(D)  = c f 1/|P| sum_x pass@k(x) (1 - p_x(D))^G / V(D)
+    price(D) = max(0, slope) D
+    D*       = argmax_D gain(D) - price(D),    if that is above 0; else the run continues
+
+f is the share of the training prompts that the guide is asked, P the probed ones, pass@k how often k samples of the
+guide hold an answer, (1 - p)^G how often a group of G rollouts of the policy that is guided holds none, so that the
+answer is news; both are pass rates, and the slope is that of the on-policy pass rate over the trigger's window.
+
+Deviations: all of it is ours; the paper takes argmax Q / V, in which a step costs nothing and staying (D = 0, where p
+is the guide's own pass rate, V = 1 and the price 0) is no candidate. `c` is fitted on runs
+(`measurements/price_calibration.py`, docs/methods/autonpo.md).
+
+Letters: P prompts.
+
+Not here: Q, V and the guards (`rollback`), the probe (`nearfuture.run.auto.probe`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nearfuture.method.rollback import Candidate, Choice, Guard, Limits, excluded, signal_or_none, why
+from nearfuture.method.signal import Floats, Ints, pass_at_k
+from nearfuture.method.trends import fit_line
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the gain and the price of any candidate rest on.
+
+    Attributes:
+        factor: c, gain of pass rate for a share of the prompts that got an answer that was news.
+        num_samples: k, most samples of a prompt when the guide is asked.
+        num_generations: G, rollouts of a group.
+        slope: rise of the on-policy pass rate, per step.
+    """
+
+    factor: float
+    num_samples: int
+    num_generations: int
+    slope: float
+
+
+def slope_of(steps: Sequence[int], pass_rates: Sequence[float]) -> float:
+    """Fit a line to the on-policy pass rate of a window; 0 where it has fewer than 3 steps."""
+    return fit_line(steps, pass_rates).slope if len(steps) >= 3 else 0.0
+
+
+def expected_gain(
+    terms: Terms, share: float, counts_P: tuple[Ints, Ints], pass_rate_P: Floats, variance_cost: float
+) -> float:
+    """Expect how much pass rate the guidance of a candidate brings.
+
+    Args:
+        terms: of the run.
+        share: f, of the training prompts that the guide would be asked.
+        counts_P: judged and correct samples of the guide, [P] each.
+        pass_rate_P: p, of the policy that would be guided, [P].
+        variance_cost: V.
+
+    Returns:
+        The gain; NaN without a prompt that could be judged.
+
+    Example:
+        >>> terms = Terms(factor=0.5, num_samples=8, num_generations=1, slope=0.0)
+        >>> expected_gain(terms, 0.4, (np.array([8, 8]), np.array([2, 0])), np.array([0.0, 0.0]), 1.0)
+        0.1
+    """
+    num_judged_P, num_correct_P = counts_P
+    is_judged_P = num_judged_P > 0
+    if not is_judged_P.any():
+        return float("nan")
+    judged, correct = num_judged_P[is_judged_P], num_correct_P[is_judged_P]
+    k = min(terms.num_samples, int(judged.min()))
+    news_P = pass_at_k(judged, correct, k) * (1.0 - pass_rate_P[is_judged_P]) ** terms.num_generations
+    return float(terms.factor * share * news_P.mean() / variance_cost)
+
+
+def price_of(terms: Terms, distance: int) -> float:
+    """What the run would have gained with the steps of a way back: the slope, where it rises, times the steps."""
+    return max(0.0, terms.slope) * distance
+
+
+def select_worth(
+    candidates: Sequence[Candidate], *, min_prompts: int, min_quality: float, blocked_steps: Collection[int] = ()
+) -> Choice:
+    """Choose the candidate whose expected gain exceeds its price by most.
+
+    Args:
+        candidates: one per checkpoint, in any order, with gain and price.
+        min_prompts: probed prompts a slice needs.
+        min_quality: lowest pass rate of the guide on a slice.
+        blocked_steps: checkpoints the run has returned to without progress since.
+
+    Returns:
+        The choice, with candidate None where no gain exceeds its price; `guard` is `price` where the largest S was not
+        taken because of it.
+    """
+    limits = Limits(min_prompts, min_quality, blocked_steps)
+    if not candidates:
+        return Choice(None, Guard.NO_CHECKPOINT, "There is no checkpoint before this step. Save earlier (save_steps).")
+    ordered = sorted(candidates, key=lambda candidate: candidate.rollback_distance)
+    paper = max(ordered, key=signal_or_none)
+    allowed = [one for one in ordered if excluded(one, limits) is None and not np.isnan(one.worth)]
+    if not allowed:
+        whys = "; ".join(f"distance {c.rollback_distance}: {why(c, limits)}" for c in ordered)
+        return Choice(None, excluded(paper, limits) or Guard.GUIDE_TOO_WEAK, f"No candidate is left. {whys}.")
+    best = max(allowed, key=lambda candidate: candidate.worth)
+    said = (
+        f"expects {best.expected_gain:+.3g} of pass rate for {best.price:.3g}, which the steps of the way would have "
+        "brought"
+    )
+    if not best.worth > 0.0:
+        return Choice(None, Guard.PRICE, f"Nothing is worth its price: distance {best.rollback_distance} {said}.")
+    guard = excluded(paper, limits) or (None if best is paper else Guard.PRICE)
+    return Choice(best, guard, f"Distance {best.rollback_distance} {said}: no other is worth more.")
