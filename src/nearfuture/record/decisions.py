@@ -2,7 +2,8 @@
 
     seen        pass rate and entropy where the trigger fired, and how they moved over its window
     probe       which past mistakes the present policy solves
-    candidates  Q, V and S of every checkpoint it could go back to; the choice, its guard, its reason
+    candidates  Q, V, S, expected gain and price of every checkpoint it could go back to, and of staying; the choice,
+                its guard, its reason
     collection  the guidance
     comparison  both branches asked after the replay, where the configuration wants it
     cost        what all of that took, and the steps trained twice
@@ -25,12 +26,14 @@ from nearfuture.record.records import RunRecords, is_number
 from nearfuture.record.yields import Brought, Cost, Facts, brought_by, cost_of
 from nearfuture.types import Kind
 
-Outcome = Literal["went back", "declined", "advised", "undecided"]
+Outcome = Literal["went back", "stayed", "declined", "advised", "undecided"]
 EVENTS = ("triggered", "probe", "declined", "advised", "collected", "rollback", "accepted")
 MOVED = ("reward_rise", "reward_rise_se", "entropy_slope", "entropy_slope_se")
 PROBE = ("num_prompts", "num_samples", "num_solved", "pass_rate", "guide_tokens", "seconds")
 COLLECTED = ("num_prompts", "num_samples", "num_solved", "guide_tokens", "seconds")
 CANDIDATE = ("rollback_distance", "step", "num_prompts", "quality", "variance_cost", "effective_signal")
+WORTH = ("expected_gain", "price")
+"""Of a candidate, where the run has worked it out."""
 COMPARED = (
     *("difference", "ci_low", "ci_high", "guided_pass_rate", "abandoned_pass_rate"),
     *("num_prompts", "num_samples", "guide_tokens", "seconds"),
@@ -46,7 +49,8 @@ class RunDecision:
         segment: the segment that stopped for it; a rollback makes it the abandoned tail.
         step: where it stopped: the step of the trigger, and of the guide.
         total_steps: optimizer steps paid by then.
-        outcome: what came of it; `undecided` while the run is at it, or where it was stopped.
+        outcome: what came of it; `stayed` where AutoNPO had the policy answer its own mistakes; `undecided` while the
+            run is at it, or where it was stopped.
         to_segment: the guided segment; None where the run did not go back.
         to_step: the step it went back to, or (`advised`) would have.
         rollback_distance: how far that is.
@@ -119,7 +123,7 @@ def _decision(records: RunRecords, at: tuple[int, int], events: dict[str, Row]) 
         told |= {key: value for key, value in events.get(name, {}).items() if value is not None}
     outcome: Outcome = "undecided"
     if plan is not None:
-        outcome = "went back"
+        outcome = "stayed" if plan.kind == Kind.AUTO and plan.start_step == step else "went back"
     elif "advised" in events:
         outcome = "advised"
     elif "declined" in events:
@@ -152,8 +156,8 @@ def _decision(records: RunRecords, at: tuple[int, int], events: dict[str, Row]) 
         cost=cost_of(
             records,
             to,
-            probe=_required(probe, has_trigger and outcome in ("went back", "advised"), PROBE),
-            collection=_required(collection, outcome == "went back", COLLECTED),
+            probe=_required(probe, has_trigger and outcome in ("went back", "stayed", "advised"), PROBE),
+            collection=_required(collection, plan is not None, COLLECTED),
             comparison=comparison,
         ),
         brought=None if to is None or step <= to.start_step else brought_by(records, to),
@@ -176,10 +180,9 @@ def _seen(records: RunRecords, at: tuple[int, int], triggered: Row) -> Facts:
 
 
 def _candidates(rows: object) -> tuple[Facts, ...]:
-    found = (
-        [_facts(row, CANDIDATE) or {} for row in rows or [] if isinstance(row, dict)] if isinstance(rows, list) else []
-    )
-    return tuple(sorted((row for row in found), key=lambda row: row["rollback_distance"] or 0))
+    told = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    found = [_facts(row, (*CANDIDATE, *(name for name in WORTH if name in row))) or {} for row in told]
+    return tuple(sorted(found, key=lambda row: row["rollback_distance"] or 0))
 
 
 def _facts(row: Mapping[str, Any] | None, names: tuple[str, ...]) -> Facts | None:

@@ -78,7 +78,7 @@ def draw_candidates(decision: RunDecision, number: int, form: str, min_prompts: 
         is_far_from_zero = low > high / 2
         room = 0.12 * (high - low if is_far_from_zero else high) or 0.05
         limits = (max(0.0, low - room) if is_far_from_zero else 0.0, high + room)
-        dress(axes, SMALL, (0, 1.06 * max(xs)), limits, FORMS[form], "steps back")
+        dress(axes, SMALL, (0, 1.06 * (max(xs) or 1)), limits, FORMS[form], "steps back")
         axes.plot(xs, ys, color=GUIDED, linewidth=1.6)
         for x, y, is_hollow in zip(xs, ys, hollow, strict=True):
             face = svg.PALETTE["paper"] if is_hollow else GUIDED

@@ -24,7 +24,8 @@ KEPT = {
     "guided": "It continued from the guided branch.",
     "abandoned": "It returned to the tail; the guided branch is abandoned instead.",
 }
-CANDIDATE_COLUMNS = ("distance", "to step", "prompts", "Q", "V", "S = Q / V", "")
+CANDIDATE_COLUMNS = ("distance", "to step", "prompts", "Q", "V", "S = Q / V")
+WORTH_COLUMNS = ("expected gain", "price")
 
 
 def opening(records: RunRecords, decisions: list[RunDecision]) -> str:
@@ -32,8 +33,10 @@ def opening(records: RunRecords, decisions: list[RunDecision]) -> str:
     mode = records.config.get("autonpo.mode")
     watch = f"AutoNPO was set to {mode}" if mode else "AutoNPO was off"
     num_back = sum(decision.outcome == "went back" and decision.rollback_distance != 0 for decision in decisions)
-    num_other = sum(decision.outcome != "went back" for decision in decisions)
+    num_stayed = sum(decision.outcome == "stayed" for decision in decisions)
+    num_other = sum(decision.outcome not in ("went back", "stayed") for decision in decisions)
     back = f"It went back {plural(num_back, 'time')}" if num_back else "It never went back"
+    back += f", and stayed {plural(num_stayed, 'time')} to answer its own mistakes" if num_stayed else ""
     other = f"; {plural(num_other, 'time')} the trigger fired and it continued" if num_other else ""
     return f"{watch}. {back}{other}."
 
@@ -47,13 +50,17 @@ def closing(records: RunRecords) -> str:
 
 def heading(decision: RunDecision) -> str:
     """Name a decision by where it was made and what came of it."""
-    if decision.rollback_distance == 0:
+    if decision.outcome == "stayed":
+        return f"Step {decision.step}: stayed, and answered its own mistakes"
+    if decision.outcome == "went back" and decision.rollback_distance == 0:
         return f"Step {decision.step}: guided by itself"
     kept = ", and returned to the tail" if decision.kept == "abandoned" else ""
     came = {
         "went back": f"back {known(decision.rollback_distance)} steps, to step {known(decision.to_step, str)}{kept}",
         "declined": "continued",
-        "advised": f"would have gone back {known(decision.rollback_distance)} steps",
+        "advised": f"would have gone back {known(decision.rollback_distance)} steps"
+        if decision.rollback_distance
+        else "would have stayed, and answered its own mistakes",
         "undecided": "no decision written yet",
     }
     return f"Step {decision.step}: {came[decision.outcome]}"
@@ -103,12 +110,15 @@ def probed(probe: Facts, step: int) -> str:
 
 def chosen(decision: RunDecision) -> str:
     """Say what was chosen, why, and what overruled the argmax."""
-    if decision.rollback_distance == 0:
+    if decision.outcome == "went back" and decision.rollback_distance == 0:
         return "Nothing was trained ahead: the policy guides itself from here on."
     distance = known(decision.rollback_distance)
     went = {
         "went back": f"It went back {distance} steps, from {decision.step} to {known(decision.to_step, str)}.",
-        "advised": f"It would have gone back {distance} steps, to {known(decision.to_step, str)}.",
+        "stayed": "It stayed: the policy guides itself from here on, and no step is trained twice.",
+        "advised": f"It would have gone back {distance} steps, to {known(decision.to_step, str)}."
+        if decision.rollback_distance
+        else "It would have stayed, and answered its own mistakes.",
         "declined": "It continued without going back.",
     }
     said = [went[decision.outcome]]
@@ -184,12 +194,22 @@ def known(value: Number, form: Callable[[Any], str] = count) -> str:
     return UNKNOWN if value is None else form(value)
 
 
-def candidate_cells(decision: RunDecision, candidate: Facts) -> list[str]:
-    """Write a candidate in the order of `CANDIDATE_COLUMNS`."""
+def candidate_table(decision: RunDecision) -> tuple[tuple[str, ...], list[list[str]]]:
+    """Write the candidates: columns and rows, with gain and price where the run has worked them out."""
+    has_worth = any(candidate.get("expected_gain") is not None for candidate in decision.candidates)
+    columns = (*CANDIDATE_COLUMNS, *(WORTH_COLUMNS if has_worth else ()), "")
+    return columns, [candidate_cells(decision, candidate, has_worth=has_worth) for candidate in decision.candidates]
+
+
+def candidate_cells(decision: RunDecision, candidate: Facts, *, has_worth: bool = False) -> list[str]:
+    """Write a candidate in the order of `CANDIDATE_COLUMNS`, or with `WORTH_COLUMNS`."""
     steps = [known(candidate[name], WHOLE) for name in ("rollback_distance", "step", "num_prompts")]
     numbers = [known(candidate[name], THREE) for name in ("quality", "variance_cost", "effective_signal")]
+    if candidate["rollback_distance"] == 0:
+        steps[0] = "0 (stay)"
+    worth = [known(candidate.get(name), THREE) for name in ("expected_gain", "price")] if has_worth else []
     is_chosen = decision.to_step is not None and candidate["step"] == decision.to_step
-    return [*steps, *numbers, "chosen" if is_chosen else ""]
+    return [*steps, *numbers, *worth, "chosen" if is_chosen else ""]
 
 
 def _evaluated(reading: Reading) -> str:

@@ -125,8 +125,7 @@ def _candidates(records: RunRecords, decision: RunDecision, number: int) -> Iter
     yield Group([Figure(drawing) for drawing in drawn], "triple")
     if any(drawn) and any(is_thin(row, least) for row in decision.candidates):
         yield Text([f"Hollow points rest on fewer than {least} probed prompts (autonpo.min_prompts)."], "aside")
-    rows = [words.candidate_cells(decision, candidate) for candidate in decision.candidates]
-    yield Table(words.CANDIDATE_COLUMNS, rows, f"Candidates of decision {number}", last_is_text=True)
+    yield Table(*words.candidate_table(decision), f"Candidates of decision {number}", last_is_text=True)
 
 
 def _cost_table(cost: Cost, number: int) -> Table:
@@ -195,8 +194,7 @@ def explanation_text(folder: Path) -> Shown:
         parts.append(Line(f"{number}. {words.heading(decision)}", style="bold"))
         parts += [Padding(Line(sentence), (0, 0, 0, 3), expand=False) for sentence in words.told(decision)]
         if decision.candidates:
-            cells = [words.candidate_cells(decision, candidate) for candidate in decision.candidates]
-            table = Table(words.CANDIDATE_COLUMNS, cells, last_is_text=True).for_terminal()
+            table = Table(*words.candidate_table(decision), last_is_text=True).for_terminal()
             parts.append(Padding(table, (0, 0, 0, 3), expand=False))
         parts.append(Line())
     return Shown(*parts, Line(words.closing(records)))

@@ -167,7 +167,8 @@ def _cells(row: Values) -> list[str]:
     cover = row["qualities"]["coverage"]
     estimates = [cover, row["qualities"]["pass_rate"], {"value": cover["gain"], "ci": cover["gain_ci"]}]
     estimates += [{"value": row[name], "ci": row[f"{name}_ci"]} for name in ("variance_cost", "effective_signal")]
-    return [str(row["distance"]), *map(with_interval, estimates), f"{row['effective_sample_frac']:.1%}"]
+    distance = str(row["distance"]) if row["distance"] else "0 (stay)"
+    return [distance, *map(with_interval, estimates), f"{row['effective_sample_frac']:.1%}"]
 
 
 def _costs_table(anchor: Values, result: Values) -> Table:
