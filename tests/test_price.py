@@ -27,7 +27,7 @@ STAY, NEAR, FAR = candidate(0, 0.01, 0.0), candidate(10, 0.05, 0.02), candidate(
 
 
 def test_the_gain_by_hand() -> None:
-    """Of two prompts asked 4 times one was solved; a group of 2 that solves it half of the time misses it in a quarter."""
+    """Of two prompts asked 4 times one was solved; a group of 2, half of it correct, has no answer in a quarter."""
     counts = (np.array([4, 4]), np.array([1, 0]))
     assert expected_gain(TERMS, 0.4, counts, np.zeros(2), 1.0) == pytest.approx(0.5 * 0.4 * 0.5)
     assert expected_gain(TERMS, 0.4, counts, np.array([0.5, 0.5]), 1.0) == pytest.approx(0.5 * 0.4 * 0.5 * 0.25)

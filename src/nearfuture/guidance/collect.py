@@ -5,8 +5,8 @@
 See "Near-Future Policy Optimization", section 3.1. Departures from what is known of the paper: none says how many
 samples are drawn (`num_samples=8`) or which correct one is kept (`select="uniform"`); see docs.
 
-Not here: sampling and judging (`ask`), the order of the draws (`draws`), the choice (`choose`), the file (`cache`),
-what survives a kill (`journal`).
+Not here: sampling and judging (`ask`), the order of the draws (`draws`, `allocation`), the choice (`choose`), the file
+(`cache`), what survives a kill (`journal`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from nearfuture.guidance import files
+from nearfuture.guidance.allocation import Chances
 from nearfuture.guidance.ask import Score, judged
 from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.checks import nothing_solved
@@ -37,6 +38,7 @@ from nearfuture.types import BATCH_SIZE, NUM_SAMPLES, Guidance, NoSignalError, P
 logger = logging.getLogger(__name__)
 
 Given = Mapping[str, Sequence[Sequence[int]]]
+Known = Mapping[str, tuple[int, int]]
 Progress = Callable[[CollectionCounts], None]
 Scored = list[tuple[Candidate, list[float]]]
 
@@ -53,6 +55,7 @@ class Settings:
     verifier_version: str
     learner: PolicyRef | None
     num_kept: int = 1
+    allocation: Literal["even", "adaptive"] = "even"
 
     def __post_init__(self) -> None:
         for name in ("num_samples", "batch_size", "num_kept"):
@@ -65,11 +68,16 @@ class Settings:
             )
         if self.select not in ("uniform", "closest"):
             raise UserError(f"select={self.select!r} is not a way to choose. Use 'uniform' or 'closest'.")
+        if self.allocation == "adaptive" and self.select == "closest":
+            raise UserError(
+                "allocation='adaptive' with select='closest': the closest of a fixed number of samples needs all of "
+                "them. Use select='uniform', or allocation='even'."
+            )
 
     def described(self) -> dict[str, Any]:
-        """Return the settings as plain JSON; `num_kept` only where it is not 1: older caches keep their fingerprint."""
-        fields = asdict(self)
-        return {name: value for name, value in fields.items() if (name, value) != ("num_kept", 1)}
+        """Return the settings as plain JSON, younger ones where they are set: older caches keep their fingerprint."""
+        usual = {"num_kept": 1, "allocation": "even"}
+        return {name: value for name, value in asdict(self).items() if usual.get(name) != value}
 
 
 def collect_guidance(
@@ -88,6 +96,10 @@ def collect_guidance(
     learner: PolicyRef | None = None,
     verifier_version: str = "1",
     given: Given | None = None,
+    harvested: Mapping[str, Guidance] | None = None,
+    allocation: Literal["even", "adaptive"] = "even",
+    known: Known | None = None,
+    kinds: Collection[str] = (),
     progress: Progress | None = None,
 ) -> GuidanceCache:
     """Sample the guide until every prompt has its trajectories or has had `num_samples` tries, and write the cache.
@@ -105,6 +117,9 @@ def collect_guidance(
     A sample without a stop token, or longer than `engine.sampling.max_completion_length`, is dropped whether correct
     or not. A collection that was killed continues after its last finished batch, and ends as if it had not been; a
     complete cache of the same settings is opened as it is. In a run of several processes all of them call this.
+
+    With `allocation="adaptive"` `num_samples` is a mean over all prompts: every sample goes where it is likeliest to be
+    the first correct one (`allocation`), and what a solved prompt leaves is spent on others.
 
     Scripts call this by keyword, hence the many parameters; inside they are `Settings` and one collection.
 
@@ -125,6 +140,11 @@ def collect_guidance(
         verifier_version: of `verify`, for the record.
         given: completions of this very guide that were drawn before (by a probe), by prompt id; they are judged first,
             count against `num_samples`, and no token of theirs is generated again.
+        harvested: answers that are there already, by prompt id: they enter the cache as they are, with their own
+            log-probs and step, and their prompts are not asked.
+        allocation: whether samples go to all prompts evenly, or where one is likeliest to succeed.
+        known: correct and judged tries of a prompt before, by its id; for "adaptive".
+        kinds: columns of the rows; prompts that agree in them tell about each other; for "adaptive".
         progress: called after each batch with the counts so far, on the main process.
 
     Returns:
@@ -134,12 +154,16 @@ def collect_guidance(
         NoSignalError: no rows, or the guide solved none of them; no cache is kept.
         UserError: settings that cannot be used, or a folder that holds something else.
     """
-    settings = Settings(guide, num_samples, select, batch_size, seed, verifier_version, learner, num_kept)
+    settings = Settings(guide, num_samples, select, batch_size, seed, verifier_version, learner, num_kept, allocation)
     if select == "closest" and learner_score is None:
         raise UserError("select='closest' needs learner_score, the learner's log-probs. Pass it, or use 'uniform'.")
     home = Path(folder).absolute()
     files.check_replaceable(home)
-    collection = _Collection(engine, verify, unique_prompts(engine, rows), settings, learner_score, given or {})
+    prompts, free = unique_prompts(engine, rows), harvested or {}
+    asked = [prompt for prompt in prompts if prompt.prompt_id not in free]
+    reused = [(prompt, free[prompt.prompt_id]) for prompt in prompts if prompt.prompt_id in free]
+    chances = _chances(asked, known or {}, kinds) if allocation == "adaptive" else None
+    collection = _Collection(engine, verify, asked, settings, learner_score, given or {}, reused, chances)
     described = collection.described()
     if not engine.broadcast(engine.is_main and _is_collected(home, described)):
         collection.run(home, described, progress)
@@ -156,16 +180,22 @@ class _Collection:
     settings: Settings
     learner_score: Score | None
     given: Given
+    reused: list[tuple[Prompt, Guidance]]
+    chances: Chances | None
     draws: Draws = field(init=False)
 
     def __post_init__(self) -> None:
         asked = self.settings
         num_kept = asked.num_kept if asked.select == "uniform" else None
-        self.draws = Draws(len(self.prompts), asked.num_samples, asked.batch_size, num_kept)
+        self.draws = Draws(len(self.prompts), asked.num_samples, asked.batch_size, num_kept, self.chances)
 
     def described(self) -> dict[str, Any]:
         """Return everything that determines the result, as plain JSON: the same description, the same cache."""
         given = {prompt_id: [list(ids) for ids in completions] for prompt_id, completions in self.given.items()}
+        younger = {
+            "harvested": [asdict(guidance) for _, guidance in self.reused],
+            "known": [] if self.chances is None else [list(self.chances.known.items()), list(self.chances.kinds)],
+        }
         return {
             "format_version": FORMAT_VERSION,
             "rows": digest_prompts(self.prompts),
@@ -175,6 +205,7 @@ class _Collection:
             "sampling": asdict(self.engine.sampling),
             **self.settings.described(),
             "given": digest(given),
+            **{name: digest(value) for name, value in younger.items() if value},
         }
 
     def run(self, home: Path, described: Mapping[str, Any], progress: Progress | None) -> None:
@@ -248,13 +279,27 @@ class _Collection:
         kept = [pair for pair in zip(chosen, logps, strict=True) if all(map(math.isfinite, pair[1]))]
         counts = self.draws.counts()
         num_chosen = sum(min(number, self.settings.num_kept) for number in self.draws.num_distinct)
-        _check_kept(len(kept), num_chosen, counts)
+        if not self.reused or num_chosen:
+            _check_kept(len(kept), num_chosen, counts)
         if self.engine.is_main:
             seconds = counts.seconds + time.monotonic() - started
             num_solved = len({candidate.number for candidate, _ in kept})
             num_dropped = num_chosen - len(kept)
             counts = replace(counts, num_solved=num_solved, num_dropped_logps=num_dropped, seconds=seconds)
+            counts = self._with_reused(counts)
             GuidanceCache.write(home, self._header(counts, fingerprint), self._entries(kept)).close()
+
+    def _with_reused(self, counts: CollectionCounts) -> CollectionCounts:
+        """Count what was there already among the prompts and the solved ones; it was neither sampled nor paid for."""
+        num = len(self.reused)
+        num_tokens = sum(len(guidance.completion_ids) for _, guidance in self.reused)
+        return replace(
+            counts,
+            num_prompts=counts.num_prompts + num,
+            num_solved=counts.num_solved + num,
+            num_harvested=num,
+            harvested_tokens=num_tokens,
+        )
 
     def _choose(self) -> list[Candidate]:
         """Choose among the correct samples of every solved prompt; those of one prompt stand together."""
@@ -293,6 +338,8 @@ class _Collection:
                 num_correct=len(self.draws.candidates[candidate.number]),
             )
             yield guidance, text
+        rows, ids = [prompt.row for prompt, _ in self.reused], [list(found.completion_ids) for _, found in self.reused]
+        yield from zip((found for _, found in self.reused), self.engine.decode(rows, ids), strict=True)
 
     def _header(self, counts: CollectionCounts, fingerprint: str) -> CacheHeader:
         return CacheHeader(
@@ -305,6 +352,13 @@ class _Collection:
             fingerprint=fingerprint,
             num_kept=self.settings.num_kept,
         )
+
+
+def _chances(prompts: Sequence[Prompt], known: Known, kinds: Collection[str]) -> Chances:
+    """What is known of prompts that are to be asked: tries of each, and which of them are of one kind."""
+    tried = {number: known[prompt.prompt_id] for number, prompt in enumerate(prompts) if prompt.prompt_id in known}
+    of_kind = [tuple(str(prompt.row[name]) for name in kinds if name in prompt.row) for prompt in prompts]
+    return Chances(of_kind, tried)
 
 
 def _is_collected(home: Path, described: Mapping[str, Any]) -> bool:

@@ -3,7 +3,8 @@
 A pure state machine: the next batch is a function of the results observed so far, so observing the journal again leads
 to the same place as having drawn.
 
-Not here: sampling and judging (`ask`), choosing among correct samples (`choose`).
+Not here: sampling and judging (`ask`), choosing among correct samples (`choose`), what is known of a prompt before it
+is asked (`allocation`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass, field
 
+from nearfuture.guidance.allocation import MOST, Chances
 from nearfuture.guidance.ask import NO_EOS, TOO_LONG
 from nearfuture.guidance.header import CollectionCounts
 from nearfuture.types import Verdict
@@ -43,9 +45,10 @@ class Draws:
 
     Attributes:
         num_prompts: how many prompts are asked.
-        num_samples: the most samples per prompt.
+        num_samples: the most samples per prompt; with `chances` the most on the average over all prompts.
         batch_size: samples per batch.
         num_kept: how many different correct samples end the sampling of their prompt; None draws all samples.
+        chances: of the next sample of a prompt; samples then go where one is most likely to succeed. None: evenly.
         num_drawn: samples drawn so far, per prompt.
         candidates: the correct samples so far, per prompt, in the order they were drawn.
         num_distinct: how many of them are different, per prompt.
@@ -55,6 +58,7 @@ class Draws:
     num_samples: int
     batch_size: int
     num_kept: int | None
+    chances: Chances | None = None
     num_batches: int = 0
     num_drawn: list[int] = field(init=False)
     candidates: list[list[list[int]]] = field(init=False)
@@ -74,6 +78,8 @@ class Draws:
         self.num_batches += 1
         for prompt, outcome in zip(result.prompts, result.outcomes, strict=True):
             self.num_drawn[prompt] += 1
+            if self.chances is not None:
+                self.chances.observe(prompt, is_correct=outcome == Verdict.CORRECT)
             self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
         for prompt, completion_ids in result.correct:
             self.num_distinct[prompt] += completion_ids not in self.candidates[prompt]
@@ -86,17 +92,32 @@ class Draws:
 
         Prompts with the fewest samples come first, so there is a second sample of one only after the first of all;
         when fewer prompts than places are left, each gets several, so that the batch is full. Within a batch the long
-        prompts come first: neighbours have similar lengths and need little padding.
+        prompts come first: neighbours have similar lengths and need little padding. With `chances` the likeliest come
+        first, each sample of a batch being taken for a failure until it is judged.
         """
-        heap = [(drawn, prompt) for prompt, drawn in enumerate(self.num_drawn) if self._is_open(prompt)]
+        left = self.batch_size if self.chances is None else min(self.batch_size, self._budget())
+        heap = [(self._rank(prompt, 0), prompt, 0) for prompt in range(self.num_prompts) if self._is_open(prompt)]
         heapq.heapify(heap)
         batch: list[int] = []
-        while heap and len(batch) < self.batch_size:
-            drawn, prompt = heapq.heappop(heap)
+        while heap and len(batch) < left:
+            _, prompt, extra = heapq.heappop(heap)
             batch.append(prompt)
-            if drawn + 1 < self.num_samples:
-                heapq.heappush(heap, (drawn + 1, prompt))
+            if self.num_drawn[prompt] + extra + 1 < self._most:
+                heapq.heappush(heap, (self._rank(prompt, extra + 1), prompt, extra + 1))
         return sorted(batch)
+
+    @property
+    def _most(self) -> int:
+        """Samples a single prompt may have."""
+        return self.num_samples if self.chances is None else self.num_samples * MOST
+
+    def _budget(self) -> int:
+        """Samples that are left to all prompts together."""
+        return self.num_prompts * self.num_samples - sum(self.num_drawn)
+
+    def _rank(self, prompt: int, extra: int) -> float:
+        """Lower is sooner: by samples drawn, or by the chance of the next one after `extra` failures more."""
+        return self.num_drawn[prompt] + extra if self.chances is None else -self.chances.of(prompt, extra)
 
     def counts(self) -> CollectionCounts:
         """Return what was asked, drawn, dropped and spent so far."""
@@ -115,4 +136,4 @@ class Draws:
 
     def _is_open(self, prompt: int) -> bool:
         is_solved = self.num_kept is not None and self.num_distinct[prompt] >= self.num_kept
-        return not is_solved and self.num_drawn[prompt] < self.num_samples
+        return not is_solved and self.num_drawn[prompt] < self._most

@@ -28,7 +28,8 @@ class CollectionCounts:
     `num_solved` prompts have an entry. `num_dropped_*` count samples: without a stop token, longer than the limit, or
     chosen but without finite log-probs. `num_duplicates` counts correct samples with the token ids of an earlier one of
     their prompt. `num_unjudged` counts samples that could not be judged (time-outs, crashes, unparsable gold answers).
-    `num_tokens` is everything generated, `seconds` everything that took.
+    `num_tokens` is everything generated, `seconds` everything that took. `num_harvested` prompts were not asked, since
+    there was an answer already, of `harvested_tokens` in all.
     """
 
     num_prompts: int
@@ -41,6 +42,8 @@ class CollectionCounts:
     num_unjudged: int = 0
     num_tokens: int = 0
     seconds: float = 0.0
+    num_harvested: int = 0
+    harvested_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ class CacheHeader:
 def to_json(header: CacheHeader) -> str:
     """Write the header as indented JSON, with its own checksum."""
     written = {NUM_KEPT if name == "num_kept" else name: value for name, value in asdict(header).items()}
+    if not header.counts.num_harvested:  # older releases know no harvest
+        written["counts"] = {name: value for name, value in written["counts"].items() if "harvested" not in name}
     fields = {"format": FORMAT, "format_version": FORMAT_VERSION, **written}
     return json.dumps({**fields, "checksum": digest(fields)}, indent=2, ensure_ascii=False) + "\n"
 

@@ -31,6 +31,8 @@ EVENTS = ("triggered", "probe", "declined", "advised", "collected", "rollback", 
 MOVED = ("reward_rise", "reward_rise_se", "entropy_slope", "entropy_slope_se")
 PROBE = ("num_prompts", "num_samples", "num_solved", "pass_rate", "guide_tokens", "seconds")
 COLLECTED = ("num_prompts", "num_samples", "num_solved", "guide_tokens", "seconds")
+HARVESTED = ("num_harvested", "harvested_tokens", "harvested_distance")
+"""Of a collection, where the run harvests (`guidance_harvest`)."""
 CANDIDATE = ("rollback_distance", "step", "num_prompts", "quality", "variance_cost", "effective_signal")
 WORTH = ("expected_gain", "price")
 """Of a candidate, where the run has worked it out."""
@@ -132,7 +134,8 @@ def _decision(records: RunRecords, at: tuple[int, int], events: dict[str, Row]) 
     to_step = plan.start_step if plan is not None else None if distance is None else step - distance
     has_trigger = plan.kind == Kind.AUTO if plan is not None else "triggered" in events or "probe" in events
     probe = _facts(events.get("probe"), PROBE)
-    collection = _facts(events.get("collected"), COLLECTED)
+    told_of = events.get("collected", {})
+    collection = _facts(events.get("collected"), (*COLLECTED, *(name for name in HARVESTED if name in told_of)))
     comparison = _facts(events.get("accepted"), COMPARED)
     return RunDecision(
         kind=plan.kind if plan is not None else Kind.AUTO if has_trigger else str(told.get("kind", "planned")),

@@ -3,6 +3,9 @@
     steps  = kept_steps + abandoned_steps          (the head's path; scouts and abandoned tails)
     tokens = rollout_tokens + guide_tokens         (everything that was generated for training)
 
+A run with `guidance_harvest` has `harvested_tokens` as well: answers that entered a cache without being bought; they are
+in no other sum.
+
 A number that the run did not write is `None`, never 0. Steps that were computed twice after a kill are named apart
 (`recomputed_*`) and are in no other sum: they are the machine's cost, not the method's.
 
@@ -70,6 +73,8 @@ def _segment_entry(records: RunRecords, segment: Segment) -> dict[str, Any]:
     collected = [event for segment_id, event in collections(records) if segment_id == segment.id]
     evaluations = [row for row in rows if EVALUATION in row]
     has_guide = is_sampled_for(records, segment) or bool(collected)
+    harvests = bool(records.config.get("guidance_harvest"))
+    harvested = [event for event in collected if event["event"] == "collected"]
     return {
         "segment": segment.id,
         "parent": segment.parent,
@@ -84,6 +89,7 @@ def _segment_entry(records: RunRecords, segment: Segment) -> dict[str, Any]:
         "unlogged_steps": max(0, steps - len(training)),
         "rollout_tokens": _sum(row.get("rollout_tokens") for row in training) if steps else 0,
         "guide_tokens": _sum(event.get("guide_tokens") for event in collected) if has_guide else 0,
+        **({"harvested_tokens": _harvested(harvested)} if harvests else {}),
         "trained_tokens": _sum(row.get("trained_tokens") for row in training) if steps else 0,
         "eval_tokens": _sum(row.get("eval/tokens") for row in evaluations) if evaluations else 0,
         "train_seconds": _sum(row.get("seconds") for row in training) if steps else 0,
@@ -91,6 +97,10 @@ def _segment_entry(records: RunRecords, segment: Segment) -> dict[str, Any]:
         "eval_seconds": _sum(row.get("eval/seconds") for row in evaluations) if evaluations else 0,
         "num_evaluations": len(evaluations),
     }
+
+
+def _harvested(collections: list[Row]) -> Number:
+    return _sum(event.get("harvested_tokens") for event in collections) if collections else 0
 
 
 def _missing(records: RunRecords) -> dict[str, int]:

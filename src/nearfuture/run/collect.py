@@ -47,6 +47,8 @@ def collect_from(config: Configuration, guide: PolicyRef, folder: Path, *, num_k
             batch_size=config.run.guide_batch_size,
             seed=trainer.args.seed,
             verifier_version=task.verifier_version,
+            allocation=config.run.guide_allocation,
+            kinds=task.groups,
         )
 
 

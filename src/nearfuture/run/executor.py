@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nearfuture.guidance.collect import Given
+from nearfuture.guidance.harvest import Known
 from nearfuture.guidance.held_out import Answers, answer
 from nearfuture.method.lineage import Lineage, Segment
 from nearfuture.method.trigger import State
@@ -183,7 +184,7 @@ class Executor:
         intervention = Intervention(Kind.AUTO, guide, way_back.step, end, way_back.evidence)
         asked = [rows[prompt_id] for prompt_id in way_back.prompt_ids]
         try:
-            self._intervene(intervention, asked, way_back.given)
+            self._intervene(intervention, asked, way_back.given, way_back.known)
         except NoSignalError as error:  # what the probe counted as solved cannot be trained on
             self._event("declined", step, reason=str(error))
             self._save_lineage(self.lineage.extend_head(passed_trigger=step))
@@ -213,7 +214,11 @@ class Executor:
             )
 
     def _intervene(
-        self, intervention: Intervention, rows: list[dict[str, Any]] | None = None, given: Given | None = None
+        self,
+        intervention: Intervention,
+        rows: list[dict[str, Any]] | None = None,
+        given: Given | None = None,
+        known: Known | None = None,
     ) -> None:
         """Collect guidance from the guide (for `rows`, or the whole window to be replayed), then branch."""
         if self.lineage.head.end_step is None:  # the base weights guide themselves: nothing was trained
@@ -225,7 +230,7 @@ class Executor:
             self.checkpoints.whole(start)
         num_guidance = 0
         if self.guides.injects:
-            counts = self.guides.collect(self.lineage, intervention, self.folder.path / new.folder, rows, given)
+            counts = self.guides.collect(self.lineage, intervention, self.folder.path / new.folder, rows, given, known)
             num_guidance = counts.num_solved
         if start is not None:
             checkpoint.read_state(self.folder.path / start.path)  # nobody has deleted it meanwhile

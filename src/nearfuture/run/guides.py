@@ -22,6 +22,7 @@ from nearfuture.guidance import (
 )
 from nearfuture.guidance.collect import Given
 from nearfuture.guidance.experience import ExperienceReplay
+from nearfuture.guidance.harvest import Harvest, Known
 from nearfuture.method.lineage import Lineage
 from nearfuture.run import build
 from nearfuture.run.build import RunContext
@@ -30,8 +31,9 @@ from nearfuture.run.rows import plain_rows
 from nearfuture.run.settings.plan import window_end
 from nearfuture.run.whole import WholeCheckpoints, damage_of
 from nearfuture.train import NPOTrainer, TRLEngine, processes, sharding
+from nearfuture.train.exact import HARVEST, state_file
 from nearfuture.train.factory import release
-from nearfuture.types import Intervention, Kind, NoSignalError, PolicyRef, UserError
+from nearfuture.types import Guidance, Intervention, Kind, NoSignalError, PolicyRef, UserError
 
 
 class Guides:
@@ -142,6 +144,7 @@ class Guides:
         segment_dir: Path,
         rows: list[dict[str, Any]] | None = None,
         given: Given | None = None,
+        known: Known | None = None,
     ) -> CollectionCounts:
         """Collect what an intervention needs into `segment_dir`/guidance.
 
@@ -151,6 +154,7 @@ class Guides:
             segment_dir: folder of the segment that will be guided.
             rows: the prompts to ask; None: those of the window that is replayed.
             given: samples of the guide that were drawn before, by prompt id.
+            known: how often prompts were tried and solved before.
         """
         guide, start = intervention.guide, lineage.ref(intervention.start_step)
         facts = {"kind": intervention.kind, "segment": guide.segment, "step": guide.step}
@@ -165,11 +169,13 @@ class Guides:
             trainer = held.enter_context(self.policy(guide, segment_dir, **self._sampling()))
             rows = self._window(trainer, intervention) if rows is None else rows
             settings = self._settings()
+            harvested, tried = self._harvest(lineage, intervention, [row["prompt_id"] for row in rows])
+            settings |= {"harvested": harvested, "known": {**(known or {}), **tried}}
             if settings["select"] == "closest":
                 learner = held.enter_context(self.policy(start, segment_dir))
                 settings |= {"learner": start, "learner_score": TRLEngine(learner).score}
             self.folder.event("collection_started", **facts)
-            self.context.display.collecting(guide, len(rows))
+            self.context.display.collecting(guide, len(rows) - len(harvested))
             asked = (TRLEngine(trainer), rows, self.task.verify, segment_dir / "guidance")
             try:
                 cache = collect_guidance(*asked, guide=guide, given=given, progress=progress, **settings)
@@ -178,8 +184,33 @@ class Guides:
                     self._write_down(drawn, lineage, guide, facts)
                 raise
         with contextlib.closing(cache):
+            if self.config.run.guidance_harvest:
+                facts |= _reused(cache.header.counts, harvested, intervention.start_step)
             self._write_down(cache.header.counts, lineage, guide, facts)
             return cache.header.counts
+
+    def _harvest(
+        self, lineage: Lineage, intervention: Intervention, prompt_ids: list[str]
+    ) -> tuple[dict[str, Guidance], Known]:
+        """What need not be bought: answers that the run wrote itself or bought before; and how often it tried."""
+        guide, start = intervention.guide, intervention.start_step
+        if not self.config.run.guidance_harvest:
+            return {}, {}
+        found: dict[str, Guidance] = {}
+        served = [s for s, _ in lineage.branch(intervention).path()[:-1] if s.intervention is not None]
+        for segment in served:
+            if segment.intervention is None or segment.intervention.end_step is not None:
+                continue
+            with contextlib.closing(GuidanceCache.open(self.folder.path / segment.folder / "guidance")) as cache:
+                bought = {prompt_id: cache.lookup(prompt_id) for prompt_id in prompt_ids}
+            found |= {prompt_id: guidance for prompt_id, guidance in bought.items() if guidance is not None}
+        if guide.step == 0:
+            return found, {}
+        harvest = Harvest.read(state_file(self.weights(guide), HARVEST))
+        after = 0 if start == guide.step else start
+        segments = {step: ref.segment for step in range(1, guide.step + 1) if (ref := lineage.ref(step)) is not None}
+        own = harvest.answers(prompt_ids, after, lambda step: segments.get(step, 0))
+        return found | own, harvest.known(prompt_ids)
 
     def _settings(self) -> dict[str, Any]:
         """What every collection of the run is asked to do, as arguments of `collect_guidance`."""
@@ -191,6 +222,8 @@ class Guides:
             "batch_size": run.guide_batch_size,
             "seed": self.config.training.seed,
             "verifier_version": self.task.verifier_version,
+            "allocation": run.guide_allocation,
+            "kinds": self.task.groups,
         }
 
     def _sampling(self) -> dict[str, float]:
@@ -220,3 +253,14 @@ class Guides:
             guide_tokens=counts.num_tokens,
             seconds=counts.seconds,
         )
+
+
+def _reused(counts: CollectionCounts, harvested: dict[str, Guidance], start: int) -> dict[str, Any]:
+    """What was not bought again, and how far from the start of the replay it was written, on the average."""
+    distances = [guidance.guide_step - start for guidance in harvested.values()]
+    mean = sum(distances) / len(distances) if distances else None
+    return {
+        "num_harvested": counts.num_harvested,
+        "harvested_tokens": counts.harvested_tokens,
+        "harvested_distance": mean,
+    }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from nearfuture.guidance.harvest import Harvest
 from nearfuture.method.lineage import Lineage
 from nearfuture.run.auto import autonpo
 from nearfuture.run.auto.controller import Controller, fired_state
@@ -96,6 +97,8 @@ class Stretch:
         )
         trainer.shows_group = self.record.shows
         trainer.pinned_steps = save_at
+        if self.config.run.guidance_harvest:
+            trainer.set_harvest(Harvest())
         if self.controller is not None:
             trainer.stateful = {**trainer.stateful, CONTROLLER: self.controller}
         return trainer

@@ -31,7 +31,7 @@ from nearfuture.train.order import ExactRepeatSampler, Schedule
 from nearfuture.types import UserError
 
 Buffer = list[dict[str, Any]]
-CONTROLLER = "controller"
+CONTROLLER, HARVEST = "controller", "harvest"
 
 
 def state_file(folder: Path, name: str) -> Path:

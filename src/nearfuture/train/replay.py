@@ -1,48 +1,43 @@
 """Puts `ExperienceReplay` to work in a trainer: asks questions again, replays an answer, takes note of new successes.
 
     mix       the last floor(frac P) questions of a batch become questions of the buffer; each has one answer served
-    observe   correct rollouts of questions solved sometimes wait for their log-probs
-    fill      the log-probs come from TRL's old log-probs where it has any, else from the forward pass of the loss,
-              which is on-policy then: no extra forward pass
+    observe   correct rollouts of questions solved sometimes wait for their log-probs (`awaiting`)
     flush     every process stores what all of them found, in one order
 
 See ExGRPO (arXiv:2510.02245), docs/methods/exgrpo.md. Deviations: a question of the data that gives way to one of the
 buffer is not met in this epoch (`replay/num_served` counts them); the fresh rollout in the replayed slot is generated
 and thrown away, as in every other method here.
 
-Letters: P prompts, G generations per prompt, B local rows, T tokens.
+Letters: P prompts, G generations per prompt, B local rows.
 
 Not here: which question, which answer (`nearfuture.guidance.experience`), its weight (`nearfuture.method.weighting`).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
-import torch
 from accelerate.utils import gather_object
-from torch import Tensor
 from trl import GRPOTrainer
 
-from nearfuture.guidance.ask import has_ended
 from nearfuture.guidance.experience import ExperienceReplay, Success
 from nearfuture.tasks.identity import prompt_hash
+from nearfuture.train.awaiting import Awaiting
 from nearfuture.train.step import Row, Step
 
 Entropies = Callable[[list[Row], list[tuple[int, ...]]], list[float]]
 """Mean token entropy (nats) of the current policy along completions; called on all processes with the same rows."""
 
 
-class Replayer:
+class Replayer(Awaiting):
     """One trainer's use of an `ExperienceReplay`."""
 
+    key = "success"
+
     def __init__(self, trainer: GRPOTrainer, source: ExperienceReplay, entropies: Entropies) -> None:
+        super().__init__()
         self.trainer, self.source, self.entropies = trainer, source, entropies
         self._index = {prompt_id: i for i, prompt_id in enumerate(trainer.train_dataset["prompt_id"])}
-        self._pending: list[tuple[Row, tuple[int, ...], list[float] | None]] = []
-        self._numbers_B: list[int] = []
 
     def mix(self, inputs: list[Row]) -> list[Row]:
         """Return this process's rows with the questions that are asked again in the last places."""
@@ -79,38 +74,13 @@ class Replayer:
         num_correct_P, num_judged_P = is_correct_P_G.sum(1), step.is_judged_P_G.sum(1)
         self.source.observe(step.prompt_ids, num_correct_P.tolist(), num_judged_P.tolist())
         is_kept_B = step.local((is_correct_P_G & (num_correct_P < num_judged_P)[:, None]).view(-1))
-        self._numbers_B = [-1] * len(step.rows)
-        for i, row in enumerate(step.rows):
-            ids = tuple(step.completion_ids[i])
-            if is_kept_B[i] and step.guidance_B[i] is None and has_ended(ids, self.trainer.eos_token_ids):
-                self._numbers_B[i] = len(self._pending)
-                self._pending.append((row, ids, None))
-
-    def attach(self, output: dict[str, Any]) -> None:
-        """Fill from TRL's old log-probs, or let the numbers of the rows that wait ride along to the loss."""
-        if "old_per_token_logps" in output:
-            self._fill(self._numbers_B, output["old_per_token_logps"])
-        else:
-            output["success"] = torch.tensor(self._numbers_B, device=output["completion_ids"].device)
-
-    def observe_loss(self, inputs: dict[str, Any], logps_B_T: Tensor) -> None:
-        """Fill from the forward pass of the loss."""
-        if "success" in inputs:
-            self._fill(inputs["success"].tolist(), logps_B_T)
-
-    def _fill(self, numbers_B: list[int], logps_B_T: Tensor) -> None:
-        for i, number in enumerate(numbers_B):
-            if number >= 0 and self._pending[number][2] is None:
-                row, ids, _ = self._pending[number]
-                self._pending[number] = (row, ids, logps_B_T[i, : len(ids)].float().tolist())
+        self.wait(step, is_kept_B, self.trainer.eos_token_ids)
 
     def flush(self) -> None:
         """Store what all processes found; called on all of them."""
         step = self.trainer.state.global_step
         found = [
-            Success(row["prompt_id"], prompt_hash(row), ids, tuple(logps), step)
-            for row, ids, logps in self._pending
-            if logps is not None and all(map(math.isfinite, logps))
+            Success(one.row["prompt_id"], prompt_hash(one.row), one.completion_ids, one.logps or (), step)
+            for one in self.drain()
         ]
-        self._pending.clear()
         self.source.store(gather_object(found))

@@ -27,10 +27,13 @@ from trl import GRPOTrainer
 
 from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.experience import ExperienceReplay
+from nearfuture.guidance.harvest import Harvest
 from nearfuture.guidance.sources import Source
 from nearfuture.tasks.identity import is_transformed
 from nearfuture.train import admit, examples, generation, inject, placeholders, scoring, seams
 from nearfuture.train.distill import Distiller
+from nearfuture.train.exact import HARVEST
+from nearfuture.train.harvest import Harvester
 from nearfuture.train.npo_config import NPOSettings, Weighting, default_args
 from nearfuture.train.onpolicy import OnPolicyMetrics
 from nearfuture.train.replay import Replayer
@@ -104,7 +107,6 @@ class NPOTrainer(WeighedLoss):
         self.on_pass_rates = on_pass_rates
         self.onpolicy = OnPolicyMetrics(self)
         self.distiller = distiller
-        self.replayer: Replayer | None = None
         self._rewards = Rewards(self, self.npo)
         self._ids: admit.Ids | None = None
         self._current: Step | None = None
@@ -118,10 +120,8 @@ class NPOTrainer(WeighedLoss):
             self.refuse_foreign_loss()
         if source is not None:
             admit.refuse_unsupported(self)
-        is_asked = source is not None or self.on_pass_rates is not None
-        if is_asked and self._ids is None and isinstance(self.train_dataset, Dataset):
-            self._ids = admit.Ids(self.train_dataset)
-            self.train_dataset = self._ids.rows
+        if source is not None or self.on_pass_rates is not None:
+            self._need_ids()
         if source is not None:
             admit.check(self, self.npo, source, self._verify)
         self.guidance = source
@@ -129,6 +129,17 @@ class NPOTrainer(WeighedLoss):
         if isinstance(source, ExperienceReplay):
             self.replayer = Replayer(self, source, scoring.mean_entropies(self))
             self.stateful = {**self.stateful, "experience": source}
+
+    def set_harvest(self, harvest: Harvest) -> None:
+        """Keep what the policy answers from the next generated batch on; it is saved with every checkpoint."""
+        self._need_ids()
+        self.harvester = Harvester(self, harvest)
+        self.stateful = {**self.stateful, HARVEST: harvest}
+
+    def _need_ids(self) -> None:
+        if self._ids is None and isinstance(self.train_dataset, Dataset):
+            self._ids = admit.Ids(self.train_dataset)
+            self.train_dataset = self._ids.rows
 
     def as_given(self, row: Row) -> Row:
         """A training row as the data set has it: nobody but us sees an id that was made here."""
@@ -166,8 +177,8 @@ class NPOTrainer(WeighedLoss):
             self._current = None
         if step.is_guided:
             inject.attach(step, output, importance=self.npo.weighting == Weighting.IMPORTANCE)
-        if self.replayer is not None:
-            self.replayer.attach(output)
+        for one in self.awaiting:
+            one.attach(output)
         if self.distiller is not None:
             self.distiller.attach(self, step, output)
         return output
@@ -215,8 +226,8 @@ class NPOTrainer(WeighedLoss):
 
     def _observe(self, step: Step) -> None:
         """Show a step, before a slot is replaced, to everybody who wants to know of it."""
-        if self.replayer is not None:
-            self.replayer.observe(step)
+        for one in self.awaiting:
+            one.observe(step)
         self.onpolicy.observe(step)
         if self.on_pass_rates is not None:
             self.on_pass_rates(step.prompt_ids, step.pass_rate_P.tolist())
@@ -236,8 +247,8 @@ class NPOTrainer(WeighedLoss):
         return turn(prompt_ids, images, multimodal_fields, *args)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        if self.replayer is not None:
-            self.replayer.flush()
+        for one in self.awaiting:
+            one.flush()
         super()._save_checkpoint(model, trial)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:

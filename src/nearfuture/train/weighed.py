@@ -21,6 +21,7 @@ from trl import GRPOTrainer
 from nearfuture.method.weighting import distilled_advantages, per_token, shaped_advantages
 from nearfuture.train import inject
 from nearfuture.train.exact import ExactResume
+from nearfuture.train.harvest import Harvester
 from nearfuture.train.npo_config import NPOSettings, Weighting
 from nearfuture.train.onpolicy import OnPolicyMetrics
 from nearfuture.train.replay import Replayer
@@ -35,10 +36,16 @@ class WeighedLoss(ExactResume):
     npo: NPOSettings
     onpolicy: OnPolicyMetrics
     replayer: Replayer | None = None
+    harvester: Harvester | None = None
     _loss_model: Any = None
     _loss_inputs: Row | None = None
     _forward: tuple[Tensor, Tensor | None] | None = None
     _is_inside = False
+
+    @property
+    def awaiting(self) -> list[Replayer | Harvester]:
+        """Who keeps rollouts, and waits for their log-probs."""
+        return [one for one in (self.replayer, self.harvester) if one is not None]
 
     def refuse_foreign_loss(self) -> None:
         """Weights of single tokens are advantages of single tokens, which TRL's own losses take and others need not.
@@ -105,8 +112,8 @@ class WeighedLoss(ExactResume):
             if not self._is_inside and {"is_guided", "is_distilled"} & set(inputs):
                 self._refuse(type(self).__name__)
             self._weigh(inputs, logps_B_T)
-            if self.replayer is not None:
-                self.replayer.observe_loss(inputs, logps_B_T)
+            for one in self.awaiting:
+                one.observe_loss(inputs, logps_B_T)
         return output
 
     def _is_policy(self, model: Any) -> bool:

@@ -19,7 +19,7 @@ from nearfuture.record.yields import Brought, Cost, Facts, Number, Reading
 from nearfuture.types import Kind
 
 UNKNOWN = "unknown"
-WHOLE, PLAIN, TWO, THREE = ("{:.0f}".format, "{:g}".format, "{:.2g}".format, "{:.3g}".format)
+WHOLE, ONE, PLAIN, TWO, THREE = ("{:.0f}".format, "{:.1f}".format, "{:g}".format, "{:.2g}".format, "{:.3g}".format)
 KEPT = {
     "guided": "It continued from the guided branch.",
     "abandoned": "It returned to the tail; the guided branch is abandoned instead.",
@@ -135,9 +135,19 @@ def collected(decision: RunDecision) -> str:
     """Say what the guide was asked for and gave."""
     fact = decision.collection
     assert fact is not None
-    return (
+    said = (
         f"The guide solved {known(fact['num_solved'])} of {known(fact['num_prompts'])} prompts in "
         f"{known(fact['num_samples'])} samples; {known(decision.num_guidance)} have guidance."
+    )
+    if "num_harvested" not in fact:
+        return said
+    ahead = fact["harvested_distance"]
+    where = (
+        "" if ahead is None else f", on the average by a policy {known(ahead, ONE)} steps from where this one begins"
+    )
+    return (
+        f"{said} {known(fact['num_harvested'])} of them the run had answered itself{where}: "
+        f"{known(fact['harvested_tokens'])} tokens that were not bought again."
     )
 
 

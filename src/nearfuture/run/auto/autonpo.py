@@ -97,12 +97,14 @@ class WayBack:
         step: of the checkpoint; where the trigger fired, if the run stays.
         prompt_ids: what the guide is asked for.
         given: what the probe has sampled already, by prompt id.
+        known: correct and judged rollouts of a prompt when it was failed last, by its id.
         evidence: the numbers that led here.
     """
 
     step: int
     prompt_ids: list[str]
     given: dict[str, list[list[int]]]
+    known: dict[str, tuple[int, int]]
     evidence: dict[str, Any]
 
 
@@ -141,7 +143,9 @@ def decide(fired: Fired, bench: Bench, config: AutoNPOConfig, event: WriteEvent)
         return None
     evidence = {**facts, "reward_ema": fired.emas["reward_ema"]}
     asked = asked_for(choice.candidate, pool, step, config)
-    return WayBack(choice.candidate.step, [mistake.prompt_id for mistake in asked], probe.given(), evidence)
+    size = fired.num_generations
+    known = {mistake.prompt_id: (round(mistake.pass_rate * size), size) for mistake in asked}
+    return WayBack(choice.candidate.step, [*known], probe.given(), known, evidence)
 
 
 def _choice(candidates: list[Candidate], fired: Fired, config: AutoNPOConfig) -> Choice:

@@ -66,10 +66,11 @@ def _check_autonpo(config: Configuration) -> None:
             "autonpo.ask=pool and guidance_lifetime=segment: guidance is dropped when the replay ends, so that most of "
             "the pool would be asked in vain. Set guidance_lifetime=while_gated, or autonpo.ask=slice."
         )
-    if auto.mode != "off" and auto.stay and config.run.guidance_lifetime == "segment" and config.run.guidance_steps is None:
+    is_dropped = config.run.guidance_lifetime == "segment" and config.run.guidance_steps is None
+    if auto.mode != "off" and auto.stay and is_dropped:
         raise UserError(
-            "autonpo.stay=true and guidance_lifetime=segment: guidance is dropped where the guide stood, and a run that "
-            "stays stands there already. Set guidance_lifetime=while_gated, or guidance_steps."
+            "autonpo.stay=true and guidance_lifetime=segment: guidance is dropped where the guide stood, and a run "
+            "that stays stands there already. Set guidance_lifetime=while_gated, or guidance_steps."
         )
     if auto.mode != "off" and not 0 <= gate < 1:
         raise UserError(
@@ -127,6 +128,21 @@ def _check_late(run: RunConfig, start: int, guide_step: int, max_steps: int) -> 
 
 
 def _check_samples(run: RunConfig) -> None:
+    if run.guide_allocation == "adaptive" and run.guide_select == "closest":
+        raise UserError(
+            "guide_allocation=adaptive and guide_select=closest: the closest of a fixed number of samples needs all of "
+            "them. Set guide_select=uniform, or guide_allocation=even."
+        )
+    if run.guidance_harvest and run.source == "experience":
+        raise UserError(
+            "guidance_harvest=true and source=experience: experience replays the run's own rollouts already, and no "
+            "guide is asked. Set one of both."
+        )
+    if run.guidance_harvest and max(run.guide_num_kept, run.guide_min_correct) > 1:
+        raise UserError(
+            f"guidance_harvest=true, guide_num_kept={run.guide_num_kept}, guide_min_correct={run.guide_min_correct}: "
+            "one rollout a prompt is harvested, which makes no pool. Leave both at 1, or set guidance_harvest=false."
+        )
     for name in ("guide_num_kept", "guide_min_correct"):
         if getattr(run, name) > run.guide_num_samples:
             raise UserError(

@@ -22,9 +22,9 @@ from nearfuture.types import BATCH_SIZE, NUM_SAMPLES
 
 T = TypeVar("T")
 AUTO = "autonpo."
-NEW = frozenset({"stay", "price", "gain_factor"})
-"""Settings that runs of earlier releases do not name: at their default they are left out of `config.yaml`, so that such a
-run is resumed with the configuration it was begun with."""
+NEW = frozenset({"guide_allocation", "guidance_harvest", "stay", "price", "gain_factor"})
+"""Settings that runs of earlier releases do not name: at their default they are left out of `config.yaml`, so that such
+a run is resumed with the configuration it was begun with."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,11 @@ class RunConfig:
         guide_temperature: of the guide's samples; None: the run's own.
         guide_top_p: of the guide's samples; None: the run's own.
         guide_select: `uniform` among the correct, or `closest` to the policy that is guided.
+        guide_allocation: `even` gives every prompt `guide_num_samples` at most; `adaptive` gives so many on the
+            average, each where it is likeliest to be the first correct one.
+        guidance_harvest: verified rollouts of the run's own (of a scout, of a tail that is left, of the path where it
+            stays), and guidance collected before that is still served, enter a cache for free; the guide is asked the
+            others.
         guide_batch_size: completions sampled at once when guidance is collected and held-out prompts are evaluated.
         experience_frac: share of a batch's questions that experience asks again.
         experience_start_pass_rate: pass rate of a batch above which experience begins to.
@@ -85,6 +90,8 @@ class RunConfig:
     guide_temperature: float | None = None
     guide_top_p: float | None = None
     guide_select: Literal["uniform", "closest"] = "uniform"
+    guide_allocation: Literal["even", "adaptive"] = "even"
+    guidance_harvest: bool = False
     guide_batch_size: int = BATCH_SIZE
     experience_frac: float = 0.5
     experience_start_pass_rate: float = 0.35

@@ -1,0 +1,137 @@
+"""What the run has written itself: of every prompt its latest verified rollout, and how often it was tried since.
+
+A guide need not be asked what the policy has answered on the way: a scout, or a tail that is abandoned. Each answer
+has the log-probs of the policy that wrote it, and that policy's step, so that its distance from where a replay begins
+is the true one.
+
+The state is saved with every checkpoint, hence it follows the lineage: where the run goes back, it goes back, and what
+the tail wrote is read from the tail's last checkpoint. Token ids and log-probs are packed (about 11 bytes a token), one
+answer a prompt.
+
+Not here: watching the rollouts (`nearfuture.train.harvest`), putting answers into a cache (`collect`).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from array import array
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nearfuture.guidance.experience import Success
+from nearfuture.types import Guidance, Verdict
+
+Known = dict[str, tuple[int, int]]
+"""How many of how many rollouts of a prompt were correct, by prompt id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A verified rollout, and how many of its group's judged rollouts were correct."""
+
+    success: Success
+    num_correct: int
+    num_judged: int
+
+
+class Harvest:
+    """The latest answer to every prompt, and the tries since. The same on every process.
+
+    Example:
+        >>> harvest = Harvest()
+        >>> harvest.observe(["a", "b"], [1, 0], [8, 8])
+        >>> harvest.observe(["b"], [0], [8])
+        >>> harvest.known(["a", "b", "c"])
+        {'a': (1, 8), 'b': (0, 16)}
+    """
+
+    def __init__(self) -> None:
+        self._answers: dict[str, Answer] = {}
+        self._tries: Known = {}
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def observe(self, prompt_ids: Sequence[str], num_correct: Sequence[int], num_judged: Sequence[int]) -> None:
+        """Take note of a batch: a success begins the count anew, failures add up."""
+        for prompt_id, correct, judged in zip(prompt_ids, num_correct, num_judged, strict=True):
+            before = (0, 0) if correct else self._tries.get(prompt_id, (0, 0))
+            if judged:
+                self._tries[prompt_id] = (before[0] + correct, before[1] + judged)
+
+    def store(self, successes: Iterable[Success]) -> None:
+        """Keep the answers of a batch, one a prompt, in place of earlier ones; call after `observe`."""
+        for success in successes:
+            kept = self._answers.get(success.prompt_id)
+            if kept is None or kept.success.step < success.step:
+                self._answers[success.prompt_id] = Answer(success, *self._tries[success.prompt_id])
+
+    def known(self, prompt_ids: Iterable[str]) -> Known:
+        """Return how often these prompts were tried and solved, as far as anybody tried."""
+        return {prompt_id: self._tries[prompt_id] for prompt_id in prompt_ids if prompt_id in self._tries}
+
+    def answers(
+        self, prompt_ids: Collection[str], after: int, segment_of: Callable[[int], int] = lambda step: 0
+    ) -> dict[str, Guidance]:
+        """Return the answers of policies from step `after` on, as guidance.
+
+        Args:
+            prompt_ids: whose.
+            after: the step where a replay begins; what was written before it is the learner's own past.
+            segment_of: the segment of a step, for the record.
+        """
+        found = ((prompt_id, self._answers[prompt_id]) for prompt_id in prompt_ids if prompt_id in self._answers)
+        late = ((prompt_id, answer) for prompt_id, answer in found if answer.success.step >= after)
+        return {prompt_id: _guidance(answer, segment_of(answer.success.step)) for prompt_id, answer in late}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything remembered, as JSON can hold it."""
+        return {"answers": [_packed(answer) for answer in self._answers.values()], "tries": self._tries}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `state_dict` was called."""
+        answers = map(_unpacked, state["answers"])
+        self._answers = {answer.success.prompt_id: answer for answer in answers}
+        self._tries = {prompt_id: (correct, judged) for prompt_id, (correct, judged) in state["tries"].items()}
+
+    @classmethod
+    def read(cls, path: Path) -> Harvest:
+        """Read the state beside a checkpoint; an empty harvest where there is none."""
+        harvest = cls()
+        if path.exists():
+            harvest.load_state_dict(json.loads(path.read_text()))
+        return harvest
+
+
+def _guidance(answer: Answer, segment: int) -> Guidance:
+    success = answer.success
+    return Guidance(
+        prompt_id=success.prompt_id,
+        prompt_hash=success.prompt_hash,
+        completion_ids=success.completion_ids,
+        behavior_logps=success.logps,
+        guide_segment=segment,
+        guide_step=success.step,
+        verdict=Verdict.CORRECT,
+        num_samples=answer.num_judged,
+        num_correct=answer.num_correct,
+    )
+
+
+def _packed(answer: Answer) -> list[Any]:
+    """Write log-probs as float32, which is what they are; nothing is rounded."""
+    success = answer.success
+    ids, logps = array("i", success.completion_ids), array("f", success.logps)
+    texts = (base64.b64encode(values.tobytes()).decode() for values in (ids, logps))
+    return [success.prompt_id, success.prompt_hash, success.step, answer.num_correct, answer.num_judged, *texts]
+
+
+def _unpacked(row: list[Any]) -> Answer:
+    prompt_id, hashed, step, correct, judged, *texts = row
+    ids, logps = array("i"), array("f")
+    for values, text in zip((ids, logps), texts, strict=True):
+        values.frombytes(base64.b64decode(text))
+    return Answer(Success(prompt_id, hashed, tuple(ids), tuple(logps), step), correct, judged)

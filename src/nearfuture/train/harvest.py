@@ -1,0 +1,47 @@
+"""Fills a `Harvest` while a trainer trains: of every group the first correct rollout, once its log-probs are known.
+
+It only looks on: a run that harvests is, until something is harvested, the run that does not, bit for bit.
+
+Letters: P prompts, G generations per prompt, B local rows.
+
+Not here: what is kept (`nearfuture.guidance.harvest`), where log-probs come from (`awaiting`).
+"""
+
+from __future__ import annotations
+
+from accelerate.utils import gather_object
+from trl import GRPOTrainer
+
+from nearfuture.guidance.experience import Success
+from nearfuture.guidance.harvest import Harvest
+from nearfuture.tasks.identity import prompt_hash
+from nearfuture.train.awaiting import Awaiting
+from nearfuture.train.step import Step
+
+
+class Harvester(Awaiting):
+    """One trainer's harvest."""
+
+    key = "harvest"
+
+    def __init__(self, trainer: GRPOTrainer, harvest: Harvest) -> None:
+        super().__init__()
+        self.trainer, self.harvest = trainer, harvest
+        self._step = 0
+
+    def observe(self, step: Step) -> None:
+        """Take note of a step: how often each prompt was solved, and one answer of each, which waits."""
+        self.flush()
+        is_correct_P_G = step.correct_P_G & step.is_judged_P_G
+        self.harvest.observe(step.prompt_ids, is_correct_P_G.sum(1).tolist(), step.is_judged_P_G.sum(1).tolist())
+        is_first_P_G = is_correct_P_G & (is_correct_P_G.cumsum(1) == 1)
+        self._step = step.number
+        self.wait(step, step.local(is_first_P_G.view(-1)), self.trainer.eos_token_ids)
+
+    def flush(self) -> None:
+        """Store what all processes found; called on all of them."""
+        found = [
+            Success(one.row["prompt_id"], prompt_hash(one.row), one.completion_ids, one.logps or (), self._step)
+            for one in self.drain()
+        ]
+        self.harvest.store(gather_object(found))
