@@ -40,6 +40,8 @@ PER_TOKEN = "weigh single tokens"
 GATE = "the gate must lie in [0, 1)"
 EXPERIENCE = "so that what AutoNPO collects would never be served"
 POOL = "most of the pool would be asked in vain"
+STAY, MAY_STAY = "guidance is dropped where the guide stood", ("priced, may stay", "may stay")
+HARVEST = ("guidance_harvest=True",)
 
 REFUSALS: tuple[Refusal, ...] = (
     # data
@@ -88,6 +90,24 @@ REFUSALS: tuple[Refusal, ...] = (
             "held out": ("none", "the easy"),
         },
         "compares two policies on held-out prompts",
+    ),
+    Refusal({"autonpo": ON, "autonpo.worth": MAY_STAY, "lifetime": ("segment",)}, STAY),
+    Refusal(
+        {
+            "autonpo": ON,
+            "autonpo.worth": MAY_STAY,
+            "lifetime": ("the method's",),
+            "method": ("npo", "luffy", "exgrpo", "opd"),
+        },
+        STAY,
+    ),
+    # what is not bought
+    Refusal({"harvest": HARVEST, "method": ("exgrpo",)}, "experience replays the run's own rollouts already"),
+    Refusal({"harvest": HARVEST, "samples of a guide": ("8, two kept", "4, two correct")}, "which makes no pool"),
+    Refusal({"harvest": HARVEST, "method": ("rlep",), "samples of a guide": ("the method's",)}, "which makes no pool"),
+    Refusal(
+        {"allocation": ("guide_allocation=adaptive",), "guide_select": ("guide_select=closest",)},
+        "closest of a fixed number of samples needs all",
     ),
     # weights of single tokens
     Refusal({"weighting": ("shaped",), "importance": ("importance_sampling_level=sequence",)}, PER_TOKEN),

@@ -124,6 +124,12 @@ FACTORS: dict[str, dict[str, Settings]] = {
         "advise": {"autonpo.mode": "advise", **EAGER},
         "act": {"autonpo.mode": "act", **EAGER},
     },
+    "autonpo.worth": {
+        "the paper": {},
+        "priced": {"autonpo.price": "slope", "autonpo.gain_factor": 0.5},
+        "priced, may stay": {"autonpo.price": "slope", "autonpo.stay": True},
+        "may stay": {"autonpo.stay": True},
+    },
     "autonpo.slice": values("autonpo.slice", "since", "at"),
     "autonpo.ask": values("autonpo.ask", "slice", "pool"),
     "autonpo.accept": {
@@ -146,6 +152,8 @@ FACTORS: dict[str, dict[str, Settings]] = {
         "8, two kept": {"guide_num_samples": 8, "guide_num_kept": 2, "guide_min_correct": 1, "guide_batch_size": 16},
         "4, two correct": {"guide_num_samples": 4, "guide_num_kept": 1, "guide_min_correct": 2},
     },
+    "allocation": values("guide_allocation", "even", "adaptive"),
+    "harvest": values("guidance_harvest", False, True),
     "sampling of a guide": {
         "the method's": {},
         "its own": {"guide_temperature": 0.7, "guide_top_p": 0.9},

@@ -3,8 +3,8 @@
     steps  = kept_steps + abandoned_steps          (the head's path; scouts and abandoned tails)
     tokens = rollout_tokens + guide_tokens         (everything that was generated for training)
 
-A run with `guidance_harvest` has `harvested_tokens` as well: answers that entered a cache without being bought; they are
-in no other sum.
+A run with `guidance_harvest` has `harvested_tokens` as well: answers that entered a cache without being bought; they
+are in no other sum.
 
 A number that the run did not write is `None`, never 0. Steps that were computed twice after a kill are named apart
 (`recomputed_*`) and are in no other sum: they are the machine's cost, not the method's.
