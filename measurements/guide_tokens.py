@@ -132,9 +132,9 @@ def table(worlds: Mapping[int, World]) -> Iterator[str]:
     yield ""
     num_prompts = len(next(iter(worlds.values())).tokens)
     yield (
-        f"Written by `measurements/guide_tokens.py`: the apprentice, the policy of step {STEPS} is asked all {num_prompts} "
-        f"training prompts. Today: {EVEN} samples a prompt at most; the others stop where they have as many answers. "
-        "Prompts with an answer / tokens of the guide; ratio to today's tokens with a 95 % Student interval over seeds."
+        f"Written by `measurements/guide_tokens.py`: the apprentice, the policy of step {STEPS} is asked all "
+        f"{num_prompts} training prompts. Today: {EVEN} samples a prompt at most; the others stop where they have as "
+        "many answers. Prompts with an answer / tokens of the guide; ratio to today's tokens with a 95 % Student interval over seeds."
     )
     yield ""
     yield f"| seed | answers of the scout's own | {' | '.join(WAYS)} |"

@@ -1,0 +1,163 @@
+"""Does the expected gain hold, and the price? Both beside what the runs of a comparison gave, on seeds apart.
+
+What it does: reads a `nearfuture compare configs/apprentice/price.yaml`, as far as it is finished. For every run in
+which AutoNPO acted: what the chosen candidate was expected to bring, and what the run gained over GRPO of its seed,
+held out, on the average over the evaluations after the trigger. The factor c of the expected gain is fitted on the first
+seed (least squares through 0) and judged on the others. For the price: at every step of the GRPO runs, the slope of the
+last 20 steps times D, and what the next D steps brought.
+
+What it leaves out: other worlds; the gain of going back further than the guide's own run.
+
+    python measurements/price_calibration.py runs/apprentice/price
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nearfuture.method.price import slope_of
+from nearfuture.record.records import EVALUATION, RunRecords
+from nearfuture.run.settings.config import AutoNPOConfig
+
+OUTPUT = Path(__file__).parent / "results" / "price" / "calibration.md"
+WINDOW, DISTANCES = 20, (5, 10, 20)
+PASS_RATE = "npo/pass_rate"
+
+
+@dataclass(frozen=True)
+class Row:
+    """An intervention: what was expected with c = 1, the price that was charged, and what came of it."""
+
+    method: str
+    seed: int
+    step: int
+    distance: int
+    news: float
+    slope: float
+    gain: float
+
+
+def curve(records: RunRecords, key: str) -> dict[int, float]:
+    """A metric along the head's path."""
+    found = records.curve(key)
+    return dict(zip(found.steps.tolist(), found.values.tolist(), strict=True))
+
+
+def rows_of(folder: Path, plain: Mapping[int, RunRecords]) -> Iterator[Row]:
+    """What every run that acted expected and gained."""
+    for path in sorted(folder.glob("*-*/lineage.json")):
+        method, _, seed = path.parent.name.rpartition("-")
+        records = RunRecords.load(path.parent)
+        events = [event for event in records.events if event["event"] == "rollback"]
+        if not events or int(seed) not in plain or not records.is_finished:
+            continue
+        event, evaluated = events[0], curve(records, EVALUATION)
+        chosen = next(c for c in event["candidates"] if c["rollback_distance"] == event["rollback_distance"])
+        beside = curve(plain[int(seed)], EVALUATION)
+        later = [step for step in evaluated if step > event["from_step"] and step in beside]
+        factor = records.config.get("autonpo.gain_factor", AutoNPOConfig.gain_factor)
+        yield Row(
+            method=method,
+            seed=int(seed),
+            step=event["from_step"],
+            distance=event["rollback_distance"],
+            news=chosen["expected_gain"] / factor,
+            slope=_slope(curve(records, PASS_RATE), event),
+            gain=float(np.mean([evaluated[step] - beside[step] for step in later])),
+        )
+
+
+def _slope(pass_rates: Mapping[int, float], event: Mapping[str, int]) -> float:
+    steps = [step for step in pass_rates if event["from_step"] - WINDOW < step <= event["to_step"]]
+    return slope_of(steps, [pass_rates[step] for step in steps])
+
+
+def table(rows: list[Row], plain: Mapping[int, RunRecords]) -> Iterator[str]:
+    """Write the tables, line by line."""
+    first = min(row.seed for row in rows)
+    fitted = [row for row in rows if row.seed == first]
+    factor = _fit([row.news for row in fitted], [row.gain for row in fitted])
+    default = AutoNPOConfig.gain_factor
+    yield "# Expected gain and price, beside what the runs gave"
+    yield ""
+    yield (
+        "Written by `measurements/price_calibration.py`. News: the expected gain at c = 1. Gain: held-out pass rate "
+        "minus GRPO's of the same seed at equal step, mean over the evaluations after the trigger. c fitted on seed "
+        f"{first}: {factor:.2f}; the default is {default:g}."
+    )
+    yield ""
+    yield "| method | seed | trigger | distance | news | expected (default) | expected (fitted) | gain |"
+    yield "|" + " --- |" * 8
+    for row in rows:
+        yield (
+            f"| {row.method} | {row.seed} | {row.step} | {row.distance} | {row.news:.4f} | {default * row.news:+.4f} "
+            f"| {factor * row.news:+.4f} | {row.gain:+.4f} |"
+        )
+    yield ""
+    yield from _judged(
+        rows, first, {"the default": default, f"c fitted on seed {first}": factor, "no gain at all": 0.0}
+    )
+    yield ""
+    yield "The price: slope of the last 20 steps x D beside what D more steps of GRPO brought (on-policy pass rate)."
+    yield ""
+    yield "| D | price, mean | brought, mean | brought / price | correlation | steps |"
+    yield "|" + " --- |" * 6
+    for distance in DISTANCES:
+        pairs = np.array([pair for records in plain.values() for pair in _prices(records, distance)])
+        if len(pairs) > 2:
+            ratio, correlation = pairs[:, 1].mean() / pairs[:, 0].mean(), np.corrcoef(pairs.T)[0, 1]
+            means = f"{pairs[:, 0].mean():+.4f} | {pairs[:, 1].mean():+.4f}"
+            yield f"| {distance} | {means} | {ratio:.2f} | {correlation:+.2f} | {len(pairs)} |"
+
+
+def _judged(rows: list[Row], first: int, factors: Mapping[str, float]) -> Iterator[str]:
+    """How far expectation and gain lie apart on the seeds that nothing was fitted on."""
+    apart = [row for row in rows if row.seed != first]
+    if not apart:
+        yield "No other seed has finished, so that nothing can be said of seeds apart."
+        return
+    yield f"On the {len(apart)} interventions of other seeds, root mean square of gain minus expectation:"
+    yield ""
+    for name, factor in factors.items():
+        errors = [row.gain - factor * row.news for row in apart]
+        yield f"* {name}: {np.sqrt(np.mean(np.square(errors))):.4f}"
+    own = _fit([row.news for row in apart], [row.gain for row in apart])
+    yield f"* their own best c: {own:.2f}"
+
+
+def _prices(records: RunRecords, distance: int) -> Iterator[tuple[float, float]]:
+    """At every step: what `distance` steps are expected to bring, and what they brought, averaged over 10 steps."""
+    values = curve(records, PASS_RATE)
+    for step in range(WINDOW + 1, max(values) - distance - 4):
+        window = list(range(step - WINDOW + 1, step + 1))
+        here, there = (np.mean([values[s] for s in range(at - 4, at + 5)]) for at in (step, step + distance))
+        yield max(0.0, slope_of(window, [values[s] for s in window])) * distance, float(there - here)
+
+
+def _fit(x: list[float], y: list[float]) -> float:
+    """Least squares through 0."""
+    return float(np.dot(x, y) / np.dot(x, x))
+
+
+def main() -> None:
+    """Read the runs and write the file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="folder of the comparison")
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    options = parser.parse_args()
+    seeds = {int(path.name.removeprefix("grpo-")): path for path in options.folder.glob("grpo-*/") if path.is_dir()}
+    loaded = {seed: RunRecords.load(path) for seed, path in sorted(seeds.items())}
+    plain = {seed: records for seed, records in loaded.items() if records.is_finished}
+    rows = sorted(rows_of(options.folder, plain), key=lambda row: (row.seed, row.distance, row.method))
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text("\n".join(table(rows, plain)) + "\n")
+    print(options.output.read_text(), end="")
+
+
+if __name__ == "__main__":
+    main()
