@@ -131,11 +131,11 @@ def table(worlds: Mapping[int, World]) -> Iterator[str]:
     yield "# Tokens of a guide for the same coverage"
     yield ""
     num_prompts = len(next(iter(worlds.values())).tokens)
-    yield (
-        f"Written by `measurements/guide_tokens.py`: the apprentice, the policy of step {STEPS} is asked all "
-        f"{num_prompts} training prompts. Today: {EVEN} samples a prompt at most; the others stop where they have as "
-        "many answers. Prompts with an answer / tokens of the guide; ratio to today's tokens with a 95 % Student interval over seeds."
-    )
+    today = f"Today: {EVEN} samples a prompt at most; the others stop where they have as many answers."
+    today = f"Today: {EVEN} samples a prompt at most; the others stop where they have as many answers."
+    told = "Prompts with an answer / tokens of the guide; ratio to today's tokens, 95 % Student interval over seeds."
+    asked = f"the apprentice, the policy of step {STEPS} is asked all {num_prompts} training prompts."
+    yield f"Written by `measurements/guide_tokens.py`: {asked} {today} {told}"
     yield ""
     yield f"| seed | answers of the scout's own | {' | '.join(WAYS)} |"
     yield "|" + " --- |" * (len(WAYS) + 2)

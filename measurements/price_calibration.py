@@ -1,10 +1,10 @@
 """Does the expected gain hold, and the price? Both beside what the runs of a comparison gave, on seeds apart.
 
 What it does: reads a `nearfuture compare configs/apprentice/price.yaml`, as far as it is finished. For every run in
-which AutoNPO acted: what the chosen candidate was expected to bring, and what the run gained over GRPO of its seed,
-held out, on the average over the evaluations after the trigger. The factor c of the expected gain is fitted on the first
-seed (least squares through 0) and judged on the others. For the price: at every step of the GRPO runs, the slope of the
-last 20 steps times D, and what the next D steps brought.
+which AutoNPO acted: what the chosen candidate was expected to bring, and what the run gained over GRPO of its seed on
+held-out prompts, on the average over the evaluations after the trigger. The factor c of the expected gain is fitted on
+the first seed (least squares through 0) and judged on the others. For the price: at every step of the GRPO runs, the
+slope of the last 20 steps times D, and what the next D steps brought.
 
 What it leaves out: other worlds; the gain of going back further than the guide's own run.
 

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
+from nearfuture.lab.measure.recommend import recommend, recommendation_text
 from nearfuture.method.trigger import PlateauTrigger, TriggerConfig
 from nearfuture.method.trigger_config import MIN_ROWS
 from nearfuture.record.logs import Log
@@ -39,7 +40,7 @@ def advise(log: Log, config: TriggerConfig | None = None) -> dict[str, Any]:
     Returns:
         What `--json` writes: `fired` with one object a firing (`step`, reward and entropy then, how they moved, and the
         range of distances AutoNPO would have weighed), `stagnant` with the stretches in which the reward alone stood
-        still, what was read, and what a log cannot say.
+        still, what was read, what a log cannot say, and the `recommendation`.
     """
     has_entropy = log.columns["entropy"] is not None
     trigger = PlateauTrigger(config)
@@ -64,6 +65,7 @@ def advise(log: Log, config: TriggerConfig | None = None) -> dict[str, Any]:
         "fired": fired,
         "stagnant": _stretches(log.steps, set(stagnant), trigger.config),
         "not_known": list(NOT_KNOWN),
+        "recommendation": recommend(log, trigger.evidence, trigger.config),
     }
 
 
@@ -110,6 +112,7 @@ def advice_text(advice: dict[str, Any]) -> str:
     lines += _verdict(advice)
     if advice["fired"]:
         lines += ["", "What a log cannot say:", *(f"  - {what}" for what in advice["not_known"])]
+    lines += ["", *recommendation_text(advice["recommendation"])]
     return "\n".join(lines)
 
 

@@ -1,0 +1,100 @@
+"""What to do with a run, from its log: stay and answer its own mistakes, go back how far, or leave it; and how sure.
+
+    solved      the reward has nowhere to go                                    leave it
+    rising      a step is worth its slope: a way back of D steps costs D x slope   stay; go back by a few steps at most
+    flat        and the entropy falls: steps cost little, and the policy narrows   go back; stay first, it costs no step
+    flat        and the entropy does not fall: no near future that differs         leave it
+
+What guidance has brought is that of this repository's own studies (docs/when-it-pays.md), in pass rate, on small
+worlds: no log can say what it would bring here, so that the answer is never surer than they are.
+
+Not here: where the trigger fires (`advise`), the price inside a run (`nearfuture.method.price`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from nearfuture.method.trends import fit_line
+from nearfuture.method.trigger import Evidence
+from nearfuture.method.trigger_config import MIN_ROWS, TriggerConfig
+from nearfuture.record.logs import Log
+
+GAINED = 0.045
+"""Held-out pass rate that AutoNPO gained over GRPO at equal step: apprentice, five seeds (docs/log.md)."""
+SOLVED = 0.95
+SURE = {
+    "stay": "Not very sure: answering its own mistakes was ahead of GRPO at equal total steps in one of two worlds "
+    "(+0.037 [+0.009, +0.065], five seeds; +0.001 +- 0.009, three seeds), and never at equal tokens.",
+    "back": "Not sure: whether going back lifts a run that has stopped rising is under study here; it was ahead on one "
+    "seed and behind on another.",
+    "leave": "As sure as the curve is: nothing here has helped such a run.",
+    "wait": "Not at all: the log is too short.",
+}
+
+
+def recommend(log: Log, evidence: Evidence | None, config: TriggerConfig) -> dict[str, Any]:
+    """Say what the end of a log speaks for.
+
+    Args:
+        log: steps, rewards and entropies.
+        evidence: of the trigger, at the end of the log; None where its window is not full.
+        config: of the trigger.
+
+    Returns:
+        `what` (`stay`, `back`, `leave` or `wait`), `max_distance` (None: not limited by the price), the reward's
+        `slope` per step with its standard error, `why` and `how_sure` in words.
+    """
+    rows = [(s, r) for s, r in zip(log.steps, log.rewards, strict=True) if math.isfinite(r)]
+    rows = [row for row in rows if row[0] > rows[-1][0] - config.window]
+    if evidence is None or len(rows) < MIN_ROWS:
+        return _said("wait", None, None, None, "The window of the trigger is not full yet.")
+    line = fit_line([step for step, _ in rows], [reward for _, reward in rows])
+    rewards = [reward for _, reward in rows]
+    is_pass_rate = min(rewards) >= 0 and max(rewards) <= 1
+    if is_pass_rate and line.mean >= SOLVED:
+        return _said(
+            "leave", None, line.slope, line.slope_se, f"The reward is {line.mean:.3g}: little is left to gain."
+        )
+    if not evidence.is_stagnant:
+        farthest = int(GAINED / line.slope) if is_pass_rate and line.slope > 0 else None
+        return _said("stay", farthest, line.slope, line.slope_se, _dear(line.slope, farthest))
+    if log.columns["entropy"] is None:
+        why = "The reward stands still; whether the policy narrows cannot be seen without the entropy."
+        return _said("stay", None, line.slope, line.slope_se, why)
+    if evidence.is_declining:
+        why = (
+            "The reward stands still and the entropy falls: steps cost little, and the policy narrows. Stay first: it "
+            "costs no step. Then go back, as far as the policy still solves what it had failed."
+        )
+        return _said("back", None, line.slope, line.slope_se, why)
+    why = "Reward and entropy both stand still: the policies ahead would be those behind."
+    return _said("leave", None, line.slope, line.slope_se, why)
+
+
+def _dear(slope: float, farthest: int | None) -> str:
+    rising = f"The reward rises by {slope:.2g} a step, which every step of a way back would have to bring."
+    if farthest is None:
+        return f"{rising} It is no pass rate, so that it cannot be compared with what guidance has brought."
+    return (
+        f"{rising} Guidance has brought {GAINED:g} of pass rate here: more than {farthest} steps back would cost more "
+        "than that."
+    )
+
+
+def _said(what: str, farthest: int | None, slope: float | None, slope_se: float | None, why: str) -> dict[str, Any]:
+    facts = {"what": what, "max_distance": farthest, "slope": slope, "slope_se": slope_se}
+    return {**facts, "why": why, "how_sure": SURE[what]}
+
+
+def recommendation_text(found: dict[str, Any]) -> list[str]:
+    """Say it in words."""
+    limit = f", or go back by {found['max_distance']} steps at most" if found["max_distance"] else ""
+    told = {
+        "stay": f"Stay, and have the policy answer its own mistakes{limit} (autonpo.stay, autonpo.price=slope).",
+        "back": "Go back, after staying has been tried (autonpo.stay, autonpo.price=slope).",
+        "leave": "Leave it as it is.",
+        "wait": "Wait.",
+    }
+    return [f"Recommended: {told[found['what']]}", f"  {found['why']}", f"  {found['how_sure']}"]
