@@ -11,6 +11,8 @@ from auto_runs import configuration, events, fired, in_the_replay, run, same
 from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.experience import Success
 from nearfuture.guidance.harvest import Harvest
+from nearfuture.run.disk import disk_plan
+from nearfuture.tasks import load_task
 from nearfuture.types import UserError
 
 EARLY = ("autonpo.mode=off", "max_steps=8", "scout_steps=6", "learning_rate=1e-3")
@@ -105,3 +107,13 @@ def test_a_run_that_stays_has_its_path_and_a_kill_changes_no_bit(tmp_path: Path)
 def test_one_rollout_a_prompt_is_no_pool(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="one rollout a prompt is harvested"):
         configuration(tmp_path, "guidance_harvest=true", "guide_num_kept=2")
+
+
+def test_the_plan_counts_its_bytes_and_the_final_policy_has_none(harvested: Path) -> None:
+    plain, with_it = (
+        disk_plan(configuration(harvested, f"guidance_harvest={on}"), load_task("apprentice").model or "", 100)
+        for on in ("false", "true")
+    )
+    assert with_it.checkpoint_bytes - plain.checkpoint_bytes == 100 * (8 * 11 + 200)
+    written = (harvested / "segments/000/checkpoint-6/harvest.json").stat().st_size
+    assert written < 2048 * (8 * 11 + 200) and not (harvested / "final/harvest.json").exists()

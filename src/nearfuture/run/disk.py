@@ -28,6 +28,7 @@ from nearfuture.train.shape.shapes import load_shape
 from nearfuture.types import DiskError, Intervention, UserError
 
 GUIDANCE_BYTES_PER_TOKEN = 8  # an int32 id and a float32 log-prob
+HARVEST_BYTES_PER_TOKEN, HARVEST_BYTES_PER_PROMPT = 11, 200  # the same, as text, with ids and hashes
 CHECKPOINT_OVERHEAD = 1 << 18  # trainer state, random states, configurations
 TOKENIZER_FILES = ("tokenizer.json", "chat_template.jinja", "chat_template.json")
 TOKENIZER_BYTES = 10 << 20
@@ -114,9 +115,11 @@ def disk_plan(config: Configuration, model: str, num_prompts: int, *, is_sharded
     spans = [*segments_ahead(config), *replays]
     num_caches = sum(isinstance(stage, Intervention) for _, stage in stages_ahead(config)) + len(replays)
     longest = config.training.max_completion_length
+    of_prompt = longest * HARVEST_BYTES_PER_TOKEN + HARVEST_BYTES_PER_PROMPT
+    harvest = num_prompts * of_prompt if config.run.guidance_harvest else 0
     return DiskPlan(
         num_checkpoints=sum(len(_kept(config, start, end)) for start, end in spans if start < end),
-        checkpoint_bytes=int((1 + is_sharded) * saved + states) + beside,
+        checkpoint_bytes=int((1 + is_sharded) * saved + states) + beside + harvest,
         guidance_bytes=num_caches * num_prompts * longest * GUIDANCE_BYTES_PER_TOKEN,
         final_bytes=saved + beside,
     )

@@ -32,6 +32,7 @@ NOT_IN_FINAL = (
     "trainer_state*",
     "training_args*",
     "rollouts-*",
+    "harvest.json",
     checkpoint.MARKER,
 )
 

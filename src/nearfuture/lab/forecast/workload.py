@@ -129,6 +129,7 @@ def _auto_stages(config: Configuration, batch: Batch, num_prompts: int) -> list[
         distance = steps // len(replays)
         asked = len(replays) * min(distance * batch.prompts_per_step, num_prompts)
         guides, name = asked * config.run.guide_num_samples, f"AutoNPO, {len(replays)} replays of {distance} steps"
+        name += ", none where it stays" if auto.stay else ""
         stages += [
             Stage(f"AutoNPO, {len(replays)} guides asked", 0, guides, is_bound=True),
             Stage(name, steps, steps * batch.sampled_per_step, is_bound=True),
