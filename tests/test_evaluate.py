@@ -256,7 +256,7 @@ def test_files_and_page_say_the_same(tmp_path: Path) -> None:
     result = evaluate(names, asked(tmp_path), load=lambda name, _: policies[name], say=lambda _: None)
     html = write_evaluation(result, tmp_path, "nearfuture evaluate").read_text()
     page = Page(html)
-    assert all(target.startswith("#") for target in page.loads) and len(page.ids) == len(set(page.ids))
+    assert all(target.startswith(("#", "data:image/")) for target in page.loads) and len(page.ids) == len(set(page.ids))
     assert json.loads((tmp_path / "evaluation.json").read_text()) == result
     text = (tmp_path / "evaluation.txt").read_text()
     shown = f"{100 * result['policies'][0]['scores']['mathvista']['value']:.2f} ±"

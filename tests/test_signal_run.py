@@ -11,6 +11,7 @@ import commands
 import numpy as np
 import pytest
 import torch
+from pages import unscripted
 from safetensors.torch import load_file
 from tiny import TASK, gold_ids, npo, rows
 
@@ -66,7 +67,7 @@ def test_the_command_writes_table_json_and_page(run: Path, tmp_path: Path) -> No
             assert low <= row[name] <= high
         assert row["gradients"]["all"]["on_policy"]["num_samples"] == 8
         assert row["effective_signal"] == pytest.approx(row["quality"] / row["variance_cost"])
-    page = (run / "report" / "signal.html").read_text()
+    page = unscripted((run / "report" / "signal.html").read_text())
     assert page.count("<svg") == 3 and "color-scheme" in page and "src=" not in page and "<link" not in page
 
 

@@ -6,6 +6,8 @@ Not here: what the stages are (`nearfuture.run.settings.plan`), running them (`n
 from __future__ import annotations
 
 import contextlib
+import json
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 from datasets import Dataset
 
 from nearfuture.record.folder import RunFolder
+from nearfuture.record.reading import read_object
 from nearfuture.run.early import refuse_run
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.show import Display
@@ -21,9 +24,13 @@ from nearfuture.tasks.data import data_task
 from nearfuture.tasks.identity import with_prompt_ids
 from nearfuture.train import NPOTrainer, factory, processes
 from nearfuture.train.adapters import base_of, is_adapter
+from nearfuture.train.reporters import Identity
 from nearfuture.train.vision.lengths import template_note, within_length
 from nearfuture.train.vision.processor import load_for_training
 from nearfuture.types import UserError
+
+REPORTED = "reported.json"
+"""Under which id a run reports to `report_to`."""
 
 
 def load_run_task(config: Configuration) -> Task:
@@ -123,6 +130,16 @@ class RunContext:
         """The context of a run in its folder, which the main process writes."""
         folder = RunFolder(config.run.run_dir, is_main=processes.is_main())
         return cls(config, task, display, folder, training_rows(task))
+
+    @property
+    def identity(self) -> Identity:
+        """What reporters call the run: the same name and id whenever it is resumed, others for a run begun anew."""
+        name = self.folder.path.resolve().name
+        known = read_object(self.folder.path / REPORTED).get("id")
+        if known is None:
+            known = uuid.uuid4().hex[:8]
+            self.folder.write(REPORTED, json.dumps({"id": known}) + "\n")
+        return Identity(f"{name}-{known}", known)
 
     def trainer(self, output_dir: Path, config: Configuration | None = None, **kwargs: Any) -> NPOTrainer:
         """A fresh trainer with the base weights; `kwargs` as in `nearfuture.train.factory.make_trainer`."""

@@ -19,7 +19,7 @@ from nearfuture.run.build import RunContext
 from nearfuture.run.rows import plain_rows
 from nearfuture.run.settings.plan import Train, is_evaluated
 from nearfuture.tasks import shown
-from nearfuture.train import NPOTrainer, TRLEngine
+from nearfuture.train import NPOTrainer, TRLEngine, reporters
 from nearfuture.train.examples import Example
 
 NUM_GROUPS = 200
@@ -85,6 +85,7 @@ class Recorder:
         )
         metrics = metrics_of(answers, self.eval_rows, self.task.groups)
         self.folder.append("metrics", {**self.clock(step), **metrics})
+        reporters.tell(trainer, metrics)
         for row in kept.rows(answers.rates):
             self.folder.append("samples", {**self.clock(step), "source": HELD_OUT, **row})
         self.display.evaluated(step, metrics)

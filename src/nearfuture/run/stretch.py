@@ -18,7 +18,7 @@ from nearfuture.run.guides import Guides
 from nearfuture.run.recorder import Recorder
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.plan import REPLAYED, Train, rollback_steps, stages_ahead
-from nearfuture.train import NPOTrainer, callbacks
+from nearfuture.train import NPOTrainer, callbacks, reporters
 from nearfuture.train.distill import Distiller
 from nearfuture.train.exact import CONTROLLER
 from nearfuture.train.factory import release
@@ -99,9 +99,23 @@ class Stretch:
         trainer.pinned_steps = save_at
         if self.config.run.guidance_harvest:
             trainer.set_harvest(Harvest())
+        if reporters.reporters_of(trainer):
+            context = self.context
+            reporters.follow(trainer, context.identity, context.folder.path, self.lineage.total_steps, self._told)
         if self.controller is not None:
             trainer.stateful = {**trainer.stateful, CONTROLLER: self.controller}
         return trainer
+
+    def _told(self, step: int) -> dict[str, Any]:
+        """What reporters are told of a step: where it stands, and the intervention at the first one after it."""
+        head = self.head
+        where: dict[str, Any] = {"npo/step": step, "npo/segment": head.id}
+        if head.intervention is None or step != head.start_step + 1:
+            return where
+        guide, end = head.intervention.guide, head.intervention.end_step
+        until = "" if end is None else f" until step {end}"
+        words = f"{head.intervention.kind}: back to step {head.start_step}, guided by step {guide.step}{until}"
+        return {**where, "npo/intervention": words}
 
     @property
     def _is_watched(self) -> bool:

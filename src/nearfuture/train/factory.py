@@ -24,6 +24,7 @@ from nearfuture.train import needs
 from nearfuture.train.adapters import base_of, is_adapter, load_adapted
 from nearfuture.train.memory import collect
 from nearfuture.train.npo_config import NPOConfig
+from nearfuture.train.reporters import spare_trackio
 from nearfuture.train.trainer import NPOTrainer
 from nearfuture.train.vision import processor
 from nearfuture.types import UserError
@@ -88,6 +89,7 @@ def make_trainer(
             **kwargs,
         )
     trainer.remove_callback(PrinterCallback)
+    spare_trackio(trainer)
     return trainer
 
 

@@ -18,6 +18,7 @@ from nearfuture.lab.evaluate import subjects as finding
 from nearfuture.lab.evaluate.answering import Sampling, answer_suite, responses_folder
 from nearfuture.lab.evaluate.comparison import compare, mean_score
 from nearfuture.lab.evaluate.responses import ResponseFile
+from nearfuture.lab.evaluate.samples import MIN_QUESTIONS, NUM_QUESTIONS, kept
 from nearfuture.lab.evaluate.scores import LEVEL, NUM_RESAMPLES, Score, score
 from nearfuture.lab.evaluate.subjects import Subject
 from nearfuture.lab.evaluate.suites import Sources, Suite, load_suites
@@ -114,6 +115,7 @@ def evaluate(
             "suites": described,
             "policies": [_policy(subject, found) for subject, found in zip(subjects, scores, strict=True)],
             "comparisons": paired,
+            "samples": [row for found in scores for one in found for row in one.samples],
         }
     )
 
@@ -147,7 +149,9 @@ def _answered_suite(
     file = open_responses(subject, suite, decoding, asked)
     told = Progress(f"{subject.label} {suite.name}", len(file.answers), say)
     sampling = Sampling(decoding, asked.num_samples, asked.engine.num_at_once, asked.seed)
-    return score(suite, answer_suite(get, suite, file, sampling, told))
+    answers = answer_suite(get, suite, file, sampling, told)
+    shown = kept(subject.label, suite, answers, max(MIN_QUESTIONS, NUM_QUESTIONS // len(asked.suites)))
+    return replace(score(suite, answers), samples=shown)
 
 
 class Progress:

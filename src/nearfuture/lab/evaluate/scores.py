@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,7 @@ class Score:
         num_responses: how many there are.
         tokens: of all of them.
         invalid: uids whose gold cannot be verified.
+        samples: some questions with their answers (`samples.kept`).
     """
 
     suite: Suite
@@ -63,6 +65,7 @@ class Score:
     num_responses: int
     tokens: int
     invalid: tuple[str, ...]
+    samples: Sequence[Mapping[str, Any]] = ()
 
     @property
     def num_clusters(self) -> int:

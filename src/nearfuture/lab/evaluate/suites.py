@@ -27,7 +27,7 @@ from nearfuture.options.data import DataConfig
 from nearfuture.options.npo import TrainingOptions
 from nearfuture.run import build
 from nearfuture.run.settings.config import Configuration, unresolved
-from nearfuture.tasks import Task, load_task
+from nearfuture.tasks import Task, load_task, shown
 from nearfuture.tasks.data.loading import load_rows
 from nearfuture.tasks.data.reading import FILES
 from nearfuture.tasks.data.task import summary
@@ -40,7 +40,13 @@ from nearfuture.verify.verifier import VERIFIER_VERSION
 
 Row = dict[str, Any]
 Judged = tuple[Verdict, str | None]
+Expected = Callable[[Row], str | None]
 Judge = Callable[[Sequence[str], Sequence[Row]], list[Judged]]
+
+
+def expected_gold(row: Row) -> str | None:
+    """The gold answer of a row of the common schema."""
+    return None if row.get("gold") is None else str(row["gold"])
 
 
 def sampled_in_training(training: TrainingOptions) -> Decoding:
@@ -66,6 +72,7 @@ class Suite:
         over: the fact over whose values pass@k is averaged, each alike; None: over questions.
         decoding: how it is sampled where nothing else is asked for.
         fingerprint: of what is asked and what is right, images aside: responses to other data do not count.
+        expected: the answer that is right for a row, for people to look at.
     """
 
     benchmark: Benchmark
@@ -76,6 +83,7 @@ class Suite:
     fingerprint: str
     over: str | None = None
     decoding: Decoding = field(default_factory=Decoding)
+    expected: Expected = field(default=expected_gold, repr=False)
 
     @property
     def name(self) -> str:
@@ -184,6 +192,7 @@ def _of_task(sources: Sources) -> Suite:
         hashlib.sha256(b"".join(map(_canonical, rows))).hexdigest()[:16],
         over,
         sources.task_decoding,
+        partial(shown.expected, task),
     )
 
 
@@ -194,7 +203,9 @@ def _own(name: str, families: Sequence[str], note: str, over: str | None = None)
 
 
 def _judge_task(task: Task, responses: Sequence[str], rows: Sequence[Row]) -> list[Judged]:
-    return [(decision.verdict, None) for decision in judge_many(task.verify, responses, rows)]
+    decisions = judge_many(task.verify, responses, rows)
+    read = shown.read(task, responses, rows)
+    return [(decision.verdict, answer) for decision, answer in zip(decisions, read, strict=True)]
 
 
 def _of_file(path: Path, settings: DataConfig) -> Suite:

@@ -3,7 +3,8 @@
 Only programs of this machine can ask for it: it listens on 127.0.0.1, and refuses what a page of another host sends.
 Reading is all it does: a run does not notice.
 
-Not here: the pages (`report_page`, `explain_page`, `progress_page`, `study_page`), asking for news (`start.js`).
+Not here: the pages (`report_page`, `explain_page`, `progress_page`, `study_page`), how one asks for news
+(`nearfuture.lab.page`).
 """
 
 from __future__ import annotations
