@@ -98,10 +98,11 @@ def drag(page: Any, number: int, start_at: float, end_at: float) -> None:
 
 def shown(page: Any, number: int = 0) -> dict[str, Any]:
     """What a figure shows: its curves, axis and range."""
-    script = """(n) => { const f = figures[n]; return { names: f.shown.map((c) => c.name + (c.part ? " " + c.part : "")),
-        axis: f.axis, range: [f.u.scales.x.min, f.u.scales.x.max],
-        limits: [f.u.scales.y.min, f.u.scales.y.max],
-        ys: f.shown.map((c) => c.ys) }; }"""
+    script = """(n) => {
+        const { shown, axis, u } = figures[n], names = shown.map((c) => c.name + (c.part ? " " + c.part : ""));
+        const [x, y] = [u.scales.x, u.scales.y];
+        return { names, axis, range: [x.min, x.max], limits: [y.min, y.max], ys: shown.map((c) => c.ys) };
+    }"""
     return dict(page.evaluate(script, number))
 
 
