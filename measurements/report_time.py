@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from nearfuture import seal
+
 METHODS = ("grpo", "luffy", "exgrpo", "rlep", "npo_early", "npo_late", "npo_early_late", "autonpo")
 SEEDS = range(100, 105)
 NUM_STEPS, EVAL_EVERY, NUM_SAMPLES = 240, 20, 16
@@ -34,8 +36,9 @@ def nearfuture(*arguments: object) -> None:
 
 
 def read(path: Path) -> list[Row]:
-    """Read rows of JSON."""
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    """Read rows of JSON, without their seals: they are written again with other steps."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key != seal.KEY} for row in rows]
 
 
 def write(path: Path, rows: list[Row]) -> None:
@@ -61,6 +64,8 @@ def spread(seed_run: Path, folder: Path) -> None:
     """Lay out the folder of a comparison that holds the run once for every method and seed."""
     rows = stretch(read(seed_run / "metrics.jsonl"))
     lineage = json.loads((seed_run / "lineage.json").read_text())
+    for name in (seal.KEY, "origin"):  # of a run that was begun before there were seals
+        lineage.pop(name, None)
     first = lineage["segments"][0] | {"end_step": NUM_STEPS, "reason": "horizon", "abandoned_from": None}
     lineage["segments"] = [first]
     lineage |= {name: 0 for name in ("head",) if name in lineage}

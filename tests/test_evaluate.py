@@ -258,6 +258,9 @@ def test_files_and_page_say_the_same(tmp_path: Path) -> None:
     page = Page(html)
     assert all(target.startswith(("#", "data:image/")) for target in page.loads) and len(page.ids) == len(set(page.ids))
     assert json.loads((tmp_path / "evaluation.json").read_text()) == result
+    kept = result["samples"]
+    assert {sample["policy"] for sample in kept} == {"better", "worse"} and len(page.data["samples"]) == len(kept)
+    assert all(sample["expected"] and sample["rollouts"][0]["verdict"] for sample in kept)
     text = (tmp_path / "evaluation.txt").read_text()
     shown = f"{100 * result['policies'][0]['scores']['mathvista']['value']:.2f} ±"
     assert shown in text and shown in html

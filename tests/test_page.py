@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 from markupsafe import Markup
 from pages import Page as Read
 
-from nearfuture.lab.page.page import Block, Figure, Folded, Group, Heading, Items, Page, Quote, Section, Text, titled
+from nearfuture.lab.page.page import (
+    Block,
+    Figure,
+    Folded,
+    Group,
+    Heading,
+    Items,
+    Page,
+    Plotted,
+    Quote,
+    Section,
+    Text,
+    titled,
+)
+from nearfuture.lab.page.plot import Line, PageData, Plot, Points
 from nearfuture.lab.page.svg import PALETTE
 from nearfuture.lab.page.table import Table
 
@@ -52,3 +68,39 @@ def test_every_colour_of_a_drawing_has_a_light_a_dark_and_a_printed_one(tmp_path
     html = page(Section("One", ["text"])).write(tmp_path / "page.html").read_text()
     assert "prefers-color-scheme: dark" in html and "@media print" in html
     assert all(html.count(f"--{name}: #") == 4 for name in PALETTE)
+
+
+def test_pages_of_a_run_list_each_other_however_late_one_was_written(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    first = page(Section("One", ["text"])).write(run / "report" / "index.html")
+    assert "<details" not in first.read_text()
+    stranger = run / "report" / "notes.html"
+    stranger.write_text("<title>mine</title>")
+    second = page(Section("Two", ["text"])).write(run / "evaluation" / "index.html")
+    assert Read(first.read_text()).loads == ["../evaluation/index.html", "#one"]
+    assert Read(second.read_text()).loads == ["../report/index.html", "#two"]
+    once = first.read_text()
+    page(Section("Two", ["text"])).write(second)
+    assert first.read_text() == once and stranger.read_text() == "<title>mine</title>"
+
+
+def test_numbers_for_the_scripts_stand_in_the_page_once(tmp_path: Path) -> None:
+    xs = np.arange(5.0)
+    lines = [
+        Line(name, PALETTE["c0"], {"step": Points(xs, xs / 3), "tokens": Points(xs * 10, xs / 3)}) for name in "ab"
+    ]
+    plot = Plot("T </script>", "share", {"step": "step", "tokens": "tokens"}, lines)
+    html = page(Section("One", [Plotted(plot, lambda: ["drawn"])])).write(tmp_path / "page.html").read_text()
+    found = Read(html)
+    assert found.data["arrays"] == [[0, 1, 2, 3, 4], [0, 0.3333, 0.6667, 1, 1.333], [0, 10, 20, 30, 40]]
+    assert found.data["plots"][0]["title"] == "T </script>" and "drawn" in found.text
+    assert "uPlot" in html and "uPlot" not in page(Section("One", ["text"])).html()
+
+
+def test_a_page_of_many_points_stays_small_and_keeps_the_last() -> None:
+    xs = np.arange(100_000.0)
+    data = PageData()
+    data.add(Plot("T", "share", {"step": "step"}, [Line("a", PALETTE["c0"], {"step": Points(xs, xs)})]))
+    written = json.loads(data.json())
+    assert written["every"] == 2 and written["arrays"][0][-2:] == [99_997, 99_999]
+    assert len(written["arrays"][0]) == 50_000
