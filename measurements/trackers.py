@@ -15,6 +15,7 @@ import itertools
 import json
 import os
 import sqlite3
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from nearfuture.record.event_files import read_scalars
 
 CONFIG = Path(__file__).parent.parent / "configs" / "apprentice" / "tiny.yaml"
 AXIS = "train/global_step"
+BLOCK = 32_768
 Row = dict[str, Any]
 
 
@@ -50,17 +52,29 @@ def trackio(run: Path) -> Iterator[tuple[str, Row]]:
 def wandb(run: Path) -> Iterator[tuple[str, Row]]:
     """Rows of its transaction logs."""
     from wandb.proto import wandb_internal_pb2
-    from wandb.sdk.internal.datastore import DataStore
 
-    for file in sorted((run.parent / "wandb").rglob("*.wandb")):
-        store = DataStore()
-        store.open_for_scan(str(file))
-        while (data := store.scan_data()) is not None:
+    for file in sorted((run.parent / "wandb").glob("offline-run-*/*.wandb")):
+        for data in logged(file.read_bytes()):
             record = wandb_internal_pb2.Record()
             record.ParseFromString(data)
             if record.WhichOneof("record_type") == "history":
                 items = record.history.item
                 yield file.stem, {i.key or "/".join(i.nested_key): json.loads(i.value_json) for i in items}
+
+
+def logged(data: bytes) -> Iterator[bytes]:
+    """The records of a log in LevelDB's format, behind W&B's own seven bytes."""
+    at, parts = 7, []
+    while at + 7 <= len(data):
+        if BLOCK - at % BLOCK < 7:  # what is left of a block holds no header
+            at += BLOCK - at % BLOCK
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, at)
+        parts.append(data[at + 7 : at + 7 + length])
+        at += 7 + length
+        if kind in (1, 4):  # whole, or the last part
+            yield b"".join(parts)
+            parts = []
 
 
 READ: dict[str, Callable[[Path], Iterator[tuple[str, Row]]]] = {
@@ -96,7 +110,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--read", action="store_true", help="read what is there, train nothing")
     options = parser.parse_args()
-    run = (options.output / f"with-{options.name}").resolve()
+    run = (options.output / f"with-{options.name}").absolute()
     if not options.read:
         places = {"WANDB_MODE": "offline", "WANDB_DIR": str(run.parent), "TRACKIO_DIR": str(run.parent / "trackio")}
         run.parent.mkdir(parents=True, exist_ok=True)
