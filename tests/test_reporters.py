@@ -99,8 +99,9 @@ def test_without_a_reporter_nothing_is_told() -> None:
     assert reporters.reporters_of(trainer) == []
 
 
-def test_trl_writes_nothing_to_trackio_by_itself() -> None:
-    trainer = trainer_with(Remembers())
-    trainer.args.report_to = ["trackio", "wandb"]
-    reporters.spare_trackio(trainer)
-    assert trainer.args.report_to == ["wandb"]
+def test_trl_writes_nothing_to_trackio_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(reporters.INTEGRATION_TO_CALLBACK, "trackio", Remembers)  # the package is not installed
+    args = SimpleNamespace(report_to=["trackio", "wandb"])
+    (reporter,) = reporters.without_trackio(args)
+    assert args.report_to == ["wandb"] and isinstance(reporter, Remembers)
+    assert reporters.without_trackio(args) == []

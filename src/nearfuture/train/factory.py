@@ -24,7 +24,7 @@ from nearfuture.train import needs
 from nearfuture.train.adapters import base_of, is_adapter, load_adapted
 from nearfuture.train.memory import collect
 from nearfuture.train.npo_config import NPOConfig
-from nearfuture.train.reporters import spare_trackio
+from nearfuture.train.reporters import without_trackio
 from nearfuture.train.trainer import NPOTrainer
 from nearfuture.train.vision import processor
 from nearfuture.types import UserError
@@ -76,6 +76,7 @@ def make_trainer(
     init |= training.get("model_init_kwargs") or {}
     args = make_args(output_dir, {**training, "save_strategy": "steps", "model_init_kwargs": init or None})
     check_batch(args, len(train))
+    apart = without_trackio(args)
     adapted = is_adapter(base.model)
     with refusing(f"model={base.model} cannot be trained like this", {**training, **model_settings}):
         trainer = NPOTrainer(
@@ -89,7 +90,8 @@ def make_trainer(
             **kwargs,
         )
     trainer.remove_callback(PrinterCallback)
-    spare_trackio(trainer)
+    for reporter in apart:
+        trainer.add_callback(reporter)
     return trainer
 
 

@@ -24,7 +24,7 @@ from transformers import TrainerCallback
 from transformers.integrations import INTEGRATION_TO_CALLBACK, TensorBoardCallback
 from trl import GRPOTrainer
 
-FOLDER = "tensorboard"
+FOLDER, TRACKIO = "tensorboard", "trackio"
 Clock = Callable[[int], int]
 Facts = Callable[[int], Mapping[str, Any]]
 
@@ -43,13 +43,16 @@ def reporters_of(trainer: GRPOTrainer) -> list[TrainerCallback]:
     return [callback for callback in trainer.callback_handler.callbacks if isinstance(callback, kinds)]
 
 
-def spare_trackio(trainer: GRPOTrainer) -> None:
-    """Keep TRL from writing its own times to trackio beside the reporter.
+def without_trackio(args: Any) -> list[TrainerCallback]:
+    """Take trackio out of `report_to`, and return its reporter: to be added to the trainer that is made of `args`.
 
-    It writes them whenever it generates, also where nothing is trained (a guide is asked) and trackio has no run, which
-    raises; and under the step of the path, which falls back.
+    With trackio in `report_to`, TRL also writes its own times there whenever it generates, where nothing is trained too
+    (a trainer is made, a guide is asked), which raises, as trackio has no run then.
     """
-    trainer.args.report_to = [name for name in trainer.args.report_to if name != "trackio"]
+    if TRACKIO not in args.report_to:
+        return []
+    args.report_to = [name for name in args.report_to if name != TRACKIO]
+    return [INTEGRATION_TO_CALLBACK[TRACKIO]()]
 
 
 def follow(
