@@ -24,7 +24,7 @@ from nearfuture.guidance.choose import Candidate, choose_closest, choose_uniform
 from nearfuture.guidance.draws import BatchResult, Draws
 from nearfuture.guidance.journal import Journal
 from nearfuture.guidance.prompts import Prompt
-from nearfuture.tasks.identity import hashed_seed
+from nearfuture.tasks.identity import hashed_seed, prompt_hash
 from nearfuture.types import NoSignalError, PolicyRef, Sampling, UserError, Verdict
 
 EOS, LIMIT = 0, 4
@@ -504,7 +504,6 @@ def test_a_guide_that_never_ends_is_told_apart(tmp_path):
         ({"batch_size": 0}, "batch_size=0, at least 1"),
         ({"select": "best"}, "select='best' is not a way to choose"),
         ({"select": "closest"}, "needs learner_score"),
-        ({"rows": [{"prompt": "x"}]}, "row 0 has no prompt_id"),
         ({"rows": [{"prompt_id": "p", "prompt": "x"}, {"prompt_id": "p", "prompt": "y"}]}, "'p' names two different"),
     ],
 )
@@ -513,6 +512,12 @@ def test_nonsense_dies_before_anything_is_drawn(tmp_path, settings, message):
     with pytest.raises(UserError, match=message):
         collect(engine, tmp_path / "c", **settings)
     assert engine.calls == [] and list(tmp_path.iterdir()) == []
+
+
+def test_a_prompt_without_an_id_has_the_one_that_the_trainer_gives_it(tmp_path):
+    rows = [{name: value for name, value in row.items() if name != "prompt_id"} for row in make_rows(9)]
+    cache = collect(FakeEngine(), tmp_path / "c", rows=rows)
+    assert len(cache) > 0 and {guidance.prompt_id for guidance in cache} <= set(map(prompt_hash, rows))
 
 
 def test_no_rows_is_no_signal(tmp_path):

@@ -29,6 +29,7 @@ ROOMS = (
     ("lab/forecast", "lab/study", "lab/page"),
     ("lab/report",),
     ("lab/measure", "lab/evaluate"),
+    ("api",),
     ("cli",),
     ("__main__", "__init__"),
 )

@@ -1,6 +1,7 @@
 """Near-Future Policy Optimization: a policy learns from its own near future, on top of TRL.
 
-    from nearfuture import NPOConfig, NPOTrainer, GuidanceCache
+    from nearfuture import NPOConfig, NPOTrainer, collect_guidance      # in a TRL script
+    from nearfuture import Run                                          # a run with interventions
 
 Names are imported when they are first used, so that reading a report needs no torch.
 """
@@ -11,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nearfuture.api import Run, advise, explain, report, signal
     from nearfuture.guidance import GuidanceCache, WindowedCache, collect_guidance
     from nearfuture.tasks import Task, VerdictReward, load_task
     from nearfuture.train import NPOConfig, NPOTrainer, TRLEngine
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "nearfuture.api": ("Run", "advise", "explain", "report", "signal"),
     "nearfuture.guidance": ("GuidanceCache", "WindowedCache", "collect_guidance"),
     "nearfuture.tasks": ("Task", "VerdictReward", "load_task"),
     "nearfuture.train": ("NPOConfig", "NPOTrainer", "TRLEngine"),
@@ -32,6 +35,7 @@ __all__ = [
     "NPOConfig",
     "NPOTrainer",
     "PolicyRef",
+    "Run",
     "Sampling",
     "TRLEngine",
     "Task",
@@ -39,8 +43,12 @@ __all__ = [
     "Verdict",
     "VerdictReward",
     "WindowedCache",
+    "advise",
     "collect_guidance",
+    "explain",
     "load_task",
+    "report",
+    "signal",
 ]
 
 
@@ -49,3 +57,7 @@ def __getattr__(name: str) -> Any:
         if name in names:
             return getattr(import_module(module), name)
     raise AttributeError(f"module 'nearfuture' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -125,7 +125,8 @@ def collect_guidance(
 
     Args:
         engine: the guide.
-        rows: prompts with a `prompt_id`; an id that comes again is collected once.
+        rows: prompts; one without a `prompt_id` gets that which the trainer gives it. An id that comes again is
+            collected once.
         verify: a task's `verify`, or any function of (completion text, row); called on the main process only. What it
             raises is counted as a crash: it says nothing about the completion.
         folder: where the cache is to lie; `<folder>.partial` holds the unfinished work.

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from nearfuture.guidance.engine import Engine, Row
 from nearfuture.guidance.header import digest
-from nearfuture.tasks.identity import prompt_hash
-from nearfuture.types import NoSignalError, UserError
+from nearfuture.tasks.identity import prompt_hash, with_prompt_ids
+from nearfuture.types import NoSignalError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +30,12 @@ def unique_prompts(engine: Engine, rows: Sequence[Row]) -> list[Prompt]:
 
     Raises:
         NoSignalError: there are no rows.
-        UserError: a row without an id, or one id for two prompts.
+        UserError: one id for two prompts.
     """
     prompts: dict[str, tuple[str, Row]] = {}
-    for number, row in enumerate(rows):
-        prompt_id, hashed = row.get("prompt_id"), prompt_hash(row)
-        if not prompt_id:
-            raise UserError(f"row {number} has no prompt_id, so its guidance could not be found again. Give it one.")
-        if prompts.setdefault(prompt_id, (hashed, row))[0] != hashed:
-            raise UserError(f"prompt_id {prompt_id!r} names two different prompts (one is row {number}). Correct it.")
+    for row in with_prompt_ids(list(rows)):
+        if row["prompt_id"] not in prompts:
+            prompts[row["prompt_id"]] = (prompt_hash(row), row)
     if not prompts:
         raise NoSignalError("0 rows to collect guidance on; at least one prompt is needed. Check the data and filters.")
     lengths = engine.prompt_lengths([row for _, row in prompts.values()])

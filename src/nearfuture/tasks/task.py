@@ -33,6 +33,10 @@ SHIPPED: dict[str, str] = {
 LIBRARIES: dict[str, str] = {"reasoning_gym": "nearfuture.tasks.gyms.reasoning:reasoning_task"}
 """Packages whose tasks are called `package/name`: what makes one of a name and of `task_args`."""
 
+_IN_PYTHON: dict[str, Task] = {}
+"""Tasks that this process was given as objects, by what the configuration calls them."""
+PYTHON = "python:"
+
 IN_WORKERS = (RowVerifier, ExternalVerifier, FunctionVerifier)
 """Verifiers that run in workers of their own."""
 
@@ -110,6 +114,8 @@ def load_task(spec: str, args: Mapping[str, Any] | None = None) -> Task:
         UserError: unknown name, missing file, function or package, arguments that the function does not take, or a
             function that does not return a Task.
     """
+    if spec.startswith(PYTHON):
+        return _in_this_process(spec)
     library, slash, name = spec.partition("/")
     if slash and library in LIBRARIES:
         found: Task = _imported(LIBRARIES[library])(name, dict(args or {}))
@@ -129,9 +135,11 @@ def require_task(spec: str) -> None:
     """Refuse a task that does not exist, as far as names and files tell: nothing is imported.
 
     Raises:
-        UserError: unknown name, missing file or function.
+        UserError: unknown name, missing file or function, an object of another program.
     """
-    if spec not in SHIPPED and spec.partition("/")[0] not in LIBRARIES:
+    if spec.startswith(PYTHON):
+        _in_this_process(spec)
+    elif spec not in SHIPPED and spec.partition("/")[0] not in LIBRARIES:
         require_function(*_own(spec), key="task", spec=spec)
 
 
@@ -142,6 +150,22 @@ def _own(spec: str) -> tuple[Path, str]:
         "these, reasoning_gym/NAME, or your own as path/to/file.py:function; a data set is named by dataset_name."
     )
     return split_spec(spec, key="task", otherwise=unknown)
+
+
+def in_python(task: Task) -> str:
+    """Keep a task that exists as an object alone, and return the name that `load_task` finds it by in this process."""
+    _IN_PYTHON[PYTHON + task.name] = task
+    return PYTHON + task.name
+
+
+def _in_this_process(spec: str) -> Task:
+    if spec not in _IN_PYTHON:
+        raise UserError(
+            f"task={spec!r} was given in Python, as an object that only that program has. Go on there, with "
+            f"Run(..., task=...).train(resume=True); for the command line write a function that returns the task "
+            "into a file, and name it as task=path/to/file.py:function."
+        )
+    return _IN_PYTHON[spec]
 
 
 def _imported(place: str) -> Any:
