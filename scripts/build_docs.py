@@ -10,7 +10,8 @@ script. mkdocs then checks every link and every anchor; one that leads nowhere f
 
 from __future__ import annotations
 
-import importlib
+import ast
+import os
 import re
 import shutil
 import subprocess
@@ -21,12 +22,10 @@ from urllib.parse import urlsplit
 
 from latex2mathml.converter import convert
 
-import nearfuture
-
 ROOT = Path(__file__).resolve().parent.parent
 STAGE = ROOT / "build" / "docs"
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-CODE = re.compile(r"(```.*?```|`[^`\n]+`|^    .*$)", re.DOTALL | re.MULTILINE)
+CODE = re.compile(r"(```.*?```|`[^`\n]+`|^    [^\n]*$)", re.DOTALL | re.MULTILINE)
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+)\$", re.DOTALL)
 
 
@@ -41,8 +40,8 @@ def main() -> int:
             seen.add(page)
             pages += [other for other in copy(page) if other.suffix == ".md"]
     write_reference()
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--config-file", str(ROOT / "mkdocs.yml")]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    command = [sys.executable, "-m", "mkdocs", "build", "--config-file", str(ROOT / "mkdocs.yml")]
+    return subprocess.run(command, cwd=ROOT, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}, check=False).returncode
 
 
 def copy(page: Path) -> Iterator[Path]:
@@ -78,19 +77,20 @@ def _mathml(found: re.Match[str]) -> str:
 
 
 def write_reference() -> None:
-    """A page per home of public names, and one that lists them."""
+    """A page per home of public names, and one that lists them; read from the source, so that no torch is needed."""
     lines = ["# Reference", "", "Every public name, from its docstring.", ""]
-    for home in sorted({module_of(name) for name in nearfuture.__all__}):
-        names = sorted((name for name in nearfuture.__all__ if module_of(name) == home), key=str.lower)
-        place = f"{home.rpartition('.')[2]}.md" if home != "nearfuture.types" else "types.md"
+    for home, names in homes().items():
+        place = f"{home.rpartition('.')[2]}.md"
         lines += [f"* [{home}]({place}): {', '.join(f'`{name}`' for name in names)}"]
         write(ROOT / "reference" / place, "\n\n".join([f"# {home}", *(f"::: {home}.{name}" for name in names)]) + "\n")
     write(ROOT / "reference" / "index.md", "\n".join(lines) + "\n")
 
 
-def module_of(name: str) -> str:
-    """The module in which a public name is written."""
-    return str(getattr(importlib.import_module("nearfuture"), name).__module__)
+def homes() -> dict[str, tuple[str, ...]]:
+    """The public names by the module that the package takes them from."""
+    tree = ast.parse((ROOT / "src/nearfuture/__init__.py").read_text())
+    found = [node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets) == "_HOMES"]
+    return ast.literal_eval(found[0])
 
 
 if __name__ == "__main__":

@@ -73,18 +73,19 @@ def report(*runs: Any, output: Path | str | None = None) -> Page:
 
     Args:
         runs: run folders, or `Run`s.
-        output: the page; `report/index.html` in the first run where it is not given.
+        output: the page; in the folder `report` of the first run where it is not given.
 
     Raises:
         UserError: no run is given, a folder is no run, or it has no metrics yet.
     """
     from nearfuture.lab.report import report_text, write_report
+    from nearfuture.lab.report.report_page import page_of
 
     if not runs:
         raise UserError("report() was given no run. Give a run folder, several, or the folder of a comparison.")
     folders = [folder_of(run) for run in runs]
-    path = Path(output) if output is not None else folders[0] / "report" / "index.html"
-    return Page(Path(write_report(folders, path)), as_text(report_text(folders)))
+    path = page_of(folders) if output is None else Path(output)
+    return Page(write_report(folders, path), as_text(report_text(folders)))
 
 
 def explain(run: Any, *, output: Path | str | None = None) -> Page:

@@ -61,8 +61,9 @@ class NPOTrainer(WeighedLoss):
         on_group: called with an `Example` (`train/examples.py`) for each group whose last slot was replaced;
             where this process has none, for one group of the batch, at the steps that `shows_group` names.
         on_pass_rates: called with the prompt ids and on-policy pass rates of every generated batch, on all processes.
-        args, kwargs: as in `GRPOTrainer`. The config is an `NPOConfig`; a `GRPOConfig` is used as it is, the settings
-            of NPO at their defaults; without one, an `NPOConfig` is made.
+        *args: as in `GRPOTrainer`. The config is an `NPOConfig`; a `GRPOConfig` is used as it is, the settings of NPO
+            at their defaults; without one, an `NPOConfig` is made.
+        **kwargs: likewise.
 
     Attributes:
         shows_group: says for a step whether a group without guidance is handed to `on_group`; by default for none.
