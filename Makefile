@@ -81,7 +81,9 @@ format: install ## ruff: fix what it can
 typecheck: install ## mypy
 	$(BIN)/mypy
 
-docs: install ## check that links, paths, settings, metrics and names in the docs exist
+docs: install ## the documentation site in build/site, with every link and anchor checked
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python scripts/build_docs.py
 	$(BIN)/python -m pytest tests/test_docs.py
 
 bench: install ## the time of a step beside TRL's: 3 minutes (measurements/ has the other figures)
