@@ -34,5 +34,5 @@ def convert(
         hush()
         from nearfuture.train.convert import convert as convert_model
 
-        asked = [] if dtype is None else [dtype]
-        print(f"{convert_model(source, output, *asked)}: train with model={output}")
+        asked = {} if dtype is None else {"dtype": dtype}
+        print(f"{convert_model(source, output, **asked)}: train with model={output}")

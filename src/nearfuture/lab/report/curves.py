@@ -56,7 +56,7 @@ def _lines(run: StyledRun, metric: Metric, clocks: Sequence[Clock]) -> Iterator[
     positions = {clock: dict(zip(places, paid_at(run.records, clock, places), strict=True)) for clock in clocks}
     found = {id(piece): (low, high) for piece, low, high in bands(run.records, cut)} if metric.key == EVALUATION else {}
     for piece in cut:
-        on: dict[str, Points] = {clock: _points(piece, positions[clock], found.get(id(piece))) for clock in clocks}
+        on: dict[str, Points] = {str(clock): _points(piece, positions[clock], found.get(id(piece))) for clock in clocks}
         part = "" if piece.is_kept else "abandoned"
         is_marked = metric.key == EVALUATION and piece.is_kept
         yield Line(run.records.name, run.colour, on, part, run.group, bool(part), not part, is_marked)
