@@ -14,12 +14,11 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
-from nearfuture.lab.measure.recommend import recommend, recommendation_text
+from nearfuture.lab.measure.recommend import FARTHEST, NEAREST, recommend, recommendation_text
 from nearfuture.method.trigger import PlateauTrigger, TriggerConfig
 from nearfuture.method.trigger_config import MIN_ROWS
 from nearfuture.record.logs import Log
 
-SHORTEST_DISTANCE, LONGEST_DISTANCE = 10, 100
 CONSTANT = 0.0
 """Stands in for an entropy that was not logged: it never falls, so the trigger never fires."""
 NOT_KNOWN = (
@@ -65,7 +64,7 @@ def advise(log: Log, config: TriggerConfig | None = None) -> dict[str, Any]:
         "fired": fired,
         "stagnant": _stretches(log.steps, set(stagnant), trigger.config),
         "not_known": list(NOT_KNOWN),
-        "recommendation": recommend(log, trigger.evidence, trigger.config),
+        "recommendation": recommend(log, trigger.evidence, trigger.config, [firing["step"] for firing in fired]),
     }
 
 
@@ -83,8 +82,8 @@ def _firing(trigger: PlateauTrigger) -> dict[str, Any]:
     seen, evidence = trigger.explain(), trigger.evidence
     assert evidence is not None
     step = seen["step"]
-    farthest = min(LONGEST_DISTANCE, step)
-    nearest = min(SHORTEST_DISTANCE, farthest)
+    farthest = min(FARTHEST, step)
+    nearest = min(NEAREST, farthest)
     return {
         "step": step,
         "reward": seen["reward_ema"],

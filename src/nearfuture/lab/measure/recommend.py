@@ -1,9 +1,10 @@
 """What to do with a run, from its log: stay and answer its own mistakes, go back how far, or leave it; and how sure.
 
     solved      the reward has nowhere to go                                    leave it
-    rising      a step is worth its slope: a way back of D steps costs D x slope   stay; go back by a few steps at most
-    flat        and the entropy falls: steps cost little, and the policy narrows   go back; stay first, it costs no step
-    flat        and the entropy does not fall: no near future that differs         leave it
+    rising      a step is worth its slope, a way back of D steps D times that   stay; go back by a few steps at most
+    flat        and the entropy falls, or the trigger has fired before: steps cost little, and the policy has narrowed
+                                                                                go back; stay first, it costs no step
+    flat        and the entropy never fell: no near future that differs         leave it
 
 What guidance has brought is that of this repository's own studies (docs/when-it-pays.md), in pass rate, on small
 worlds: no log can say what it would bring here, so that the answer is never surer than they are.
@@ -24,26 +25,29 @@ from nearfuture.record.logs import Log
 GAINED = 0.045
 """Held-out pass rate that AutoNPO gained over GRPO at equal step: apprentice, five seeds (docs/log.md)."""
 SOLVED = 0.95
+NEAREST, FARTHEST = 10, 100
+"""Steps back that AutoNPO weighs."""
 SURE = {
     "stay": "Not very sure: answering its own mistakes was ahead of GRPO at equal total steps in one of two worlds "
     "(+0.037 [+0.009, +0.065], five seeds; +0.001 +- 0.009, three seeds), and never at equal tokens.",
     "back": "Not sure: whether going back lifts a run that has stopped rising is under study here; it was ahead on one "
     "seed and behind on another.",
-    "leave": "As sure as the curve is: nothing here has helped such a run.",
+    "leave": "As sure as the curve is; nothing was tried here on a run that is solved or does not move.",
     "wait": "Not at all: the log is too short.",
 }
 
 
-def recommend(log: Log, evidence: Evidence | None, config: TriggerConfig) -> dict[str, Any]:
+def recommend(log: Log, evidence: Evidence | None, config: TriggerConfig, fired: list[int]) -> dict[str, Any]:
     """Say what the end of a log speaks for.
 
     Args:
         log: steps, rewards and entropies.
         evidence: of the trigger, at the end of the log; None where its window is not full.
         config: of the trigger.
+        fired: steps at which the trigger fired.
 
     Returns:
-        `what` (`stay`, `back`, `leave` or `wait`), `max_distance` (None: not limited by the price), the reward's
+        `what` (`stay`, `back`, `leave` or `wait`), `max_distance` in steps (None: nothing limits it), the reward's
         `slope` per step with its standard error, `why` and `how_sure` in words.
     """
     rows = [(s, r) for s, r in zip(log.steps, log.rewards, strict=True) if math.isfinite(r)]
@@ -63,12 +67,14 @@ def recommend(log: Log, evidence: Evidence | None, config: TriggerConfig) -> dic
     if log.columns["entropy"] is None:
         why = "The reward stands still; whether the policy narrows cannot be seen without the entropy."
         return _said("stay", None, line.slope, line.slope_se, why)
-    if evidence.is_declining:
+    if evidence.is_declining or fired:
+        narrow = "the entropy falls" if evidence.is_declining else f"the trigger fired at step {fired[-1]}"
         why = (
-            "The reward stands still and the entropy falls: steps cost little, and the policy narrows. Stay first: it "
-            "costs no step. Then go back, as far as the policy still solves what it had failed."
+            f"The reward stands still and {narrow}: steps cost little, and the policy narrows. Staying comes first, as "
+            f"it costs no step; then back, to a checkpoint between step {max(0, rows[-1][0] - FARTHEST)} and step "
+            f"{max(0, rows[-1][0] - NEAREST)}: how far, Q and V say."
         )
-        return _said("back", None, line.slope, line.slope_se, why)
+        return _said("back", FARTHEST, line.slope, line.slope_se, why)
     why = "Reward and entropy both stand still: the policies ahead would be those behind."
     return _said("leave", None, line.slope, line.slope_se, why)
 
@@ -93,7 +99,7 @@ def recommendation_text(found: dict[str, Any]) -> list[str]:
     limit = f", or go back by {found['max_distance']} steps at most" if found["max_distance"] else ""
     told = {
         "stay": f"Stay, and have the policy answer its own mistakes{limit} (autonpo.stay, autonpo.price=slope).",
-        "back": "Go back, after staying has been tried (autonpo.stay, autonpo.price=slope).",
+        "back": f"Stay, then go back by {NEAREST} to {FARTHEST} steps (autonpo.stay, autonpo.price=slope).",
         "leave": "Leave it as it is.",
         "wait": "Wait.",
     }

@@ -144,7 +144,7 @@ class AutoNPOConfig:
     accept_num_samples: int = 4
     stay: bool = False
     price: Literal["none", "slope"] = "none"
-    gain_factor: float = 0.8
+    gain_factor: float = 0.2
     trigger: TriggerConfig = field(default_factory=TriggerConfig)
 
 
