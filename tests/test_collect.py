@@ -83,6 +83,9 @@ class FakeEngine:
     def broadcast(self, value):
         return value
 
+    def shared(self, work, num_rows):
+        return work(range(num_rows))
+
 
 def make_rows(num_rows: int, modulus: int = 3) -> list[dict]:
     return [
@@ -543,6 +546,7 @@ class Meeting:
 
     barrier: threading.Barrier
     value: object = None
+    parts: list = field(default_factory=lambda: [None, None])
 
 
 @dataclass
@@ -558,14 +562,24 @@ class OneOfMany(FakeEngine):
         self.meeting.barrier.wait()
         return result
 
+    def shared(self, work, num_rows):
+        half = -(-num_rows // 2)
+        part = range(half) if self.is_main else range(half, num_rows)
+        self.meeting.parts[not self.is_main] = list(work(part))
+        self.meeting.barrier.wait()
+        result = self.meeting.parts[0] + self.meeting.parts[1]
+        self.meeting.barrier.wait()
+        return result
 
-def run_as_two(folder: Path, dies_at: int | None = None) -> list:
+
+def run_as_two(folder: Path, dies_at: int | None = None, judged: list | None = None) -> list:
     meeting = Meeting(threading.Barrier(2))
     results: list = [None, None]
 
     def work(number: int) -> None:
         def judge(text: str, row: dict) -> Verdict:
-            assert number == 0, "only the main process verifies"
+            if judged is not None:
+                judged.append(number)
             return verify(text, row)
 
         try:
@@ -586,8 +600,12 @@ def run_as_two(folder: Path, dies_at: int | None = None) -> list:
 
 
 def test_two_processes_collect_what_one_does(tmp_path):
+    judged: list = []
     expected = content(collect(FakeEngine(), tmp_path / "one"))
-    assert run_as_two(tmp_path / "two") == [expected, expected]
+    assert run_as_two(tmp_path / "two", judged=judged) == [expected, expected]
+    counts = expected[1].counts
+    assert len(judged) == counts.num_samples - counts.num_dropped_no_eos - counts.num_dropped_too_long, "each once"
+    assert 0.3 < sum(judged) / len(judged) < 0.7, "both judge"
     assert run_as_two(tmp_path / "two", dies_at=0) == [expected, expected]
     killed = run_as_two(tmp_path / "killed", dies_at=3)
     assert all(isinstance(result, Killed) for result in killed)

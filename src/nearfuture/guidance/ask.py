@@ -69,8 +69,12 @@ def ask(
 
 
 def judged(engine: Engine, verify: Verify, rows: Sequence[Row], completions: Sequence[list[int]]) -> list[Sample]:
-    """Judge completions, each with its row: on the main process, for all."""
-    outcomes = engine.broadcast(_outcomes(engine, verify, rows, completions) if engine.is_main else [])
+    """Judge completions, each with its row: once, every process its part of them, for all."""
+
+    def judge(mine: Sequence[int]) -> list[str]:
+        return _outcomes(engine, verify, [rows[i] for i in mine], [completions[i] for i in mine])
+
+    outcomes = engine.shared(judge, len(rows))
     return [Sample(ids, outcome) for ids, outcome in zip(completions, outcomes, strict=True)]
 
 

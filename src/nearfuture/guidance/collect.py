@@ -127,8 +127,8 @@ def collect_guidance(
         engine: the guide.
         rows: prompts; one without a `prompt_id` gets that which the trainer gives it. An id that comes again is
             collected once.
-        verify: a task's `verify`, or any function of (completion text, row); called on the main process only. What it
-            raises is counted as a crash: it says nothing about the completion.
+        verify: a task's `verify`, or any function of (completion text, row); called once per completion, on one
+            of the processes. What it raises is counted as a crash: it says nothing about the completion.
         folder: where the cache is to lie; `<folder>.partial` holds the unfinished work.
         guide: which policy the engine holds, for the record.
         num_samples: the most samples per prompt.

@@ -5,7 +5,7 @@ Not here: the implementation over a trainer (`train`), the collection itself (`c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from nearfuture.types import Sampling
@@ -17,8 +17,8 @@ T = TypeVar("T")
 class Engine(Protocol):
     """A policy that samples and scores.
 
-    In a run of several processes `generate`, `score` and `broadcast` are called by all, with the same arguments,
-    and give every one all results. `decode` and `prompt_lengths` are local: only some may call them.
+    In a run of several processes all methods but `decode` are called by all, with the same arguments, and give every
+    one all results. `decode` is local: only some may call it.
     """
 
     @property
@@ -59,4 +59,11 @@ class Engine(Protocol):
 
     def broadcast(self, value: T) -> T:
         """Return the main process's value, on every process. All processes meet here."""
+        ...
+
+    def shared(self, work: Callable[[Sequence[int]], Sequence[T]], num_rows: int) -> list[T]:
+        """Return what `work` makes of rows 0 to `num_rows` - 1, one result a row, on every process.
+
+        Each process works on a part of the rows. What fails on one fails on all.
+        """
         ...

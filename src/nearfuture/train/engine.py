@@ -10,7 +10,7 @@ Not here: what is sampled and kept (`nearfuture.guidance.collect`, `nearfuture.g
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -45,10 +45,18 @@ class TRLEngine:
         """The main process's value, on every process."""
         return broadcast_object_list([value])[0]
 
+    def shared(self, work: Callable[[Sequence[int]], Sequence[Any]], num_rows: int) -> list[Any]:
+        """A result per row, each worked out by one process; see `nearfuture.train.processes.shared`."""
+        return processes.shared(work, num_rows)
+
     def prompt_lengths(self, rows: Sequence[Row]) -> list[int]:
         """Lengths of the tokenized prompts; every token of an image counts. Patches are not held longer than needed."""
-        parts = (rows[start : start + NUM_AT_ONCE] for start in range(0, len(rows), NUM_AT_ONCE))
-        return [len(ids) for part in parts for ids in scoring.tokenize(self.trainer, part).ids]
+
+        def measure(mine: Sequence[int]) -> list[int]:
+            parts = ([rows[i] for i in mine[start : start + NUM_AT_ONCE]] for start in range(0, len(mine), NUM_AT_ONCE))
+            return [len(ids) for part in parts for ids in scoring.tokenize(self.trainer, part).ids]
+
+        return processes.shared(measure, len(rows))
 
     def decode(self, rows: Sequence[Row], completion_ids: Sequence[Sequence[int]]) -> list[str]:
         """Text of completions, as TRL shows it to a reward function."""

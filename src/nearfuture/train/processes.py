@@ -8,7 +8,7 @@ Not here: which rows are whose (`nearfuture.train.step`).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import torch
@@ -73,14 +73,46 @@ def from_main(function: Callable[[], T]) -> T:
             value = function()
         except Exception as error:  # noqa: BLE001 (raised below, once the others know)
             failed = error
-    kind = type(failed) if isinstance(failed, UserError) else UserError
-    value, told = broadcast_object_list([value, None if failed is None else (kind, str(failed))])
+    value, told = broadcast_object_list([value, _told(failed)])
     if failed is not None:
         raise failed
     if told is not None:
         kind, message = told
         raise kind(message)
     return cast(T, value)
+
+
+def shared(work: Callable[[Sequence[int]], Sequence[T]], num_rows: int) -> list[T]:
+    """What `work` makes of rows 0 to `num_rows` - 1, a result each: a process works on its part, all get everything.
+
+    The parts are those of `my_share`, without a row that comes again. What fails on one process fails everywhere.
+
+    Raises:
+        UserError: a process's own, or on the others what it was that it met.
+    """
+    if number() == 1:
+        return list(work(range(num_rows)))
+    size, process = -(-num_rows // number()), PartialState().process_index
+    found, failed = [], None
+    try:
+        found = list(work(range(num_rows)[process * size : (process + 1) * size]))
+    except Exception as error:  # noqa: BLE001 (raised below, once the others know)
+        failed = error
+    reports = gather_object([(found, _told(failed))])
+    if failed is not None:
+        raise failed
+    for _, told in reports:
+        if told is not None:
+            kind, message = told
+            raise kind(message)
+    return [result for part, _ in reports for result in part]
+
+
+def _told(error: Exception | None) -> tuple[type[UserError], str] | None:
+    """An error as another process raises it."""
+    if error is None:
+        return None
+    return type(error) if isinstance(error, UserError) else UserError, str(error)
 
 
 def require_same(given: Mapping[str, Any]) -> None:

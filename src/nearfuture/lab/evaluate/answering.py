@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nearfuture.lab.evaluate.responses import Answer, ResponseFile
-from nearfuture.lab.evaluate.suites import Suite
+from nearfuture.lab.evaluate.suites import Judged, Suite
 from nearfuture.train import processes
-from nearfuture.train.answer.decoding import Decoding, Policy
+from nearfuture.train.answer.decoding import Decoding, Policy, Row
 
 Progress = Callable[[int, int], None]
 MASK_63 = 2**63 - 1
@@ -91,7 +91,7 @@ def _answer_batch(
     uids = [suite.questions[index].uid for index, _ in batch]
     seeds = [seed_of(sampling.seed, uid, sample) for uid, (_, sample) in zip(uids, batch, strict=True)]
     responses = policy.sample(rows, seeds, sampling.decoding)
-    judged = suite.judge([response.text for response in responses], rows)
+    judged = _judged(suite, [response.text for response in responses], rows)
     answers = [
         Answer(uid, sample, response.text, *found, response.num_tokens, response.is_truncated)
         for uid, (_, sample), response, found in zip(uids, batch, responses, judged, strict=True)
@@ -105,13 +105,18 @@ def _answer_batch(
 def _judge_again(suite: Suite, file: ResponseFile) -> bool:
     """Judge what is there with the verifier of today, and what it failed on; True where something was to be judged."""
     place = {question.uid: index for index, question in enumerate(suite.questions)}
-    again = file.is_judged_anew
-    for key, answer in file.answers.items():
-        if answer.uid in place and (file.is_judged_anew or answer.verdict.is_failure):
-            again = True
-            [(verdict, extracted)] = suite.judge([answer.response], [suite.rows[place[answer.uid]]])
-            file.answers[key] = replace(answer, verdict=verdict, extracted=extracted)
-    return again
+    known = [(key, answer) for key, answer in file.answers.items() if answer.uid in place]
+    again = [(key, answer) for key, answer in known if file.is_judged_anew or answer.verdict.is_failure]
+    rows = [suite.rows[place[answer.uid]] for _, answer in again]
+    judged = _judged(suite, [answer.response for _, answer in again], rows)
+    for (key, answer), (verdict, extracted) in zip(again, judged, strict=True):
+        file.answers[key] = replace(answer, verdict=verdict, extracted=extracted)
+    return file.is_judged_anew or bool(again)
+
+
+def _judged(suite: Suite, texts: Sequence[str], rows: Sequence[Row]) -> list[Judged]:
+    """Judge responses, each with its row: once, every process its part of them, for all."""
+    return processes.shared(lambda mine: suite.judge([texts[i] for i in mine], [rows[i] for i in mine]), len(rows))
 
 
 def responses_folder(output: Path, label: str) -> Path:
