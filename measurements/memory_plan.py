@@ -12,7 +12,7 @@ smaller model of the same kind (so that nothing loaded lazily is counted), and t
 what its resident memory rose by at the highest is compared with the plan. glibc is told to give every freed block of
 more than 64 kB back at once, so that resident memory is what is in use.
 
-Not here: a GPU (`gpu_shapes.py`).
+Not here: a GPU (`scripts/gpu_minutes.py`).
 """
 
 from __future__ import annotations
@@ -215,18 +215,18 @@ TEMPLATE = (
 )
 
 
-def rows(case: Case) -> list[dict[str, Any]]:
-    """Eight prompts of exactly `case.prompt` tokens."""
+def rows(case: Case, num_prompts: int = 8) -> list[dict[str, Any]]:
+    """Prompts of exactly `case.prompt` tokens."""
     num_images = (case.image_side // 32) ** 2 + 2 if case.vision is not None else 0
     found = []
-    for i in range(8):
+    for i in range(num_prompts):
         text = " ".join(f"w{(7 * i + k) % 256}" for k in range(case.prompt - num_images))
         if case.vision is None:
             found.append({"prompt": text, "prompt_id": f"p{i}"})
             continue
         from PIL import Image
 
-        image = Image.new("RGB", (case.image_side, case.image_side), (20 * i, 90, 200))
+        image = Image.new("RGB", (case.image_side, case.image_side), (20 * i % 256, 90, 200))
         content = [{"type": "image"}, {"type": "text", "text": text}]
         found.append({"prompt": [{"role": "user", "content": content}], "images": [image], "prompt_id": f"p{i}"})
     return found

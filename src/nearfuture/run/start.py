@@ -73,7 +73,7 @@ def train(
     model = build.base_model(config, task)
     needs.check_model(model, task, config.model_settings, casts_head=config.training.cast_lm_head_to_fp32)
     processes.from_main(lambda: checkpoint.require_whole(Path(model)))
-    plan = disk_plan(config, model, len(task.train), is_sharded=processes.are_sharded())
+    plan = disk_plan(config, model, len(task.train), is_sharded=sharding.fsdp_plugin(args) is not None)
     with contextlib.ExitStack() as held:
         processes.from_main(lambda: _take_over(folder.path, held))
         words = processes.from_main(lambda: _prepare(folder, config, task, plan, resume=resume, clean=clean))

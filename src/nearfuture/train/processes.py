@@ -7,7 +7,6 @@ Not here: which rows are whose (`nearfuture.train.step`).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
@@ -40,11 +39,6 @@ def my_share(num_rows: int) -> list[int]:
     """The rows that fall to this process, as many as to any other: where they do not go round, the last one again."""
     size, process = -(-num_rows // number()), PartialState().process_index
     return [min(i, num_rows - 1) for i in range(process * size, (process + 1) * size)]
-
-
-def are_sharded() -> bool:
-    """True where the launcher asks accelerate for FSDP."""
-    return os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
 
 
 def wait_for_everyone() -> None:

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from accelerate import FullyShardedDataParallelPlugin
-from accelerate.utils import fsdp2_prepare_model, parse_flag_from_env
+from accelerate import FullyShardedDataParallelPlugin, PartialState
+from accelerate.utils import DistributedType, fsdp2_prepare_model, parse_flag_from_env
 from torch import nn
 from torch.distributed.fsdp import FSDPModule, StateDictType, register_fsdp_forward_method
 from transformers import TrainingArguments
 from trl import GRPOTrainer
 
-from nearfuture.train.processes import are_sharded
 from nearfuture.types import UserError
 
 
@@ -81,14 +80,33 @@ def check_run(args: TrainingArguments, *, only_trains: bool, distils: bool) -> N
             f"deepspeed={args.deepspeed} and a CPU (use_cpu, or ACCELERATE_USE_CPU in the environment): accelerate "
             "leaves DeepSpeed out without a word and trains with plain DDP. Unset the one or the other."
         )
+    plugin = fsdp_plugin(args)
+    if plugin is not None:
+        check(plugin)
+        _refuse_on_cpu()
     if distils:
-        refuse_distilling(is_sharded=args.deepspeed_plugin is not None or are_sharded())
+        refuse_distilling(is_sharded=args.deepspeed_plugin is not None or plugin is not None)
     if not only_trains:
         refuse_zero3(args)
     if is_zero3(args) and not _zero(args).get("stage3_gather_16bit_weights_on_model_save"):
         raise UserError(
             "ZeRO 3 without stage3_gather_16bit_weights_on_model_save: checkpoints would hold no weights in one piece, "
             "and there would be no final policy. Set it to true in DeepSpeed's configuration, or use stage 2."
+        )
+
+
+def fsdp_plugin(args: TrainingArguments) -> FullyShardedDataParallelPlugin | None:
+    """What FSDP is to do, as the launcher's file or the setting `fsdp` says; None without FSDP."""
+    if args.fsdp_plugin_args is not None:
+        return FullyShardedDataParallelPlugin(**args.fsdp_plugin_args)
+    return FullyShardedDataParallelPlugin() if parse_flag_from_env("ACCELERATE_USE_FSDP") else None
+
+
+def _refuse_on_cpu() -> None:
+    if PartialState().distributed_type in (DistributedType.MULTI_CPU, DistributedType.NO):
+        raise UserError(
+            "FSDP on a CPU, or with one process: accelerate leaves FSDP out without a word. Launch several processes "
+            "with an accelerator each, or take a file without FSDP (recipes/accelerate_1x8_ddp.yaml)."
         )
 
 

@@ -19,7 +19,7 @@ from nearfuture.run.disk import disk_plan, format_bytes
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.plan import num_steps_ahead, segments_ahead
 from nearfuture.run.settings.sizes import Batch, Sharding, batch_of
-from nearfuture.train import factory, needs, processes
+from nearfuture.train import factory, needs, sharding
 from nearfuture.train.shape.shapes import ModelShape, load_shape
 from nearfuture.types import UserError
 
@@ -57,7 +57,7 @@ def dry_run_report(config: Configuration, num_processes: int | None = None) -> s
         *(f"plan:   segment {i}: step {start} to {end}" for i, (start, end) in enumerate(spans)),
         f"steps:  {config.max_steps} on the path, {num_steps_ahead(config)} paid for",
         *([] if shape is None else _memory_lines(config, shape, batch, rows, is_cpu=args.device.type == "cpu")),
-        f"disk:   {disk_plan(config, rows.model, rows.num_train, is_sharded=processes.are_sharded())}",
+        f"disk:   {disk_plan(config, rows.model, rows.num_train, is_sharded=sharding.fsdp_plugin(args) is not None)}",
     ]
     return "\n".join(lines)
 
