@@ -20,7 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PATTERNS = ("*.md", "docs/**/*.md", "integrations/**/*.md", "measurements/*.py", "recipes/*", "src/**/*.py", "Makefile")
+PATTERNS = (
+    *("*.md", "docs/**/*.md", "integrations/**/*", "measurements/**/*.py", "recipes/*", "src/**/*.py", "scripts/*.py"),
+    *("examples/**/*", "configs/**/*", "tests_engines/*", "Makefile"),
+)
 PYTHON = "3.11"
 APART = {"eval"}  # integrations/lmms_eval/README.md says why
 COMMAND = re.compile(r"(?:-m )?\bpip install ([^`\"#\n]+)")

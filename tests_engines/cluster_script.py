@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from accelerate.state import DistributedType, PartialState
@@ -40,11 +41,32 @@ def deepspeed_on_cpu() -> None:
     PartialState._prepare_backend = lambda self, *args: ("gloo", DistributedType.MULTI_GPU)
 
 
-if __name__ == "__main__":
+def begin() -> None:
+    """Put in place what the launcher's variables ask for."""
+    if is_asked_for("DEEPSPEED"):
+        deepspeed_on_cpu()
+        return
+    os.environ["ACCELERATE_USE_CPU"] = "true"
     if is_asked_for("FSDP"):
         shard_on_cpu()
-    elif is_asked_for("DEEPSPEED"):
-        deepspeed_on_cpu()
+
+
+def run(arguments: list[str], output: Path, environment: dict[str, str]) -> None:
+    """In a fork that has loaded the libraries already (`tests/warm.py`): one of the launched processes."""
+    stream = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(stream, sys.stdout.fileno())
+    os.dup2(stream, sys.stderr.fileno())
+    os.environ.clear()
+    os.environ.update(environment)
+    begin()
+    from nearfuture.cli import main
+
+    sys.argv = ["nearfuture", *arguments]
+    main()
+
+
+if __name__ == "__main__":
+    begin()
     from nearfuture.cli import main
 
     sys.argv[0] = "nearfuture"

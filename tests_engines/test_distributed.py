@@ -10,17 +10,25 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import psutil
+import cluster_script
 import pytest
 import torch
+from accelerate.commands import launch
+from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
 from auto_runs import SETTINGS as AUTONPO
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from warm import CONTEXT, HANGS_AFTER
 
 from nearfuture.train import checkpoint
 
@@ -45,38 +53,85 @@ SHARDS = {
 ZERO_3 = "accelerate_1x8_zero3"
 
 
-def start(recipe: str, *arguments: object, launcher: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+def launcher_of(recipe: str, *options: str) -> list[str]:
     """Two processes where the file says eight, and numbers of full length: bfloat16 on a CPU takes minutes."""
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", f"recipes/{recipe}.yaml"]
-    command += ["--num_processes", "2", "--mixed_precision", "no", "--main_process_port", "0", *launcher]
-    command += [str(Path(__file__).with_name("cluster_script.py")), *map(str, arguments)]
-    variables = {"ACCELERATE_TORCH_DEVICE": "cpu", "DS_ACCELERATOR": "cpu"} if "zero" in recipe else {}
-    env = {**os.environ, **variables, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"}
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.Popen(command, env=env, text=True, cwd=ROOT, **streams)
+    command = ["--config_file", str(ROOT / "recipes" / f"{recipe}.yaml"), "--num_processes", "2"]
+    command += ["--mixed_precision", "no", "--main_process_port", "0", *options]
+    return [*command, str(Path(__file__).with_name("cluster_script.py"))]
 
 
-def train(recipe: str, run_dir: Path, *arguments: object, launcher: tuple[str, ...] = ()) -> tuple[int, str]:
-    process = start(recipe, "train", TINY, f"run_dir={run_dir}", *SMALL, *arguments, launcher=launcher)
-    output = process.communicate()[0]
-    return process.returncode, output
+def variables(recipe: str) -> dict[str, str]:
+    devices = {"ACCELERATE_TORCH_DEVICE": "cpu", "DS_ACCELERATOR": "cpu"} if "zero" in recipe else {}
+    return {**os.environ, **devices, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"}
+
+
+@dataclass
+class Cluster:
+    """The processes of a run, as accelerate's launcher begins them: with its variables, but in forks (`warm`)."""
+
+    processes: list[Any]
+    output: Path
+
+    @classmethod
+    def begin(cls, recipe: str, options: tuple[str, ...], arguments: Sequence[object]) -> Cluster:
+        given, _, _ = launch._validate_launch_command(
+            launch.launch_command_parser().parse_args(launcher_of(recipe, *options))
+        )
+        prepared = prepare_deepspeed_cmd_env(given)[1] if given.use_deepspeed else prepare_multi_gpu_env(given)
+        shared = variables(recipe) | {name: value for name, value in prepared.items() if value != os.environ.get(name)}
+        shared |= {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": free_port()}
+        output = Path(tempfile.mkdtemp()) / "output.txt"
+        output.touch()
+        asked = ([str(argument) for argument in arguments], output)
+        ranks = [{**shared, "RANK": rank, "LOCAL_RANK": rank} for rank in ("0", "1")]
+        processes = [CONTEXT.Process(target=cluster_script.run, args=(*asked, environment)) for environment in ranks]
+        for process in processes:
+            process.start()
+        return cls(processes, output)
+
+    def is_running(self) -> bool:
+        return any(process.is_alive() for process in self.processes)
+
+    def end(self) -> tuple[int, str]:
+        """Wait; where one fails, the other would wait for it for ever, and is ended as the launcher ends it."""
+        began = time.monotonic()
+        while self.is_running() and not any(process.exitcode for process in self.processes):
+            assert time.monotonic() - began < HANGS_AFTER
+            time.sleep(0.05)
+        code = max((abs(process.exitcode) for process in self.processes if process.exitcode), default=0)
+        time.sleep(1.0 if self.is_running() else 0.0)  # what it has to say
+        self.kill()
+        return code, self.output.read_text()
+
+    def kill(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.join()
+
+
+def free_port() -> str:
+    with socket.socket() as taken:
+        taken.bind(("localhost", 0))
+        return str(taken.getsockname()[1])
+
+
+def start(recipe: str, run_dir: Path, *arguments: object, options: tuple[str, ...] = ()) -> Cluster:
+    return Cluster.begin(recipe, options, ["train", TINY, f"run_dir={run_dir}", *SMALL, *arguments])
 
 
 def trained(recipe: str, run_dir: Path, *arguments: object) -> Path:
-    code, output = train(recipe, run_dir, *arguments)
+    code, output = start(recipe, run_dir, *arguments).end()
     assert code == 0, output[-5000:]
     return run_dir
 
 
 def killed(recipe: str, run_dir: Path, moment: Path) -> Path:
     """A run whose processes are all killed (SIGKILL) as soon as `moment` is there."""
-    process = start(recipe, "train", TINY, f"run_dir={run_dir}", *SMALL)
-    while process.poll() is None and not moment.exists():
-        time.sleep(0.05)
-    for one in [*psutil.Process(process.pid).children(recursive=True), process]:  # the launcher's are in other groups
-        one.kill()
-    process.communicate()
-    assert not (run_dir / "final").exists()
+    cluster = start(recipe, run_dir)
+    while cluster.is_running() and not moment.exists():
+        time.sleep(0.02)
+    cluster.kill()
+    assert moment.exists() and not (run_dir / "final").exists(), cluster.output.read_text()[-5000:]
     return run_dir
 
 
@@ -135,14 +190,17 @@ def test_autonpo_goes_back_by_itself(name: str, tmp_path: Path) -> None:
     assert {path.name for path in (run / "final").iterdir()} == FINAL
 
 
-def test_zero_3_trains(tmp_path: Path) -> None:
-    run = trained(ZERO_3, tmp_path / "run", *PLAIN)
+def test_zero_3_trains_and_the_launcher_itself_begins_it(tmp_path: Path) -> None:
+    run, command = tmp_path / "run", [sys.executable, "-m", "accelerate.commands.launch", *launcher_of(ZERO_3)]
+    command += ["train", str(TINY), f"run_dir={run}", *SMALL, *PLAIN]
+    done = subprocess.run(command, env=variables(ZERO_3), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
     assert {path.name for path in (run / "final").iterdir()} == FINAL
     AutoModelForCausalLM.from_pretrained(run / "final")
 
 
 @pytest.mark.parametrize(
-    ("name", "launcher", "arguments", "said"),
+    ("name", "options", "arguments", "said"),
     [
         (ZERO_3, (), (), "guides, probes and comparisons only sample"),
         (ZERO_3, ("--zero3_save_16bit_model", "false"), PLAIN, "would hold no weights in one piece"),
@@ -152,9 +210,9 @@ def test_zero_3_trains(tmp_path: Path) -> None:
     ids=["zero 3 with guides", "zero 3 in shards", "fsdp2 in shards", "fsdp 1"],
 )
 def test_what_a_run_could_not_go_back_with_is_refused_before_anything_is_there(
-    name: str, launcher: tuple[str, ...], arguments: tuple[str, ...], said: str, tmp_path: Path
+    name: str, options: tuple[str, ...], arguments: tuple[str, ...], said: str, tmp_path: Path
 ) -> None:
-    code, output = train(name, tmp_path / "run", *arguments, launcher=launcher)
-    assert code != 0 and said in " ".join(output.split()), output[-5000:]
+    code, output = start(name, tmp_path / "run", *arguments, options=options).end()
+    assert code == 2 and said in " ".join(output.split()), output[-5000:]
     assert "src/nearfuture" not in output  # no line of ours in a traceback
     assert not (tmp_path / "run").exists()

@@ -169,7 +169,8 @@ def check() -> None:
     if differences:
         raise ImportError(
             f"trl {trl.__version__} or transformers {transformers.__version__} has moved: {'; '.join(differences)}. "
-            "nearfuture was written for trl 1.16 and transformers 5.23; install trl==1.16.* and transformers==5.23.*."
+            "nearfuture was tested with trl 1.16 and transformers 5.17 to 5.24. Go back to them with "
+            "pip install 'trl==1.16.*' 'transformers>=5.17,<5.25'"
         )
 
 
