@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ENGINES ?= .venv-engines
+CLUSTER ?= .venv-cluster
+TORCH_BACKEND ?= cpu
 RUNS ?= runs/demo
 REAL ?= runs/real
 SMALL := runs/smollm2
@@ -15,7 +17,7 @@ export MALLOC_MMAP_THRESHOLD_ ?= 4294967296
 export MALLOC_TRIM_THRESHOLD_ ?= 4294967296
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo real test unit lint format typecheck docs bench clean test-long test-matrix test-installs test-vllm test-deepspeed
+.PHONY: help install demo real test unit lint format typecheck docs bench clean test-long test-matrix test-installs test-versions test-distributed test-vllm test-deepspeed
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,16 +95,30 @@ bench: install ## the time of a step beside TRL's: 3 minutes (measurements/ has 
 test-matrix: install ## every pair of settings trained, killed, resumed and reported: half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python tests/matrix.py --folder runs/matrix
 
-# Not part of the suite: they need the registry and minutes, and the last two 3.6 GB for an environment of their own.
+# Not part of the suite: they need the registry, minutes, and environments of their own (vLLM's has 3.6 GB).
 test-installs: install ## resolve every documented `pip install` against the registry
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python scripts/resolve_installs.py
 
+test-versions: install ## a slice of the suite on the oldest and on the newest packages that pyproject.toml admits
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python scripts/check_versions.py --torch-backend '$(TORCH_BACKEND)'
+
+test-distributed: $(CLUSTER)/.installed ## DDP, FSDP2 and DeepSpeed on two processes of a CPU: a quarter of an hour
+	$(CLUSTER)/bin/python -m pytest --override-ini addopts= tests_engines/test_distributed.py tests/test_two_processes.py \
+	    tests/test_autonpo_two_processes.py tests/test_vision_two_processes.py
+
+$(CLUSTER)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(CLUSTER)
+	$(CLUSTER)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	DS_BUILD_OPS=0 $(CLUSTER)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,deepspeed]'
+	touch $@
+
 test-vllm: $(ENGINES)/.installed ## the laws of tests_engines/ with the real vLLM, on a CPU
 	$(ENGINES)/bin/python -m pytest --override-ini addopts= tests_engines/test_vllm.py
 
-test-deepspeed: $(ENGINES)/.installed ## the same with DeepSpeed
-	$(ENGINES)/bin/python -m pytest --override-ini addopts= tests_engines/test_deepspeed.py
+test-deepspeed: $(CLUSTER)/.installed ## what of test-distributed is DeepSpeed's
+	$(CLUSTER)/bin/python -m pytest --override-ini addopts= tests_engines/test_distributed.py -k zero
 
 $(ENGINES)/.installed: pyproject.toml tests_engines/requirements.txt
 	$(PYTHON) -m venv $(ENGINES)
@@ -111,5 +127,5 @@ $(ENGINES)/.installed: pyproject.toml tests_engines/requirements.txt
 	$(ENGINES)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-clean: ## delete both environments, runs/ and every cache
-	rm -rf $(VENV) $(ENGINES) runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+clean: ## delete all environments, runs/ and every cache
+	rm -rf $(VENV) $(ENGINES) $(CLUSTER) .venv-versions runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

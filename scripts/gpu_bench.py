@@ -52,7 +52,13 @@ SHAPES = {
         image_side=512,
     ),
 }
-SMALL = {"num_generations": 4, "per_device_train_batch_size": 4, "max_completion_length": 6}
+SMALL = {
+    "num_generations": 4,
+    "per_device_train_batch_size": 4,
+    "gradient_accumulation_steps": 2,
+    "max_completion_length": 6,
+}
+SMALL_VISION = {"hidden_size": 64, "num_heads": 2, "intermediate_size": 128}
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,8 @@ class Bench:
         if not self.is_tiny:
             return SHAPES[self.kind]
         whole = memory_plan.CASES[self.kind]
-        return replace(whole, settings=BATCH | SMALL, prompt=24, image_side=64 * (self.kind == "image"))
+        vision = whole.vision and whole.vision | SMALL_VISION
+        return replace(whole, settings=BATCH | SMALL, prompt=24, vision=vision, image_side=(vision and 64) or 0)
 
     @cached_property
     def model(self) -> Path:

@@ -70,9 +70,9 @@ class Table:
 
 def measure(name: str, folder: Path, table: Table, *, is_tiny: bool) -> None:
     """In this process: measure one part."""
+    function, kind, _ = PARTS[name]
     import gpu_parts
 
-    function, kind, _ = PARTS[name]
     for line in getattr(gpu_parts, function)(gpu_parts.Bench(folder, kind, is_tiny)):
         table.add(name, *line)
 
