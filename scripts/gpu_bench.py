@@ -127,7 +127,7 @@ class Bench:
 
     def collect(self, engine: Any, name: str, **settings: Any) -> GuidanceCache:
         """Collect guidance on all prompts."""
-        asked = (engine, list(self.rows), verify, self.folder / name)
+        asked = (engine, list(self.rows), verify, self.folder / f"{name}-{self.kind}")
         return collect_guidance(*asked, guide=GUIDE, num_samples=16, **settings)
 
 

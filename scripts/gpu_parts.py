@@ -73,7 +73,7 @@ def _steps_beside_trl(bench: Bench, **settings: Any) -> Iterator[Line]:
         yield (
             "step, guided / TRL",
             f"{medians['guided'] / medians['trl']:.3f}",
-            f"{counted}, {share:.3f} of rows guided",
+            f"{counted}, {share:.0%} of groups guided",
         )
     rows = arms["trl"].args.generation_batch_size
     yield from _rates(bench, clocks["closed"], rows, arms["closed"].model.num_parameters())

@@ -4,7 +4,7 @@
 
 Lines that stand together make one environment. Nothing is installed: a resolution reads what packages say they need.
 
-Not here: whether what was resolved works (`make test`, `make test-vllm`, `make test-deepspeed`); what of this can be
+Not here: whether what was resolved works (`make test`, `make test-vllm`, `make test-distributed`); what of this can be
 checked without a network (`tests/test_installs.py`).
 """
 

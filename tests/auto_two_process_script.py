@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from nearfuture.run import build
 from nearfuture.run.disk import disk_plan
 from nearfuture.run.executor import Executor
 from nearfuture.run.show import Display
+from nearfuture.train import processes
 from nearfuture.train.callbacks import StopWhen
 from nearfuture.types import UserError
 
@@ -63,6 +64,13 @@ def stop_one(folder: Path, rank: int) -> None:
     trainer.train()
 
 
+def fail_on_second(rank: int, part: Sequence[int]) -> list[int]:
+    """Do a part of the work, but for one process."""
+    if rank == 1:
+        raise UserError(f"row {part[0]} cannot be read")
+    return list(part)
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
     run(folder / "acted", HALF)
@@ -75,6 +83,8 @@ def main() -> None:
         "configuration": refused(lambda: run(folder / "bad", HALF, f"autonpo.window={6 + rank}")),
         "data": refused(lambda: run(folder / "bad", HALF, f"task={folder}/task.py:by_rank")),
         "decision": refused(lambda: stop_one(folder / "stopped", rank)),
+        "shared": processes.shared(lambda part: [[rank, i] for i in part], 3),
+        "shared, one fails": refused(lambda: processes.shared(lambda part: fail_on_second(rank, part), 3)),
     }
     run(folder / "greedy", HALF, *GREEDY)
     (folder / f"{rank}.json").write_text(json.dumps(seen))

@@ -90,3 +90,8 @@ def test_processes_that_disagree_all_say_so(what: str, message: str, folder: Pat
     assert seen[0][what] == seen[1][what]
     assert message in seen[0][what] and "depends on the process" in seen[0][what]
     assert not (folder / "bad").exists()
+
+
+def test_work_that_is_shared_is_done_once_and_fails_for_both(seen: list[dict[str, Any]]) -> None:
+    assert seen[0]["shared"] == seen[1]["shared"] == [[0, 0], [0, 1], [1, 2]]
+    assert seen[0]["shared, one fails"] == seen[1]["shared, one fails"] == "row 2 cannot be read"

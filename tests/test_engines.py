@@ -1,6 +1,6 @@
 """What is promised of vLLM and DeepSpeed, as far as neither is needed to check it.
 
-Not here: the engines themselves (`make test-vllm`, `make test-deepspeed`), FSDP2 (`test_two_process_run`).
+Not here: the engines themselves (`make test-vllm`, `make test-distributed`), FSDP2 (`test_two_process_run`).
 """
 
 from __future__ import annotations
@@ -197,6 +197,17 @@ def test_deepspeed_that_accelerate_would_leave_out_is_refused(
         monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     with pytest.raises(UserError, match=r"deepspeed=zero2\.json and a CPU .* trains with plain DDP"):
         sharding.check_run(args, only_trains=True, distils=False)
+
+
+def test_fsdp_is_checked_before_a_run_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("FSDP_STATE_DICT_TYPE", "SHARDED_STATE_DICT")
+    with pytest.raises(UserError, match="from which no guide can be loaded"):
+        sharding.check_run(NPOConfig(str(tmp_path)), only_trains=True, distils=False)
+    monkeypatch.setenv("FSDP_STATE_DICT_TYPE", "FULL_STATE_DICT")
+    with pytest.raises(UserError, match=r"FSDP on a CPU .*leaves FSDP out without a word"):
+        sharding.check_run(NPOConfig(str(tmp_path)), only_trains=True, distils=False)
 
 
 @pytest.mark.parametrize(

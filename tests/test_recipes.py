@@ -12,6 +12,7 @@ from typing import Any
 
 import datasets
 import pytest
+from accelerate.commands.config.config_args import load_config_from_file
 from test_data import fine, mirror
 
 from nearfuture.guidance import GuidanceCache
@@ -66,6 +67,15 @@ def test_one_process_carries_out_all_stages_unless_told(tmp_path: Path) -> None:
         ends.append(lines[0].partition(" --resume")[2])
         (tmp_path / "run" / "final").rmdir()
     assert ends == ["", " --one-stage"]
+
+
+@pytest.mark.parametrize("path", sorted(SCRIPT.parent.glob("accelerate_*.yaml")), ids=lambda path: path.stem)
+def test_accelerate_reads_every_file(path: Path) -> None:
+    """`make test-distributed` launches them."""
+    read = load_config_from_file(str(path))
+    assert read.mixed_precision == "bf16" and read.num_processes == {"1x1": 1, "1x8": 8, "4x8": 32}[path.stem[11:14]]
+    stage = (read.deepspeed_config or {}).get("zero_stage")
+    assert stage == (int(path.stem[-1]) if "zero" in path.stem else None)
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "luffy"])

@@ -105,7 +105,7 @@ def fsdp_plugin(args: TrainingArguments) -> FullyShardedDataParallelPlugin | Non
 def _refuse_on_cpu() -> None:
     if PartialState().distributed_type in (DistributedType.MULTI_CPU, DistributedType.NO):
         raise UserError(
-            "FSDP on a CPU, or with one process: accelerate leaves FSDP out without a word. Launch several processes "
+            "FSDP on a CPU or with one process: accelerate leaves FSDP out without a word. Launch several processes "
             "with an accelerator each, or take a file without FSDP (recipes/accelerate_1x8_ddp.yaml)."
         )
 
