@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-TURNS = 5
+TURNS = 3
+NUM_PROMPTS = 192
 PRELOADED = ("cost.world", "nearfuture.train", "nearfuture.guidance", "nearfuture.guidance.held_out")
 VERIFIERS = {"rules": 0.0, "1 ms a verdict": 0.001}
 Spent = dict[str, list[float]]
@@ -47,7 +48,7 @@ def work(rank: int, num_processes: int, port: str, folder: Path) -> None:
     torch.set_num_threads(1)
     world = World(folder / str(rank))
     engine = TRLEngine(world.npo())
-    rows = world.rows.to_list()[:512]
+    rows = world.rows.to_list()[:NUM_PROMPTS]
     engine.generate(rows[:8], seed=0)  # the first call warms up
     found = {}
     for verifier, seconds in VERIFIERS.items():
@@ -87,7 +88,7 @@ def probe(engine: Any, rows: list[Any], verify: Any, _: Path) -> int:
     """Four samples each of some prompts, as AutoNPO's probe draws them."""
     from nearfuture.guidance.ask import ask
 
-    asked = [row for row in rows[:256] for _ in range(4)]
+    asked = [row for row in rows[:64] for _ in range(4)]
     return len(list(ask(engine, verify, asked, batch_size=256, seeds=count())))
 
 

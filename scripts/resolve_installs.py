@@ -54,7 +54,8 @@ def find_installs(root: Path = ROOT) -> list[Install]:
     found = []
     for path in paths:
         for number, text in enumerate(path.read_text().splitlines(), 1):
-            if (match := COMMAND.search(text)) is not None:
+            match = COMMAND.search(text)
+            if match is not None and "{" not in match.group(1):  # a message that fills in what is missing
                 found.append(_read(str(path.relative_to(root)), number, match.group(1)))
     return found
 
