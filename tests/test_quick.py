@@ -14,6 +14,8 @@ from commands import CONFIGS
 
 from nearfuture.options.npo import ModelOptions, TrainingOptions
 from nearfuture.train.npo_config import ModelConfig, NPOConfig
+from nearfuture.train.shape import counted, paper
+from nearfuture.train.shape.model_shape import Adapters
 
 HEAVY = ("torch", "transformers", "trl", "datasets", "peft", "accelerate")
 TINY = str(CONFIGS / "tiny.yaml")
@@ -51,6 +53,7 @@ import json, sys
 from typer.testing import CliRunner
 from nearfuture.cli import app
 told = [CliRunner().invoke(app, arguments) for arguments in json.loads(sys.argv[1])]
+told.append(CliRunner().invoke(app, ["plan", "paper/qwen3_vl_8b_npo_early", "--gpus", "8"]))
 heavy = [name for name in {heavy} if name in sys.modules]
 sys.modules["transformers"] = None
 loading = CliRunner().invoke(app, ["train", {tiny!r}, "run_dir=empty"])
@@ -58,7 +61,7 @@ print(json.dumps([heavy, loading.output, [(one.exit_code, one.output) for one in
 """
 
 
-def test_refusals_import_nothing_heavy(tmp_path: Path) -> None:
+def test_refusals_and_plans_import_nothing_heavy(tmp_path: Path) -> None:
     """A start that is right says that it loads them now."""
     (tmp_path / "own.py").write_text("def sums():\n    pass\n")
     (tmp_path / "rows.jsonl").write_text('{"a": 1}\n{"b": 2}\n')
@@ -70,6 +73,8 @@ def test_refusals_import_nothing_heavy(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, commands], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     heavy, loading, told = json.loads(done.stdout)
+    planned = told.pop()
+    assert planned[0] == 0 and "of device time" in planned[1], planned[1]
     for (arguments, message), (exit_code, output) in zip(REFUSED, told, strict=True):
         assert message in output and exit_code == 2, (arguments, output)
     assert heavy == [] and loading == "loading torch, transformers and TRL\n"
@@ -84,3 +89,18 @@ def test_settings_of_trl_are_read_as_they_are(read: type, real: type) -> None:
     for name, field in ours.items():
         assert (field.default, field.default_factory) == (theirs[name].default, theirs[name].default_factory), name
         assert types[name] == true[name] or name in BY_AN_IMPORT, name
+
+
+@pytest.mark.parametrize(
+    ("size", "adapters"),
+    [
+        ("3-0.6B", None),
+        ("3-8B", Adapters(16, ("q_proj", "down_proj"))),
+        ("3-VL-2B-Instruct", Adapters(8, "all-linear")),
+        ("3-VL-8B-Thinking", Adapters(4, ".*blocks.*qkv")),
+    ],
+)
+def test_a_known_shape_counts_on_paper_what_transformers_builds(size: str, adapters: Adapters | None) -> None:
+    """Tied and untied heads, with and without a vision tower."""
+    model = f"Qwen/Qwen{size}"
+    assert paper.shape_of(model, adapters) == counted.shape_of(model, adapters)

@@ -11,7 +11,7 @@ from commands import CONFIGS
 from nearfuture.record import flat_yaml
 from nearfuture.record.folder import RunFolder
 from nearfuture.refusals import built_from, is_a_librarys, refusing
-from nearfuture.run.origin import digest, refuse_other_configuration
+from nearfuture.run.origin import changed_configuration, digest
 from nearfuture.run.settings.keys import RENAMED, with_former_names
 from nearfuture.run.settings.load import check, load_configuration
 from nearfuture.run.settings.ranges import BY_RANGE, CHOICES, LARGEST, RANGES
@@ -130,5 +130,5 @@ def test_a_run_that_was_begun_under_an_old_name_is_the_same_run(
     (tmp_path / "lineage.json").touch()
     RunFolder(tmp_path).write("config.yaml", text)
     assert "replay_steps: 4" in text and load_configuration(tmp_path / "config.yaml") == config
-    refuse_other_configuration(RunFolder(tmp_path), config, {"config": digest(config)})
+    changed_configuration(RunFolder(tmp_path), config, {"config": digest(config)})
     assert not caplog.text, "nobody can change what a run has written"

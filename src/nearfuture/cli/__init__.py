@@ -7,6 +7,7 @@
     nearfuture guide collect|show|verify|import|export
     nearfuture signal RUN [--anchor T]              nearfuture explain RUN
     nearfuture watch RUN                            nearfuture verify RUN
+    nearfuture runs [FOLDER]                        nearfuture clean RUN
     nearfuture advise LOG
     nearfuture model convert FILE.gguf FOLDER       nearfuture selftest
 
@@ -21,7 +22,7 @@ Not here: anything that a Python user could not call; heavy imports happen insid
 # In the order in which --help lists the commands.
 # isort: off
 from nearfuture.cli.base import app
-from nearfuture.cli import begin, train, study, watch, evaluate, plan, data
+from nearfuture.cli import begin, train, runs, study, watch, evaluate, plan, data
 from nearfuture.cli import guide, model, signal, advise, verify, selftest
 # isort: on
 
@@ -35,6 +36,7 @@ __all__ = [
     "main",
     "model",
     "plan",
+    "runs",
     "selftest",
     "signal",
     "study",

@@ -33,10 +33,11 @@ def check(
     """Count rows read, kept and left out; find repeated, contradictory, unverifiable, overlong and leaked ones."""
     with told_to_user():
         from nearfuture.record.writing import write_json
-        from nearfuture.run.early import check_files
         from nearfuture.run.settings.load import load_configuration
 
         configuration = load_configuration(config, overrides or [])
+        from nearfuture.run.early import check_files
+
         check_files(configuration)
         hush()
         from nearfuture.lab.forecast.data_check import check_data, require_rows
@@ -81,10 +82,11 @@ def difficulty(
 ) -> None:
     """Sample the configuration's model on every row and write its pass rate to the column `difficulty`."""
     with told_to_user():
-        from nearfuture.run.early import check_files
         from nearfuture.run.settings.load import load_configuration
 
         configuration = load_configuration(config, overrides or [])
+        from nearfuture.run.early import check_files
+
         check_files(configuration)
         hush()
         from nearfuture.lab.measure.difficulty import measure_difficulty

@@ -32,16 +32,21 @@ def collect(
 ) -> None:
     """Collect verified guidance from a guide for every training prompt of the configuration's task."""
     with told_to_user():
-        from nearfuture.run.early import check_files, check_model
         from nearfuture.run.settings.load import load_configuration
 
         configuration = load_configuration(config, [*(overrides or []), f"model={guide}"])
+        from nearfuture.run.early import check_files, check_model
+
         check_files(configuration)
         check_model(guide)
         hush()
         from nearfuture.run.collect import collect_from
+        from nearfuture.run.show import CollectionDisplay
 
-        print_summary(collect_from(configuration, PolicyRef(0, 0, guide), output, num_kept=num_kept).summary())
+        with CollectionDisplay(configuration.run.guide_num_samples) as display:
+            policy, shown = PolicyRef(0, 0, guide), display.collected
+            cache = collect_from(configuration, policy, output, num_kept=num_kept, progress=shown)
+        print_summary(cache.summary())
 
 
 @guide_app.command(epilog=example("guide show guidance"))

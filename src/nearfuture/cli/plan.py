@@ -5,6 +5,7 @@ Not here: the forecast itself (`nearfuture.lab.forecast`).
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +14,8 @@ from rich.console import Console
 
 from nearfuture.cli.base import ConfigPath, Overrides, app, example, hush, told_to_user
 from nearfuture.lab.forecast.wanted import Wanted
+
+DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "/dev/dri/renderD128", "/dev/accel")
 
 
 @app.command(epilog=example("plan paper/qwen3_vl_8b_npo_early --gpus 8"))
@@ -46,7 +49,6 @@ def plan(
     """Estimate memory, disk, tokens and time of a run without loading weights or data (except with --measure)."""
     with told_to_user():
         from nearfuture.record.writing import write_json
-        from nearfuture.run.early import check_files
         from nearfuture.run.settings.load import load_configuration
 
         wanted = Wanted(
@@ -63,8 +65,13 @@ def plan(
             is_cpu=cpu,
         )
         configuration = load_configuration(config, overrides or [])
+        from nearfuture.run.early import check_files
+
         check_files(configuration)
-        hush()
+        from nearfuture.lab.forecast.data import is_on_paper
+
+        if measure or not is_on_paper(configuration):
+            hush()
         from nearfuture.lab.forecast.planner import make_plan
         from nearfuture.lab.forecast.show import as_json, heading_lines, in_hours, memory_table, stage_table
 
@@ -91,7 +98,5 @@ def plan(
 
 
 def has_accelerator() -> bool:
-    """True where torch finds an accelerator."""
-    import torch
-
-    return torch.accelerator.is_available()
+    """True where this machine has a device that torch could use: asked of the system, since torch takes seconds."""
+    return sys.platform == "darwin" or any(Path(place).exists() for place in DEVICES)

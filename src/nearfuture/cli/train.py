@@ -6,15 +6,25 @@ Not here: the run (`nearfuture.run.start`), what a dry run says (`nearfuture.lab
 from __future__ import annotations
 
 import shlex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nearfuture.cli.base import INTERRUPTED, ConfigPath, Overrides, app, example, hush, told_to_user
 from nearfuture.types import UserError
 
+if TYPE_CHECKING:
+    from nearfuture.run.fork import Fork
+    from nearfuture.run.settings.config import Configuration
 
-@app.command(epilog=example("train apprentice/tiny run_dir=runs/a", "train apprentice/tiny run_dir=runs/a --resume"))
+
+@app.command(
+    epilog=example(
+        "train apprentice/tiny run_dir=runs/a",
+        "train apprentice/tiny run_dir=runs/a max_steps=60 --resume",
+        "train apprentice/tiny run_dir=runs/b learning_rate=1e-4 --from runs/a@20",
+    )
+)
 def train(
     config: ConfigPath,
     overrides: Overrides = None,
@@ -22,6 +32,10 @@ def train(
     processes: Annotated[int | None, typer.Option(help="Number of processes a dry run assumes.", min=1)] = None,
     resume: Annotated[bool, typer.Option(help="Continue the run in run_dir where it stopped.")] = False,
     clean: Annotated[bool, typer.Option(help="Delete the run in run_dir first.")] = False,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="RUN@STEP", help="Begin at a checkpoint of another run, with new settings."),
+    ] = None,
     one_stage: Annotated[
         bool, typer.Option(help="Stop after one stage (a segment, or an intervention); --resume begins the next.")
     ] = False,
@@ -29,15 +43,19 @@ def train(
 ) -> None:
     """Train with GRPO and the interventions that the configuration asks for."""
     with told_to_user():
-        from nearfuture.run.early import check_files, check_start
         from nearfuture.run.settings.load import load_configuration
 
         configuration = load_configuration(config, overrides or [])
+        if source is not None and resume:
+            raise UserError(f"--from {source} begins a run, --resume goes on with one. Resume a fork without --from.")
         if processes is not None and not dry_run:
             raise UserError(
                 f"--processes {processes} needs --dry-run. To start several processes, use accelerate or torchrun."
             )
+        from nearfuture.run.early import check_files, check_start
+
         check_files(configuration) if dry_run else check_start(configuration, resume=resume, clean=clean)
+        fork = None if source is None else fork_of(source, configuration)
         hush(quiet=quiet)
         if dry_run:
             from nearfuture.lab.forecast.dry import dry_run_report
@@ -49,7 +67,7 @@ def train(
 
         flags = ["--resume", *(["--one-stage"] if one_stage else []), *(["--quiet"] if quiet else [])]
         again = shlex.join(["nearfuture", "train", str(config), *(overrides or []), *flags])
-        outcome = run(configuration, resume=resume, clean=clean, quiet=quiet, one_stage=one_stage)
+        outcome = run(configuration, resume=resume, clean=clean, quiet=quiet, one_stage=one_stage, fork=fork)
         if outcome == "interrupted":
             print(f"interrupted; a checkpoint is saved. Go on with: {again}")
             raise typer.Exit(INTERRUPTED)
@@ -58,3 +76,12 @@ def train(
         elif is_main():
             print(f"final policy: {configuration.run.run_dir / 'final'}")
             print(f"report:       nearfuture report {configuration.run.run_dir}")
+
+
+def fork_of(source: str, configuration: Configuration) -> Fork:
+    """The checkpoint that a fork begins at, checked against its configuration."""
+    from nearfuture.run.fork import Fork
+
+    fork = Fork.named(source)
+    fork.check(configuration)
+    return fork

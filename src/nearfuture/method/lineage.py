@@ -92,6 +92,15 @@ class Lineage:
         """The lineage as it was while that segment was trained: its head."""
         return replace(self, segments=self.segments[: segment + 1])
 
+    def cut(self, segment: int, step: int) -> Lineage:
+        """The lineage up to a step of a segment, which is the head again and goes on from there: a fork's."""
+        whole = self.segments[segment]
+        passed = tuple(trigger for trigger in whole.passed_triggers if trigger <= step)
+        head = replace(whole, end_step=None, reason=None, passed_triggers=passed)
+        tree = replace(self, segments=(*self.segments[:segment], head))
+        kept = {one.id: last for one, last in tree.path()}
+        return replace(tree, segments=tuple(_marked(one, kept) for one in tree.segments))
+
     @property
     def head(self) -> Segment:
         """The segment that is being trained."""

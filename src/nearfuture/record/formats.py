@@ -97,3 +97,17 @@ def p_value(value: float | None) -> str:
 def plural(number: float, noun: str) -> str:
     """Format a count with its noun: `1 step`, `3 steps`."""
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
+
+
+def format_bytes(num_bytes: float) -> str:
+    """Bytes for people, in decimal units.
+
+    Example:
+        >>> format_bytes(1_500_000)
+        '1.5 MB'
+    """
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if num_bytes < 1000 or unit == "TB":
+            return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"
+        num_bytes /= 1000
+    raise AssertionError

@@ -32,6 +32,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from nearfuture.types import UserError
 
 logger = logging.getLogger(__name__)
@@ -67,6 +69,17 @@ def writing_file(path: Path, what: str) -> Iterator[None]:
     """
     with _locked(path.absolute().with_name(f".{path.name}{LOCK}"), f"{what} {path}", wait=False):
         yield
+
+
+def holder_of(folder: Path) -> dict[str, Any]:
+    """Who is writing a run folder: `pid`, `host`, `since`; empty where nobody does, as far as this machine can see."""
+    try:
+        with open(Path(folder) / LOCK, encoding="utf-8") as file:
+            holder = _holder(file)
+    except OSError:
+        return {}
+    is_here = holder.get("host") == socket.gethostname()
+    return {} if is_here and not psutil.pid_exists(holder["pid"]) else holder
 
 
 @contextlib.contextmanager

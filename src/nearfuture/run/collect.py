@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nearfuture.guidance import GuidanceCache, collect_guidance
 from nearfuture.guidance.checks import EntryRules, check_entries
+from nearfuture.guidance.collect import Progress
 from nearfuture.record.lock import writing, writing_file
 from nearfuture.run import build
 from nearfuture.run.rows import plain_rows, rows_by_id
@@ -22,7 +23,14 @@ from nearfuture.train import TRLEngine, checkpoint, factory, needs, processes
 from nearfuture.types import PolicyRef, UserError
 
 
-def collect_from(config: Configuration, guide: PolicyRef, folder: Path, *, num_kept: int = 1) -> GuidanceCache:
+def collect_from(
+    config: Configuration,
+    guide: PolicyRef,
+    folder: Path,
+    *,
+    num_kept: int = 1,
+    progress: Progress | None = None,
+) -> GuidanceCache:
     """Collect guidance for every training prompt of a task; `config.run.model` is the guide."""
     if config.run.guide_select == "closest":
         raise UserError("guide_select=closest needs the policy to be guided, which only a run has. Use uniform here.")
@@ -49,6 +57,7 @@ def collect_from(config: Configuration, guide: PolicyRef, folder: Path, *, num_k
             verifier_version=task.verifier_version,
             allocation=config.run.guide_allocation,
             kinds=task.groups,
+            progress=progress,
         )
 
 

@@ -18,9 +18,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import get_safetensors_metadata
 from safetensors import SafetensorError, safe_open
 
+from nearfuture.record.formats import format_bytes
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.plan import replays_at_most, rollback_steps, segments_ahead, stages_ahead
 from nearfuture.run.settings.sizes import numerics_of, states_per_parameter
@@ -57,20 +57,6 @@ class DiskPlan:
         )
 
 
-def format_bytes(num_bytes: float) -> str:
-    """Bytes for people, in decimal units.
-
-    Example:
-        >>> format_bytes(1_500_000)
-        '1.5 MB'
-    """
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if num_bytes < 1000 or unit == "TB":
-            return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"
-        num_bytes /= 1000
-    raise AssertionError
-
-
 def num_parameters(model: str) -> int:
     """Count parameters from safetensors headers, local or on the Hub.
 
@@ -78,6 +64,8 @@ def num_parameters(model: str) -> int:
         UserError: no safetensors there.
     """
     if not Path(model).is_dir():
+        from huggingface_hub import get_safetensors_metadata
+
         try:
             return sum(get_safetensors_metadata(model).parameter_count.values())
         except Exception as error:  # noqa: BLE001 (the Hub client raises many kinds; all mean the same here)

@@ -8,6 +8,7 @@ Not here: keys and values (`nearfuture.run.settings.load`), what needs the libra
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -17,10 +18,16 @@ from pathlib import Path
 
 from huggingface_hub import constants
 
+from nearfuture import seal
 from nearfuture.options.data import DataConfig
 from nearfuture.options.packages import absent
+from nearfuture.record import flat_yaml
+from nearfuture.record.reading import read_object
 from nearfuture.run.beginning import refuse_taken
+from nearfuture.run.changes import changed, refuse_changes
+from nearfuture.run.origin import PLACES
 from nearfuture.run.settings.config import Configuration
+from nearfuture.run.settings.keys import with_present_names
 from nearfuture.tasks.data.known_forms import recognise
 from nearfuture.tasks.data.reading import FILES
 from nearfuture.tasks.data.registry import SOURCES, find_source
@@ -57,11 +64,23 @@ def check_start(config: Configuration, *, resume: bool = False, clean: bool = Fa
     """
     if os.environ.get("RANK", "0") == "0" and not clean:  # of several processes the first one writes the folder
         refuse_taken(config.run.run_dir, resume=resume)
+        if resume:
+            _check_resumed(config)
     for sentence in absent(config.trl_settings):
         raise UserError(sentence)
     check_files(config)
     if config.run.model is not None:
         check_model(config.run.model)
+
+
+def _check_resumed(config: Configuration) -> None:
+    """Refuse other settings than a run was begun with; whatever is damaged in its folder is left to the start."""
+    with contextlib.suppress(OSError, KeyError):
+        run = config.run.run_dir
+        data = (run / "config.yaml").read_bytes()
+        if seal.state(data) == "whole" and (run / "lineage.json").exists():
+            before = with_present_names(read_object(run / "config.yaml"), is_told=False)
+            refuse_changes(changed(before, flat_yaml.load(flat_yaml.dump(config.as_dict())), PLACES), config)
 
 
 def _check_data(data: DataConfig, name: str) -> None:

@@ -17,6 +17,7 @@ from nearfuture import seal
 from nearfuture.record import flat_yaml
 from nearfuture.record.folder import RunFolder
 from nearfuture.record.reading import read_object
+from nearfuture.run.changes import changed, refuse_changes
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.keys import with_former_names, with_present_names
 from nearfuture.tasks import Task
@@ -65,11 +66,15 @@ def digest(config: Configuration) -> str:
     return digest_of(json.dumps(flat_yaml.load(flat_yaml.dump(values)), sort_keys=True, default=str))
 
 
-def refuse_other_configuration(folder: RunFolder, config: Configuration, origin: Mapping[str, Any] | None) -> None:
-    """Refuse to continue with another configuration; one whose file is damaged is written again.
+def changed_configuration(
+    folder: RunFolder, config: Configuration, origin: Mapping[str, Any] | None
+) -> dict[str, tuple[Any, Any]]:
+    """What differs from the configuration a run was begun with: nothing that would make its steps another run's.
+
+    A file that is damaged is written again.
 
     Raises:
-        UserError: what differs.
+        UserError: something differs that a resumed run cannot have.
     """
     if origin is not None and seal.state(folder.config.read_bytes() if folder.config.exists() else b"") != "whole":
         if origin["config"] != digest(config):
@@ -78,17 +83,12 @@ def refuse_other_configuration(folder: RunFolder, config: Configuration, origin:
                 "given now. Resume with the same one (it is then restored), or choose another run_dir."
             )
         folder.write(folder.config.name, flat_yaml.dump(config.as_dict()))
-        return
+        return {}
     before = with_present_names(read_object(folder.config), is_told=False)
     now = flat_yaml.load(flat_yaml.dump(config.as_dict()))
-    free = PLACES if origin is not None else ("run_dir",)
-    keys = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key) and key not in free)
-    if keys:
-        changes = ", ".join(f"{key}: {before.get(key)} -> {now.get(key)}" for key in keys)
-        raise UserError(
-            f"run_dir={folder.path} was begun with another configuration ({changes}). Resume with the same one, or "
-            "choose another run_dir."
-        )
+    changes = changed(before, now, PLACES if origin is not None else ("run_dir",))
+    refuse_changes(changes, config)
+    return changes
 
 
 def refuse_other_data(folder: RunFolder, now: Origin, origin: Mapping[str, Any]) -> None:

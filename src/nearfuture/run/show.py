@@ -1,30 +1,46 @@
-"""What people see during a run: a live line in a terminal, plain lines elsewhere.
+"""What people see during a run: a few live lines in a terminal, plain lines elsewhere.
 
-Not here: the report after it (`nearfuture.lab.report`), the records (`nearfuture.record.folder`).
+    held-out 0.312 (+0.021)  pass 0.250  entropy 0.710  guided 34%  cut off 2%
+    lineage 0>10, 0>30 by 0@10, 20>40 by 1@30
+    step 31  41 of 60 ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╸━━━━━━━━━━━━━━━━━━ 58 s left
+
+What matters first stands first: a narrow terminal cuts off the rest. The pass rate is the policy's own, the reward it
+repeats is not shown.
+
+Not here: the words for numbers (`readings`), the report after it (`nearfuture.lab.report`).
 """
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
 
 from nearfuture.guidance import CollectionCounts
 from nearfuture.method.lineage import Lineage
 from nearfuture.run.disk import DiskPlan
+from nearfuture.run.readings import Pace, Readings, lineage_line
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.plan import num_steps_ahead
 from nearfuture.types import PolicyRef
 
 LINES_PER_RUN = 20
-SHOWN = {"reward": "npo/reward", "pass": "npo/pass_rate", "entropy": "npo/entropy"}
-GUIDED = "npo/guided_frac"
-CLIPPED = "completions/clipped_ratio"
+
+
+class Lines(Progress):
+    """A progress bar under a few lines of text, each cut off at the edge of the terminal."""
+
+    lines: Sequence[str] = ()
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The lines, then the bar."""
+        yield from (Text(line, no_wrap=True, overflow="ellipsis") for line in self.lines if line)
+        yield from super().get_renderables()
 
 
 class Display:
@@ -34,20 +50,17 @@ class Display:
         self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
         self.config, self.all_steps = config, num_steps_ahead(config)
         self.line_every = max(1, self.all_steps // LINES_PER_RUN)
-        self.pass_rate = float("nan")
-        self._latest: dict[str, Any] = {}
-        self._last = (time.perf_counter(), 0)
-        self.progress = Progress(
-            TextColumn("{task.description}"),
+        self.readings, self.pace = Readings(), Pace()
+        self._lineage = self._work = ""
+        self.progress = Lines(
+            TextColumn("step {task.fields[step]}  {task.completed:.0f} of {task.total:.0f}"),
             BarColumn(bar_width=None),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} steps"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             console=self.console,
             disable=not self.console.is_terminal or quiet,
+            expand=True,
         )
-        self.bar = self.progress.add_task("", total=self.all_steps)
+        self.bar = self.progress.add_task("", total=self.all_steps, step=0, left="")
         self.console.print(f"disk: {plan}")
 
     def __enter__(self) -> Self:
@@ -78,28 +91,30 @@ class Display:
             guide = head.intervention.guide
             guided = f", guided by segment {guide.segment} step {guide.step}"
         origin = "the base weights" if start == 0 else f"step {start}"
-        self.console.print(f"segment {head.id}: from {origin} to step {until}{guided}")
-        self._last = (time.perf_counter(), lineage.total_steps(start))
-        self.progress.update(self.bar, completed=lineage.total_steps(start), total=self.all_steps)
+        if not self.console.is_terminal:
+            self.console.print(f"segment {head.id}: from {origin} to step {until}{guided}")
+        self._lineage, self._work = lineage_line(lineage, until), ""
+        self.pace.begin(lineage.total_steps(start))
+        self._refresh(start, lineage.total_steps(start))
 
     def collecting(self, guide: PolicyRef, num_prompts: int) -> None:
         """A collection begins."""
-        self.console.print(
-            f"collecting guidance from segment {guide.segment} step {guide.step} for {num_prompts} prompts"
-        )
+        self._work = f"collecting guidance from segment {guide.segment} step {guide.step} for {num_prompts} prompts"
+        if not self.console.is_terminal:
+            self.console.print(self._work)
+        self._draw()
 
     def collected(self, counts: CollectionCounts) -> None:
         """A batch of a collection is done."""
-        text = f"collecting: {counts.num_solved}/{counts.num_prompts} solved, {counts.num_samples} samples"
-        text += _cut_off(counts.num_dropped_no_eos / max(1, counts.num_samples))
-        self.progress.update(self.bar, description=text)
+        self._work = collection_line(counts)
+        self._draw()
 
     def evaluated(self, step: int, metrics: dict[str, float]) -> None:
-        """The held-out prompts were evaluated."""
-        self.pass_rate = metrics["eval/pass_rate"]
-        if not self.console.is_terminal:
-            cut_off = _cut_off(metrics.get("eval/clipped_frac"))
-            self.console.print(f"  step {step:>5}  held-out pass rate {self.pass_rate:.3f}{cut_off}")
+        """The held-out prompts were evaluated; the line of the step itself follows, but for the base weights."""
+        self.readings.evaluated(metrics)
+        if not self.console.is_terminal and step == 0:
+            self.console.print(f"  step 0  {self.readings.line(0)}")
+        self._draw()
 
     def base(self, num_samples: int, num_correct: int, num_cut_off: int) -> None:
         """What the base policy does, before a guide is paid for."""
@@ -115,30 +130,58 @@ class Display:
 
     def step(self, row: dict[str, Any]) -> None:
         """An optimizer step is done; one that generated nothing shows the rollouts it was trained on."""
-        self._latest |= {name: row[name] for name in (*SHOWN.values(), GUIDED, CLIPPED) if name in row}
-        text = "  ".join(f"{word} {_number(self._latest.get(name))}" for word, name in SHOWN.items())
-        guided = self._latest.get(GUIDED)
-        text += "" if guided is None else f"  guided {guided:.0%}"
-        text += _cut_off(self._latest.get(CLIPPED))
-        held_out = "" if self.pass_rate != self.pass_rate else f"  held-out {self.pass_rate:.3f}"
-        description = f"segment {row['segment']}  {text}{held_out}"
-        self.progress.update(self.bar, completed=row["total_steps"], description=description)
-        if not self.console.is_terminal and (row["total_steps"] % self.line_every == 0 or row["step"] == 1):
-            self.console.print(f"  step {row['step']:>5}  {text}  {self._time_left(row['total_steps'])}")
+        total_steps = row["total_steps"]
+        is_due = self.readings.is_new or row["step"] == 1 or total_steps % self.line_every == 0
+        self.readings.stepped(row)
+        self._work = ""
+        self._refresh(row["step"], total_steps)
+        if not self.console.is_terminal and is_due:
+            place = f"{total_steps:>{len(str(self.all_steps))}} of {self.all_steps}"
+            left = self.pace.left(total_steps, self.all_steps)
+            self.console.print(f"  step {row['step']:<5} {place}  {self.readings.line(0)}  {left}")
+            self.readings.is_new = False
 
-    def _time_left(self, total_steps: int) -> str:
-        began, at = self._last
-        if total_steps <= at:
-            return ""
-        left = (time.perf_counter() - began) / (total_steps - at) * (self.all_steps - total_steps)
-        return f"{left / 60:.0f} min left" if left >= 90 else f"{left:.0f} s left"
+    def _refresh(self, step: int, total_steps: int) -> None:
+        left = self.pace.left(total_steps, self.all_steps)
+        self.progress.update(self.bar, completed=total_steps, total=self.all_steps, step=step, left=left)
+        self._draw()
 
-
-def _cut_off(share: float | None) -> str:
-    """Say which share of completions was cut off, where any was."""
-    return f"  cut off {share:.0%}" if share else ""
+    def _draw(self) -> None:
+        self.progress.lines = (self._work or self.readings.line(self.console.width), self._lineage)
 
 
-def _number(value: float | None) -> str:
-    """Three decimals; a dash where no rollout could be judged, or none is known yet (a resume within a batch)."""
-    return "-" if value is None else f"{value:.3f}"
+def collection_line(counts: CollectionCounts) -> str:
+    """How far a collection is."""
+    cut_off = counts.num_dropped_no_eos / max(1, counts.num_samples)
+    solved = f"collecting: {counts.num_solved} of {counts.num_prompts} prompts solved, {counts.num_samples:,} samples"
+    return f"{solved}  cut off {cut_off:.0%}" if cut_off else solved
+
+
+class CollectionDisplay:
+    """Shows a collection of its own: a bar in a terminal, a line now and then elsewhere.
+
+    Args:
+        num_samples: most samples per prompt.
+    """
+
+    def __init__(self, num_samples: int) -> None:
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.most, self._shown = num_samples, 0
+        self.progress = Lines(BarColumn(bar_width=None), console=self.console, disable=not self.console.is_terminal)
+        self.bar = self.progress.add_task("")
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def collected(self, counts: CollectionCounts) -> None:
+        """A batch is done."""
+        total = counts.num_prompts * self.most
+        self.progress.lines = (collection_line(counts),)
+        self.progress.update(self.bar, completed=counts.num_samples, total=total)
+        if not self.console.is_terminal and counts.num_samples - self._shown >= total // LINES_PER_RUN:
+            self._shown = counts.num_samples
+            self.console.print(f"  {collection_line(counts)}")

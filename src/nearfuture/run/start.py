@@ -6,8 +6,10 @@ Not here: what happens then (`nearfuture.run.executor`).
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,9 @@ from nearfuture.run.auto.controller import check_window
 from nearfuture.run.beginning import beginning, is_untouched, made_in_vain, names_in, refuse_taken, remove
 from nearfuture.run.disk import DiskPlan, disk_plan, require_space
 from nearfuture.run.executor import Executor, Outcome
+from nearfuture.run.fork import Fork
 from nearfuture.run.integrity import damages
-from nearfuture.run.origin import DATA, Origin, refuse_other_configuration, refuse_other_data
+from nearfuture.run.origin import DATA, Origin, changed_configuration, digest, refuse_other_data
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.plan import only_trains
 from nearfuture.run.show import Display
@@ -35,7 +38,13 @@ NUM_COMPARED = 1024
 
 
 def train(
-    config: Configuration, *, resume: bool = False, clean: bool = False, quiet: bool = False, one_stage: bool = False
+    config: Configuration,
+    *,
+    resume: bool = False,
+    clean: bool = False,
+    quiet: bool = False,
+    one_stage: bool = False,
+    fork: Fork | None = None,
 ) -> Outcome:
     """Run a configuration in its run folder.
 
@@ -44,6 +53,7 @@ def train(
         resume: continue where the run in this folder stopped, however it stopped.
         clean: delete what is in the folder first.
         quiet: print the result only.
+        fork: the checkpoint of another run that a new run begins at.
         one_stage: stop after the present stage; what holds a process for good (DeepSpeed) then begins
             the next one in a fresh process.
 
@@ -76,7 +86,8 @@ def train(
     plan = disk_plan(config, model, len(task.train), is_sharded=sharding.fsdp_plugin(args) is not None)
     with contextlib.ExitStack() as held:
         processes.from_main(lambda: _take_over(folder.path, held))
-        words = processes.from_main(lambda: _prepare(folder, config, task, plan, resume=resume, clean=clean))
+        start = Start(resume=resume, clean=clean, fork=fork)
+        words = processes.from_main(lambda: _prepare(folder, config, task, plan, start))
         display = held.enter_context(Display(config, plan, quiet=quiet or not folder.is_main))
         display.notes([*task.notes, *build.policy_notes(config, task)])
         for word in words if folder.is_main else ():
@@ -99,16 +110,24 @@ def _sampled(rows: Any) -> str:
     return f"{len(rows)} rows, {digest[:8]}"
 
 
-def _prepare(
-    folder: RunFolder, config: Configuration, task: Task, plan: DiskPlan, *, resume: bool, clean: bool
-) -> list[str]:
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """How a run is started; see `train`."""
+
+    resume: bool
+    clean: bool
+    fork: Fork | None
+
+
+def _prepare(folder: RunFolder, config: Configuration, task: Task, plan: DiskPlan, start: Start) -> list[str]:
     """Refuse, clean or check the folder; after this it holds a lineage and the configuration. Returns what to tell."""
-    if clean:
+    changes = start.fork.check(config) if start.fork is not None else {}
+    if start.clean:
         _refuse_to_delete_other_things(folder)
         require_space(plan, folder.path, num_freed=_size(folder.path))
-    if clean or is_untouched(folder.path):
+    if start.clean or is_untouched(folder.path):
         remove(_files_in(folder.path))
-    refuse_taken(folder.path, resume=resume)
+    refuse_taken(folder.path, resume=start.resume)
     require_space(plan, folder.path)
     if folder.lineage.exists():
         return _take_up(folder, config, task)
@@ -117,7 +136,12 @@ def _prepare(
     folder.write("env.json", json.dumps(environment(), indent=1))
     folder.write("config.yaml", flat_yaml.dump(config.as_dict()))
     folder.write(DATA, origin.hashes())
-    Lineage.begin(origin.facts()).write(folder.lineage)
+    if start.fork is None:
+        Lineage.begin(origin.facts()).write(folder.lineage)
+        return []
+    start.fork.write(folder, changes)
+    forked = {**origin.facts(), "forked_from": start.fork.facts()}
+    dataclasses.replace(start.fork.lineage, origin=forked).write(folder.lineage)
     return []
 
 
@@ -125,15 +149,37 @@ def _take_up(folder: RunFolder, config: Configuration, task: Task) -> list[str]:
     """Check a run that is continued, and name what is damaged in it; what can be restored is."""
     lineage = Lineage.read(folder.lineage)
     damaged = damages(folder.path, with_weights=False)
-    refuse_other_configuration(folder, config, lineage.origin)
+    changes = changed_configuration(folder, config, lineage.origin)
+    words = [*map(str, damaged)]
+    if lineage.origin is None:
+        words.append(f"{folder.path} was begun before runs recorded their data, so they cannot be compared.")
+    else:
+        refuse_other_data(folder, Origin.of(config, task, build.training_rows(task)), lineage.origin)
     for damage in damaged:
         folder.event("damaged", path=damage.path, what=damage.what)
-    lineage.write(folder.lineage)  # both copies, whichever was damaged
-    if lineage.origin is None:
-        unknown = f"{folder.path} was begun before runs recorded their data, so they cannot be compared."
-        return [*map(str, damaged), unknown]
-    refuse_other_data(folder, Origin.of(config, task, build.training_rows(task)), lineage.origin)
-    return [*map(str, damaged)]
+    if changes:
+        words += _write_down(changes, folder, config, lineage)
+    else:
+        lineage.write(folder.lineage)  # both copies, whichever was damaged
+    return words
+
+
+def _write_down(
+    changes: Mapping[str, tuple[Any, Any]], folder: RunFolder, config: Configuration, lineage: Lineage
+) -> list[str]:
+    """Write down what is changed on resume; a finished run whose horizon moves has no final policy any more."""
+    step = max([lineage.head.start_step, *checkpoint.saved_steps(folder.path / lineage.head.folder)])
+    folder.event("configuration_changed", segment=lineage.head.id, step=step, changes=dict(changes))
+    origin = None if lineage.origin is None else {**lineage.origin, "config": digest(config)}
+    dataclasses.replace(lineage, origin=origin).write(folder.lineage)
+    folder.write("config.yaml", flat_yaml.dump(config.as_dict()))
+    if "max_steps" in changes:
+        remove([folder.final])
+    words = [f"{key} is {now} from step {step} on (it was {then})" for key, (then, now) in changes.items()]
+    every = config.training.save_steps
+    if "max_steps" in changes and config.autonpo.mode == "act" and step % int(every):
+        words.append(f"AutoNPO may go back to step {step}, which a run of this length from the start would not save")
+    return words
 
 
 def _files_in(folder: Path) -> list[Path]:

@@ -26,6 +26,10 @@ class StopAt(TrainerCallback):
     def __init__(self, until: int, save_at: Collection[int] = ()) -> None:
         self.until, self.save_at = until, save_at
 
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Save as often as the settings say; transformers goes by what the checkpoint says that it resumes from."""
+        state.compute_steps(args, args.max_steps)
+
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Ask to save and stop where it is time."""
         if state.global_step in self.save_at or state.global_step >= self.until:

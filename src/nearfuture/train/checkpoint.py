@@ -43,6 +43,9 @@ class DamagedError(UserError):
 def open_for_writing(folder: Path) -> None:
     """Take the marker away: from now on the folder is not a checkpoint, until `mark_complete`."""
     folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.rglob("*"):
+        if path.is_file() and path.stat().st_nlink > 1:
+            path.unlink()  # a fork shares it with the run it comes from
     (folder / BEGUN).touch()
     (folder / MARKER).unlink(missing_ok=True)
 
@@ -222,10 +225,10 @@ def rotate(
     kept = {newest, best} & set(steps)
     spare = sorted(set(steps) - kept, key=lambda step: (step < newest, step))
     for step in spare[: max(0, len(steps) - max(limit, len(kept)))]:
-        _discard(output_dir / f"{PREFIX}{step}")
+        discard(output_dir / f"{PREFIX}{step}")
 
 
-def _discard(folder: Path) -> None:
+def discard(folder: Path) -> None:
     """Delete a checkpoint; half deleted it is none, neither ours nor plain TRL's."""
     (folder / BEGUN).touch()
     for name in (MARKER, TRL_LAST):

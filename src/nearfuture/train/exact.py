@@ -28,6 +28,7 @@ from trl import GRPOTrainer
 
 from nearfuture.train import checkpoint, plain, processes, sharding
 from nearfuture.train.order import ExactRepeatSampler, Schedule
+from nearfuture.train.renew import settings_kept
 from nearfuture.types import UserError
 
 Buffer = list[dict[str, Any]]
@@ -100,6 +101,7 @@ class ExactResume(GRPOTrainer):
     stateful: Mapping[str, Stateful] = MappingProxyType({})
     train_dataset: Any
     _rotates_later = False
+    _is_renewed = False
     _completion: Future[None] | None = None
     _buffered_inputs: Buffer | None
 
@@ -119,6 +121,7 @@ class ExactResume(GRPOTrainer):
         if resume_from_checkpoint is True:
             resume_from_checkpoint = self._latest_checkpoint()
         self._step = 0
+        self._is_renewed = False
         self._buffered_inputs = None
         self._current_train_step_time = 0.0
         self._metrics["train"].clear()
@@ -149,8 +152,10 @@ class ExactResume(GRPOTrainer):
             return
         is_read = self.accelerator.is_main_process and folder != self.trusted
         state = checkpoint.verified(folder) if is_read else checkpoint.read_state(folder)
-        plain.require_random_states(folder)
-        self._step = state["micro_step"]
+        self._is_renewed = bool(state.get("is_renewed"))
+        if not state.get("is_reseeded"):
+            plain.require_random_states(folder)
+        self._step = self._position(folder, state["step"]) if state["micro_step"] is None else state["micro_step"]
         for name, stateful in self.stateful.items():
             if (path := state_file(folder, name)).exists():
                 stateful.load_state_dict(json.loads(path.read_text()))
@@ -163,6 +168,25 @@ class ExactResume(GRPOTrainer):
                 "steps_per_generation * num_iterations."
             )
         self._buffered_inputs = load_buffer(self._buffer_file(folder), self.accelerator.device)
+
+    def _position(self, folder: Path, step: int) -> int:
+        """Micro-batches until a step, where a fork has another batch or other data than the run it comes from."""
+        schedule = self.schedule(len(self.train_dataset))
+        found = schedule.micro_step(step)
+        if rest := found % schedule.micro_per_batch:
+            raise UserError(
+                f"{folder}: with the new batch, step {step} lies {rest} of {schedule.micro_per_batch} micro-batches "
+                "into a generation cycle. Fork at another step, or keep steps_per_generation and num_iterations."
+            )
+        return found
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Load what a checkpoint holds; a fork that changes settings keeps its own."""
+        if not self._is_renewed or checkpoint is None:
+            super()._load_optimizer_and_scheduler(checkpoint)
+            return
+        with settings_kept(self.optimizer, self.lr_scheduler):
+            super()._load_optimizer_and_scheduler(checkpoint)
 
     def _buffer_file(self, folder: Path) -> Path:
         return folder / f"rollouts-{self.accelerator.process_index}.safetensors"

@@ -8,15 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from datasets import Dataset
 from huggingface_hub import constants
 
-from nearfuture.run import build
 from nearfuture.run.settings.config import Configuration
 from nearfuture.tasks import Task
 from nearfuture.tasks.data import SOURCES, data_task, find_source
-from nearfuture.train.shape import shapes
-from nearfuture.train.vision import lengths, processor
+from nearfuture.train.shape import paper
+from nearfuture.train.shape.model_shape import is_here
 from nearfuture.types import UserError
 
 NUM_MEASURED = 256
@@ -45,6 +43,14 @@ class Rows:
     measured: tuple[int, int] | None = None
 
 
+def is_on_paper(config: Configuration) -> bool:
+    """True where neither data nor model is on this machine and both are known: planning then needs no library."""
+    name, model = config.data.dataset_name, config.run.model
+    is_known = name is not None and not _is_here(name) and find_source(name) is not None
+    is_named = not config.model.use_peft or config.model.lora_target_modules is not None
+    return is_known and is_named and model is not None and paper.is_known(model) and not is_here(model)
+
+
 def rows_of(config: Configuration) -> Rows:
     """Load the task, or state what is known of a data set that is not here.
 
@@ -57,6 +63,8 @@ def rows_of(config: Configuration) -> Rows:
         return _stated(config, name)
     if config.data.max_prompt_length is not None and not _model_is_here(config):
         return _unmeasured(config)
+    from nearfuture.run import build
+
     task = build.load_checked_task(config)
     build.check_needs(config, task)
     model = build.base_model(config, task)
@@ -66,6 +74,10 @@ def rows_of(config: Configuration) -> Rows:
 
 def _measured(task: Task, model: str, max_image_pixels: int | None) -> tuple[int, int] | None:
     """Measure prompts; None where the model's tokenizer does not load."""
+    from datasets import Dataset
+
+    from nearfuture.train.vision import lengths, processor
+
     try:
         found = processor.load_for_training(model, max_image_pixels)
     except (OSError, ValueError):
@@ -100,6 +112,8 @@ def _stated(config: Configuration, name: str) -> Rows:
 
 def _unmeasured(config: Configuration) -> Rows:
     """The rows of a data set that is here, for a model whose tokenizer is not."""
+    from nearfuture.run import build
+
     task = data_task(config.data) if config.run.task is None else build.load_run_task(_without_limit(config))
     model = build.base_model(config, task)
     note = f"{model} is not on this machine, so that prompts were not measured against max_prompt_length"
@@ -111,7 +125,7 @@ def _without_limit(config: Configuration) -> Configuration:
 
 
 def _model_is_here(config: Configuration) -> bool:
-    return config.run.model is None or shapes.is_here(config.run.model)
+    return config.run.model is None or is_here(config.run.model)
 
 
 def _is_here(name: str) -> bool:

@@ -14,8 +14,9 @@ from nearfuture.lab.forecast.memory import Device, Load, plan_memory
 from nearfuture.lab.forecast.planner import lengths_of, load_of
 from nearfuture.lab.forecast.wanted import Wanted
 from nearfuture.record import flat_yaml
+from nearfuture.record.formats import format_bytes
 from nearfuture.run import build
-from nearfuture.run.disk import disk_plan, format_bytes
+from nearfuture.run.disk import disk_plan
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.plan import num_steps_ahead, segments_ahead
 from nearfuture.run.settings.sizes import Batch, Sharding, batch_of

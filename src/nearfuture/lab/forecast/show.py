@@ -13,7 +13,7 @@ from rich.table import Table
 from nearfuture.lab.forecast.generation import cache_bytes_per_token, sequences_at_once
 from nearfuture.lab.forecast.planner import ResourcePlan
 from nearfuture.lab.forecast.wanted import GB
-from nearfuture.run.disk import format_bytes
+from nearfuture.record.formats import format_bytes
 from nearfuture.run.settings.sizes import BYTES
 
 

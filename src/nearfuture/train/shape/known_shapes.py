@@ -3,8 +3,8 @@
     Qwen3            arXiv:2505.09388, table 1, and the config.json of each repository
     Qwen3-VL         the config.json of each repository (2025)
 
-Only what decides sizes is here. `nearfuture.train.shape.shapes` builds the model on the `meta` device from these
-numbers, so that the number of parameters is counted, not stated.
+Only what decides sizes is here. The number of parameters is counted, not stated: on paper (`paper`), which a test
+compares with the model that transformers builds from these numbers on the `meta` device (`counted`).
 
 Not here: a model that lies on this machine (its own config.json is read instead: `shapes`).
 """
@@ -14,6 +14,10 @@ from __future__ import annotations
 from typing import Any
 
 QWEN3_VOCABULARY = 151936
+ORIGIN = "known shape; none of its files is here"
+LIKE_QWEN3 = ("qwen3", "qwen3_vl", "qwen3_vl_text")
+"""Model types whose layers hold what `nearfuture.lab.forecast.activations` counts, measured; others are taken as
+alike."""
 
 
 def _text(hidden: int, layers: int, heads: int, intermediate: int, *, is_tied: bool) -> dict[str, Any]:
