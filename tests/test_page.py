@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
 from pages import Page as Read
 
+from nearfuture.lab.page.charts import Row, draw_rows
 from nearfuture.lab.page.page import (
     Block,
     Figure,
@@ -26,6 +28,8 @@ from nearfuture.lab.page.page import (
 from nearfuture.lab.page.plot import Line, PageData, Plot, Points
 from nearfuture.lab.page.svg import PALETTE
 from nearfuture.lab.page.table import Table
+from nearfuture.record.formats import MINUS
+from nearfuture.stats.seeds import Estimate, shade_over_seeds
 
 EMPTY: list[Block] = [
     "",
@@ -104,3 +108,19 @@ def test_a_page_of_many_points_stays_small_and_keeps_the_last() -> None:
     written = json.loads(data.json())
     assert written["every"] == 2 and written["arrays"][0][-2:] == [99_997, 99_999]
     assert len(written["arrays"][0]) == 50_000
+
+
+def test_an_interval_is_written_as_it_is() -> None:
+    rows = [Row("even", Estimate(0.5, 0.4, 0.6, 5)), Row("uneven", Estimate(-2.083, -5.97, 1.13, 99))]
+    drawn = draw_rows(rows, "rows", "points", mark=0.0, is_difference=True, digits=2)
+    assert "even +0.50 ±0.10" in drawn and f"uneven {MINUS}2.08 [{MINUS}5.97, +1.13]" in drawn
+
+
+def test_the_interval_of_two_seeds_presses_nothing_flat() -> None:
+    """Student's factor for two seeds is 12.7: the axis shows a part of it, and an arrow says that it goes on."""
+    rows = [Row("two", Estimate(0.5, -0.4, 1.4, 2)), Row("five", Estimate(0.6, 0.55, 0.65, 5))]
+    ticks = re.findall(r"<text[^>]*>(-?[0-9.]+)</text>", draw_rows(rows, "rows", "points", is_difference=False))
+    assert ticks and all(0.2 <= float(tick) <= 0.9 for tick in ticks)
+    np.testing.assert_allclose(
+        shade_over_seeds(np.array([[0.2, 0.5], [0.4, 0.5]])), [[0.3, 0.5], [0.2, 0.5], [0.4, 0.5]]
+    )

@@ -79,6 +79,8 @@ def test_an_axis_begins_at_zero_unless_all_values_lie_in_the_upper_half() -> Non
     assert call("limits", [-1, 1], False)[0] < -1
     assert call("limits", [0, 0.01, 1], True)[0] > 0  # a logarithm has no zero
     assert call("limits", [], False) == [0, 1]
+    low, high = call("limits", [0.2, 0.6], False, [-5, 5])
+    assert low == 0 and 0.6 < high < 0.75  # the interval of two seeds does not press the curves flat
     assert len(call("limits", [0.5] * 250_000, False)) == 2  # more than a call takes as arguments
 
 

@@ -43,7 +43,12 @@ def tick(value: float) -> str:
 
 def rate(value: float | None) -> str:
     """Format a share between 0 and 1 with three digits."""
-    return MISSING if value is None or math.isnan(value) else f"{value:.3f}"
+    return fixed(value)
+
+
+def fixed(value: float | None, digits: int = 3) -> str:
+    """Format a number with so many digits behind the point."""
+    return MISSING if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
 def signed(value: float | None, digits: int = 3) -> str:

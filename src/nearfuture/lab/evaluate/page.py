@@ -67,7 +67,7 @@ def _comparison(result: Result, found: Mapping[str, Any]) -> Section:
     if len(rows) > 1:
         rows.append(Row("mean", _estimate(found["mean"], 100), _verdict(found["mean"], "p_value")))
     name = f"{found['policy']} minus {found['other']}"
-    drawing = draw_rows(rows, name, f"{name}, percentage points", mark=0.0, is_difference=True)
+    drawing = draw_rows(rows, name, f"{name}, percentage points", mark=0.0, is_difference=True, digits=2)
     figure = Figure(drawing, "Differences", "percentage points, 95 % intervals")
     return Section(name, [tables.differences_table(result, found), Group([figure]), Text([PAIRED], "aside")])
 

@@ -9,8 +9,9 @@ Not here: which values (the pages), how a drawing gets into the page (`svg`).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from nearfuture.lab.page import svg
 from nearfuture.lab.page.page import Figure, Plotted
 from nearfuture.lab.page.plot import Line, Plot, Points, Span
 from nearfuture.lab.page.svg import DASHES, DOTS, LEFT, dress
-from nearfuture.record.formats import rate, signed
+from nearfuture.record.formats import fixed, rate, signed
 from nearfuture.stats.seeds import Estimate
 
 if TYPE_CHECKING:
@@ -112,7 +113,9 @@ def looks(methods: Sequence[str], baseline: str | None, reference: str | None) -
     return found
 
 
-def draw_rows(rows: Sequence[Row], name: str, label: str, *, mark: float | None = None, is_difference: bool) -> str:
+def draw_rows(
+    rows: Sequence[Row], name: str, label: str, *, mark: float | None = None, is_difference: bool, digits: int = 3
+) -> str:
     """Draw estimates with their intervals, one below the other.
 
     Args:
@@ -121,8 +124,9 @@ def draw_rows(rows: Sequence[Row], name: str, label: str, *, mark: float | None 
         label: for a screen reader, before the values.
         mark: where a vertical line stands: 0 for differences, the untrained model's figure for shares.
         is_difference: whether values carry a sign.
+        digits: of the values, behind the point.
     """
-    form = signed if is_difference else rate
+    form = partial(signed if is_difference else fixed, digits=digits)
     left = 14 + LETTER * max(len(row.name) for row in rows)
     box = svg.Box(420, 34 + ROW * len(rows) + 22, left, VALUES_RIGHT, 8, 26)
     known = _in_sight([row.estimate for row in rows], [] if mark is None else [mark])
@@ -158,7 +162,7 @@ def _in_sight(estimates: Sequence[Estimate], marks: Sequence[float]) -> list[flo
     return [*known, *(min(max(bound, min(known) - reach), max(known) + reach) for bound in bounds)]
 
 
-def _row(axes: Axes, box: svg.Box, at: int, row: Row, form: Any) -> None:
+def _row(axes: Axes, box: svg.Box, at: int, row: Row, form: Callable[[float], str]) -> None:
     colour = {"supported": GOOD, "contradicted": BAD}.get(row.verdict, OPEN)
     estimate = row.estimate
     beside = axes.get_yaxis_transform()
@@ -182,15 +186,16 @@ def _cut_ends(axes: Axes, at: int, estimate: Estimate, colour: str) -> None:
             axes.plot([end], [at], mark, color=colour, markersize=5, clip_on=False)
 
 
-def _told(estimate: Estimate, form: Any) -> str:
+def _told(estimate: Estimate, form: Callable[[float], str]) -> str:
     """The value and its interval: as a half width where both sides are alike, else as its two ends."""
     if not math.isfinite(estimate.value):
         return "not known"
     if not math.isfinite(estimate.low):
-        return str(form(estimate.value))
+        return form(estimate.value)
     below, above = estimate.value - estimate.low, estimate.high - estimate.value
-    if rate(below) == rate(above):
-        return f"{form(estimate.value)} ±{rate(above)}"
+    half = form(above).lstrip("+")
+    if form(below).lstrip("+") == half:
+        return f"{form(estimate.value)} ±{half}"
     return f"{form(estimate.value)} [{form(estimate.low)}, {form(estimate.high)}]"
 
 

@@ -42,13 +42,18 @@ const core = (() => {
   }
 
   // From 0 unless all values lie in the upper half, with a little room above; a logarithmic axis has its own end.
-  function limits(values, isLog) {
+  // Bands may widen it by a quarter of what the values span; the rest is cut off.
+  function limits(values, isLog, bands = []) {
     const known = values.filter((v) => v !== null && Number.isFinite(v) && (!isLog || v > 0));
     if (!known.length) return isLog ? [0.1, 1] : [0, 1];
-    const low = Math.min(...chunked(known, Math.min)), high = Math.max(...chunked(known, Math.max));
+    const least = Math.min(...chunked(known, Math.min)), most = Math.max(...chunked(known, Math.max));
+    const reach = 0.25 * (most - least || 0.2 * Math.abs(most));
+    const bounds = bands.filter((v) => v !== null && Number.isFinite(v));
+    const low = Math.max(Math.min(least, ...chunked(bounds, Math.min)), least - reach);
+    const high = Math.min(Math.max(most, ...chunked(bounds, Math.max)), most + reach);
     if (isLog) return low === high ? [low / 2, high * 2] : [low / 1.15, high * 1.15];
     const room = 0.05 * (high - low) || 0.05;
-    return [low > high / 2 && low > 0 ? low - room : Math.min(0, low - (low < 0 ? room : 0)), high + room];
+    return [least > most / 2 && low > 0 ? low - room : Math.min(0, least < 0 ? low - room : 0), high + room];
   }
 
   function* chunked(values, pick) {

@@ -134,15 +134,15 @@ class Figure {
 
   // As high as what is in sight: the values between the ends of the horizontal axis.
   limits() {
-    const [low, high] = this.sight, seen = [];
+    const [low, high] = this.sight, seen = [], bands = [];
     for (const c of this.shown)
       c.xs.forEach((x, i) => {
         if (x >= low && x <= high) {
           seen.push(c.ys[i]);
-          if (c.low && this.shown.length <= MOST_RAW) seen.push(c.low[i], c.high[i]);
+          if (c.low) bands.push(c.low[i], c.high[i]);
         }
       });
-    return core.limits(seen, this.view.isLog);
+    return core.limits(seen, this.view.isLog, this.view.isLog ? [] : bands);
   }
 
   zoomed() {
