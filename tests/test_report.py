@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from pages import Page, asks_nobody, unscripted
 from rich.console import Console
-from run_folders import eval_row, grpo_run, npo_run, resumed_run, segment, step_row, write_run
+from run_folders import auto_run, eval_row, grpo_run, npo_run, resumed_run, segment, step_row, write_run
 
 from nearfuture.lab.page.svg import PALETTE, Box, drawing, spread
 from nearfuture.lab.report import report_text, words, write_report
@@ -129,6 +129,8 @@ def test_where_a_run_was_guided_in_words(tmp_path: Path) -> None:
         "own policy of step 10."
     )
     assert words.story(grpo) == ""
+    auto = RunRecords.load(auto_run(tmp_path / "auto"))
+    assert words.story(auto) == "auto was guided as AutoNPO decided, over steps 6 to 10, by its own policy of step 10."
     unfinished = RunRecords.load(unfinished_collection(tmp_path / "unfinished"))
     assert words.story(unfinished).endswith("and late, from step 6 on, by its own policy of step 10.")
 

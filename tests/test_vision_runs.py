@@ -106,7 +106,7 @@ def test_a_model_of_text_is_refused_for_the_images_and_not_for_its_template(tmp_
 
 def test_an_image_from_elsewhere_is_not_loaded(run: Path, tmp_path: Path) -> None:
     records = RunRecords.load(run)
-    (sample, *_) = records.samples
+    sample = next(sample for sample in records.samples if "source" not in sample)
     images = [{"data": "https://example.org/a.png", "width": 8, "height": 8}]
     object.__setattr__(records, "samples", ({**sample, "images": images, "num_images": 1},))
     where, pictures, *_ = shown_samples(records)[0].blocks
