@@ -9,6 +9,7 @@ EXCLUDED: dict[str, tuple[str, ...]] = {
     "the folder of the run, which every case sets for itself": ("run_dir",),
     "what a method sets; without one it is refused beside a guide, as the method is": ("source",),
     "one row per step: any other value is refused": ("logging_steps",),
+    "a file that another command measures of the same task, which has a test of its own": ("task_difficulty",),
     "a configuration of a data set on the Hub, and there is no network in a test": ("dataset_config",),
     "vLLM, which needs an engine of its own": (
         *(

@@ -531,25 +531,28 @@ def test_difficulty_goes_on_where_it_was_killed_and_can_be_trained_on(
     code, output = invoke("data", "difficulty", config, "--output", whole, "--num-samples", 4)
     assert code == 0 and "10 rows x 4 samples" in output, output
 
-    append, calls = difficulty._append, []
+    add, calls = difficulty.Journal.add, []
 
-    def killed(file: Path, value: Any) -> None:
-        append(file, value)
+    def killed(journal: Any, value: Any) -> None:
+        add(journal, value)
         calls.append(value)
-        if len(calls) == 3:
-            with file.open("a") as torn:
+        if len(calls) == 2:
+            with journal.path.open("a") as torn:
                 torn.write('{"rows": [["half')
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(difficulty, "_append", killed)
+    monkeypatch.setattr(difficulty.Journal, "add", killed)
     with pytest.raises(KeyboardInterrupt):
         list(difficulty.measure_difficulty(_configuration(config), again, num_samples=4))
-    monkeypatch.setattr(difficulty, "_append", append)
+    monkeypatch.setattr(difficulty.Journal, "add", add)
     code, output = invoke("data", "difficulty", config, "--output", again, "--num-samples", 3)
-    assert code == 2 and "belongs to another measurement (what differs: samples a row)" in output
+    assert code == 2 and "belongs to another measurement (what differs: samples a row: 4 -> 3)" in output
     jsonl(path, [row | {"answer": "else"} if i == 3 else row for i, row in enumerate(apprentice_rows(10))])
     code, output = invoke("data", "difficulty", config, "--output", again, "--num-samples", 4)
-    assert code == 2 and "belongs to another measurement (what differs: rows)" in output
+    assert (
+        code == 2
+        and "belongs to another measurement (what differs: rows: 1 of 10 rows differs, the first is row 3)" in output
+    )
     jsonl(path, apprentice_rows(10))
     code, output = invoke("data", "difficulty", config, "--output", again, "--num-samples", 4)
     assert code == 0 and "continuing after 8 of 10 rows" in output

@@ -15,7 +15,9 @@ pytest.importorskip("reasoning_gym", reason="one of its packages needs a C compi
 from nearfuture.run.settings.load import load_configuration
 from nearfuture.tasks import judge, load_task
 from nearfuture.tasks.gyms import scoring
-from nearfuture.tasks.gyms.reasoning import Sizes, draw, side_of
+from nearfuture.tasks.gyms.reasoning import draw
+from nearfuture.tasks.gyms.rows import Sizes
+from nearfuture.tasks.gyms.sides import side_of
 from nearfuture.types import NoSignalError, UserError, Verdict
 
 SMALL = {"num_train": 24, "num_evaluation": 8, "num_test": 8}
@@ -59,6 +61,7 @@ def test_neighbouring_seeds_of_the_package_share_their_questions() -> None:
     assert [first[i + 1]["question"] for i in range(8)] == [second[i]["question"] for i in range(8)]
 
 
+@settings(max_examples=30)
 @given(st.text(), st.integers(1, 50), st.integers(0, 50), st.integers(0, 50))
 def test_a_side_that_is_not_wanted_gets_nothing(question: str, train: int, evaluation: int, test: int) -> None:
     wanted = {"train": train, "evaluation": evaluation, "test": test}
@@ -77,7 +80,7 @@ def test_a_family_with_few_questions_says_how_many_are_missing() -> None:
 @settings(max_examples=20)
 @given(
     st.integers(0, 23),
-    st.sampled_from(["{}", " {} ", "So.\n<answer>{}</answer>", "<answer>0</answer> <answer> {} </answer>"]),
+    st.sampled_from(FORMS),
 )
 def test_the_answer_is_judged_and_another_number_is_wrong(index: int, form: str) -> None:
     row = TASK.train[index]
@@ -165,6 +168,8 @@ def test_without_shots_and_system_prompt_a_row_is_as_before() -> None:
         ("reasoning_gym/chain_sum", {"size": 5}, "task_args.size"),
         ("reasoning_gym/composite", {}, "refuses task_args"),
         ("reasoning_gym/chain_sum", {"num_train": 0}, "at least one question"),
+        ("reasoning_gym/chain_sum", {"num_test": -1}, "none negative"),
+        ("reasoning_gym/chain_sum", {"num_train": "many"}, "whole numbers"),
         ("reasoning_gym/chain_sum", {"prompt": "chat"}, "messages or text"),
         ("apprentice", {"max_digits": 2}, "does not take task_args"),
     ],

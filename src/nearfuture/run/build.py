@@ -21,6 +21,7 @@ from nearfuture.run.settings.config import Configuration
 from nearfuture.run.show import Display
 from nearfuture.tasks import Task, check_gold, load_task
 from nearfuture.tasks.data import data_task
+from nearfuture.tasks.difficulty import within_difficulty
 from nearfuture.tasks.identity import with_prompt_ids
 from nearfuture.train import NPOTrainer, factory, processes
 from nearfuture.train.adapters import base_of, is_adapter
@@ -41,6 +42,9 @@ def load_run_task(config: Configuration) -> Task:
         NoSignalError: no training rows.
     """
     task = load_task(config.run.task, config.run.task_args) if config.run.task is not None else data_task(config.data)
+    if config.run.task_difficulty is not None:
+        limits = (config.data.dataset_min_difficulty, config.data.dataset_max_difficulty)
+        task = within_difficulty(task, Path(config.run.task_difficulty), *limits)
     if config.data.max_prompt_length is None:
         return task
     return within_length(task, base_model(config, task), config.data.max_prompt_length, config.data.max_image_pixels)

@@ -26,7 +26,7 @@ from nearfuture.types import UserError
 
 DATA = "data.json"
 SPLITS = {"train": "training rows", "evaluation": "held-out rows"}
-PLACES = ("run_dir", "dataset_name")
+PLACES = ("run_dir", "dataset_name", "task_difficulty")
 """Keys that say where something lies, and not what it is."""
 
 

@@ -30,7 +30,10 @@ SHIPPED: dict[str, str] = {
 }
 """The tasks that come with the package: name, and the function that makes it."""
 
-LIBRARIES: dict[str, str] = {"reasoning_gym": "nearfuture.tasks.gyms.reasoning:reasoning_task"}
+LIBRARIES: dict[str, str] = {
+    "reasoning_gym": "nearfuture.tasks.gyms.reasoning:reasoning_task",
+    "verifiers": "nearfuture.tasks.gyms.environments:environment_task",
+}
 """Packages whose tasks are called `package/name`: what makes one of a name and of `task_args`."""
 
 _IN_PYTHON: dict[str, Task] = {}
@@ -107,7 +110,7 @@ def load_task(spec: str, args: Mapping[str, Any] | None = None) -> Task:
     """Load a task.
 
     Args:
-        spec: name of a shipped one, `reasoning_gym/NAME`, or `path/to/file.py:function` for your own.
+        spec: name of a shipped one, `reasoning_gym/NAME`, `verifiers/NAME`, or `path/to/file.py:function` for your own.
         args: what the function is called with (`task_args` of a configuration); shipped tasks take nothing.
 
     Raises:
@@ -147,7 +150,8 @@ def _own(spec: str) -> tuple[Path, str]:
     """File and function of a task that does not ship."""
     unknown = (
         f"task={spec!r} is not a shipped task ({', '.join(SHIPPED)}).{did_you_mean(spec, SHIPPED, repr)} Give one of "
-        "these, reasoning_gym/NAME, or your own as path/to/file.py:function; a data set is named by dataset_name."
+        "these, reasoning_gym/NAME, verifiers/NAME, or your own as path/to/file.py:function; a data set is named by "
+        "dataset_name."
     )
     return split_spec(spec, key="task", otherwise=unknown)
 

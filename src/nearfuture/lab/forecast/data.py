@@ -114,13 +114,14 @@ def _unmeasured(config: Configuration) -> Rows:
     """The rows of a data set that is here, for a model whose tokenizer is not."""
     from nearfuture.run import build
 
-    task = data_task(config.data) if config.run.task is None else build.load_run_task(_without_limit(config))
+    task = data_task(config.data) if config.run.task is None else build.load_run_task(without_limit(config))
     model = build.base_model(config, task)
     note = f"{model} is not on this machine, so that prompts were not measured against max_prompt_length"
     return Rows(len(task.train), len(task.evaluation), model, (*task.notes, note), task)
 
 
-def _without_limit(config: Configuration) -> Configuration:
+def without_limit(config: Configuration) -> Configuration:
+    """The same, with prompts of any length."""
     return replace(config, data=replace(config.data, max_prompt_length=None))
 
 

@@ -15,9 +15,11 @@ from datasets import Dataset
 
 from nearfuture.lab.evaluate.benchmarks import BENCHMARKS
 from nearfuture.lab.evaluate.benchmarks.loading import load_benchmark
+from nearfuture.lab.forecast.data import without_limit
 from nearfuture.lab.forecast.overlap import Overlap
+from nearfuture.run import build
 from nearfuture.run.settings.config import Configuration
-from nearfuture.tasks import Task, load_task
+from nearfuture.tasks import Task
 from nearfuture.tasks.data import load_rows
 from nearfuture.tasks.data.findings import Findings, find_repeated, find_unverifiable
 from nearfuture.tasks.data.light import Light, is_whole
@@ -88,7 +90,7 @@ def check_data(config: Configuration, benchmarks: Path | None = None) -> DataRep
     Raises:
         UserError: there is nothing to read.
     """
-    task = None if config.run.task is None else load_task(config.run.task, config.run.task_args)
+    task = None if config.run.task is None else build.load_run_task(without_limit(config))
     loaded = load_rows(config.data) if task is None else _rows_of(task)
     findings = Findings()
     model = config.run.model or (None if task is None else task.model)

@@ -24,7 +24,11 @@ def check_together(config: Configuration) -> None:
     _check_model(config)
 
 
-def check_data(task: str | None, data: DataConfig) -> None:
+OF_A_TASK = ("max_prompt_length", "max_image_pixels")
+LIMITS = ("dataset_min_difficulty", "dataset_max_difficulty")
+
+
+def check_data(task: str | None, data: DataConfig, task_difficulty: str | None = None) -> None:
     """A run has one source of prompts, and settings of a data set need one.
 
     Raises:
@@ -33,9 +37,20 @@ def check_data(task: str | None, data: DataConfig) -> None:
     if (task is None) == (data.dataset_name is None):
         seen = f"task={task} and dataset_name={data.dataset_name}"
         raise UserError(f"{seen}: give exactly one of them as training data. Set a task or a dataset_name.")
-    alone = [name for name in data.given() if name not in ("max_prompt_length", "max_image_pixels")]
+    limits = [name for name in LIMITS if name in data.given()]
+    if (task is None or not limits) and task_difficulty is not None:
+        raise UserError(
+            f"task_difficulty={task_difficulty} says how hard the rows of a task are, and takes limits. Set task, and "
+            f"{' or '.join(LIMITS)}; of a data set, name the file as dataset_name."
+        )
+    alone = [name for name in data.given() if name not in OF_A_TASK]
+    if task_difficulty is not None:
+        alone = [name for name in alone if name not in LIMITS]
     if task is not None and alone:
-        raise UserError(f"{', '.join(alone)}: a task has its own data and verifier. Remove it, or set dataset_name.")
+        own = "" if not limits else " (`nearfuture data difficulty` measures a task's rows, for task_difficulty)"
+        raise UserError(
+            f"{', '.join(alone)}: a task has its own data and verifier{own}. Remove it, or set dataset_name."
+        )
     if data.dataset_test_split is not None and data.dataset_num_held_out:
         raise UserError(
             f"dataset_test_split={data.dataset_test_split} and dataset_num_held_out={data.dataset_num_held_out} both "

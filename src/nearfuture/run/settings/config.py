@@ -33,10 +33,12 @@ class RunConfig:
 
     Attributes:
         run_dir: folder of the run.
-        task: name of a shipped task, `reasoning_gym/NAME`, or `path/to/file.py:function`; None where `dataset_name`
-            names the data.
+        task: name of a shipped task, `reasoning_gym/NAME`, `verifiers/NAME`, or `path/to/file.py:function`; None where
+            `dataset_name` names the data.
         task_args: what the task is made with: parameters of a family, or arguments of your function. Single ones are
             written `task_args.<name>`.
+        task_difficulty: what `nearfuture data difficulty` wrote of the task: rows outside dataset_min_difficulty and
+            dataset_max_difficulty are left out.
         model: path or name of the base model; None takes the model that the task ships.
         method: a row of `nearfuture.run.settings.methods`; it stands for settings that can each be overridden.
         source: where guidance comes from: a `guide` of this run, `traces` of an external teacher, or the policy's own
@@ -73,6 +75,7 @@ class RunConfig:
     run_dir: Path
     task: str | None = None
     task_args: dict[str, Any] = field(default_factory=dict)
+    task_difficulty: str | None = None
     model: str | None = None
     method: str = "npo"
     source: Literal["guide", "traces", "experience"] = "guide"

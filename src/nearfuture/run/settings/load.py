@@ -110,7 +110,7 @@ def check(values: dict[str, Any]) -> Configuration:
     if missing := [name for name in ("run_dir", "max_steps") if name not in values]:
         raise UserError(f"{', '.join(missing)} is missing. A run needs a task, a run_dir and max_steps (its horizon).")
     data = DataConfig(**given[DataConfig])
-    check_data(values.get("task"), data)
+    check_data(values.get("task"), data, values.get("task_difficulty"))
     config = Configuration(
         RunConfig(**given[RunConfig]),
         _training_settings(given[TrainingOptions]),

@@ -1,6 +1,6 @@
 """`task: reasoning_gym/NAME`: a family of the reasoning-gym package as a task, judged by that family's own scorer.
 
-    task: reasoning_gym/chain_sum           one of its families; `nearfuture task list` names them all
+    task: reasoning_gym/chain_sum           one of its families; an unknown name is answered with all
     task_args:
       max_digits: 2                         the family's own parameters
       num_train: 2048                       and those of `Sizes`: how many questions, for which side, how they are put
@@ -18,17 +18,15 @@ Not here: how a question is put (`rows`), what a scorer makes of an answer (`sco
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nearfuture.tasks.gyms import scoring
-from nearfuture.tasks.gyms.rows import Entry, Side, Sizes, solved, to_row
+from nearfuture.tasks.gyms.rows import Entry, Sizes, solved, to_row
+from nearfuture.tasks.gyms.sides import MAX_DRAWS, Side, side_of
 from nearfuture.tasks.task import Task
 from nearfuture.types import NoSignalError, UserError, did_you_mean
 
-MAX_DRAWS = 4
-"""Draws for each question that is wanted, after which a family counts as one that has no more."""
 RESERVED = ("size", "seed")
 
 
@@ -137,19 +135,6 @@ def draw(name: str, config: Mapping[str, Any], sizes: Sizes) -> Drawn:
         if all(len(drawn.sides[key]) == wanted[key] for key in wanted):
             break
     return drawn
-
-
-def side_of(question: str, wanted: Mapping[Side, int]) -> Side:
-    """Say on which side a question is: by its hash alone, in the proportion of what is wanted.
-
-    Example:
-        >>> {side_of(str(i), {"train": 1, "evaluation": 0, "test": 0}) for i in range(9)}
-        {'train'}
-    """
-    place = int.from_bytes(hashlib.sha256(question.encode()).digest()[:8], "big") % sum(wanted.values())
-    if place < wanted["test"]:
-        return "test"
-    return "evaluation" if place < wanted["test"] + wanted["evaluation"] else "train"
 
 
 def notes(name: str, drawn: Drawn, sizes: Sizes, *, has_golds: bool) -> Iterator[str]:

@@ -7,66 +7,44 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
-from nearfuture.tasks.gyms import scoring
+from nearfuture.tasks.gyms import scoring, sides
 from nearfuture.types import UserError
 
 TAGGED = "Give the final answer between <answer> and </answer>."
 Entry = dict[str, Any]
-Side = Literal["train", "evaluation", "test"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Sizes:
-    """What `task_args` says beside the family's own parameters.
+class Sizes(sides.Sizes):
+    """What `task_args` says beside the family's own parameters: what every source of questions has, and more.
 
     Attributes:
-        num_train: questions to train on.
-        num_evaluation: held-out questions used during training.
-        num_test: questions of the final comparison.
+        instruction: says where the answer stands; the scorer looks there.
         data_seed: of all questions. The seed of a run is another one, so that seeds are compared on the same questions.
-        prompt: `messages` for a model with a chat template, `text` for one without.
-        instruction: a sentence behind every question; empty: none.
         system_prompt: a system message; None: what the model's template writes where there is none.
         num_shots: solved questions before every question, as turns of the conversation, the same for all and on no
             side. They give the form of an answer away, so that what is left to learn is how to find it.
         held_out_num_shots: above 0, every held-out and test question is asked a second time, after this many; these
             are a family of their own. A policy that improves only on the other one has learned the form of an answer.
-        correct_threshold: the lowest score that counts as correct. Scorers give partial credit for the right form.
     """
 
-    num_train: int = 2048
-    num_evaluation: int = 128
-    num_test: int = 256
-    data_seed: int = 0
-    prompt: Literal["messages", "text"] = "messages"
     instruction: str = TAGGED
+    data_seed: int = 0
     system_prompt: str | None = None
     num_shots: int = 0
     held_out_num_shots: int = 0
-    correct_threshold: float = 1.0
 
     def __post_init__(self) -> None:
-        if min(self.num_train, self.num_evaluation + 1, self.num_test + 1) < 1:
-            raise UserError(
-                f"task_args: num_train={self.num_train}, num_evaluation={self.num_evaluation}, num_test={self.num_test}"
-                ". A task needs at least one question to train on, and no number is negative."
-            )
+        super().__post_init__()
         if min(self.num_shots, self.held_out_num_shots) < 0:
             raise UserError(
                 f"task_args: num_shots={self.num_shots}, held_out_num_shots={self.held_out_num_shots}: no number is "
                 "negative."
             )
-        if self.prompt not in ("messages", "text"):
-            raise UserError(f"task_args.prompt={self.prompt!r}. It is messages or text.")
         if self.prompt == "text" and self.system_prompt is not None:
             raise UserError("task_args.system_prompt needs prompt: messages. A text has nobody who says it.")
-
-    @property
-    def wanted(self) -> dict[Side, int]:
-        """Questions of each side."""
-        return {"train": self.num_train, "evaluation": self.num_evaluation, "test": self.num_test}
 
 
 def solved(entry: Entry, name: str) -> Entry:
