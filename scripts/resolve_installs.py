@@ -115,9 +115,9 @@ def _absolute(requirement: str, root: Path) -> str:
 
 
 def extras(root: Path = ROOT) -> list[Install]:
-    """Each extra on the tested set of packages, and all that live in the project's own environment at once."""
+    """Each extra on the tested set of packages, and all at once that can live together: vLLM and verifiers cannot."""
     names = set(tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]) - APART
-    asked = [*sorted(names), ",".join(sorted(names))]
+    asked = [*sorted(names), *(",".join(sorted(names - {other})) for other in ("vllm", "verifiers"))]
     return [Install("pyproject.toml", 0, (f".[{name}]",), ("constraints.txt",), True) for name in asked]
 
 

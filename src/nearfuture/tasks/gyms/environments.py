@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 from nearfuture.tasks.gyms.classic import ClassicEnvironment
 from nearfuture.tasks.gyms.offline import offline, own_signals, quiet
-from nearfuture.tasks.gyms.sides import MAX_DRAWS, Sizes, draw
+from nearfuture.tasks.gyms.sides import MAX_DRAWS, Side, Sizes, draw
 from nearfuture.tasks.gyms.tasksets import TasksetEnvironment
 from nearfuture.tasks.task import Task
 from nearfuture.types import NoSignalError, UserError, did_you_mean
@@ -104,13 +104,17 @@ def module_of(name: str) -> ModuleType:
             importlib.import_module("verifiers.v1")
             return importlib.import_module(module)
     except ImportError as error:
-        missing = (getattr(error, "name", None) or module).split(".")[0]
-        remedy = (
-            "Get it with `pip install -e '.[verifiers]'` in the project's folder."
-            if missing == PACKAGE
-            else f"Install the package of the environment, so that `import {module}` works."
-        )
-        raise UserError(f"task=verifiers/{name} cannot be imported: {error}. {remedy}") from None
+        raise UserError(f"task=verifiers/{name} cannot be imported: {error}. {_remedy(error, module)}") from None
+
+
+def _remedy(error: ImportError, module: str) -> str:
+    missing = error.name or module
+    if missing == PACKAGE:
+        return "Get it with `pip install -e '.[verifiers]'` in the project's folder."
+    if missing.startswith(f"{PACKAGE}."):
+        version = importlib.metadata.version(PACKAGE)
+        return f"It is written for another version of {PACKAGE} than {version}; 0.3 has both forms."
+    return f"Install the package of the environment, so that `import {module}` works."
 
 
 def _form(module: ModuleType) -> type[ClassicEnvironment] | type[TasksetEnvironment]:
@@ -134,8 +138,8 @@ def check_arguments(called: str, module: ModuleType, config: Mapping[str, Any], 
         UserError: see above.
     """
     known = _form(module).parameters(module)
-    for key in config if known is not None else ():
-        if key not in known:
+    for key in config:
+        if known is not None and key not in known:
             hint = did_you_mean(key, [*known, *own], repr)
             raise UserError(
                 f"task_args.{key}: {called} takes no such argument.{hint} It takes {', '.join(known) or 'none'}; for "
@@ -171,18 +175,18 @@ def _said(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _sides(called: str, environment: Environment, sizes: Questions) -> tuple[dict[str, list[Any]], list[str]]:
+def _sides(called: str, environment: Environment, sizes: Questions) -> tuple[dict[Side, list[Any]], list[str]]:
     """Rows of every side. The environment's own set for evaluation is held out; where it has none, a hash decides."""
     held_out = environment.held_out()
     wanted = sizes.wanted
     bounded = (row for row, _ in zip(environment.train(), range(MAX_DRAWS * sum(wanted.values())), strict=False))
     if not held_out:
         drawn = draw(bounded, _key, wanted)
-        return {**drawn.sides}, [*drawn.notes(called, wanted)]
-    kept = {**wanted, "train": 0}
+        return drawn.sides, [*drawn.notes(called, wanted)]
+    kept: dict[Side, int] = {**wanted, "train": 0}
     reserved = draw(held_out, _key, kept) if sum(kept.values()) else None
     drawn = draw(bounded, _key, {"train": sizes.num_train, "evaluation": 0, "test": 0}, map(_key, held_out))
-    both = {**(reserved.sides if reserved else drawn.sides), "train": drawn.sides["train"]}
+    both: dict[Side, list[Any]] = {**(reserved.sides if reserved else drawn.sides), "train": drawn.sides["train"]}
     counts = ", ".join(f"{len(rows)} {side}" for side, rows in both.items())
     again = f"{drawn.num_again} were drawn before or are held out"
     return both, [f"{called}: {counts} questions; of {drawn.num_drawn} of its training set {again}"]
@@ -274,7 +278,7 @@ def score(completion: str, row: dict[str, Any]) -> float:
     """Score a completion by the environment's own rubric."""
     held = json.loads(row["held"])
     environment = opened(held["module"], json.dumps(held["config"], sort_keys=True))
-    with offline() as asked, quiet(PACKAGE):
+    with quiet(PACKAGE), offline() as asked:
         found = environment.score(held["row"], completion)
     if asked:
         raise RuntimeError(f"the rubric of {held['module']} asked the network: {asked[0]}")

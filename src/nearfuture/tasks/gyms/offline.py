@@ -52,7 +52,7 @@ def quiet(logger_name: str) -> Iterator[list[str]]:
     before = logger.handlers, logger.level, logger.propagate
     logger.handlers, logger.level, logger.propagate = [errors], logging.ERROR, False
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             yield errors.messages
     finally:
         logger.handlers, logger.level, logger.propagate = before
