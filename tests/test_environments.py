@@ -201,6 +201,14 @@ REFUSED = {
         "more than text",
     ),
     "a fault": (classic("1 / 0"), "cannot be loaded with task_args {}: division by zero"),
+    "a fault at the import": (
+        "import os\n\nKEY = os.environ['NO_SUCH_KEY']\n",
+        "cannot be imported: KeyError.'NO_SUCH_KEY'",
+    ),
+    "two tasksets": (
+        tasks(beside="class Others(AllSums):\n    pass\n", names=', "Others"'),
+        "exports 2 Taskset subclasses",
+    ),
     "nothing to load": ("x = 1\n", "is no environment of verifiers"),
     "a missing package": ("import no_such_package\n", "No module named 'no_such_package'. Install the package"),
     "a user that opens": (tasks(prompt="None"), "a user opens"),

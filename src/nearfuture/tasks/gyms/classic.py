@@ -37,10 +37,13 @@ class ClassicEnvironment:
         try:
             self.env = vf.load_environment(module.__name__, **args)
         except AttributeError as error:
-            raise UserError(f"verifiers has no load_environment ({error}). Install verifiers<0.4.") from None
+            raise UserError(
+                f"task=verifiers/{module.__name__}: this version of verifiers has no load_environment ({error}). "
+                "Install verifiers<0.4."
+            ) from None
         self.name = module.__name__
         if reasons := [*_reasons(self.env)]:
-            raise UserError(f"{self.name} {'; it '.join(reasons)}. Choose another environment.")
+            raise UserError(f"task=verifiers/{self.name} {'; it '.join(reasons)}. Choose another environment.")
 
     @staticmethod
     def parameters(module: ModuleType) -> list[str] | None:

@@ -13,6 +13,7 @@ Not here: the two forms of an environment (`classic`, `tasksets`), which side a 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.metadata
@@ -70,10 +71,11 @@ def environment_task(name: str, args: Mapping[str, Any]) -> Task:
     """
     own = Questions.names()
     sizes = Questions(**{key: value for key, value in args.items() if key in own})
-    config = {key: value for key, value in args.items() if key not in own}
+    config = json.loads(json.dumps({key: value for key, value in args.items() if key not in own}, default=str))
     called = f"verifiers/{name}"
     module = module_of(name)
-    check_arguments(called, module, config, own)
+    with _told(module.__name__, config):
+        check_arguments(called, module, config, own)
     environment = opened(module.__name__, json.dumps(config, sort_keys=True))
     sides, notes = _sides(called, environment, sizes)
     rows = {side: [_row(row, module.__name__, config, environment, sizes) for row in sides[side]] for side in sides}
@@ -105,6 +107,8 @@ def module_of(name: str) -> ModuleType:
             return importlib.import_module(module)
     except ImportError as error:
         raise UserError(f"task=verifiers/{name} cannot be imported: {error}. {_remedy(error, module)}") from None
+    except Exception as error:  # noqa: BLE001 (a module does whatever it likes)
+        raise UserError(f"task=verifiers/{name} cannot be imported: {error!r}. Give it what it asks for.") from None
 
 
 def _remedy(error: ImportError, module: str) -> str:
@@ -155,11 +159,17 @@ def opened(module: str, config: str) -> Environment:
         UserError: it cannot be loaded with these arguments, or not be judged one answer at a time.
     """
     found, args = module_of(module), json.loads(config)
+    with _told(module, args), quiet(PACKAGE), own_signals():
+        return _form(found)(found, args)
+
+
+@contextlib.contextmanager
+def _told(module: str, args: Mapping[str, Any]) -> Iterator[None]:
+    """Raise whatever an environment raises as a message."""
     try:
-        with quiet(PACKAGE), own_signals():
-            return _form(found)(found, args)
-    except UserError as error:
-        raise UserError(f"task=verifiers/{error}") from None
+        yield
+    except UserError:
+        raise
     except Exception as error:  # noqa: BLE001 (other people's code raises whatever it likes)
         raise UserError(
             f"task=verifiers/{module} cannot be loaded with task_args {args}: {_said(error.__cause__ or error)}. "

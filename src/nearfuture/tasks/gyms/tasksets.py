@@ -40,7 +40,7 @@ class TasksetEnvironment:
         self.taskset = loaders.taskset_class(self.name)(config)
         self.task_type = type(self.taskset).task_type()
         if reasons := [*_reasons(self.name, self.taskset, self.task_type)]:
-            raise UserError(f"{self.name} {'; it '.join(reasons)}. Choose another environment.")
+            raise UserError(f"task=verifiers/{self.name} {'; it '.join(reasons)}. Choose another environment.")
 
     @staticmethod
     def parameters(module: ModuleType) -> list[str] | None:
