@@ -32,7 +32,6 @@ CANDIDATES: dict[str, tuple[str, dict[str, Any]]] = {
     "one digit": ("basic_arithmetic", {**TWO_TERMS, **PLAIN, "max_digits": 1}),
     "up to two digits": ("basic_arithmetic", {**TWO_TERMS, **PLAIN, "max_digits": 2}),
     "the same, in a sentence": ("chain_sum", {**TWO_TERMS, "max_digits": 1}),
-    "words backward": ("spell_backward", {"min_word_len": 3, "max_word_len": 3}),
 }
 WAYS: dict[str, dict[str, Any]] = {
     "the template's system message": {},
