@@ -5,6 +5,7 @@ log-probs are its current ones, and whose advantage is A times a weight per toke
 
     shaped      d/dtheta [ f(rho) A ] = f'(rho) rho A grad log pi,      f(x) = x / (x + gamma)
     distilled   (A + beta (log pi_guide - log pi)) grad log pi
+    informed    A (1 - lambda + lambda clip(exp(sign(A) (log pi_informed - log pi)), 1 +- epsilon)) grad log pi
 
 The weights are constants of the gradient: they are computed from detached log-probs.
 
@@ -88,3 +89,39 @@ def distilled_advantages(
     """
     log_ratio_B_T = guide_logps_B_T - logps_B_T
     return torch.where(is_distilled_B[:, None], advantages_B_T + coef * log_ratio_B_T, advantages_B_T)
+
+
+def informed_advantages(
+    advantages_B_T: Tensor,
+    logps_B_T: Tensor,
+    informed_logps_B_T: Tensor,
+    is_informed_B: Tensor,
+    *,
+    strength: float,
+    clip: float,
+) -> Tensor:
+    """[B, T] advantages whose size follows what the informed self thinks of a token, and whose sign stays.
+
+        w_t = clip(exp(sign(A) (log pi_informed(o_t) - log pi(o_t))), 1 - epsilon, 1 + epsilon)
+        A (1 - lambda + lambda w_t)
+
+    See RLSD (arXiv:2604.03128): a token that whoever knows the answer finds likelier counts more where the answer was
+    right, and less where it was wrong.
+
+    Args:
+        advantages_B_T: [B, T] or [B, 1].
+        logps_B_T: [B, T] current log-probs (nats), detached.
+        informed_logps_B_T: [B, T] log-probs of the same tokens given the answer, finite.
+        is_informed_B: [B] bool, True on the policy's own rollouts.
+        strength: lambda; 0 changes nothing.
+        clip: epsilon.
+
+    Example:
+        >>> half, third = torch.tensor([[0.5]]).log(), torch.tensor([[0.45]]).log()
+        >>> informed_advantages(torch.tensor([[-2.0]]), half, third, torch.tensor([True]), strength=0.5, clip=0.2)
+        tensor([[-2.1111]])
+    """
+    log_ratio_B_T = informed_logps_B_T - logps_B_T
+    weight_B_T = (advantages_B_T.sign() * log_ratio_B_T).exp().clamp(1 - clip, 1 + clip)
+    informed_B_T = advantages_B_T * (1 - strength + strength * weight_B_T)
+    return torch.where(is_informed_B[:, None], informed_B_T, advantages_B_T)

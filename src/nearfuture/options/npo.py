@@ -12,6 +12,9 @@ from nearfuture.options.trl import GRPO, MODEL, class_of
 from nearfuture.types import UserError
 
 
+PLACES = ("{prompt}", "{answer}")
+
+
 class Weighting(StrEnum):
     """How a guided token is weighted in TRL's loss; see reconstruction.md 1.3.
 
@@ -44,6 +47,18 @@ class NPOSettings:
         inject_guidance: put guidance into the last slot; off, a guide only distils.
         distill_coef: weight of log pi_guide - log pi in the advantage of the policy's own rollouts on gated prompts
             (on-policy distillation from the near-future self); 0 is off.
+        informed_strength: lambda of the informed self at step 0: how much of a token's weight follows what the policy
+            thinks of it once it is told the answer (RLSD); 0 is off.
+        informed_steps: lambda falls to 0 within this many steps.
+        informed_clip: epsilon: a token's weight stays within 1 - epsilon and 1 + epsilon.
+        informed_sync_steps: the informed self has the weights of the last multiple of this step.
+        informed_column: column of the training rows that holds the answer.
+        informed_template: the prompt of the informed self; `{prompt}` and `{answer}` are put in.
+        informed_by: whose answer it is told: its `own` prompt's, or (control) that of an `other` prompt of the batch.
+        parallel_branches: branches that learn different parts of the data and judge each other (CoPD); 1 is off.
+        parallel_own_steps: steps of a cycle in which a branch learns its own part, judged by the verifier.
+        parallel_peer_steps: steps of a cycle in which it learns another's part, judged by that other; 0: never.
+        parallel_column: column whose values are dealt out to the parts; None: rows are dealt out one by one.
         verdict_reward: name of the reward function that carries the verdict; default: the first one.
         correct_threshold: a rollout is correct where that function's reward is at least this; None (NaN) is not judged.
         truncated_is_wrong: a completion that was cut off earns from that function what a wrong one does, 0. Off, as in
@@ -81,6 +96,27 @@ class NPOSettings:
     inject_guidance: bool = field(default=True, metadata={"help": "Put guidance into the last slot of gated groups."})
     distill_coef: float = field(
         default=0.0, metadata={"help": "Weight of the guide's log-ratio on the policy's own rollouts; 0 is off."}
+    )
+    informed_strength: float = field(
+        default=0.0, metadata={"help": "How much of a token's weight the informed self decides at step 0; 0 is off."}
+    )
+    informed_steps: int = field(default=50, metadata={"help": "Steps within which informed_strength falls to 0."})
+    informed_clip: float = field(default=0.2, metadata={"help": "A token's weight stays this close to 1."})
+    informed_sync_steps: int = field(
+        default=10, metadata={"help": "Steps between two updates of the informed self's weights."}
+    )
+    informed_column: str = field(default="answer", metadata={"help": "Column of the rows that holds the answer."})
+    informed_template: str = field(
+        default="{prompt}\n\n(The answer is {answer}.)", metadata={"help": "What the informed self is asked."}
+    )
+    informed_by: str = field(
+        default="own", metadata={"help": "'own': told the prompt's answer; 'other': that of another prompt."}
+    )
+    parallel_branches: int = field(default=1, metadata={"help": "Branches that judge each other; 1 is off."})
+    parallel_own_steps: int = field(default=3, metadata={"help": "Steps of a cycle on a branch's own part."})
+    parallel_peer_steps: int = field(default=2, metadata={"help": "Steps of a cycle on a peer's part."})
+    parallel_column: str | None = field(
+        default=None, metadata={"help": "Column whose values are dealt out to the branches. Default: row by row."}
     )
     verdict_reward: str | None = field(
         default=None, metadata={"help": "Reward function that carries the verdict. Default: the first."}
@@ -128,6 +164,17 @@ class NPOSettings:
             raise UserError(
                 f"shaping_gamma={self.shaping_gamma} must be above 0, distill_coef={self.distill_coef} at least 0."
             )
+        if self.informed_by not in ("own", "other"):
+            raise UserError(f"informed_by={self.informed_by!r} is not known. One of: own, other.")
+        if not {"{prompt}", "{answer}"} <= {part for part in PLACES if part in self.informed_template}:
+            raise UserError(
+                f"informed_template={self.informed_template!r} must hold {{prompt}} and {{answer}}, which are put in."
+            )
+        if self.parallel_branches > 1 and self.parallel_peer_steps and not self.distill_coef:
+            raise UserError(
+                f"parallel_branches={self.parallel_branches} and distill_coef=0: in the steps of a peer nothing would "
+                "be learned. Set distill_coef (method: copd), or parallel_peer_steps=0."
+            )
         if self.max_pass_rate > 1:
             raise UserError(
                 f"max_pass_rate={self.max_pass_rate} is above 1: a pass rate is a share of the rollouts. "
@@ -137,7 +184,13 @@ class NPOSettings:
     @property
     def weighs_tokens(self) -> bool:
         """True where single tokens get a weight of their own."""
-        return self.weighting == Weighting.SHAPED or self.distill_coef != 0
+        return self.weighting == Weighting.SHAPED or self.distill_coef != 0 or self.informed_strength != 0
+
+    @property
+    def weighs(self) -> str:
+        """The settings that weigh single tokens, as an error names them."""
+        informed = f", informed_strength={self.informed_strength}" if self.informed_strength else ""
+        return f"weighting={self.weighting}, distill_coef={self.distill_coef}{informed}"
 
 
 @dataclass

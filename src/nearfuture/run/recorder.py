@@ -74,15 +74,16 @@ class Recorder:
         engine = TRLEngine(trainer)
         num_evaluations = 1 + self.config.max_steps // run.eval_every
         kept = ShownSamples(engine, self.task, self.eval_rows, max(2, NUM_GROUPS // num_evaluations))
-        answers = answer(
-            engine,
-            self.eval_rows,
-            self.task.verify,
-            num_samples=run.eval_num_samples,
-            batch_size=run.guide_batch_size,
-            seed=trainer.args.seed,
-            on_sample=kept.see,
-        )
+        with trainer.as_saved():
+            answers = answer(
+                engine,
+                self.eval_rows,
+                self.task.verify,
+                num_samples=run.eval_num_samples,
+                batch_size=run.guide_batch_size,
+                seed=trainer.args.seed,
+                on_sample=kept.see,
+            )
         metrics = metrics_of(answers, self.eval_rows, self.task.groups)
         self.folder.append("metrics", {**self.clock(step), **metrics})
         reporters.tell(trainer, metrics)

@@ -33,6 +33,7 @@ NOT_IN_FINAL = (
     "training_args*",
     "rollouts-*",
     "harvest.json",
+    "self-*.safetensors",
     checkpoint.MARKER,
 )
 

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from trl import GRPOTrainer
 
@@ -40,6 +40,11 @@ def state_file(folder: Path, name: str) -> Path:
     return folder / f"{name}.json"
 
 
+def tensor_file(folder: Path, name: str) -> Path:
+    """Where a checkpoint keeps the tensors of that name."""
+    return folder / f"self-{name}.safetensors"
+
+
 class Stateful(Protocol):
     """Anything with memory that a checkpoint must hold: the same on every process."""
 
@@ -49,6 +54,18 @@ class Stateful(Protocol):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state_dict` was called."""
+        ...
+
+
+class Weighty(Protocol):
+    """Anything whose memory is tensors: the same on every process."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything remembered; empty: nothing is saved."""
+        ...
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Continue exactly where `tensors` was called."""
         ...
 
 
@@ -93,12 +110,13 @@ class ExactResume(GRPOTrainer):
     the latest when the next one is saved, or `train` returns.
 
     `pinned_steps` are never deleted by `save_total_limit`; `trusted` is a checkpoint that the caller has verified;
-    each of `stateful` is saved and restored with every checkpoint, under its name.
+    each of `stateful` and `weighty` is saved and restored with every checkpoint, under its name.
     """
 
     pinned_steps: frozenset[int] = frozenset()
     trusted: Path | None = None
     stateful: Mapping[str, Stateful] = MappingProxyType({})
+    weighty: Mapping[str, Weighty] = MappingProxyType({})
     train_dataset: Any
     _rotates_later = False
     _is_renewed = False
@@ -127,6 +145,8 @@ class ExactResume(GRPOTrainer):
         self._metrics["train"].clear()
         if self.use_vllm:
             self._last_loaded_step = -1
+        for weighty in self.weighty.values():
+            weighty.load_tensors({})
         if resume_from_checkpoint:
             self._restore(Path(resume_from_checkpoint))
         try:
@@ -159,6 +179,9 @@ class ExactResume(GRPOTrainer):
         for name, stateful in self.stateful.items():
             if (path := state_file(folder, name)).exists():
                 stateful.load_state_dict(json.loads(path.read_text()))
+        for name, weighty in self.weighty.items():
+            path = tensor_file(folder, name)
+            weighty.load_tensors(load_file(path) if path.exists() else {})
         if not state["has_buffer"]:
             return
         if state["num_processes"] != self.accelerator.num_processes:
@@ -220,6 +243,9 @@ class ExactResume(GRPOTrainer):
         if self.args.should_save:
             for name, stateful in self.stateful.items():
                 state_file(folder, name).write_text(json.dumps(stateful.state_dict()))
+            for name, weighty in self.weighty.items():
+                if tensors := weighty.tensors():
+                    save_file({key: value.contiguous() for key, value in tensors.items()}, tensor_file(folder, name))
             state = {
                 "step": self.state.global_step,
                 "micro_step": self._step,
@@ -253,7 +279,7 @@ class ExactResume(GRPOTrainer):
     def _get_train_sampler(self, dataset: Any = None) -> ExactRepeatSampler:
         dataset = self.train_dataset if dataset is None else dataset
         schedule = self.schedule(len(dataset))
-        return ExactRepeatSampler(
+        return self.make_sampler(
             data_source=dataset,
             mini_repeat_count=self.num_generations,
             batch_size=schedule.prompts_per_batch,
@@ -262,6 +288,10 @@ class ExactResume(GRPOTrainer):
             seed=self.args.seed,
             epoch=lambda: self.state.global_step // schedule.steps_per_epoch,
         )
+
+    def make_sampler(self, **arguments: Any) -> ExactRepeatSampler:
+        """The order of the prompts."""
+        return ExactRepeatSampler(**arguments)
 
     def steps_per_epoch(self, num_prompts: int) -> int:
         """Optimizer steps in one pass over `num_prompts` prompts."""

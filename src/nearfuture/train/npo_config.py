@@ -37,7 +37,7 @@ class NPOConfig(NPOSettings, ByDevice, GRPOConfig):
         self.check_settings()
         if self.weighs_tokens and (self.importance_sampling_level != "token" or self.loss_type in PER_SEQUENCE):
             raise UserError(
-                f"weighting={self.weighting}, distill_coef={self.distill_coef} weigh single tokens, which "
+                f"{self.weighs} weigh single tokens, which "
                 f"loss_type={self.loss_type} with importance_sampling_level={self.importance_sampling_level} does not. "
                 "Use importance_sampling_level=token and another loss_type, for example dapo."
             )

@@ -12,11 +12,14 @@ Not here: the buffered rollouts and the counters of a checkpoint (`nearfuture.tr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from trl.trainer.utils import RepeatSampler
+
+
+PRIME = 1_000_003
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +101,49 @@ class ExactRepeatSampler(RepeatSampler):
             indices = list(range(self.num_samples))
         whole = self.num_samples - self.num_samples % self.batch_size
         return [indices[i : i + self.batch_size] for i in range(0, whole, self.batch_size)]
+
+
+class PartedSampler(ExactRepeatSampler):
+    """An order in which every generation batch comes from one part of the data: whose turn it is says `part_of_batch`.
+
+    A part is walked through like data of its own: a permutation by (seed, part, pass), what is left over is dropped.
+
+    Args:
+        parts: of every row, its part.
+        part_of_batch: the part that a generation batch asks, counted from the first of the run.
+    """
+
+    def __init__(
+        self, *args: object, parts: Sequence[int], part_of_batch: Callable[[int], int], **kwargs: object
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.part_of_batch = part_of_batch
+        self.rows_of = [[i for i, part in enumerate(parts) if part == number] for number in range(max(parts) + 1)]
+
+    def __iter__(self) -> Iterator[int]:
+        for batch in self.prompts(self.epoch()):
+            for _ in range(self.repeat_count):
+                for index in batch:
+                    yield from [index] * self.mini_repeat_count
+
+    def prompts(self, epoch: int) -> list[list[int]]:
+        """The dataset indices of `epoch`, one list of unique prompts of one part per generation batch."""
+        per_epoch = self.num_samples // self.batch_size
+        counts = [0] * len(self.rows_of)
+        batches = []
+        for number in range((epoch + 1) * per_epoch):
+            part = self.part_of_batch(number)
+            if number >= epoch * per_epoch:
+                batches.append(self._batch(part, counts[part]))
+            counts[part] += 1
+        return batches
+
+    def _batch(self, part: int, number: int) -> list[int]:
+        rows = self.rows_of[part]
+        epoch, at = divmod(number, len(rows) // self.batch_size)
+        order = range(len(rows))
+        if self.shuffle:
+            assert self.seed is not None, "an unseeded order cannot be repeated"
+            self.generator.manual_seed(((self.seed * PRIME + part) * PRIME + epoch) % 2**63)
+            order = torch.randperm(len(rows), generator=self.generator).tolist()
+        return [rows[i] for i in order[at * self.batch_size : (at + 1) * self.batch_size]]

@@ -123,6 +123,19 @@ def refuse_distilling(*, is_sharded: bool) -> None:
         )
 
 
+def refuse_second_weights(key: str, *, is_sharded: bool) -> None:
+    """Refuse other weights in the policy for a moment where its weights are sharded.
+
+    Raises:
+        UserError: with the setting to change.
+    """
+    if is_sharded:
+        raise UserError(
+            f"{key} needs the policy's weights whole on every device, which DeepSpeed and FSDP shard. Train with DDP, "
+            f"or leave {key} at its default."
+        )
+
+
 def refuse_zero3(args: TrainingArguments) -> None:
     """Refuse ZeRO 3 where a policy is sampled or scored that does not train.
 

@@ -15,6 +15,7 @@ what a guided token weighs (`nearfuture.train.weighed`), resume (`nearfuture.tra
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from collections.abc import Callable
@@ -34,8 +35,11 @@ from nearfuture.train import admit, examples, generation, inject, placeholders, 
 from nearfuture.train.distill import Distiller
 from nearfuture.train.exact import HARVEST
 from nearfuture.train.harvest import Harvester
+from nearfuture.train.informed import Informant
 from nearfuture.train.npo_config import NPOSettings, Weighting, default_args
 from nearfuture.train.onpolicy import OnPolicyMetrics
+from nearfuture.train.order import ExactRepeatSampler
+from nearfuture.train.parallel import Branches
 from nearfuture.train.replay import Replayer
 from nearfuture.train.rewards import Rewards
 from nearfuture.train.step import Row, Step
@@ -44,7 +48,7 @@ from nearfuture.train.vision.images import COLUMNS
 from nearfuture.train.vision.once import SharedRows, each_image_once
 from nearfuture.train.vllm_training import shared_engine
 from nearfuture.train.weighed import WeighedLoss
-from nearfuture.types import Guidance, Verdict
+from nearfuture.types import Guidance, UserError, Verdict
 
 seams.check()
 ARGUMENTS = inspect.signature(GRPOTrainer.__init__)
@@ -108,6 +112,11 @@ class NPOTrainer(WeighedLoss):
         self.on_pass_rates = on_pass_rates
         self.onpolicy = OnPolicyMetrics(self)
         self.distiller = distiller
+        columns = self.train_dataset.column_names if isinstance(self.train_dataset, Dataset) else None
+        self.informant = Informant(self.npo, columns) if self.npo.informed_strength else None
+        self.branches = Branches(self, self.npo) if self.npo.parallel_branches > 1 else None
+        selves = {"informed": self.informant, "parallel": self.branches}
+        self.weighty = {name: found for name, found in selves.items() if found is not None}
         self._rewards = Rewards(self, self.npo)
         self._ids: admit.Ids | None = None
         self._current: Step | None = None
@@ -117,8 +126,13 @@ class NPOTrainer(WeighedLoss):
         """Use another source from the next generated batch on (None: plain GRPO)."""
         self.verdict_column()
         source = None if guidance is None else admit.opened(guidance)
-        if source is not None or self.distiller is not None:
+        if source is not None or self.distiller is not None or self.weighty:
             self.refuse_foreign_loss()
+        if source is not None and self.branches is not None:
+            raise UserError(
+                f"parallel_branches={self.npo.parallel_branches} and a source of guidance: branches judge each other, "
+                "and nobody else guides them. Use one of both."
+            )
         if source is not None:
             admit.refuse_unsupported(self)
         if source is not None or self.on_pass_rates is not None:
@@ -169,6 +183,8 @@ class NPOTrainer(WeighedLoss):
         if not self.model.training:
             with each_image_once(self.processing_class):
                 return super()._generate_and_score_completions(mixed.with_image_lists(inputs))
+        if self.branches is not None:
+            self.branches.begin(self.state.global_step)
         rows = inputs if self.replayer is None else self.replayer.mix(inputs)
         self._current = step = Step.begin(self, rows, [self.as_given(row) for row in rows])
         try:
@@ -182,7 +198,21 @@ class NPOTrainer(WeighedLoss):
             one.attach(output)
         if self.distiller is not None:
             self.distiller.attach(self, step, output)
+        if self.informant is not None:
+            self.informant.attach(self, step, output)
+        if self.branches is not None:
+            self.branches.attach(step, output)
         return output
+
+    def as_saved(self) -> contextlib.AbstractContextManager[None]:
+        """The policy that a checkpoint holds and an evaluation asks: the mean of the branches, where there are any."""
+        return contextlib.nullcontext() if self.branches is None else self.branches.merged()
+
+    def make_sampler(self, **arguments: Any) -> ExactRepeatSampler:
+        """The order of the prompts; with branches every batch is of one part."""
+        if self.branches is None:
+            return super().make_sampler(**arguments)
+        return self.branches.sampler(**arguments)
 
     def _generate(self, prompts: list[Any]) -> tuple[Any, ...]:
         """Generate on-policy, judge, gate, and put guidance into the last slot of the selected groups."""
@@ -251,6 +281,11 @@ class NPOTrainer(WeighedLoss):
         for one in self.awaiting:
             one.flush()
         super()._save_checkpoint(model, trial)
+
+    def save_model(self, *args: Any, **kwargs: Any) -> None:
+        """Save the policy: with branches, the mean of their weights."""
+        with self.as_saved():
+            super().save_model(*args, **kwargs)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log, with the tokens generated and trained on since the last time."""

@@ -18,10 +18,11 @@ import torch
 from torch import Tensor
 from trl import GRPOTrainer
 
-from nearfuture.method.weighting import distilled_advantages, per_token, shaped_advantages
+from nearfuture.method.weighting import distilled_advantages, informed_advantages, per_token, shaped_advantages
 from nearfuture.train import inject
 from nearfuture.train.exact import ExactResume
 from nearfuture.train.harvest import Harvester
+from nearfuture.train.informed import Informant
 from nearfuture.train.npo_config import NPOSettings, Weighting
 from nearfuture.train.onpolicy import OnPolicyMetrics
 from nearfuture.train.replay import Replayer
@@ -37,6 +38,7 @@ class WeighedLoss(ExactResume):
     onpolicy: OnPolicyMetrics
     replayer: Replayer | None = None
     harvester: Harvester | None = None
+    informant: Informant | None = None
     _loss_model: Any = None
     _loss_inputs: Row | None = None
     _forward: tuple[Tensor, Tensor | None] | None = None
@@ -62,9 +64,8 @@ class WeighedLoss(ExactResume):
     def _refuse(self, name: str) -> None:
         if self.npo.weighs_tokens:
             raise UserError(
-                f"weighting={self.npo.weighting}, distill_coef={self.npo.distill_coef} weigh single tokens in TRL's "
-                f"own losses, and {name} has another one. Use weighting=importance or on_policy with "
-                "distill_coef=0, or train without it."
+                f"{self.npo.weighs} weigh single tokens in TRL's own losses, and {name} has another one. Use "
+                "weighting=importance or on_policy with distill_coef=0 and informed_strength=0, or train without it."
             )
 
     def _require_no_weights(self, inputs: Mapping[str, Any]) -> None:
@@ -74,11 +75,10 @@ class WeighedLoss(ExactResume):
             UserError: guided rows would silently count as sampled.
         """
         is_weighed = "is_guided" in inputs and self.npo.weighting != Weighting.ON_POLICY
-        if is_weighed or "is_distilled" in inputs:
+        if is_weighed or {"is_distilled", "is_informed"} & set(inputs):
             raise UserError(
                 f"the loss of {type(self).__name__} takes no log-probs from _get_per_token_logps_and_entropies, where "
-                f"weighting={self.npo.weighting} and distill_coef={self.npo.distill_coef} put their weights. Take them "
-                "from there, or use weighting=on_policy."
+                f"{self.npo.weighs} put their weights. Take them from there, or use weighting=on_policy."
             )
 
     def compute_loss(self, model: Any, inputs: Row, *args: Any, **kwargs: Any) -> Tensor:
@@ -109,7 +109,7 @@ class WeighedLoss(ExactResume):
         if inputs is not None and self._forward is None and self._is_policy(model):
             entropies_B_T = None if output[1] is None else output[1].detach()
             self._forward = logps_B_T, _ = output[0].detach(), entropies_B_T
-            if not self._is_inside and {"is_guided", "is_distilled"} & set(inputs):
+            if not self._is_inside and {"is_guided", "is_distilled", "is_informed"} & set(inputs):
                 self._refuse(type(self).__name__)
             self._weigh(inputs, logps_B_T)
             for one in self.awaiting:
@@ -145,4 +145,13 @@ class WeighedLoss(ExactResume):
                 inputs["guide_logps"],
                 inputs["is_distilled"],
                 coef=self.npo.distill_coef,
+            )
+        if "is_informed" in inputs and self.informant is not None:
+            inputs["advantages"] = informed_advantages(
+                per_token(inputs["advantages"]),
+                logps_B_T,
+                inputs["informed_logps"],
+                inputs["is_informed"],
+                strength=self.informant.strength(self.state.global_step),
+                clip=self.npo.informed_clip,
             )

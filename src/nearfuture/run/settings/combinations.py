@@ -21,6 +21,7 @@ def check_together(config: Configuration) -> None:
     _check_samples(config.run)
     _check_autonpo(config)
     _check_weights(config)
+    _check_branches(config)
     _check_model(config)
 
 
@@ -66,6 +67,24 @@ def _check_weights(config: Configuration) -> None:
             f"weighting=importance and guide_temperature={own}, while the run samples at "
             f"temperature={temperature}: the guide's log-probs would not be those of this run's sampling, and an "
             "importance weight divides by them. Leave guide_temperature unset, or use another weighting."
+        )
+
+
+def _check_branches(config: Configuration) -> None:
+    """Branches judge each other; nobody else guides them, and no single one of them can be gone back to."""
+    run, num = config.run, config.training.parallel_branches
+    others = {
+        "scout_steps": run.scout_steps,
+        "guide_step": run.guide_step,
+        "resample_steps": run.resample_steps,
+        "autonpo.mode": config.autonpo.mode if config.autonpo.mode != "off" else None,
+        "source": run.source if run.source != "guide" else None,
+    }
+    set_ = [f"{key}={value}" for key, value in others.items() if value]
+    if num > 1 and set_:
+        raise UserError(
+            f"parallel_branches={num} and {', '.join(set_)}: branches judge each other, and nobody else guides them. "
+            "Remove the one or the other."
         )
 
 

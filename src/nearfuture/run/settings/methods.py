@@ -71,6 +71,20 @@ METHODS: dict[str, dict[str, Any]] = {
     },
     # The near-future self judges the learner's own tokens instead of standing in a slot.
     "opd": {"source": "guide", "inject_guidance": False, "distill_coef": 0.1, "max_pass_rate": PLAIN["max_pass_rate"]},
+    # The policy itself, told the answer, sizes the tokens of what it wrote, arXiv:2604.03128.
+    "rlsd": {
+        "informed_strength": 0.5,
+        "informed_steps": 50,
+        "informed_clip": 0.2,
+        "informed_sync_steps": 10,
+    },
+    # Branches that learn different parts of the data and judge each other, arXiv:2604.27083.
+    "copd": {
+        "parallel_branches": 2,
+        "parallel_own_steps": 3,
+        "parallel_peer_steps": 2,
+        "distill_coef": 1.0,
+    },
 }
 
 

@@ -50,7 +50,8 @@ BY_RANGE: tuple[tuple[Range, str], ...] = (
         dataloader_prefetch_factor ddp_timeout ddp_bucket_cap_mb vllm_tensor_parallel_size vllm_max_model_length
         lora_r lora_alpha max_prompt_length max_image_pixels guide_num_samples guide_num_kept guide_min_correct
         guide_batch_size eval_num_samples guidance_steps autonpo.max_rollback_distance autonpo.probe_num_prompts
-        autonpo.probe_num_samples autonpo.min_prompts autonpo.accept_num_samples""",
+        autonpo.probe_num_samples autonpo.min_prompts autonpo.accept_num_samples informed_steps informed_sync_steps
+        parallel_branches parallel_own_steps""",
     ),
     (Range(2), "num_generations"),
     (
@@ -60,7 +61,8 @@ BY_RANGE: tuple[tuple[Range, str], ...] = (
         neftune_noise_alpha scout_steps guide_step rollback_to resample_steps eval_every no_signal_patience epsilon
         epsilon_high router_aux_loss_coef entropy_coef entropy_coef_min entropy_coef_max entropy_coef_delta
         entropy_target vespo_k_pos vespo_lambda_pos vespo_k_neg vespo_lambda_neg off_policy_mask_threshold distill_coef
-        autonpo.max_interventions autonpo.probe_min_solved autonpo.min_gain autonpo.gain_factor""",
+        autonpo.max_interventions autonpo.probe_min_solved autonpo.min_gain autonpo.gain_factor
+        parallel_peer_steps""",
     ),
     (
         Range(0, is_low_out=True),
@@ -71,10 +73,10 @@ BY_RANGE: tuple[tuple[Range, str], ...] = (
     (
         Range(0, 1),
         """min_p top_entropy_quantile ref_model_mixup_alpha experience_frac experience_start_pass_rate
-        autonpo.probe_min_pass_rate""",
+        autonpo.probe_min_pass_rate informed_strength""",
     ),
     (Range(0, 1, is_low_out=True), "top_p guide_top_p vllm_gpu_memory_utilization autonpo.ema_weight"),
-    (Range(0, 1, is_high_out=True), "adam_beta1 adam_beta2 lora_dropout"),
+    (Range(0, 1, is_high_out=True), "adam_beta1 adam_beta2 lora_dropout informed_clip"),
     (Range(0, 2**31 - 1), "seed data_seed"),
     (Range(1, 65535), "vllm_server_port vllm_group_port"),
 )
