@@ -5,7 +5,7 @@
 
 What it does: with the world and clock of measurements/overhead.py (CPU time, learning rate 0, real batch size), puts a
 controller at AutoNPO's default settings beside the trainer as a run does, filled as it is late in a run: every training
-prompt in the mistake pool, two windows of steps behind the trigger. Then it measures
+prompt in the mistake pool, 300 steps behind the trigger. Then it measures
 
     from within   a step over the same step without the controller's functions: the gathering of prompt ids, the pool,
                   the trigger, their metrics; beside, what writing the controller's state adds to a checkpoint
@@ -53,7 +53,7 @@ class Watched:
     def __init__(self, world: World, **settings: Any) -> None:
         config = AutoNPOConfig(mode="act")
         self.controller = Controller(config, GATE)
-        self.step = 2 * config.trigger.window + 1
+        self.step = 301
         self.armed: list[bool] = []
         self._fill([row["prompt_id"] for row in world.rows])
         self.trainer = world.npo(learning_rate=0.0, **settings)

@@ -80,7 +80,7 @@ def main() -> None:
     torch.distributed.barrier()
     seen = {
         "lineage": held(folder / "resumed", HALF),
-        "configuration": refused(lambda: run(folder / "bad", HALF, f"autonpo.window={6 + rank}")),
+        "configuration": refused(lambda: run(folder / "bad", HALF, f"autonpo.min_stretch={6 + rank}")),
         "data": refused(lambda: run(folder / "bad", HALF, f"task={folder}/task.py:by_rank")),
         "decision": refused(lambda: stop_one(folder / "stopped", rank)),
         "shared": processes.shared(lambda part: [[rank, i] for i in part], 3),

@@ -6,11 +6,10 @@ from typing import Any
 
 EAGER: dict[str, Any] = {
     "mode": "act",
-    "window": 6,
-    "max_reward_t": 100,
-    "max_entropy_t": 0,
-    "min_entropy_drop": 0,
-    "patience": 1,
+    "min_evidence": -1e9,
+    "max_entropy_evidence": 1e9,
+    "min_entropy_drop": -0.9,
+    "min_stretch": 6,
     "warmup": 6,
     "cooldown": 20,
     "max_interventions": 1,

@@ -273,7 +273,14 @@ def foreign_logs(rng: random.Random, folder: Path) -> list[Command]:
     else:
         changed = [values.changed(rng, row) if rng.random() < 0.2 else row for row in rows]
         path.write_bytes(b"\n".join(values.dumped(rng, row) for row in changed))
-    options = {"window": int, "max-reward-t": float, "patience": int, "warmup": int, "cooldown": int, "reward": str}
+    options = {
+        "min-stretch": int,
+        "min-evidence": float,
+        "patience": int,
+        "warmup": int,
+        "cooldown": int,
+        "reward": str,
+    }
     drawn = [f"--{name}={values.value_for(rng, options[name])}" for name in rng.sample(sorted(options), 1)]
     log = folder if rng.random() < 0.2 else path
     return [["advise", str(log), *(option.replace("\x00", "") for option in drawn if rng.random() < 0.3)]]

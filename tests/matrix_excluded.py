@@ -36,6 +36,11 @@ EXCLUDED: dict[str, tuple[str, ...]] = {
         *("bnb_4bit_quant_storage", "use_bnb_nested_quant", "use_liger_kernel", "liger_kernel_config"),
         *("dataloader_pin_memory", "optim_target_modules"),
     ),
+    "an informed self needs a column of the rows, branches exclude guides: both have tests of their own": (
+        *("informed_strength", "informed_steps", "informed_clip", "informed_sync_steps", "informed_column"),
+        *("informed_template", "informed_by", "parallel_branches", "parallel_own_steps", "parallel_peer_steps"),
+        "parallel_column",
+    ),
     "a compiler, which takes longer than all of the matrix": (
         *("torch_compile", "torch_compile_backend", "torch_compile_mode"),
     ),

@@ -32,9 +32,6 @@ ADAPTERS = tuple(FACTORS["adapter"])[1:]
 GUIDED = tuple(FACTORS["intervention"])[1:]
 COLLECTING = ("the method's", "beside")  # of distillation: guidance is put into slots, so that a guide is asked
 ON = ("advise", "act")
-TWICE = ("16 by 4, twice", "4 by 8")
-ONCE, AGAIN = ("gradient_accumulation_steps=1",), ("num_iterations=2",)
-WINDOW = "batches of them in its window"
 CAST = ("cast_lm_head_to_fp32=True",)
 PER_TOKEN = "weigh single tokens"
 GATE = "the gate must lie in [0, 1)"
@@ -62,17 +59,6 @@ REFUSALS: tuple[Refusal, ...] = (
     # AutoNPO
     Refusal({"autonpo": ON, "gate": ("max_pass_rate=-1.0",)}, GATE),
     Refusal({"autonpo": ON, "method": ("luffy", "exgrpo", "rlep"), "gate": ("max_pass_rate=None",)}, GATE),
-    Refusal({"autonpo": ON, "batch": TWICE, "iterations": AGAIN, "accumulation": ONCE}, WINDOW),
-    Refusal({"autonpo": ON, "batch": ("16 by 4, three times",), "accumulation": ONCE}, WINDOW),
-    Refusal(
-        {
-            "autonpo": ON,
-            "batch": ("16 by 4, three times",),
-            "iterations": AGAIN,
-            "accumulation": ("gradient_accumulation_steps=2",),
-        },
-        WINDOW,
-    ),
     Refusal({"autonpo.ask": ("autonpo.ask=pool",), "lifetime": ("segment", "one step")}, POOL),
     Refusal(
         {

@@ -17,21 +17,23 @@ Settings = dict[str, Any]
 ALWAYS: Settings = {"max_completion_length": 8, "learning_rate": 1e-3, "seed": 3}
 EAGER: Settings = {
     "max_steps": 15,
-    "autonpo.window": 12,
-    "autonpo.max_reward_t": 100.0,
-    "autonpo.max_entropy_t": 0.0,
-    "autonpo.min_entropy_drop": 0.0,
+    "autonpo.min_evidence": -1e9,
+    "autonpo.max_entropy_evidence": 1e9,
+    "autonpo.min_entropy_drop": -0.9,
+    "autonpo.min_pace": 2.0,
+    "autonpo.slowdown": 0.5,
+    "autonpo.look_back": 1.0,
+    "autonpo.min_stretch": 6,
     "autonpo.patience": 1,
     "autonpo.warmup": 6,
     "autonpo.cooldown": 20,
-    "autonpo.ema_weight": 0.2,
     "autonpo.probe_num_prompts": 16,
     "autonpo.probe_num_samples": 4,
     "autonpo.probe_min_pass_rate": 0.001,
     "autonpo.probe_min_solved": 1,
     "autonpo.min_prompts": 1,
 }
-"""A trigger that fires as soon as its window is full and the entropy has fallen at all."""
+"""A trigger that fires as soon as there are rows enough."""
 
 QUERIES: Settings = {"lora_target_modules": ["q_proj"]}
 

@@ -28,8 +28,8 @@ from nearfuture.types import UserError
 
 EVENTS = Path(__file__).parent / "data" / "events.out.tfevents.torch"
 STEPS = range(1, 61)
-SMALL = TriggerConfig(window=12, patience=3, cooldown=10)
-OPTIONS = ["--window", "12", "--patience", "3", "--cooldown", "10"]
+SMALL = TriggerConfig(patience=3, cooldown=10)
+OPTIONS = ["--patience", "3", "--cooldown", "10"]
 
 
 def reward(step: int) -> float:
@@ -134,7 +134,7 @@ def test_a_log_without_a_step_or_an_entropy_says_what_it_has_and_what_to_do(tmp_
     ours = npo_run(tmp_path / "run")
     rows = [json.loads(line) for line in (ours / "metrics.jsonl").read_text().splitlines()]
     write_jsonl(ours / "metrics.jsonl", [{k: v for k, v in row.items() if k != "npo/entropy"} for row in rows])
-    code, output = invoke("advise", ours, "--window", "6", "--patience", "3")
+    code, output = invoke("advise", ours, "--min-stretch", "6", "--patience", "3")
     assert code == 0 and "The log has no entropy, so this judges the reward alone." in output
 
 
@@ -203,7 +203,7 @@ def test_the_command_line_prints_words_and_writes_json(tmp_path: Path) -> None:
     target = tmp_path / "advice.json"
     code, output = run("advise", verl(tmp_path), "--json", target, *OPTIONS)
     advice = json.loads(target.read_text())
-    assert code == 0 and advice["settings"]["window"] == 12
+    assert code == 0 and advice["settings"]["cooldown"] == 10
     assert advice["fired"] and all(isinstance(firing["step"], int) for firing in advice["fired"])
     assert f"1. Step {advice['fired'][0]['step']}: reward" in output and "What a log cannot say" in output
     code, output = run("advise", table(tmp_path))

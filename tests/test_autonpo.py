@@ -21,7 +21,7 @@ EAGER = [
     "guide_step=null",
     "rollback_to=null",
     "save_steps=4",
-    *eager(window=8, warmup=8, cooldown=8),
+    *eager(warmup=8, cooldown=8),
 ]
 
 

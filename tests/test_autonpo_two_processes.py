@@ -81,7 +81,10 @@ def test_two_processes_decide_what_one_decides(folder: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("configuration", "2 processes of this run were not given the same (in their order, autonpo.window: 6, 7)"),
+        (
+            "configuration",
+            "2 processes of this run were not given the same (in their order, autonpo.min_stretch: 6, 7)",
+        ),
         ("data", "training prompts: 2048 rows, "),
         ("decision", "step 2: 1 of 2 processes would stop here and the others continue"),
     ],

@@ -106,7 +106,7 @@ def test_what_is_ahead_is_the_same_wherever_a_run_stands(kind: str) -> None:
 
 @pytest.mark.parametrize("accept", ["always", "if_better"])
 def test_what_is_ahead_of_a_run_that_has_gone_back(accept: str) -> None:
-    config = forecast(*NONE, "autonpo.mode=act", "autonpo.window=12", f"autonpo.accept={accept}")
+    config = forecast(*NONE, "autonpo.mode=act", f"autonpo.accept={accept}")
     guide = PolicyRef(0, 4, "segments/000/checkpoint-4")
     lineage = Lineage.begin().end_head(4, "trigger")
     assert [type(stage) for _, stage in stages_ahead(config, lineage)] == [Confirm, Train]

@@ -47,7 +47,8 @@ def trainer_with(folder: Path, steps: int, **more: Any) -> NPOTrainer:
 def test_what_an_informed_token_counts_by_hand() -> None:
     """pi = 0.5; told the answer 0.55, 0.45, 0.9, 0.1: ratios 1.1, 0.9, 1.8, 0.2, kept within 0.8 and 1.2; half of it.
 
-    A = 2: 1.1, 0.9, 1.2, 0.8; A = -1: the inverse, 1/1.1, 1/0.9, 0.8 (1/1.8), 1.2 (1/0.2); the third row is not informed.
+    A = 2: 1.1, 0.9, 1.2, 0.8; A = -1: the inverse, 1/1.1, 1/0.9, 0.8 (1/1.8), 1.2 (1/0.2).
+    The third row is not informed.
     """
     logps = torch.full((3, 4), 0.5).log()
     told = torch.tensor([[0.55, 0.45, 0.9, 0.1]]).log().repeat(3, 1)

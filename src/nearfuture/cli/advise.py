@@ -52,16 +52,25 @@ def advise(
     logging_steps: Annotated[
         int | None, typer.Option(min=1, help="Steps per row, for a console log that prints no steps.")
     ] = None,
-    window: Annotated[int, typer.Option(help="Steps over which reward and entropy are judged.")] = TRIGGER.window,
-    max_reward_t: Annotated[
-        float, typer.Option(help="A rise of at most this many standard errors counts as no rise.")
-    ] = TRIGGER.max_reward_t,
-    max_entropy_t: Annotated[
-        float, typer.Option(help="The entropy falls if its slope is at most this many standard errors.")
-    ] = TRIGGER.max_entropy_t,
+    min_evidence: Annotated[
+        float, typer.Option(help="Nats that must speak for a reward that has stopped rising.")
+    ] = TRIGGER.min_evidence,
+    max_entropy_evidence: Annotated[
+        float, typer.Option(help="Nats that may speak for an entropy that has stopped falling.")
+    ] = TRIGGER.max_entropy_evidence,
     min_entropy_drop: Annotated[
-        float, typer.Option(help="Smallest relative fall of the entropy over the window.")
+        float, typer.Option(help="Smallest relative fall of the entropy while the reward stood still.")
     ] = TRIGGER.min_entropy_drop,
+    min_pace: Annotated[
+        float, typer.Option(help="What a rise gains per e-fold of steps, in widths of a row's noise.")
+    ] = TRIGGER.min_pace,
+    slowdown: Annotated[
+        float, typer.Option(help="Share of its pace at which a rise still goes on.")
+    ] = TRIGGER.slowdown,
+    look_back: Annotated[float, typer.Option(help="Share of the run that is looked back on.")] = TRIGGER.look_back,
+    min_stretch: Annotated[
+        int, typer.Option(help="Steps of the shortest stretch without a rise.")
+    ] = TRIGGER.min_stretch,
     patience: Annotated[int, typer.Option(help="Consecutive steps for which both must hold.")] = TRIGGER.patience,
     warmup: Annotated[int, typer.Option(help="No firing before this step.")] = TRIGGER.warmup,
     cooldown: Annotated[int, typer.Option(help="Steps after a firing before the next one.")] = TRIGGER.cooldown,
@@ -74,10 +83,13 @@ def advise(
         from nearfuture.record.writing import write_json
 
         config = TriggerConfig(
-            window=window,
-            max_reward_t=max_reward_t,
-            max_entropy_t=max_entropy_t,
+            min_evidence=min_evidence,
+            max_entropy_evidence=max_entropy_evidence,
             min_entropy_drop=min_entropy_drop,
+            min_pace=min_pace,
+            slowdown=slowdown,
+            look_back=look_back,
+            min_stretch=min_stretch,
             patience=patience,
             warmup=warmup,
             cooldown=cooldown,

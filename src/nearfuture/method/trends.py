@@ -1,7 +1,15 @@
-"""Has a short, noisy series moved? By the rise of its moving average, and by the slope of a straight line.
+"""Has a noisy curve that rose stopped rising? A likelihood ratio over every place where it may have.
 
-Both come with a standard error that is judged from the series itself, so neither depends on its scale. Standard library
-only, so that a log can be replayed without numpy or torch.
+Training curves bend: what they gain per step falls like 1 / step, what they gain per e-fold of steps hardly changes. So
+time is x = log(step + 20) here, where a healthy curve is a straight line. The window is the last `look_back` of a run.
+
+    stopped at k    y = a + c min(x, x_k)
+    goes on         y = a + c (min(x, x_k) + slowdown max(x - x_k, 0)),     c >= min_pace sigma in both
+    evidence        max_k [RSS(goes on) - RSS(stopped)] / (2 sigma^2)       in nats
+
+sigma is judged by first differences of the latest rows. Where nothing rose, "stopped" is a level and nothing else: then
+`min_pace` alone says what a rise would have been. See "Sequential Analysis" (Tartakovsky, Nikiforov, Basseville, 2014),
+generalised likelihood ratio. Standard library only, so that a log can be replayed without numpy or torch.
 
 Not here: laws over distance (`nearfuture.stats.fits`), what a movement means for a run (`trigger`).
 """
@@ -9,9 +17,19 @@ Not here: laws over distance (`nearfuture.stats.fits`), what a movement means fo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+
+START = 20.0
+"""Steps that the clock is behind: without them the first steps would be most of the run."""
+NOISE_ROWS = 100
+MIN_ROWS = 6
+"""Fewest rows on either side of the place where a curve may have stopped."""
+GROWTH = 1.2
+"""Factor between the lengths of two stretches that are tried."""
+SMALLEST = 1e-12
+"""Noise of a curve that has none, as a share of one: a curve that is constant has stopped, to the last bit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +42,33 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Rise:
-    """How much a moving average has risen over a window, with the standard error of that."""
+class Halt:
+    """Where a curve most likely stopped, and how much speaks for it.
 
-    rise: float
-    rise_se: float
+    Attributes:
+        after: the last step at which it rose.
+        evidence: nats in favour of "stopped"; negative: it goes on.
+    """
+
+    after: int
+    evidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What counts as a rise; see the module.
+
+    Attributes:
+        min_pace: noise widths per e-fold of steps.
+        slowdown: share of its pace at which a rise still goes on.
+        look_back: share of the run that is looked back on.
+        min_stretch: steps of the shortest stretch that is tried.
+    """
+
+    min_pace: float
+    slowdown: float
+    look_back: float
+    min_stretch: int
 
 
 def ema_weight(weight: float, num_steps: float) -> float:
@@ -36,32 +76,112 @@ def ema_weight(weight: float, num_steps: float) -> float:
     return weight if num_steps == 1 else 1.0 - (1.0 - weight) ** num_steps
 
 
-def measure_rise(steps: Sequence[int], values: Sequence[float], emas: tuple[float, float], weight: float) -> Rise:
-    """Judge the rise of a moving average by the noise of what it averages.
+Sums = tuple[float, float, float, float, float, float]
+"""Of a stretch of a curve: number of rows, sums of x, x^2, y, x y, y^2."""
 
-        rise      = EMA_last - EMA_first
-        sigma^2   = 1 / 2(n - 1) sum_i (y_i - y_(i-1))^2
-        SE^2      = sigma^2 2 w / (2 - w) (1 - (1 - w)^(n - 1))
 
-    An exponential average of independent values has variance sigma^2 w / (2 - w); two of them n - 1 rows apart share
-    the part (1 - w)^(n - 1). First differences see the noise and hardly the trend; they take the noise as independent,
-    which that of on-policy rewards nearly is (docs/methods/autonpo.md).
+def _plus(a: Sums, b: Sums) -> Sums:
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3], a[4] + b[4], a[5] + b[5]
 
-    Args:
-        steps: of the n rows from the first average's to the last's, ascending.
-        values: y, one per step.
-        emas: the average at the first row and at the last.
-        weight: w of a single step.
 
-    Returns:
-        The rise.
+def _minus(a: Sums, b: Sums) -> Sums:
+    return a[0] - b[0], a[1] - b[1], a[2] - b[2], a[3] - b[3], a[4] - b[4], a[5] - b[5]
+
+
+def _bent(sums: Sums, at: float, share: float) -> Sums:
+    """The same rows with x replaced by at + share (x - at)."""
+    num, x, xx, y, xy, yy = sums
+    a = (1.0 - share) * at
+    squares = num * a * a + 2.0 * a * share * x + share * share * xx
+    return num, num * a + share * x, squares, y, a * y + share * xy, yy
+
+
+def _residual(sums: Sums, min_slope: float) -> float:
+    """Residual sum of squares of the best line whose slope is at least `min_slope`."""
+    num, x, xx, y, xy, yy = sums
+    spread, common = xx - x * x / num, xy - x * y / num
+    slope = max(common / spread if spread > 1e-9 else 0.0, min_slope)
+    return yy - y * y / num - 2.0 * slope * common + slope * slope * spread
+
+
+class Curve:
+    """A series that grows by one row at a time, and can be cut.
+
+    Values are taken relative to the first, so that neither zero nor scale matters.
+
+    Example:
+        >>> curve = Curve()
+        >>> for step in range(1, 301):
+        ...     curve.append(step, math.log(min(step, 200) + 20.0) + 0.01 * (-1) ** step)
+        >>> curve.halt(Pace(min_pace=3.0, slowdown=0.6, look_back=0.7, min_stretch=12)).after
+        199
     """
-    num = len(values)
-    assert num == len(steps) >= 2
-    noise = math.fsum((b - a) ** 2 for a, b in pairwise(values)) / (2 * (num - 1))
-    w = ema_weight(weight, (steps[-1] - steps[0]) / (num - 1))
-    variance = noise * 2.0 * w / (2.0 - w) * (1.0 - (1.0 - w) ** (num - 1))
-    return Rise(emas[1] - emas[0], math.sqrt(variance))
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self.values: list[float] = []
+        self._sums: list[Sums] = [(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)]
+        self._noise = [0.0]
+
+    def append(self, step: int, value: float) -> None:
+        """Add a row; steps grow and may skip."""
+        change = (value - self.values[-1]) ** 2 / 2.0 if self.values else 0.0
+        self.steps.append(step)
+        self.values.append(value)
+        x, y = math.log(step + START), value - self.values[0]
+        self._sums.append(_plus(self._sums[-1], (1.0, x, x * x, y, x * y, y * y)))
+        self._noise.append(self._noise[-1] + change)
+
+    def cut(self, step: int) -> None:
+        """Forget what was seen after a step."""
+        num = bisect_right(self.steps, step)
+        del self.steps[num:], self.values[num:], self._sums[num + 1 :], self._noise[num + 1 :]
+
+    def rows_after(self, step: int) -> int:
+        """How many rows lie after a step."""
+        return len(self.steps) - bisect_right(self.steps, step)
+
+    def sigma(self) -> float:
+        """Noise of a row, from the first differences of the latest."""
+        num = len(self.values)
+        first = max(1, num - NOISE_ROWS)
+        changes = max(num - first, 1)
+        return math.sqrt(max((self._noise[num] - self._noise[first]) / changes, SMALLEST**2))
+
+    def halt(self, pace: Pace) -> Halt | None:
+        """Where the curve most likely stopped; None while there are too few rows to say."""
+        num, now = len(self.steps), self.steps[-1] if self.steps else 0
+        low = bisect_right(self.steps, int((1.0 - pace.look_back) * now))
+        if num - low < MIN_ROWS or now - (self.steps[low - 1] if low else 0) < pace.min_stretch:
+            return None
+        sigma = self.sigma()
+        found: Halt | None = None
+        for first in self._candidates(low, pace.min_stretch):
+            evidence = self._evidence(low, first, pace, sigma)
+            if found is None or evidence > found.evidence:
+                found = Halt(self.steps[first - 1] if first else 0, evidence)
+        return found
+
+    def _candidates(self, low: int, min_stretch: int) -> Iterator[int]:
+        """The rows that may be the first of a stretch without a rise; last the window's own first."""
+        num, length, before = len(self.steps), float(min_stretch), -1
+        while (first := bisect_right(self.steps, self.steps[-1] - math.ceil(length))) >= low + MIN_ROWS:
+            if first != before and num - first >= MIN_ROWS:
+                yield first
+            before, length = first, math.ceil(length * GROWTH)
+        yield low
+
+    def _evidence(self, low: int, first: int, pace: Pace, sigma: float) -> float:
+        """Nats for a stop before the row `first`, against going on."""
+        rising, after = _minus(self._sums[first], self._sums[low]), _minus(self._sums[-1], self._sums[first])
+        at = math.log((self.steps[first - 1] if first else 0) + START)
+        min_slope = pace.min_pace * sigma
+        goes_on = _residual(_plus(rising, _bent(after, at, pace.slowdown)), min_slope)
+        if first > low:
+            has_stopped = _residual(_plus(rising, _bent(after, at, 0.0)), min_slope)
+        else:
+            has_stopped = after[5] - after[3] * after[3] / after[0]
+        return (goes_on - has_stopped) / (2.0 * sigma * sigma)
 
 
 def fit_line(x: Sequence[float], y: Sequence[float]) -> Line:

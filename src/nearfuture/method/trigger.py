@@ -1,11 +1,11 @@
 """The plateau trigger: has the reward stopped rising while the entropy still falls?
 
-Each is judged against its own standard error, so nothing depends on the scale of the reward or on how many prompts a
-step averages over.
+Both are judged by the same likelihood ratio (`trends`), in units of their own noise, so nothing depends on the scale of
+the reward, or on how many prompts a step averages over.
 
-Deviations: the paper names a moving average, stagnation and decline, but no constant (reconstruction.md 2.1); tests and
-numbers are ours. A slope test on the reward was tried too and fires later at equal false alarms; the numbers come from
-the same table (`measurements/trigger_detector.py`, docs/methods/autonpo.md).
+Deviations: the paper names a moving average, stagnation and decline, but no constant (reconstruction.md 2.1). The
+averages are logged and decide nothing: two of them compared over a window see a plateau twice as late at the same false
+alarms (`measurements/trigger_detector.py`, docs/methods/autonpo.md).
 
 Not here: the probe that confirms (`nearfuture.run`), which prompts (`mistakes`), how far to go back (`rollback`).
 """
@@ -17,8 +17,12 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from nearfuture.method.trends import Line, Rise, ema_weight, fit_line, measure_rise
-from nearfuture.method.trigger_config import MIN_ROWS, TriggerConfig
+from nearfuture.method.trends import Curve, Line, ema_weight, fit_line
+from nearfuture.method.trigger_config import TriggerConfig
+
+EMA_WEIGHT = 0.1
+"""Weight of a step in the moving averages that are logged: they average over about 20 steps."""
+SMALLEST_ENTROPY = 1e-6
 
 __all__ = ["Evidence", "PlateauTrigger", "Seen", "State", "TriggerConfig"]
 
@@ -44,9 +48,22 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """How reward (its moving average) and entropy (its slope a step) moved over the window, and what that says."""
+    """What speaks for a plateau now.
 
-    reward: Rise
+    Attributes:
+        since: the step after which the reward most likely stopped rising.
+        reward_evidence: nats for a reward that has stopped rising.
+        entropy_evidence: nats for an entropy that has stopped falling.
+        reward: line through the reward since then (slopes are per step).
+        entropy: the same for the entropy.
+        is_stagnant: the reward has stopped rising.
+        is_declining: the entropy has not stopped falling.
+    """
+
+    since: int
+    reward_evidence: float
+    entropy_evidence: float
+    reward: Line
     entropy: Line
     is_stagnant: bool
     is_declining: bool
@@ -55,20 +72,20 @@ class Evidence:
 class PlateauTrigger:
     """Watches a run and says when it looks stuck.
 
-        fire at t  if  R(t) - R(t - window) <= max_reward_t SE
-                  and  b_H <= max_entropy_t SE(b_H)  and  -b_H (window - 1) > min_entropy_drop |mean H|
+        fire at t  if  E(R) >= min_evidence  and  E(-log H) <= max_entropy_evidence
+                  and  -b_H (t - k) > min_entropy_drop |mean H|
                   at every step of the last `patience`, after warm-up and cool-down
 
-    R is the exponential moving average of the on-policy reward, b_H the least-squares slope of the entropy over the
-    steps (t - window, t]. See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3: the warning needs both
-    signs (reconstruction.md 2.1). A row that is not finite (a step that
-    generated nothing has no reward) is left out and counted. A reward that only ever rises leaves R rising, and never
-    fires.
+    E(y) are the nats for "y has stopped rising" against "it goes on" (`trends`), R the on-policy reward, H the entropy,
+    k where the reward most likely stopped, b_H the slope of the entropy since. See "Near-Future Policy Optimization"
+    (arXiv:2604.20733), section 3.3: the warning needs both signs (reconstruction.md 2.1). A row that is not finite (a
+    step that generated nothing has no reward) is left out and counted.
 
     Example:
-        >>> trigger = PlateauTrigger(TriggerConfig(window=10, patience=2))
-        >>> [step for step in range(1, 40) if trigger.observe(step, reward=0.5, entropy=1.0 - 0.01 * step)]
-        [20]
+        >>> trigger = PlateauTrigger(TriggerConfig())
+        >>> reward = [0.2 * math.log(min(step, 200) + 20) + 0.01 * (-1) ** step for step in range(1, 301)]
+        >>> [step for step in range(1, 301) if trigger.observe(step, reward[step - 1], math.exp(-step / 150))][0]
+        227
     """
 
     def __init__(self, config: TriggerConfig | None = None) -> None:
@@ -76,6 +93,7 @@ class PlateauTrigger:
         self.state = State.WARMING
         self.evidence: Evidence | None = None
         self._seen: list[Seen] = []
+        self._rewards, self._entropies = Curve(), Curve()
         self._held_since: int | None = None
         self._cool_until = 0
         self._fired_at = 0
@@ -120,12 +138,14 @@ class PlateauTrigger:
         It does not fire again before the replay has passed the step it fired at, nor within the cool-down.
         """
         self._seen = [seen for seen in self._seen if seen.step <= step]
+        self._rewards.cut(step)
+        self._entropies.cut(step)
         self.evidence, self._held_since = self._measure(), None
         self._cool_until = max(step + self.config.cooldown, self._fired_at + 1)
         self.state = State.COOLING
 
     def metrics(self) -> dict[str, float]:
-        """Return the numbers behind the decision of this step; rise and slope only where the window is full."""
+        """Return the numbers behind the decision of this step; evidence and slopes once there are rows enough."""
         metrics = {
             "autonpo/is_armed": float(self.state in (State.ARMED, State.FIRED)),
             "autonpo/has_fired": float(self.state is State.FIRED),
@@ -137,10 +157,14 @@ class PlateauTrigger:
             metrics["autonpo/reward_ema"] = self._seen[-1].reward_ema
             metrics["autonpo/entropy_ema"] = self._seen[-1].entropy_ema
         if self.evidence is not None:
-            metrics["autonpo/reward_rise"] = self.evidence.reward.rise
-            metrics["autonpo/reward_rise_se"] = self.evidence.reward.rise_se
-            metrics["autonpo/entropy_slope"] = self.evidence.entropy.slope
-            metrics["autonpo/entropy_slope_se"] = self.evidence.entropy.slope_se
+            found, now = self.evidence, self._seen[-1].step
+            metrics["autonpo/reward_evidence"] = found.reward_evidence
+            metrics["autonpo/entropy_evidence"] = found.entropy_evidence
+            metrics["autonpo/plateau_steps"] = float(now - found.since)
+            metrics["autonpo/reward_rise"] = found.reward.slope * (now - found.since)
+            metrics["autonpo/reward_rise_se"] = found.reward.slope_se * (now - found.since)
+            metrics["autonpo/entropy_slope"] = found.entropy.slope
+            metrics["autonpo/entropy_slope_se"] = found.entropy.slope_se
         return metrics
 
     def explain(self) -> dict[str, Any]:
@@ -165,7 +189,9 @@ class PlateauTrigger:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state_dict` was called."""
-        self._seen = [Seen(*row) for row in state["seen"]]
+        self._seen, self._rewards, self._entropies = [], Curve(), Curve()
+        for row in state["seen"]:
+            self._add(Seen(*row))
         self.state = State(state["state"])
         self._held_since, self._cool_until = state["held_since"], state["cool_until"]
         self._fired_at, self._num_fired = state["fired_at"], state["num_fired"]
@@ -173,33 +199,37 @@ class PlateauTrigger:
         self.evidence = self._measure()
 
     def _remember(self, step: int, reward: float, entropy: float) -> None:
-        """Keep two windows, so that a rollback of up to one window still finds a full one."""
         last = self._seen[-1] if self._seen else Seen(step - 1, reward, entropy, reward, entropy)
-        weight = ema_weight(self.config.ema_weight, step - last.step)
+        weight = ema_weight(EMA_WEIGHT, step - last.step)
         reward_ema = last.reward_ema + weight * (reward - last.reward_ema)
         entropy_ema = last.entropy_ema + weight * (entropy - last.entropy_ema)
-        self._seen = [seen for seen in self._seen if seen.step >= step - 2 * self.config.window]
-        self._seen.append(Seen(step, reward, entropy, reward_ema, entropy_ema))
+        self._add(Seen(step, reward, entropy, reward_ema, entropy_ema))
+
+    def _add(self, seen: Seen) -> None:
+        self._seen.append(seen)
+        self._rewards.append(seen.step, seen.reward)
+        self._entropies.append(seen.step, -math.log(max(seen.entropy, SMALLEST_ENTROPY)))
 
     def _steps_held(self) -> int:
         return 0 if self._held_since is None else self._seen[-1].step - self._held_since + 1
 
     def _measure(self) -> Evidence | None:
-        """Measure both movements, or None where the window is not full."""
-        config, now = self.config, self._seen[-1].step if self._seen else 0
-        num_before = sum(seen.step <= now - config.window for seen in self._seen)
-        rows = self._seen[num_before:]
-        if num_before == 0 or len(rows) < MIN_ROWS:
+        """Weigh both curves, or None where there are too few rows."""
+        config = self.config
+        reward, entropy = self._rewards.halt(config.pace), self._entropies.halt(config.pace)
+        if reward is None or entropy is None:
             return None
-        span = self._seen[num_before - 1 :]
-        emas = span[0].reward_ema, span[-1].reward_ema
-        reward = measure_rise([seen.step for seen in span], [seen.reward for seen in span], emas, config.ema_weight)
-        entropy = fit_line([seen.step for seen in rows], [seen.entropy for seen in rows])
-        drop = -entropy.slope * (config.window - 1)
+        rows = self._seen[-self._rewards.rows_after(reward.after) :]
+        steps = [seen.step for seen in rows]
+        lines = [fit_line(steps, [seen.reward for seen in rows]), fit_line(steps, [seen.entropy for seen in rows])]
+        drop = -lines[1].slope * (steps[-1] - steps[0])
         return Evidence(
-            reward=reward,
-            entropy=entropy,
-            is_stagnant=reward.rise <= config.max_reward_t * reward.rise_se,
-            is_declining=entropy.slope <= config.max_entropy_t * entropy.slope_se
-            and drop > config.min_entropy_drop * abs(entropy.mean),
+            since=reward.after,
+            reward_evidence=reward.evidence,
+            entropy_evidence=entropy.evidence,
+            reward=lines[0],
+            entropy=lines[1],
+            is_stagnant=reward.evidence >= config.min_evidence,
+            is_declining=entropy.evidence <= config.max_entropy_evidence
+            and drop > config.min_entropy_drop * abs(lines[1].mean),
         )

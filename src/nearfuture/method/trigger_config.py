@@ -1,15 +1,17 @@
 """When a run counts as stuck: the settings of the plateau trigger, checked when they are made.
 
-Not here: the trigger (`trigger`).
+Not here: the trigger (`trigger`), the evidence (`trends`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nearfuture.method.trends import MIN_ROWS, Pace
 from nearfuture.types import UserError
 
-MIN_ROWS = 6
+SLOPE_STEPS = 75
+"""Over how many of the last steps the pace of a run is read, where a step has a price or a reader is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,36 +19,45 @@ class TriggerConfig:
     """When a run counts as stuck. All numbers are ours, chosen by `measurements/trigger_detector.py`.
 
     Attributes:
-        window: steps between the two averages that are compared, and under the line through the entropy. The noisier a
-            step's reward, the longer: docs/methods/autonpo.md has a table by batch size.
-        max_reward_t: a rise of the average reward by at most this many standard errors counts as no rise.
-        max_entropy_t: the entropy declines if its slope is at most this many (negative) standard errors.
-        min_entropy_drop: share of its mean that the entropy must lose over the window, beside.
-        patience: steps both must hold without a break.
-        warmup: no firing before this step; nor before the window is full.
+        min_evidence: nats that must speak for a reward that has stopped rising. Higher: later, with fewer false alarms.
+        max_entropy_evidence: nats that may speak for an entropy that has stopped falling.
+        min_entropy_drop: share of its mean that the entropy must lose in the stretch without a rise, beside.
+        min_pace: what a rise gains at least per e-fold of steps, in widths of the noise of one step.
+        slowdown: share of its pace at which a rise still goes on.
+        look_back: share of the run, up to now, that is looked back on.
+        min_stretch: steps of the shortest stretch without a rise.
+        patience: steps all of that must hold without a break.
+        warmup: no firing before this step.
         cooldown: steps without firing after a firing, and after a rollback.
-        ema_weight: weight of a new step in the moving averages; 0.1 averages over about 20 steps.
     """
 
-    window: int = 75
-    max_reward_t: float = 0.75
-    max_entropy_t: float = -3.0
+    min_evidence: float = 3.1
+    max_entropy_evidence: float = 1.0
     min_entropy_drop: float = 0.02
-    patience: int = 10
+    min_pace: float = 3.0
+    slowdown: float = 0.6
+    look_back: float = 0.7
+    min_stretch: int = 12
+    patience: int = 1
     warmup: int = 20
     cooldown: int = 50
-    ema_weight: float = 0.1
 
     def __post_init__(self) -> None:
         rules = {
-            "window": (self.window >= MIN_ROWS, f"at least {MIN_ROWS}: a slope over fewer rows means nothing"),
-            "max_entropy_t": (self.max_entropy_t <= 0, "at most 0: the entropy has to decline"),
-            "min_entropy_drop": (0 <= self.min_entropy_drop < 1, "a share, 0 to 1"),
+            "min_entropy_drop": (-1 < self.min_entropy_drop < 1, "a share, below 1; negative: it need not fall"),
+            "min_pace": (self.min_pace > 0, "above 0: otherwise a level would be a rise"),
+            "slowdown": (0 < self.slowdown <= 1, "above 0, at most 1"),
+            "look_back": (0 < self.look_back <= 1, "a share above 0, at most 1"),
+            "min_stretch": (self.min_stretch >= MIN_ROWS, f"at least {MIN_ROWS}: fewer steps say nothing"),
             "patience": (self.patience >= 1, "at least 1 step"),
             "warmup": (self.warmup >= 0, "at least 0"),
             "cooldown": (self.cooldown >= 0, "at least 0"),
-            "ema_weight": (0 < self.ema_weight <= 1, "over 0, at most 1"),
         }
         for name, (holds, rule) in rules.items():
             if not holds:
                 raise UserError(f"{name}={getattr(self, name)} must be {rule}.")
+
+    @property
+    def pace(self) -> Pace:
+        """What counts as a rise."""
+        return Pace(self.min_pace, self.slowdown, self.look_back, self.min_stretch)

@@ -11,7 +11,6 @@ from enum import StrEnum
 from nearfuture.options.trl import GRPO, MODEL, class_of
 from nearfuture.types import UserError
 
-
 PLACES = ("{prompt}", "{answer}")
 
 

@@ -28,7 +28,7 @@ from nearfuture.types import Kind
 
 Outcome = Literal["went back", "stayed", "declined", "advised", "undecided"]
 EVENTS = ("triggered", "probe", "declined", "advised", "collected", "rollback", "accepted")
-MOVED = ("reward_rise", "reward_rise_se", "entropy_slope", "entropy_slope_se")
+MOVED = ("reward_rise", "reward_rise_se", "entropy_slope", "entropy_slope_se", "reward_evidence", "entropy_evidence")
 PROBE = ("num_prompts", "num_samples", "num_solved", "pass_rate", "guide_tokens", "seconds")
 COLLECTED = ("num_prompts", "num_samples", "num_solved", "guide_tokens", "seconds")
 HARVESTED = ("num_harvested", "harvested_tokens", "harvested_distance")
@@ -60,7 +60,8 @@ class RunDecision:
         num_guidance: prompts with guidance.
         guard: what overruled the argmax of S; None where nothing did.
         reason: why, in the planner's words.
-        seen: at the trigger; None for a planned intervention. `window` and `max_reward_t` are settings of the trigger.
+        seen: at the trigger; None for a planned intervention. `window` is the stretch without a rise; in runs of
+            earlier releases it is a setting, like `max_reward_t`.
         probe: None where there was none, like `collection` and `comparison`.
         candidates: by distance.
         kept: `guided` or `abandoned`, after a comparison.
@@ -177,8 +178,9 @@ def _seen(records: RunRecords, at: tuple[int, int], triggered: Row) -> Facts:
     moved = {name: row.get(f"autonpo/{name}") for name in MOVED}
     emas = {name: triggered.get(name, row.get(f"autonpo/{name}")) for name in ("reward_ema", "entropy_ema")}
     pool = triggered.get("autonpo/pool/num_prompts", row.get("autonpo/pool/num_prompts"))
-    settings = {name: records.config.get(f"autonpo.{name}") for name in ("window", "max_reward_t")}
-    facts: dict[str, Any] = {**emas, **moved, **settings, "num_mistakes": pool}
+    settings = {name: records.config.get(f"autonpo.{name}") for name in ("window", "max_reward_t", "min_evidence")}
+    window = row.get("autonpo/plateau_steps", settings["window"])
+    facts: dict[str, Any] = {**emas, **moved, **settings, "window": window, "num_mistakes": pool}
     return _facts(facts, tuple(facts)) or {}
 
 

@@ -19,7 +19,7 @@ from nearfuture.record.folder import RunFolder
 from nearfuture.record.reading import read_object
 from nearfuture.run.changes import changed, refuse_changes
 from nearfuture.run.settings.config import Configuration
-from nearfuture.run.settings.keys import with_former_names, with_present_names
+from nearfuture.run.settings.keys import RETIRED, with_former_names, with_present_names
 from nearfuture.tasks import Task
 from nearfuture.tasks.fingerprint import HASH_LENGTH, Fingerprint, difference, digest_of, fingerprint
 from nearfuture.types import UserError
@@ -84,7 +84,14 @@ def changed_configuration(
             )
         folder.write(folder.config.name, flat_yaml.dump(config.as_dict()))
         return {}
-    before = with_present_names(read_object(folder.config), is_told=False)
+    written = read_object(folder.config)
+    if old := sorted(RETIRED.keys() & written.keys()):
+        raise UserError(
+            f"run_dir={folder.path} was begun with the trigger of the release before ({', '.join(old)}), which judges "
+            "otherwise: continued here, it would be no run of either. End it with that release, or choose another "
+            "run_dir."
+        )
+    before = with_present_names(written, is_told=False)
     now = flat_yaml.load(flat_yaml.dump(config.as_dict()))
     changes = changed(before, now, PLACES if origin is not None else ("run_dir",))
     refuse_changes(changes, config)

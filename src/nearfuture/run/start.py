@@ -18,7 +18,6 @@ from nearfuture.record import flat_yaml
 from nearfuture.record.folder import RunFolder, environment
 from nearfuture.record.lock import LOCK, writing
 from nearfuture.run import build
-from nearfuture.run.auto.controller import check_window
 from nearfuture.run.beginning import beginning, is_untouched, made_in_vain, names_in, refuse_taken, remove
 from nearfuture.run.disk import DiskPlan, disk_plan, require_space
 from nearfuture.run.executor import Executor, Outcome
@@ -68,7 +67,6 @@ def train(
     """
     args = factory.make_args(config.run.run_dir, config.training_settings)
     processes.join(args)
-    check_window(config.autonpo, factory.steps_per_batch(args))
     distils = bool(config.training.distill_coef)
     sharding.check_run(args, only_trains=only_trains(config), distils=distils)
     needs.check_packages(config.trl_settings)

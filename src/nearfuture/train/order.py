@@ -18,7 +18,6 @@ from dataclasses import dataclass
 import torch
 from trl.trainer.utils import RepeatSampler
 
-
 PRIME = 1_000_003
 
 

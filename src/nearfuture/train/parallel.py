@@ -6,8 +6,8 @@ part, then for every branch `parallel_peer_steps` on another's part, where that 
     A_t = distill_coef (log pi_peer(o_t) - log pi(o_t))
 
 The policy of a checkpoint, of an evaluation and of the end is the mean of the branches' weights. See CoPD
-(arXiv:2604.27083), docs/methods/copd.md. Deviations: branches take turns, so that all of them together take `max_steps`;
-a peer judges with the weights it has when it is asked.
+(arXiv:2604.27083), docs/methods/copd.md. Deviations: branches take turns, so that all of them together take
+`max_steps`; a peer judges with the weights it has when it is asked.
 
 Not here: the judgement as an advantage (`nearfuture.method.weighting`), the prompts of a part (`order`).
 """

@@ -15,8 +15,8 @@ from itertools import groupby
 from typing import Any
 
 from nearfuture.lab.measure.recommend import FARTHEST, NEAREST, recommend, recommendation_text
+from nearfuture.method.trends import MIN_ROWS
 from nearfuture.method.trigger import PlateauTrigger, TriggerConfig
-from nearfuture.method.trigger_config import MIN_ROWS
 from nearfuture.record.logs import Log
 
 CONSTANT = 0.0
@@ -64,7 +64,7 @@ def advise(log: Log, config: TriggerConfig | None = None) -> dict[str, Any]:
         "fired": fired,
         "stagnant": _stretches(log.steps, set(stagnant), trigger.config),
         "not_known": list(NOT_KNOWN),
-        "recommendation": recommend(log, trigger.evidence, trigger.config, [firing["step"] for firing in fired]),
+        "recommendation": recommend(log, trigger.evidence, [firing["step"] for firing in fired]),
     }
 
 
@@ -88,8 +88,11 @@ def _firing(trigger: PlateauTrigger) -> dict[str, Any]:
         "step": step,
         "reward": seen["reward_ema"],
         "entropy": seen["entropy_ema"],
-        "reward_rise": evidence.reward.rise,
-        "reward_rise_se": evidence.reward.rise_se,
+        "since": evidence.since,
+        "reward_evidence": evidence.reward_evidence,
+        "entropy_evidence": evidence.entropy_evidence,
+        "reward_rise": evidence.reward.slope * (step - evidence.since),
+        "reward_rise_se": evidence.reward.slope_se * (step - evidence.since),
         "entropy_slope": evidence.entropy.slope,
         "entropy_slope_se": evidence.entropy.slope_se,
         "rollback_distances": [nearest, farthest],
@@ -116,18 +119,14 @@ def advice_text(advice: dict[str, Any]) -> str:
 
 
 def _verdict(advice: dict[str, Any]) -> list[str]:
-    window = advice["settings"]["window"]
     if not advice["has_full_window"]:
-        return [
-            f"Too short to judge: the trigger needs {window} steps (--window) and at least {MIN_ROWS} rows in them. "
-            "A smaller window alarms more often on healthy runs, a larger one suits a log with few rows; "
-            "`nearfuture docs methods/autonpo` says how much."
-        ]
+        stretch = advice["settings"]["min_stretch"]
+        return [f"Too short to judge: the trigger needs {stretch} steps (--min-stretch) and at least {MIN_ROWS} rows."]
     if not advice["has_entropy"]:
         return _reward_alone(advice)
     if not advice["fired"]:
         return ["It never fired: at no time did the reward stand still while the entropy fell."]
-    return [line for number, firing in enumerate(advice["fired"], 1) for line in _words(number, firing, window)]
+    return [line for number, firing in enumerate(advice["fired"], 1) for line in _words(number, firing)]
 
 
 def _reward_alone(advice: dict[str, Any]) -> list[str]:
@@ -139,19 +138,19 @@ def _reward_alone(advice: dict[str, Any]) -> list[str]:
     if not advice["stagnant"]:
         return [*lines, "The reward never stood still for long: no plateau."]
     places = ", ".join(f"{first} to {last}" for first, last in advice["stagnant"])
-    window = advice["settings"]["window"]
-    return [*lines, f"No rise over the last {window} steps that stands out from noise: steps {places}."]
+    return [*lines, f"It had stopped rising, as far as the noise lets one say: steps {places}."]
 
 
-def _words(number: int, firing: dict[str, Any], window: int) -> list[str]:
-    fall, fall_se = (firing[key] * window for key in ("entropy_slope", "entropy_slope_se"))
+def _words(number: int, firing: dict[str, Any]) -> list[str]:
+    stretch = firing["step"] - firing["since"]
+    fall, fall_se = (firing[key] * stretch for key in ("entropy_slope", "entropy_slope_se"))
     (nearest, farthest), (first, last) = firing["rollback_distances"], firing["back_to_steps"]
     return [
         "",
         f"{number}. Step {firing['step']}: reward {firing['reward']:.4g}, entropy {firing['entropy']:.4g}.",
-        f"   Over the last {window} steps the mean reward moved by {firing['reward_rise']:+.3g} (standard error "
-        f"{firing['reward_rise_se']:.2g}): no rise that stands out from noise. The entropy moved by {fall:+.3g} "
-        f"(standard error {fall_se:.2g}).",
+        f"   The reward most likely stopped rising at step {firing['since']}: {firing['reward_evidence']:.2g} nats say "
+        f"so. In these {stretch} steps it moved by {firing['reward_rise']:+.3g} (standard error "
+        f"{firing['reward_rise_se']:.2g}), the entropy by {fall:+.3g} (standard error {fall_se:.2g}).",
         f"   AutoNPO would now have asked the policy for prompts it had failed, and weighed going back {nearest} to "
         f"{farthest} steps, to a checkpoint between step {first} and step {last}.",
     ]

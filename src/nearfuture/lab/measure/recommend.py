@@ -17,9 +17,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nearfuture.method.trends import fit_line
+from nearfuture.method.trends import MIN_ROWS, fit_line
 from nearfuture.method.trigger import Evidence
-from nearfuture.method.trigger_config import MIN_ROWS, TriggerConfig
+from nearfuture.method.trigger_config import SLOPE_STEPS
 from nearfuture.record.logs import Log
 
 GAINED = 0.045
@@ -37,13 +37,12 @@ SURE = {
 }
 
 
-def recommend(log: Log, evidence: Evidence | None, config: TriggerConfig, fired: list[int]) -> dict[str, Any]:
+def recommend(log: Log, evidence: Evidence | None, fired: list[int]) -> dict[str, Any]:
     """Say what the end of a log speaks for.
 
     Args:
         log: steps, rewards and entropies.
-        evidence: of the trigger, at the end of the log; None where its window is not full.
-        config: of the trigger.
+        evidence: of the trigger, at the end of the log; None where there are too few rows.
         fired: steps at which the trigger fired.
 
     Returns:
@@ -51,9 +50,9 @@ def recommend(log: Log, evidence: Evidence | None, config: TriggerConfig, fired:
         `slope` per step with its standard error, `why` and `how_sure` in words.
     """
     rows = [(s, r) for s, r in zip(log.steps, log.rewards, strict=True) if math.isfinite(r)]
-    rows = [row for row in rows if row[0] > rows[-1][0] - config.window]
+    rows = [row for row in rows if row[0] > rows[-1][0] - SLOPE_STEPS]
     if evidence is None or len(rows) < MIN_ROWS:
-        return _said("wait", None, None, None, "The window of the trigger is not full yet.")
+        return _said("wait", None, None, None, "There are too few rows for the trigger.")
     line = fit_line([step for step, _ in rows], [reward for _, reward in rows])
     rewards = [reward for _, reward in rows]
     is_pass_rate = min(rewards) >= 0 and max(rewards) <= 1

@@ -90,12 +90,24 @@ def seen(decision: RunDecision) -> str:
         return f"The configuration asked for {decision.kind} guidance by the policy of {at}."
     fact = decision.seen
     return (
-        f"The trigger fired at {at}. Over its window ({known(fact['window'])} steps) the moving average of the "
-        f"on-policy pass rate moved by {known(fact['reward_rise'], signed)} to {known(fact['reward_ema'], rate)} "
-        f"(standard error {known(fact['reward_rise_se'], TWO)}; a rise of up to {known(fact['max_reward_t'], PLAIN)} "
-        f"of them counts as none), and the entropy by {known(fact['entropy_slope'], _five_digits)} nats per step to "
-        f"{known(fact['entropy_ema'], rate)} (standard error {known(fact['entropy_slope_se'], TWO)}). "
-        f"Past mistakes in the pool: {known(fact['num_mistakes'])}."
+        f"The trigger fired at {at}. {_stood_still(fact)}, and the entropy by "
+        f"{known(fact['entropy_slope'], _five_digits)} nats per step to {known(fact['entropy_ema'], rate)} (standard "
+        f"error {known(fact['entropy_slope_se'], TWO)}). Past mistakes in the pool: {known(fact['num_mistakes'])}."
+    )
+
+
+def _stood_still(fact: Facts) -> str:
+    """What the trigger saw of the reward; runs of earlier releases compared two averages over a window."""
+    moved = f"moved by {known(fact['reward_rise'], signed)} to {known(fact['reward_ema'], rate)} (standard error "
+    moved += known(fact["reward_rise_se"], TWO)
+    if fact["max_reward_t"] is not None:
+        return (
+            f"Over its window ({known(fact['window'])} steps) the moving average of the on-policy pass rate {moved}; a "
+            f"rise of up to {known(fact['max_reward_t'], PLAIN)} of them counts as none)"
+        )
+    return (
+        f"For a rise that ended {known(fact['window'])} steps ago speak {known(fact['reward_evidence'], TWO)} nats "
+        f"({known(fact['min_evidence'], PLAIN)} are asked for): since then the on-policy pass rate {moved})"
     )
 
 

@@ -76,8 +76,8 @@ class Fired:
         return pool
 
     def terms(self, config: AutoNPOConfig) -> Terms:
-        """What gain and price of a candidate rest on; the slope is that of the trigger's last window."""
-        seen = [row for row in self.state["trigger"]["seen"] if row[0] > self.step - config.trigger.window]
+        """What gain and price of a candidate rest on; the slope is that of the last steps."""
+        seen = [row for row in self.state["trigger"]["seen"] if row[0] > self.step - SLOPE_STEPS]
         slope = slope_of([row[0] for row in seen], [row[1] for row in seen])
         return Terms(config.gain_factor, self.num_samples, self.num_generations, slope)
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from nearfuture.method.mistakes import MistakePool
 from nearfuture.method.trigger import PlateauTrigger, State
-from nearfuture.method.trigger_config import MIN_ROWS
 from nearfuture.run.settings.config import AutoNPOConfig
 from nearfuture.train.exact import CONTROLLER, state_file
 from nearfuture.types import UserError
@@ -81,17 +80,3 @@ def fired_state(folder: Path) -> dict[str, Any]:
         )
     state: dict[str, Any] = json.loads(path.read_text())
     return state
-
-
-def check_window(config: AutoNPOConfig, steps_per_batch: float) -> None:
-    """Refuse a window of the trigger in which too few batches are generated for a slope: it would never fire.
-
-    Raises:
-        UserError: how long it has to be.
-    """
-    if config.mode != "off" and config.trigger.window < MIN_ROWS * steps_per_batch:
-        raise UserError(
-            f"autonpo.window={config.trigger.window}: rollouts are generated every {steps_per_batch:g} steps, and the "
-            f"trigger needs {MIN_ROWS} batches of them in its window. Set at least "
-            f"autonpo.window={math.ceil(MIN_ROWS * steps_per_batch)}."
-        )

@@ -20,6 +20,18 @@ RENAMED = {
 }
 """Keys of the release before, by the names they have now. They are taken for one more release."""
 
+RETIRED = {
+    f"autonpo.{name}": f"{why} docs/methods/autonpo.md has a table of old and new settings."
+    for names, why in (
+        ("window", "The trigger looks back on a share of the run (autonpo.look_back), and finds the stretch itself."),
+        ("max_reward_t", "How much must speak for a plateau is autonpo.min_evidence; -1e9 asks for nothing."),
+        ("max_entropy_t", "How much may speak against a falling entropy is autonpo.max_entropy_evidence."),
+        ("ema_weight", "The moving averages are only logged."),
+    )
+    for name in names.split()
+}
+"""Keys of the release before that have no meaning any more, with what stands in their place. Told for one release."""
+
 TASK_ARGS = "task_args."
 
 MANAGED = {
@@ -70,8 +82,12 @@ def with_present_names(values: dict[str, Any], *, is_told: bool = True) -> dict[
     """Give keys of the release before the names they have now, and say so.
 
     Raises:
-        UserError: both names are set.
+        UserError: both names are set, or a key has no meaning any more (in the configuration of an old run it is passed
+            over).
     """
+    for key in RETIRED.keys() & values.keys() if is_told else ():
+        raise UserError(f"{key} has no meaning any more. {RETIRED[key]} Remove it.")
+    values = {key: value for key, value in values.items() if key not in RETIRED}
     for old, new in RENAMED.items():
         if old in values and new in values:
             raise UserError(f"{old} is called {new} now, and both are set. Remove {old}.")

@@ -75,7 +75,7 @@ BY_RANGE: tuple[tuple[Range, str], ...] = (
         """min_p top_entropy_quantile ref_model_mixup_alpha experience_frac experience_start_pass_rate
         autonpo.probe_min_pass_rate informed_strength""",
     ),
-    (Range(0, 1, is_low_out=True), "top_p guide_top_p vllm_gpu_memory_utilization autonpo.ema_weight"),
+    (Range(0, 1, is_low_out=True), "top_p guide_top_p vllm_gpu_memory_utilization"),
     (Range(0, 1, is_high_out=True), "adam_beta1 adam_beta2 lora_dropout informed_clip"),
     (Range(0, 2**31 - 1), "seed data_seed"),
     (Range(1, 65535), "vllm_server_port vllm_group_port"),
