@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tiny import assert_same_run, grpo, npo, rows
+from datasets import Dataset
+from tiny import TASK, assert_same_run, grpo, npo, rows
+from trl.experimental.gmpo import GMPOConfig, GMPOTrainer
+from trl.rewards import get_soft_overlong_punishment
 
 from nearfuture.method.weighting import informed_advantages
 from nearfuture.run.settings.load import check
@@ -177,3 +181,53 @@ def test_what_cannot_work_is_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"parallel_branches=2 and scout_steps=3: branches judge each other"):
         check({**RUN, "method": "copd", "scout_steps": 3})
     assert math.isclose(check({**RUN, "method": "rlsd"}).training.informed_strength, 0.5)
+
+
+# --- what others have beside GRPO
+
+
+@dataclass
+class Both(NPOSettings, GMPOConfig):
+    """The settings of NPO and of GMPO."""
+
+
+class Geometric(NPOTrainer, GMPOTrainer):
+    """Guidance with a geometric mean: on-policy and importance weights compose (test_guided_rewards.py)."""
+
+
+@pytest.mark.parametrize("settings", [TOLD, COPD], ids=["informed", "parallel"])
+def test_weights_of_single_tokens_are_refused_with_a_geometric_mean(settings: dict[str, Any], tmp_path: Path) -> None:
+    config = Both(str(tmp_path), per_device_train_batch_size=8, num_generations=4, bf16=False, **settings)
+    with pytest.raises(UserError, match=r"GMPOTrainer has another one"):
+        Geometric(TASK.model, reward_funcs=has_zero, args=config, train_dataset=Dataset.from_list(rows(8)))
+
+
+def test_an_overlong_penalty_is_no_part_of_the_verdict(tmp_path: Path) -> None:
+    """DAPO's soft penalty beside the verdict: the gate and the pass rate are those without it, the reward is not."""
+    alone = npo(tmp_path / "alone", max_steps=1, reward=has_zero)
+    alone.train()
+    penalty = get_soft_overlong_punishment(max_completion_len=8, soft_punish_cache=6)
+    both = npo(tmp_path / "both", max_steps=1, reward=[has_zero, penalty], verdict_reward="has_zero")
+    both.train()
+    (plain, *_), (penalised, *_) = alone.state.log_history, both.state.log_history
+    assert penalised["npo/pass_rate"] == plain["npo/pass_rate"] > 0
+    assert penalised["npo/gated_frac"] == plain["npo/gated_frac"]
+    assert penalised["reward"] < plain["reward"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("dynamic_sampling", True, "TRL samples no group again"),
+        ("overlong_buffer", 4, "get_soft_overlong_punishment"),
+        ("loss_type", "gmpo", r"class Mine\(NPOTrainer, GMPOTrainer\)"),
+    ],
+)
+def test_what_a_run_does_not_have_says_where_it_is(key: str, value: Any, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        check({**RUN, key: value})
+
+
+def test_a_retired_key_of_the_trigger_says_what_stands_in_its_place() -> None:
+    with pytest.raises(UserError, match=r"autonpo\.max_reward_t has no meaning any more.*autonpo\.min_evidence"):
+        check({**RUN, "autonpo.max_reward_t": 1.0})

@@ -27,6 +27,7 @@ from nearfuture.method.lineage import Lineage
 from nearfuture.method.mistakes import MistakePool
 from nearfuture.method.price import Terms, select_worth, slope_of
 from nearfuture.method.rollback import Candidate, Choice, select
+from nearfuture.method.trigger_config import SLOPE_STEPS
 from nearfuture.run.auto.probe import Bench, Probe, run_probe, score_candidates
 from nearfuture.run.auto.worth import asked_for, staying, weighed
 from nearfuture.run.settings.config import AutoNPOConfig

@@ -50,6 +50,20 @@ MANAGED = {
     "accelerator_config": None,
 }
 
+ELSEWHERE = {
+    **dict.fromkeys(
+        ("dynamic_sampling", "filter_groups", "online_filtering"),
+        "TRL samples no group again. One that is all right or all wrong has no gradient anyway (npo/all_right_frac, "
+        "npo/all_wrong_frac); guidance gives one that is all wrong a gradient. Remove it.",
+    ),
+    **dict.fromkeys(
+        ("overlong_buffer", "soft_overlong_punishment", "soft_punish_cache"),
+        "A run has one reward, its verdict. In a script of TRL, give NPOTrainer reward_funcs=[correct, "
+        "get_soft_overlong_punishment(...)] and verdict_reward='correct': the gate goes by the verdict. Remove it.",
+    ),
+}
+"""What other frameworks have and a run does not, with what to do."""
+
 WITHOUT_EFFECT = {
     "held-out prompts are evaluated by the run itself (eval_every, eval_num_samples, guide_batch_size)": (
         *(
@@ -124,6 +138,8 @@ def with_task_args(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def unknown(key: str, known: Collection[str]) -> UserError:
     """The error for a key that no setting of a run has."""
+    if key in ELSEWHERE:
+        return UserError(f"{key} is no setting of a run. {ELSEWHERE[key]}")
     if key in MANAGED:
         instead = MANAGED[key]
         return UserError(f"{key} is managed by nearfuture. " + (f"Use {instead}." if instead else "Remove it."))

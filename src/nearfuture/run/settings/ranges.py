@@ -110,6 +110,11 @@ def check_range(key: str, value: Any, default: Any) -> None:
     text = str(value) if isinstance(value, str | Path) else None
     if text is not None and (not text.strip() or value == Path()) and value != default:
         raise UserError(f"{key}={text!r} is blank. Write null, or leave the key out, where it is not to be set.")
+    if (key, value) == ("loss_type", "gmpo"):
+        raise UserError(
+            "loss_type='gmpo' is a trainer of its own in TRL. In a script: class Mine(NPOTrainer, GMPOTrainer), with "
+            "weighting=on_policy or importance. In a run, take loss_type=dapo with importance_sampling_level=sequence."
+        )
     if key in CHOICES and value is not None and value not in CHOICES[key]:
         raise UserError(f"{key}={value!r} is not known. One of: {', '.join(CHOICES[key])}.")
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
