@@ -287,6 +287,11 @@ class Series:
         other = weigh(-np.log(np.maximum(entropy, SMALLEST_ENTROPY)), config).evidence
         return cls(family, reward, entropy, weighed, other, dropped(entropy, weighed.after))
 
+    @property
+    def is_plateaued(self) -> bool:
+        """True where the rise ends, or never was one, while the entropy falls."""
+        return self.family.onset is not None
+
     def held(self, config: TriggerConfig) -> Bools:
         """[M, T] the conditions of `PlateauTrigger`."""
         falls = (self.entropy_evidence <= config.max_entropy_evidence) & (self.drop > config.min_entropy_drop)
@@ -309,15 +314,21 @@ def timing(config: TriggerConfig | Before) -> Timing:
 def firings(held: Bools, when: Timing) -> list[list[int]]:
     """Steps of every firing of every series, with patience, warm-up and cool-down."""
     found = []
-    for row in held:
-        steps, run, cool_until = [], 0, 0
-        for step, holds in enumerate(row.tolist(), start=1):
-            run = run + 1 if holds else 0
-            if run >= when.patience and step >= max(when.warmup, cool_until):
+    for row in _lasting(held, when.patience):
+        steps, cool_until = [], when.warmup
+        for step in (np.flatnonzero(row) + 1).tolist():
+            if step >= cool_until:
                 steps.append(step)
                 cool_until = step + when.cooldown
         found.append(steps)
     return found
+
+
+def _lasting(held: Bools, patience: int) -> Bools:
+    """Where it has held for `patience` steps."""
+    lasting = np.zeros_like(held)
+    lasting[:, patience - 1 :] = _moving_sum(held.astype(float), patience) == patience
+    return lasting
 
 
 def alarms(fired: list[list[int]], num_steps: int) -> float:
@@ -410,15 +421,15 @@ def choose(real: Real, num: int) -> Iterator[tuple[TriggerConfig, list[float], l
         config = replace(TriggerConfig(), **weights)
         data = [Series.of(*row, config) for row in drawn]
         found = []
-        for patience, allowed, least in product((1, 3), (0.0, 1.0), np.arange(1.5, 6.01, 0.1).round(1).tolist()):
-            tried = replace(config, patience=patience, max_entropy_evidence=allowed, min_evidence=least)
-            false = [alarms(firings(s.held(tried), timing(tried)), s.family.num_steps) for s in data[: len(HEALTHY)]]
-            if max(false) <= MARGIN * BAR:
-                late = [delay(firings(s.held(tried), timing(tried)), s.family) for s in data[len(HEALTHY) :]]
-                found.append((tried, false, late))
-                break_at = (patience, allowed)
-                if break_at in {(f[0].patience, f[0].max_entropy_evidence) for f in found[:-1]}:
-                    found.pop()  # a higher threshold is only slower
+        for patience, allowed in product((1, 3), (0.0, 1.0)):
+            for least in np.arange(1.5, 8.01, 0.1).round(1).tolist():  # a higher threshold is only slower
+                tried = replace(config, patience=patience, max_entropy_evidence=allowed, min_evidence=least)
+                fired = [firings(s.held(tried), timing(tried)) for s in data]
+                false = [alarms(f, s.family.num_steps) for f, s in zip(fired, data, strict=True) if not s.is_plateaued]
+                if max(false) <= MARGIN * BAR:
+                    late = [delay(f, s.family) for f, s in zip(fired, data, strict=True) if s.is_plateaued]
+                    found.append((tried, false, late))
+                    break
         yield min(found, key=lambda f: float(np.mean([d.median + d.slow for d in f[2]])))
 
 

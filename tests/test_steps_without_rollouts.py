@@ -86,7 +86,7 @@ def test_the_display_shows_the_rollouts_a_step_was_trained_on() -> None:
 
 
 def test_the_trigger_passes_over_it_and_a_firing_does_not_last() -> None:
-    config = TriggerConfig(warmup=0)
+    config = TriggerConfig(warmup=0, min_pace=20.0)
     controller, alone = Controller(AutoNPOConfig(mode="advise", trigger=config), 0.6), PlateauTrigger(config)
     fired = []
     for step in range(1, 40):

@@ -113,9 +113,14 @@ class PartedSampler(ExactRepeatSampler):
     """
 
     def __init__(
-        self, *args: object, parts: Sequence[int], part_of_batch: Callable[[int], int], **kwargs: object
+        self,
+        *args: object,
+        epoch: Callable[[], int],
+        parts: Sequence[int],
+        part_of_batch: Callable[[int], int],
+        **kwargs: object,
     ) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, epoch=epoch, **kwargs)
         self.part_of_batch = part_of_batch
         self.rows_of = [[i for i, part in enumerate(parts) if part == number] for number in range(max(parts) + 1)]
 
@@ -140,7 +145,7 @@ class PartedSampler(ExactRepeatSampler):
     def _batch(self, part: int, number: int) -> list[int]:
         rows = self.rows_of[part]
         epoch, at = divmod(number, len(rows) // self.batch_size)
-        order = range(len(rows))
+        order = list(range(len(rows)))
         if self.shuffle:
             assert self.seed is not None, "an unseeded order cannot be repeated"
             self.generator.manual_seed(((self.seed * PRIME + part) * PRIME + epoch) % 2**63)
