@@ -12,7 +12,7 @@ from nearfuture.lab.measure.recommend import GAINED
 from nearfuture.method.trigger import TriggerConfig
 from nearfuture.record.logs import Log
 
-SMALL = TriggerConfig(window=12, max_reward_t=3, patience=3, cooldown=10)
+SMALL = TriggerConfig(min_pace=20.0, patience=3, cooldown=10)
 
 
 def log_of(rewards: list[float], entropies: list[float] | None = None) -> Log:
