@@ -36,13 +36,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 # One process per core, one thread each. NPO pays for 40 + 60 extra steps, so GRPO trains that much longer.
 demo: install ## train GRPO and NPO on the world that ships, and write the report: a few minutes
-	@mkdir -p $(RUNS)
-	@echo "GRPO trains in the background: $(RUNS)/grpo.log"
-	@OMP_NUM_THREADS=1 $(BIN)/nearfuture train configs/apprentice/grpo.yaml \
-	    run_dir=$(RUNS)/grpo max_steps=340 --clean > $(RUNS)/grpo.log 2>&1 & pid=$$!; \
-	OMP_NUM_THREADS=1 $(BIN)/nearfuture train configs/apprentice/npo_early_late.yaml run_dir=$(RUNS)/npo --clean \
-	    || { kill $$pid; exit 1; }; \
-	echo "waiting for GRPO"; wait $$pid || { cat $(RUNS)/grpo.log; exit 1; }
+	@mkdir -p $(RUNS) && rm -f $(RUNS)/failed
+	@train() { name=$$1; shift; \
+	    { OMP_NUM_THREADS=1 $(BIN)/nearfuture train "$$@" run_dir=$(RUNS)/$$name --clean 2>&1 || touch $(RUNS)/failed; } \
+	    | $(BIN)/python -uc "import sys; [print('%-4s | %s' % ('$$name', line), end='') for line in sys.stdin]"; }; \
+	train grpo configs/apprentice/grpo.yaml max_steps=340 & \
+	train npo configs/apprentice/npo_early_late.yaml; wait
+	@test ! -e $(RUNS)/failed
 	@$(BIN)/nearfuture report $(RUNS)/grpo $(RUNS)/npo --output $(RUNS)/report/index.html
 
 # A pretrained model and questions that others keep (docs/real.md). NPO pays for six extra steps, so GRPO trains that much longer.

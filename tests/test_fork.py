@@ -104,6 +104,7 @@ def test_a_fork_with_other_settings_has_them(whole: Path, tmp_path: Path) -> Non
         (["--from", "{whole}@4", "guide_step=3", "rollback_to=1", "max_steps=9"], "before the fork"),
         (["--from", "{whole}@4", "--resume"], "Resume a fork without --from"),
         (["--from", "none@4"], "is not a run folder"),
+        (["--from", "{whole}@4", "run_dir={whole}", "--clean"], "a fork needs a run_dir of its own"),
     ],
 )
 def test_what_cannot_be_forked_is_said_at_once(arguments: list[str], message: str, whole: Path, tmp_path: Path) -> None:

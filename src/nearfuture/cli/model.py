@@ -6,7 +6,7 @@ Not here: the conversion (`nearfuture.train.convert`).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,5 +34,5 @@ def convert(
         hush()
         from nearfuture.train.convert import convert as convert_model
 
-        asked = {} if dtype is None else {"dtype": dtype}
+        asked: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
         print(f"{convert_model(source, output, **asked)}: train with model={output}")

@@ -61,6 +61,8 @@ def train(
             from nearfuture.lab.forecast.dry import dry_run_report
 
             print(dry_run_report(configuration, processes))
+            if source is not None:
+                print(f"fork:   begins at {source}; the steps until there are not trained again")
             return
         from nearfuture.run.start import train as run
         from nearfuture.train.processes import is_main

@@ -98,6 +98,10 @@ class Fork:
         Raises:
             UserError: a change that does not fit the checkpoint, or an intervention that lies before it.
         """
+        if config.run.run_dir.resolve() == self.run.resolve():
+            raise UserError(
+                f"--from {self.run}@{self.policy.step}: a fork needs a run_dir of its own. Set another one."
+            )
         before = with_present_names(read_object(self.run / "config.yaml"), is_told=False)
         now = flat_yaml.load(flat_yaml.dump(config.as_dict()))
         changes = {key: found for key, found in changed(before, now, PLACES).items() if key not in WATCHING}
@@ -156,7 +160,8 @@ class Fork:
                     yield segment.checkpoint(saved)
             if segment.intervention is not None:
                 yield f"{segment.folder}/guidance"
-                yield segment.intervention.guide.path or "traces"
+                if segment.intervention.guide.path:  # the base weights have none
+                    yield segment.intervention.guide.path
         yield "traces"
 
     def _adjust(self, folder: Path, changes: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ Not here: the words for numbers (`readings`), the report after it (`nearfuture.l
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from types import TracebackType
@@ -167,7 +168,8 @@ class CollectionDisplay:
     def __init__(self, num_samples: int) -> None:
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         self.most, self._shown = num_samples, 0
-        self.progress = Lines(BarColumn(bar_width=None), console=self.console, disable=not self.console.is_terminal)
+        is_shown = self.console.is_terminal and os.environ.get("RANK", "0") == "0"
+        self.progress = Lines(BarColumn(bar_width=None), console=self.console, disable=not is_shown)
         self.bar = self.progress.add_task("")
 
     def __enter__(self) -> Self:

@@ -63,9 +63,9 @@ def memory_table(plan: ResourcePlan) -> Table:
 def stage_table(plan: ResourcePlan) -> Table:
     """Tokens and hours, stage by stage."""
     table = Table(title="Tokens and time")
-    table.add_column("stage", no_wrap=True)
-    for name in ("rollouts", "generated, M tokens", "trained, M tokens", "time"):
-        table.add_column(name, justify="right")
+    table.add_column("stage")
+    for name in ("rollouts", "generated,\nM tokens", "trained,\nM tokens", "time"):
+        table.add_column(name, justify="right", no_wrap=True)
     rates = plan.rates
     for stage in plan.stages:
         bound, hours = "<= " if stage.is_bound else "", stage.hours(rates, plan.num_devices)
