@@ -40,7 +40,9 @@ def load_shape(model: str, settings: Mapping[str, Any] | None = None) -> ModelSh
 
 
 def _targets(given: list[str] | str | None) -> str | tuple[str, ...] | None:
-    """One string is a pattern to peft, several are endings of names; `all-linear` is a word of its own."""
+    """One string is a pattern to peft, or the end of a name; several are endings; `all-linear` is a word of its own."""
     if given is None or isinstance(given, str):
         return given
-    return "all-linear" if given == ["all-linear"] else tuple(given)
+    if len(given) == 1:
+        return given[0] if given == ["all-linear"] else rf"(.*\.)?{given[0]}"
+    return tuple(given)
