@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import cluster_script
 import pytest
@@ -65,6 +66,18 @@ def variables(recipe: str) -> dict[str, str]:
     return {**os.environ, **devices, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"}
 
 
+def of_launcher(arguments: list[str]) -> dict[str, str]:
+    """The variables that accelerate's launcher would begin the processes with."""
+    found: dict[str, str] = {}
+    deepspeed = patch.object(
+        launch, "deepspeed_launcher", lambda args: found.update(prepare_deepspeed_cmd_env(args)[1])
+    )
+    others = patch.object(launch, "multi_gpu_launcher", lambda args: found.update(prepare_multi_gpu_env(args)))
+    with deepspeed, others:
+        launch.launch_command(launch.launch_command_parser().parse_args(arguments))
+    return {name: value for name, value in found.items() if value != os.environ.get(name)}
+
+
 @dataclass
 class Cluster:
     """The processes of a run, as accelerate's launcher begins them: with its variables, but in forks (`warm`)."""
@@ -74,11 +87,7 @@ class Cluster:
 
     @classmethod
     def begin(cls, recipe: str, options: tuple[str, ...], arguments: Sequence[object]) -> Cluster:
-        given, _, _ = launch._validate_launch_command(
-            launch.launch_command_parser().parse_args(launcher_of(recipe, *options))
-        )
-        prepared = prepare_deepspeed_cmd_env(given)[1] if given.use_deepspeed else prepare_multi_gpu_env(given)
-        shared = variables(recipe) | {name: value for name, value in prepared.items() if value != os.environ.get(name)}
+        shared = variables(recipe) | of_launcher(launcher_of(recipe, *options))
         shared |= {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": free_port()}
         output = Path(tempfile.mkdtemp()) / "output.txt"
         output.touch()
