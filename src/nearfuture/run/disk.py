@@ -105,9 +105,13 @@ def disk_plan(config: Configuration, model: str, num_prompts: int, *, is_sharded
     longest = config.training.max_completion_length
     of_prompt = longest * HARVEST_BYTES_PER_TOKEN + HARVEST_BYTES_PER_PROMPT
     harvest = num_prompts * of_prompt if config.run.guidance_harvest else 0
+    weights, num_branches = trained * numerics.trained, config.training.parallel_branches
+    selves = (
+        num_branches * (weights + states) if num_branches > 1 else weights * bool(config.training.informed_strength)
+    )
     return DiskPlan(
         num_checkpoints=sum(len(_kept(config, start, end)) for start, end in spans if start < end),
-        checkpoint_bytes=int((1 + is_sharded) * saved + states) + beside + harvest,
+        checkpoint_bytes=int((1 + is_sharded) * saved + states + selves) + beside + harvest,
         guidance_bytes=num_caches * num_prompts * longest * GUIDANCE_BYTES_PER_TOKEN,
         final_bytes=saved + beside,
     )
