@@ -73,7 +73,7 @@ def with_formulas(text: str) -> str:
 
 def _mathml(found: re.Match[str]) -> str:
     block, inline = found.groups()
-    return f"\n{convert(block, display='block')}\n" if block else convert(inline)
+    return f'\n<div style="overflow-x: auto">{convert(block, display="block")}</div>\n' if block else convert(inline)
 
 
 def write_reference() -> None:
