@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import run
+from tiny_chat import save_model
 
 pytest.importorskip("verifiers", reason="an extra of its own: pip install -e '.[verifiers]'")
 
@@ -270,6 +272,22 @@ def test_a_marble_that_falls_through_the_ring_is_correct_in_a_worker() -> None:
     missed = [{**piece, "x": -piece["x"] + 20, "rot": 12} for piece in layout]
     assert judge(task.verify, f"```json\n{json.dumps(missed)}\n```", row) is Verdict.WRONG
     assert judge(task.verify, "through the ring, surely", row) is Verdict.WRONG
+
+
+def test_a_run_trains_on_an_environment_and_its_rubric_judges_the_rollouts(tmp_path: Path) -> None:
+    """A model of a few thousand random weights lets no marble through a ring: every rollout is judged, and wrong."""
+    pytest.importorskip("marble_v1")
+    values = {
+        **{"run_dir": str(tmp_path / "run"), "model": str(save_model(tmp_path / "model")), "max_steps": 2},
+        **{"task": "verifiers/marble-v1", "task_args": SMALL, "per_device_train_batch_size": 4, "num_generations": 2},
+        **{"max_completion_length": 8, "truncated_is_wrong": False, "no_signal_patience": 0},
+    }
+    config = tmp_path / "run.yaml"
+    config.write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items()))
+    code, said = run("train", config)
+    assert code == 0 and "its rubric is taken at its word" in said, said
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["verifier/wrong_frac"] for row in rows if "loss" in row] == [1.0, 1.0]
 
 
 def test_the_example_gets_the_scores_of_reasoning_gym(monkeypatch: pytest.MonkeyPatch) -> None:
