@@ -54,7 +54,8 @@ def test_the_price_is_what_the_steps_would_have_brought() -> None:
 def test_the_largest_difference_is_taken() -> None:
     choice = select([FAR, STAY, NEAR])
     assert choice.candidate is NEAR  # 0.03, where staying brings 0.01 and going far back loses 0.02
-    assert "expects +0.05 of pass rate for 0.02" in choice.reason
+    assert "Distance 10 is expected to bring +0.05 of pass rate, and the run would have gained 0.02" in choice.reason
+    assert "Staying is expected to bring +0.01 of pass rate and costs no step" in select([STAY]).reason
 
 
 def test_on_a_steep_curve_it_stays_and_on_a_plateau_it_goes_far() -> None:
@@ -70,7 +71,7 @@ def test_equal_worth_takes_the_smaller_distance() -> None:
 def test_nothing_that_is_worth_its_price_is_said_with_its_numbers() -> None:
     choice = select([candidate(10, 0.01, 0.05), candidate(20, 0.02, 0.1)])
     assert choice.candidate is None and choice.guard is Guard.PRICE
-    assert "Nothing is worth its price: distance 10 expects +0.01 of pass rate for 0.05" in choice.reason
+    assert "Nothing is worth its price. Distance 10 is expected to bring +0.01" in choice.reason
 
 
 def test_the_other_guards_hold_here_as_well() -> None:

@@ -111,11 +111,15 @@ def select_worth(
         whys = "; ".join(f"distance {c.rollback_distance}: {why(c, limits)}" for c in ordered)
         return Choice(None, excluded(paper, limits) or Guard.GUIDE_TOO_WEAK, f"No candidate is left. {whys}.")
     best = max(allowed, key=lambda candidate: candidate.worth)
-    said = (
-        f"expects {best.expected_gain:+.3g} of pass rate for {best.price:.3g}, which the steps of the way would have "
-        "brought"
-    )
     if not best.worth > 0.0:
-        return Choice(None, Guard.PRICE, f"Nothing is worth its price: distance {best.rollback_distance} {said}.")
+        return Choice(None, Guard.PRICE, f"Nothing is worth its price. {_said(best)}.")
     guard = excluded(paper, limits) or (None if best is paper else Guard.PRICE)
-    return Choice(best, guard, f"Distance {best.rollback_distance} {said}: no other is worth more.")
+    return Choice(best, guard, f"{_said(best)}: no other is worth more.")
+
+
+def _said(candidate: Candidate) -> str:
+    gain = f"expected to bring {candidate.expected_gain:+.3g} of pass rate"
+    if candidate.rollback_distance == 0:
+        return f"Staying is {gain} and costs no step"
+    price = f"the run would have gained {candidate.price:.3g} with these steps"
+    return f"Distance {candidate.rollback_distance} is {gain}, and {price}"
