@@ -4,7 +4,8 @@ What it does: reads a `nearfuture compare configs/apprentice/price.yaml`, as far
 which AutoNPO acted: what the chosen candidate was expected to bring, and what the run gained over GRPO of its seed on
 held-out prompts, on the average over the evaluations after the trigger. The factor c of the expected gain is fitted on
 the first seed (least squares through 0) and judged on the others. For the price: at every step of the GRPO runs, the
-slope of the last 20 steps times D, and what the next D steps brought.
+slope of the last 20 steps times D, and what the next D steps brought. And every run beside GRPO at equal step, total
+steps and tokens, with the means over seeds.
 
 What it leaves out: other worlds; the gain of going back further than the guide's own run.
 
@@ -21,8 +22,10 @@ from pathlib import Path
 import numpy as np
 
 from nearfuture.method.price import slope_of
+from nearfuture.record.equal_clocks import at_equal_clocks
 from nearfuture.record.records import EVALUATION, RunRecords
 from nearfuture.run.settings.config import AutoNPOConfig
+from nearfuture.stats.seeds import mean_over_seeds
 
 OUTPUT = Path(__file__).parent / "results" / "price" / "calibration.md"
 WINDOW, DISTANCES = 20, (5, 10, 20)
@@ -38,8 +41,8 @@ class Row:
     step: int
     distance: int
     news: float
-    slope: float
     gain: float
+    at_equal: tuple[float, ...]
 
 
 def curve(records: RunRecords, key: str) -> dict[int, float]:
@@ -67,14 +70,12 @@ def rows_of(folder: Path, plain: Mapping[int, RunRecords]) -> Iterator[Row]:
             step=event["from_step"],
             distance=event["rollback_distance"],
             news=chosen["expected_gain"] / factor,
-            slope=_slope(curve(records, PASS_RATE), event),
             gain=float(np.mean([evaluated[step] - beside[step] for step in later])),
+            at_equal=tuple(
+                float("nan") if found.judgement is None else found.judgement.difference
+                for found in at_equal_clocks(records, plain[int(seed)])
+            ),
         )
-
-
-def _slope(pass_rates: Mapping[int, float], event: Mapping[str, int]) -> float:
-    steps = [step for step in pass_rates if event["from_step"] - WINDOW < step <= event["to_step"]]
-    return slope_of(steps, [pass_rates[step] for step in steps])
 
 
 def table(rows: list[Row], plain: Mapping[int, RunRecords]) -> Iterator[str]:
@@ -103,6 +104,8 @@ def table(rows: list[Row], plain: Mapping[int, RunRecords]) -> Iterator[str]:
         rows, first, {"the default": default, f"c fitted on seed {first}": factor, "no gain at all": 0.0}
     )
     yield ""
+    yield from _beside(rows)
+    yield ""
     yield "The price: slope of the last 20 steps x D beside what D more steps of GRPO brought (on-policy pass rate)."
     yield ""
     yield "| D | price, mean | brought, mean | brought / price | correlation | steps |"
@@ -113,6 +116,22 @@ def table(rows: list[Row], plain: Mapping[int, RunRecords]) -> Iterator[str]:
             ratio, correlation = pairs[:, 1].mean() / pairs[:, 0].mean(), np.corrcoef(pairs.T)[0, 1]
             means = f"{pairs[:, 0].mean():+.4f} | {pairs[:, 1].mean():+.4f}"
             yield f"| {distance} | {means} | {ratio:.2f} | {correlation:+.2f} | {len(pairs)} |"
+
+
+def _beside(rows: list[Row]) -> Iterator[str]:
+    """Held-out pass rate minus GRPO's on every clock, a row a run and a mean a method."""
+    yield "Held-out pass rate minus GRPO's of the same seed, where both had been evaluated last:"
+    yield ""
+    yield "| method | seed | equal step | equal total steps | equal tokens |"
+    yield "|" + " --- |" * 5
+    for method in dict.fromkeys(row.method for row in rows):
+        mine = [row for row in rows if row.method == method]
+        for row in mine:
+            yield f"| {method} | {row.seed} | {' | '.join(f'{value:+.3f}' for value in row.at_equal)} |"
+        if len(mine) > 1:
+            means = [mean_over_seeds(np.array(values)) for values in zip(*(row.at_equal for row in mine), strict=True)]
+            told = [f"{mean.value:+.3f} [{mean.low:+.3f}, {mean.high:+.3f}]" for mean in means]
+            yield f"| *{method}, {len(mine)} seeds* | | {' | '.join(told)} |"
 
 
 def _judged(rows: list[Row], first: int, factors: Mapping[str, float]) -> Iterator[str]:

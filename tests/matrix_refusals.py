@@ -90,7 +90,7 @@ REFUSALS: tuple[Refusal, ...] = (
     # what is not bought
     Refusal({"harvest": HARVEST, "method": ("exgrpo",)}, "experience replays the run's own rollouts already"),
     Refusal({"harvest": HARVEST, "samples of a guide": ("8, two kept", "4, two correct")}, "which makes no pool"),
-    Refusal({"harvest": HARVEST, "method": ("rlep",), "samples of a guide": ("the method's",)}, "which makes no pool"),
+    Refusal({"harvest": HARVEST, "method": ("rlep",)}, "which makes no pool"),
     Refusal(
         {"allocation": ("guide_allocation=adaptive",), "guide_select": ("guide_select=closest",)},
         "closest of a fixed number of samples needs all",
