@@ -259,6 +259,7 @@ def test_a_watched_run_is_seen_as_it_goes_on(browser: Any, tmp_path: Path) -> No
             (run / "metrics.jsonl").write_text("".join(lines))
             page.wait_for_function(f"figures[1].u.scales.x.max > {before}")
             assert shown(page)["axis"] == "total_steps"  # what the reader has set stays
+            assert page.evaluate("uPlot.sync('shared-total_steps').plots.length") == 4  # those of before are gone
             said = "getComputedStyle(document.querySelector('.kind-of-page'), '::after').content"
             assert "live" in page.evaluate(said)
     finally:

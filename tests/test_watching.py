@@ -105,3 +105,10 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     code, output = commands.invoke("watch", tmp_path / "nowhere")
     assert code == 2 and "nowhere does not exist" in output
+
+
+def test_a_study_is_watched_alone(tmp_path: Path) -> None:
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "grid.json").write_text("{}")
+    with pytest.raises(UserError, match="reported alone"):
+        Watched([grpo_run(tmp_path / "run"), tmp_path / "study"], 1)

@@ -11,6 +11,7 @@ Not here: the list of a page's own sections (`page.html.j2`).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -46,16 +47,20 @@ def _item(path: Path, other: Path, title: str) -> str:
 
 
 def join(path: Path) -> None:
-    """Write the lists of the pages around one again, where they changed."""
+    """Write the lists of the pages around one again, where they changed and may be written."""
     for other in neighbours(path):
-        if not (label := title_of(other)):
-            continue
-        before = other.read_text("utf-8")
-        listed = f"{nav(other, label)}\n".lstrip("\n")
-        place = NAV.search(before)
-        after = f"{before[: place.start()]}{listed}{before[place.end() :]}" if place else before
-        if after != before:
-            write_whole(other, after)
+        if label := title_of(other):
+            with contextlib.suppress(OSError, UnicodeDecodeError):  # somebody else's page: it only lacks a link
+                _relist(other, label)
+
+
+def _relist(page: Path, label: str) -> None:
+    before = page.read_text("utf-8")
+    listed = f"{nav(page, label)}\n".lstrip("\n")
+    place = NAV.search(before)
+    after = f"{before[: place.start()]}{listed}{before[place.end() :]}" if place else before
+    if after != before:
+        write_whole(page, after)
 
 
 def neighbours(path: Path) -> list[Path]:

@@ -34,12 +34,16 @@ class Watched:
     Args:
         folders: run folders, or one study.
         seconds: how often a page looks for news.
+
+    Raises:
+        UserError: a folder does not exist, or a study is named beside something else.
     """
 
     def __init__(self, folders: Sequence[Path], seconds: float) -> None:
         missing = [str(folder) for folder in folders if not Path(folder).is_dir()]
         if missing:
             raise UserError(f"{', '.join(missing)} does not exist. Name a run folder (run_dir), or that of a study.")
+        is_study(folders)  # a study beside something else is refused here
         self.folders, self.seconds = [Path(folder) for folder in folders], seconds
         self.command = f"nearfuture watch {' '.join(map(str, folders))}"
         self._pages: dict[str, tuple[str, str]] = {}

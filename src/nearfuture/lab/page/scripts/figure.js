@@ -35,7 +35,14 @@ class Figure {
     host.append(this.box);
     host.classList.add("is-live");
     this.draw();
-    new ResizeObserver(() => this.u && this.u.setSize(this.size())).observe(this.canvas);
+    this.observer = new ResizeObserver(() => this.u && this.u.setSize(this.size()));
+    this.observer.observe(this.canvas);
+  }
+
+  // A page that is renewed for hours must not keep the figures of before, nor their cursors.
+  end() {
+    this.observer.disconnect();
+    this.u.destroy();
   }
 
   get axis() {

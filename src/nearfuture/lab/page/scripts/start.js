@@ -37,6 +37,7 @@ function replaceWith(text) {
   const focused = document.activeElement?.name, found = new DOMParser().parseFromString(text, "text/html");
   const open = new Set([...document.querySelectorAll("main details[open] > summary")].map((s) => s.textContent));
   const at = scrollY;
+  for (const figure of figures) figure.end();
   for (const part of ["nav.bar", "header", "main", "footer", "#page-data"]) document.querySelector(part).replaceWith(found.querySelector(part));
   document.title = found.title;
   for (const summary of document.querySelectorAll("main details > summary")) if (open.has(summary.textContent)) summary.parentNode.open = true;
