@@ -210,7 +210,7 @@ class Figure {
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
     for (const c of this.shown) {
-      if (c.low && !this.view.isLog) {
+      if (c.low && !this.view.isLog && this.shown.length <= 2 * MOST_RAW) {
         ctx.globalAlpha = this.shown.length > MOST_RAW ? 0.05 : 0.14;
         ctx.fillStyle = c.colour;
         ctx.beginPath();
