@@ -206,6 +206,10 @@ def test_fsdp_is_checked_before_a_run_begins(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(UserError, match="from which no guide can be loaded"):
         sharding.check_run(NPOConfig(str(tmp_path)), only_trains=True, distils=False)
     monkeypatch.setenv("FSDP_STATE_DICT_TYPE", "FULL_STATE_DICT")
+    monkeypatch.setenv("FSDP_VERSION", "1")
+    with pytest.raises(UserError, match=r"accelerate refuses what is set for FSDP here: .*no available devices"):
+        sharding.check_run(NPOConfig(str(tmp_path)), only_trains=True, distils=False)
+    monkeypatch.setenv("FSDP_VERSION", "2")
     with pytest.raises(UserError, match=r"FSDP on a CPU .*leaves FSDP out without a word"):
         sharding.check_run(NPOConfig(str(tmp_path)), only_trains=True, distils=False)
 

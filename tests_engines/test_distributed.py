@@ -214,7 +214,7 @@ def test_zero_3_trains_and_the_launcher_itself_begins_it(tmp_path: Path) -> None
         (ZERO_3, (), (), "guides, probes and comparisons only sample"),
         (ZERO_3, ("--zero3_save_16bit_model", "false"), PLAIN, "would hold no weights in one piece"),
         ("accelerate_1x8", ("--fsdp_state_dict_type", "SHARDED_STATE_DICT"), (), "from which no guide can be loaded"),
-        ("accelerate_1x8", ("--fsdp_version", "1"), (), "fsdp_version=1 is not supported"),
+        ("accelerate_1x8", ("--fsdp_version", "1"), (), "accelerate refuses what is set for FSDP here"),
     ],
     ids=["zero 3 with guides", "zero 3 in shards", "fsdp2 in shards", "fsdp 1"],
 )

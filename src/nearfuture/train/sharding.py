@@ -96,10 +96,20 @@ def check_run(args: TrainingArguments, *, only_trains: bool, distils: bool) -> N
 
 
 def fsdp_plugin(args: TrainingArguments) -> FullyShardedDataParallelPlugin | None:
-    """What FSDP is to do, as the launcher's file or the setting `fsdp` says; None without FSDP."""
-    if args.fsdp_plugin_args is not None:
-        return FullyShardedDataParallelPlugin(**args.fsdp_plugin_args)
-    return FullyShardedDataParallelPlugin() if parse_flag_from_env("ACCELERATE_USE_FSDP") else None
+    """What FSDP is to do, as the launcher's file or the setting `fsdp` says; None without FSDP.
+
+    Raises:
+        UserError: accelerate cannot do that here.
+    """
+    if args.fsdp_plugin_args is None and not parse_flag_from_env("ACCELERATE_USE_FSDP"):
+        return None
+    try:
+        return FullyShardedDataParallelPlugin(**(args.fsdp_plugin_args or {}))
+    except (RuntimeError, ValueError) as error:
+        raise UserError(
+            f"accelerate refuses what is set for FSDP here: {error} Set it in the file you give to accelerate as "
+            "recipes/accelerate_1x8.yaml does."
+        ) from None
 
 
 def _refuse_on_cpu() -> None:
