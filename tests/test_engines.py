@@ -207,6 +207,7 @@ def test_fsdp_is_checked_before_a_run_begins(tmp_path: Path, monkeypatch: pytest
         sharding.check_run(NPOConfig(str(tmp_path)), only_trains=True, distils=False)
     monkeypatch.setenv("FSDP_STATE_DICT_TYPE", "FULL_STATE_DICT")
     monkeypatch.setenv("FSDP_VERSION", "1")
+    monkeypatch.setenv("FSDP_SYNC_MODULE_STATES", "true")  # as the launcher says
     with pytest.raises(UserError, match=r"accelerate refuses what is set for FSDP here: .*no available devices"):
         sharding.check_run(NPOConfig(str(tmp_path)), only_trains=True, distils=False)
     monkeypatch.setenv("FSDP_VERSION", "2")
