@@ -107,7 +107,7 @@ test-versions: install ## a slice of the suite on the oldest and on the newest p
 
 test-distributed: $(CLUSTER)/.installed ## DDP, FSDP2 and DeepSpeed on two processes of a CPU: a quarter of an hour
 	$(CLUSTER)/bin/python -m pytest --override-ini addopts= tests_engines/test_distributed.py tests/test_two_processes.py \
-	    tests/test_autonpo_two_processes.py tests/test_vision_two_processes.py
+	    tests/test_autonpo_two_processes.py tests/test_vision_two_processes.py tests/test_difficulty.py
 
 $(CLUSTER)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(CLUSTER)

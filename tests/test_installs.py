@@ -33,7 +33,9 @@ def installs(monkeypatch: pytest.MonkeyPatch) -> object:
 
 def test_every_line_is_found_and_names_what_there_is(installs: object) -> None:
     found = installs.find_installs()
-    assert {"README.md", "docs/recipes.md", "Makefile", "integrations/lmms_eval/README.md"} <= {i.file for i in found}
+    assert {"docs/data.md", "docs/recipes.md", "Makefile", "integrations/lmms_eval/README.md"} <= {
+        i.file for i in found
+    }
     for install in found:
         for name in install.constraints:
             assert (ROOT / name).is_file(), install
