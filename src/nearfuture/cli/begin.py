@@ -31,7 +31,9 @@ def init(
     ] = None,
     data: Annotated[str | None, typer.Option(help="A known data set, an id on the Hub, or a file of rows.")] = None,
     model: Annotated[str | None, typer.Option(help="Folder or name on the Hub. Default: the task's own.")] = None,
-    method: Annotated[str, typer.Option(help="npo, grpo, autonpo, luffy, exgrpo, rlep or opd.")] = "npo",
+    method: Annotated[
+        str | None, typer.Option(help="npo (the default), grpo, autonpo, luffy, exgrpo, rlep or opd.")
+    ] = None,
     is_list: Annotated[bool, typer.Option("--list", help="List the configurations that ship, and stop.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE.")] = False,
 ) -> None:
@@ -42,7 +44,7 @@ def init(
             return
         from nearfuture.run.settings.first import TINY, Wish
 
-        wish = Wish(output.stem, task or (TINY if data is None else None), data, model, method)
+        wish = Wish(output.stem, task or (TINY if data is None else None), data, model, method or Wish.method)
         write_first(wish, output, force=force)
 
 

@@ -6,7 +6,7 @@
               rows, events, samples, reports: they are small, and costs are in them
     freed     every other checkpoint, abandoned tails included; folders that were never written to their end
 
-Not here: deleting while a run trains (`save_total_limit`, `nearfuture.train.checkpoint`), whole runs (`train --clean`).
+Not here: deleting old checkpoints while a run trains (`nearfuture.train.checkpoint`).
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from nearfuture.run.changes import WATCHING, changed
 from nearfuture.run.origin import PLACES
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.keys import with_present_names
-from nearfuture.run.settings.plan import Train, next_stage
+from nearfuture.run.settings.plan import Train, next_stage, stages_ahead
 from nearfuture.train import checkpoint
 from nearfuture.types import Intervention, PolicyRef, UserError
 
@@ -131,10 +131,13 @@ class Fork:
                 f"--from {name}: the configuration has an intervention at {what}, before the fork. Leave scout_steps, "
                 "guide_step and resample_steps unset, or set a guide_step after it."
             )
-        back = config.run.rollback_to
-        is_ahead = back and back < step and isinstance(stage, Train) and stage.reason == "guide"
-        if is_ahead and not (self.run / (self.lineage.ref(back or 1) or self.policy).path).is_dir():
-            raise UserError(f"rollback_to={back}: {self.run} keeps no checkpoint of that step. Choose another one.")
+        ahead = [stage.start_step for _, stage in stages_ahead(config, self.lineage) if isinstance(stage, Intervention)]
+        for start in ahead:
+            back = self.lineage.ref(start) if start < step else None
+            if back is not None and not (self.run / back.path).is_dir():
+                raise UserError(
+                    f"rollback_to={start}: {self.run} keeps no checkpoint of that step. Choose another one."
+                )
 
     def write(self, folder: RunFolder, changes: Mapping[str, Any]) -> None:
         """Put everything but the lineage into the folder of the new run."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nearfuture.run.settings.config import RunConfig
 from nearfuture.run.settings.methods import METHODS
 from nearfuture.types import UserError, did_you_mean
 
@@ -45,7 +46,7 @@ class Wish:
     task: str | None = TINY
     data: str | None = None
     model: str | None = None
-    method: str = "npo"
+    method: str = RunConfig.method
 
     def __post_init__(self) -> None:
         if self.method not in KINDS:
