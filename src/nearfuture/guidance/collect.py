@@ -339,8 +339,9 @@ class _Collection:
                 num_correct=len(self.draws.candidates[candidate.number]),
             )
             yield guidance, text
-        rows, ids = [prompt.row for prompt, _ in self.reused], [list(found.completion_ids) for _, found in self.reused]
-        yield from zip((found for _, found in self.reused), self.engine.decode(rows, ids), strict=True)
+        rows = [prompt.row for prompt, _ in self.reused]
+        written = self.engine.decode(rows, [list(found.completion_ids) for _, found in self.reused])
+        yield from zip((found for _, found in self.reused), written, strict=True)
 
     def _header(self, counts: CollectionCounts, fingerprint: str) -> CacheHeader:
         return CacheHeader(

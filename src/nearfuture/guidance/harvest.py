@@ -125,13 +125,13 @@ def _packed(answer: Answer) -> list[Any]:
     """Write log-probs as float32, which is what they are; nothing is rounded."""
     success = answer.success
     ids, logps = array("i", success.completion_ids), array("f", success.logps)
-    texts = (base64.b64encode(values.tobytes()).decode() for values in (ids, logps))
-    return [success.prompt_id, success.prompt_hash, success.step, answer.num_correct, answer.num_judged, *texts]
+    packed = [base64.b64encode(raw).decode() for raw in (ids.tobytes(), logps.tobytes())]
+    return [success.prompt_id, success.prompt_hash, success.step, answer.num_correct, answer.num_judged, *packed]
 
 
 def _unpacked(row: list[Any]) -> Answer:
-    prompt_id, hashed, step, correct, judged, *texts = row
+    prompt_id, hashed, step, correct, judged, packed_ids, packed_logps = row
     ids, logps = array("i"), array("f")
-    for values, text in zip((ids, logps), texts, strict=True):
-        values.frombytes(base64.b64decode(text))
+    ids.frombytes(base64.b64decode(packed_ids))
+    logps.frombytes(base64.b64decode(packed_logps))
     return Answer(Success(prompt_id, hashed, tuple(ids), tuple(logps), step), correct, judged)

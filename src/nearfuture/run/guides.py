@@ -197,10 +197,9 @@ class Guides:
         if not self.config.run.guidance_harvest:
             return {}, {}
         found: dict[str, Guidance] = {}
-        served = [s for s, _ in lineage.branch(intervention).path()[:-1] if s.intervention is not None]
-        for segment in served:
+        for segment, _ in lineage.branch(intervention).path()[:-1]:
             if segment.intervention is None or segment.intervention.end_step is not None:
-                continue
+                continue  # it has no guidance, or none that is still served
             with contextlib.closing(GuidanceCache.open(self.folder.path / segment.folder / "guidance")) as cache:
                 bought = {prompt_id: cache.lookup(prompt_id) for prompt_id in prompt_ids}
             found |= {prompt_id: guidance for prompt_id, guidance in bought.items() if guidance is not None}

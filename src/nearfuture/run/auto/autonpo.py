@@ -151,14 +151,16 @@ def decide(fired: Fired, bench: Bench, config: AutoNPOConfig, event: WriteEvent)
 
 def _choice(candidates: list[Candidate], fired: Fired, config: AutoNPOConfig) -> Choice:
     """By Q / V, as the paper does, or by what is left of the expected gain when the steps are paid for."""
-    limits = {
-        "min_prompts": config.min_prompts,
-        "min_quality": config.probe_min_pass_rate,
-        "blocked_steps": fired.blocked_steps(),
-    }
+    blocked, least = fired.blocked_steps(), config.probe_min_pass_rate
     if config.price == "slope":
-        return select_worth(candidates, **limits)
-    return select(candidates, min_gain=config.min_gain, **limits)
+        return select_worth(candidates, min_prompts=config.min_prompts, min_quality=least, blocked_steps=blocked)
+    return select(
+        candidates,
+        min_prompts=config.min_prompts,
+        min_quality=least,
+        min_gain=config.min_gain,
+        blocked_steps=blocked,
+    )
 
 
 def _facts(candidates: list[Candidate], choice: Choice) -> dict[str, Any]:
