@@ -29,7 +29,8 @@ NEAREST, FARTHEST = 10, 100
 """Steps back that AutoNPO weighs."""
 SURE = {
     "stay": "Not very sure: answering its own mistakes was ahead of GRPO at equal total steps in one of two worlds "
-    "(+0.037 [+0.009, +0.065], five seeds; +0.001 +- 0.009, three seeds), and never at equal tokens.",
+    "(+0.037 [+0.009, +0.065], five seeds; +0.017 [+0.008, +0.025], three; in the other +0.001 +- 0.009), and never at "
+    "equal tokens.",
     "back": "Not sure: whether going back lifts a run that has stopped rising is under study here; it was ahead on one "
     "seed and behind on another.",
     "leave": "As sure as the curve is; nothing was tried here on a run that is solved or does not move.",
