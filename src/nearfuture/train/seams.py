@@ -19,6 +19,7 @@ from typing import Any
 import datasets
 import transformers
 import trl
+from torch.optim import lr_scheduler
 from transformers.generation import utils as generation_utils
 from transformers.integrations import deepspeed as deepspeed_integration
 from transformers.models.qwen3_vl import processing_qwen3_vl
@@ -83,6 +84,7 @@ ATTRIBUTES: dict[str, ModuleType] = {
     "_name_or_path": transformers.configuration_utils,
     "_pad_token_tensor": generation_utils,
     "_fingerprint": datasets.arrow_dataset,
+    "_last_lr": lr_scheduler,
 }
 """Of instances: saved and restored, emptied, or read; with the module whose code sets them."""
 
