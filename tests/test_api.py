@@ -119,5 +119,16 @@ def test_the_short_loop_replays_with_guidance(tmp_path: Path, capsys: pytest.Cap
     assert len(nearfuture.GuidanceCache.open(tmp_path / "out" / "guidance")) == int(solved)
 
 
+def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads((EXAMPLES / "first_run.ipynb").read_text())["cells"]
+    names: dict[str, object] = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+    assert repr(names["run"]).startswith("Run('runs/notebook'): finished")
+    assert (tmp_path / "runs/notebook/report/index.html").exists()
+
+
 def test_tab_completion_shows_what_there_is() -> None:
     assert set(nearfuture.__all__) <= set(dir(nearfuture))
