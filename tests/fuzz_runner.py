@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from fuzz_kinds import KINDS, Command
 from typer.testing import CliRunner
 
@@ -115,7 +116,8 @@ def _in_a_fork(kind: str, numbers: list[int]) -> Iterator[tuple[int, list[Fault]
 def _serve(kind: str, numbers: list[int], writing: int) -> None:
     """In the fork: run the cases, write a line about each, leave."""
     os.setsid()
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    limit = psutil.Process().memory_info().vms + MEMORY  # what a library has reserved (V8: a terabyte) is not used
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
