@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+from commands import MODEL
 
 from nearfuture.lab.forecast.dry import dry_run_report
 from nearfuture.lab.study.study_config import check_runs, load_study
@@ -20,20 +22,40 @@ MARK = re.compile(r"\[(paper|reported|one account|RLSD|ReMind|CoPD|EasyVideoR1|p
 OF_THE_MACHINE = ("run_dir", "seed")
 
 
+@pytest.fixture(scope="module")
+def chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that takes messages."""
+    folder = tmp_path_factory.mktemp("chat") / "model"
+    shutil.copytree(MODEL, folder)
+    (folder / "chat_template.jinja").write_text("{% for message in messages %}{{ message['content'] }}{% endfor %}")
+    return folder
+
+
+def with_a_model(path: Path, chat: Path) -> list[str]:
+    """A model that lies here, in place of one that a command before this configuration makes (`make real`, a run)."""
+    values = read_yaml(path)
+    values = values.get("base", values)
+    if str(values.get("task", "")).startswith("reasoning_gym/"):
+        pytest.importorskip("reasoning_gym")
+        return [f"model={chat}"]
+    return [f"model={MODEL}"] if str(values.get("model", "")).startswith("runs/") else []
+
+
 def name(path: Path) -> str:
     return str(path.relative_to(CONFIGS))
 
 
 @pytest.mark.parametrize("path", RUNS, ids=name)
-def test_a_run_passes_its_dry_run(path: Path) -> None:
-    report = dry_run_report(load_configuration(path), num_processes=32 if "8b" in path.name else None)
+def test_a_run_passes_its_dry_run(path: Path, chat: Path) -> None:
+    configuration = load_configuration(path, with_a_model(path, chat))
+    report = dry_run_report(configuration, num_processes=32 if "8b" in path.name else None)
     for said in ("parameters", "memory: ", "batch:  ", "at the peak", "paid for"):
         assert said in report, report
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=name)
-def test_every_method_of_a_study_passes_its_dry_run(path: Path) -> None:
-    for configuration in check_runs(load_study(path)).values():
+def test_every_method_of_a_study_passes_its_dry_run(path: Path, chat: Path) -> None:
+    for configuration in check_runs(load_study(path, with_a_model(path, chat))).values():
         assert "at the peak" in dry_run_report(configuration)
 
 

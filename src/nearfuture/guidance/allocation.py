@@ -33,8 +33,8 @@ class Chances:
 
     Example:
         >>> chances = Chances(["easy", "easy", "hard"], {0: (1, 8)})
-        >>> chances.of(0) > chances.of(1) > chances.of(1, 3)
-        True
+        >>> [round(chances.of(*prompt_and_failures), 3) for prompt_and_failures in ((0,), (1,), (1, 3))]
+        [0.128, 0.14, 0.056]
     """
 
     kinds: Sequence[Hashable]

@@ -77,7 +77,7 @@ class Settings:
     def described(self) -> dict[str, Any]:
         """Return the settings as plain JSON, younger ones where they are set: older caches keep their fingerprint."""
         usual = {"num_kept": 1, "allocation": "even"}
-        return {name: value for name, value in asdict(self).items() if usual.get(name) != value}
+        return {name: value for name, value in asdict(self).items() if name not in usual or usual[name] != value}
 
 
 def collect_guidance(
