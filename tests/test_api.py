@@ -76,6 +76,8 @@ def test_a_task_that_is_an_object_is_known_in_this_process_alone(run: Run) -> No
     assert load_task(name).name == "chains"
     with pytest.raises(UserError, match=r"task='python:unseen' was given in Python.*path/to/file.py:function"):
         load_task("python:unseen")
+    with pytest.raises(UserError, match="the task is made already"):
+        Run(task=load_task(name), task_args={"digits": 2}, run_dir="r", max_steps=1)
     with pytest.raises(UserError, match="task returned int"):
         Run(task=lambda: 3, run_dir="r", max_steps=1)
 

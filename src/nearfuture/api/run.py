@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from nearfuture.run.executor import Outcome
     from nearfuture.run.settings.config import Configuration
 
-PREFIXES = {"autonpo": "autonpo."}
-"""Keys with a dot, which Python takes as a mapping: autonpo={"mode": "act"}."""
-
 
 class Run:
     """A run: its configuration, and what its folder holds once it has begun.
@@ -182,8 +179,8 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Keys with a dot in place of mappings; paths as text, as YAML has them."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
-        if key in PREFIXES and isinstance(value, Mapping):
-            flat |= {PREFIXES[key] + name: inner for name, inner in value.items()}
+        if key == "autonpo" and isinstance(value, Mapping):
+            flat |= {f"autonpo.{name}": inner for name, inner in value.items()}
         else:
             flat[key] = str(value) if isinstance(value, Path) else value
     return flat
@@ -191,6 +188,8 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _made(task: Task | Callable[..., Task], task_args: Mapping[str, Any]) -> Task:
     """The task itself, or what its function returns."""
+    if isinstance(task, Task) and task_args:
+        raise UserError(f"task_args={dict(task_args)}: the task is made already. Give the function that makes it.")
     made = task if isinstance(task, Task) else task(**task_args)
     if not isinstance(made, Task):
         raise UserError(f"task returned {type(made).__name__}. It must be a Task, or a function that returns one.")
