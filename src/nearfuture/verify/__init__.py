@@ -1,6 +1,6 @@
-"""Verifiers: extract the answer of a response and judge it by kind. `verify` is all most callers need.
+"""Verifiers: extract the answer from a response and judge it by kind. `verify` is all that most callers need.
 
-    verify, verify_many, explain    one response, many, and why
+    verify, verify_many, explain    judge one response, judge many, explain a verdict
     RowVerifier                     a task's `verify`, for rows with `gold` and `kind`
     load_verifier                   your own, in verl's or EasyR1's form
     MathReward                      a reward function for plain TRL

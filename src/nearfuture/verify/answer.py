@@ -8,9 +8,9 @@
     n ≡ 7 (mod 10)       Congruence
     no solution          Words
 
-Values stay text: `numbers` reads them exactly, `symbolic` with sympy.
+Values are kept as text; `numbers` reads them exactly, `symbolic` reads them with sympy.
 
-Not here: who reads an answer into this (`reading`, `reals`), and when two are equal (`compare`).
+Not here: reading an answer into these types (`reading`, `reals`), deciding when two are equal (`compare`).
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Equation:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """An interval: ends as text, and whether they belong to it."""
+    """An interval: its ends as text, and whether each belongs to it."""
 
     low: str
     high: str
@@ -104,7 +104,7 @@ class Inequality:
 
 @dataclass(frozen=True, slots=True)
 class RealSet:
-    """A union of intervals, the name it was said of, and the inequality it came from where there was just one."""
+    """A union of intervals, the name it describes, and the inequality it came from if there was exactly one."""
 
     spans: tuple[Span, ...]
     name: str | None = None
@@ -113,7 +113,7 @@ class RealSet:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Rows of values as text, and the text of the whole."""
+    """Rows of values as text, and the whole matrix as text."""
 
     rows: tuple[tuple[str, ...], ...]
     text: str = ""
@@ -128,7 +128,7 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """A time of day, in seconds; `half` is am or pm where it says so. As a ratio it would be another value."""
+    """A time of day in seconds; `half` is am or pm where the text says so. The same text read as a ratio differs."""
 
     seconds: int
     half: str

@@ -1,4 +1,4 @@
-"""Results kept for the next time: bounded, the least recently used dropped first, safe from any thread.
+"""A bounded cache of results that drops the least recently used entry first; safe from any thread.
 
 Not here: what is worth keeping (`verifier`).
 """
@@ -30,7 +30,7 @@ class Cache(Generic[K, V]):
         self._lock = threading.Lock()
 
     def get(self, key: K) -> V | None:
-        """Return what is known; None where nothing is."""
+        """Return the stored value; None if there is none."""
         with self._lock:
             value = self._values.get(key)
             if value is not None:
@@ -38,7 +38,7 @@ class Cache(Generic[K, V]):
             return value
 
     def put(self, key: K, value: V) -> None:
-        """Remember a value."""
+        """Store a value."""
         with self._lock:
             self._values[key] = value
             self._values.move_to_end(key)

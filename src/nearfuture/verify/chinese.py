@@ -1,9 +1,9 @@
-"""Answers in Chinese (and the counters of Japanese and Korean) as the verifier's own small LaTeX.
+"""Rewrite answers in Chinese (and Japanese and Korean counters) in the verifier's own small LaTeX.
 
     300分钟 -> 300 minutes    \\frac{2}{5}吨 -> ... tons    3个 -> 3    3万 -> 3\\times 10^{4}    百分之28 -> 28%
     共有3个 -> 3              x=1或x=2 -> x=1 or x=2         无解 -> no solution              三 -> 3
 
-What is not in the table stays as it is: a word that is compared as text.
+A word that is not in the table stays as it is and is compared as text.
 
 Not here: units in general (`units`), yes and no (`words`), letters of options (`choices`).
 """
@@ -77,7 +77,7 @@ _DIGITS = {char: value for value, char in enumerate("零一二三四五六七八
 
 
 def without_chinese(text: str) -> str:
-    """Write what is Chinese about a value in English; text without such characters is returned as it is.
+    """Put the Chinese parts of a value into English; text without such characters is returned unchanged.
 
     Example:
         >>> without_chinese("300分钟"), without_chinese("共有3个"), without_chinese("x=1或x=2")

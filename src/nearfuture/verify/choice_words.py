@@ -37,7 +37,7 @@ _TAIL = re.compile(
     re.IGNORECASE,
 )
 MAX_CHARS = 600
-"""A longer answer is no choice with a few rivals beside it."""
+"""A longer answer is not read as a choice with a few rejected rivals beside it."""
 _LETTER = r"(?<![A-Za-z'])\(?[A-Z]\)?(?![A-Za-z'])"
 _BESIDE = r"(?:\s?\([^()]{1,60}\))?"
 _LETTERS = (
@@ -72,7 +72,7 @@ _REJECTED = re.compile(
 
 
 def without_rejected(text: str) -> tuple[str, frozenset[str]]:
-    """Take out the clauses that reject a letter, or say something of others than the answer, and list the letters.
+    """Remove the clauses that reject a letter or describe other options than the answer, and list their letters.
 
     Example:
         >>> without_rejected("B - not A, since A is heavier")
@@ -92,7 +92,7 @@ def without_rejected(text: str) -> tuple[str, frozenset[str]]:
 
 
 def cleaned(text: str) -> str:
-    """Take off fonts, quotes and Markdown; brackets of all kinds become parentheses."""
+    """Strip fonts, quotes and Markdown; brackets of all kinds become parentheses."""
     text = unicodedata.normalize("NFKC", text)
     for _ in range(3):
         text = _MARKUP.sub(lambda mark: f" {mark[1]} " if mark[1] else "", text)
@@ -100,7 +100,7 @@ def cleaned(text: str) -> str:
 
 
 def without_lead(text: str) -> str:
-    """Take off "the correct option is", "I choose" and "is correct"."""
+    """Strip "the correct option is", "I choose" and "is correct"."""
     for _ in range(3):
         lead = _LEAD.match(text)
         if lead is None or not lead.end() or lead.end() == len(text):

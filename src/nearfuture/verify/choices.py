@@ -5,8 +5,8 @@
     both         D. frontal lobe   D (frontal lobe)   D, frontal lobe   frontal lobe (D)
     several      A, C   A and C   AC   for questions with several right options
 
-A letter counts where it is marked as one: "A dog is next to B" chooses nothing. A letter with the text of another
-option chooses nothing either, nor does anything negated ("not A") or open ("A or B").
+A letter counts only where it is marked as one: "A dog is next to B" chooses nothing. Neither does a letter beside the
+text of another option, a negated letter ("not A"), or an undecided answer ("A or B").
 
 Not here: the words around a letter (`choice_words`), options that need sympy (`decide`).
 """
@@ -58,7 +58,7 @@ def read_options(options: Sequence[str] | Mapping[str, str] | None) -> Options |
     """Give every option its letter: texts in order, a mapping of letters to texts, or the letters alone ("ABCD").
 
     Raises:
-        UserError: they are none of these.
+        UserError: the options have none of these forms.
     """
     if options is None or options == "":
         return None
@@ -77,12 +77,12 @@ def read_options(options: Sequence[str] | Mapping[str, str] | None) -> Options |
 
 
 def _without_letter(text: str, letter: str) -> str:
-    """Take the letter off an option that brings its own: "B. 12"."""
+    """Strip the letter from an option that carries its own: "B. 12"."""
     return re.sub(rf"^\s*(?:[(（]{letter}[)）]|{letter}\s?[.):：、．,])\s*(?=\S)", "", text)
 
 
 def chosen_letters(text: str, options: Options | None) -> frozenset[str]:
-    """Read the letters an answer chooses; empty if the choice is unclear.
+    """Read the letters that an answer chooses; empty if the choice is unclear.
 
     Example:
         >>> sorted(chosen_letters("\\\\text{(B)}", None)), sorted(chosen_letters("A dog is next to B", None))
@@ -174,7 +174,7 @@ def _with_text(text: str, letters: set[str], options: Options | None) -> frozens
 def _agreeing(
     letter: str, said: str, is_weak: bool, is_before: bool, letters: set[str], options: Options | None
 ) -> frozenset[str]:
-    """Take a letter if the text beside it is that of its option, or at least of no other and takes nothing back."""
+    """Accept a letter if the text beside it belongs to its option, or to no other option and retracts nothing."""
     if letter not in letters:
         return frozenset()
     is_bracketed = said.startswith("(") and said.endswith(")")
@@ -198,7 +198,7 @@ def _unwrapped(said: str) -> str:
 
 
 def _differ(said: str, own: str) -> bool:
-    """True where both are numbers, but not the same."""
+    """True if both are numbers and they differ."""
     numbers = read_number(said), read_number(own)
     return numbers[0] is not None and numbers[1] is not None and numbers[0].value != numbers[1].value
 
@@ -225,7 +225,7 @@ def _in_sentence(text: str, letters: set[str], options: Options | None) -> froze
 
 
 def _names_another(text: str, letter: str, options: Options | None) -> bool:
-    """True where the text of another option stands in a sentence, other than as a part of the letter's own."""
+    """True if a sentence contains the text of another option, other than as a part of this letter's own text."""
     said = plain(text).replace(plain(cleaned(dict(options or ()).get(letter, ""))) or "\0", " ")
     others = [plain(cleaned(option)) for other, option in options or () if other != letter]
     return any(len(other) > 1 and re.search(rf"(?<!\w){re.escape(other)}(?!\w)", said) is not None for other in others)

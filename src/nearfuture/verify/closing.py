@@ -1,8 +1,8 @@
-"""The last value of a text that announces none: "With 8 crates the shop receives 48 jars." ends in 48.
+"""The last value of a text that announces no answer: "With 8 crates the shop receives 48 jars." ends in 48.
 
-It is taken from the last sentence that has a value, and only where that sentence states it: nothing is asked, assumed
-or doubted there, no negation reaches it ("not 7 but 8" is 8), what follows takes nothing back, and the text does not
-break off. A value is a formula between delimiters, a number that no operator touches, or a tuple of such.
+It comes from the last sentence that has a value, and only if that sentence states it: the sentence does not ask, assume
+or doubt it, no negation reaches it ("not 7 but 8" is 8), nothing later retracts it, and the text does not break off. A
+value is a formula between delimiters, a number that touches no operator, or a tuple of these.
 
 Not here: announcements (`lines`) and conclusions (`conclusions`), which go first.
 """
@@ -17,12 +17,12 @@ from nearfuture.verify.retracted import is_denied, is_taken_back
 from nearfuture.verify.units import split_unit
 
 WINDOW = 1600
-"""Characters at the end of a text that are read."""
+"""How many characters at the end of a text are read."""
 _NUMBER = r"(?:[$€£]\s?)?[-−+]?\d[\d,.]*(?<![,.])(?:\s?/\s?\d+|(?::\d+)+)?(?:\s?\\?%)?"
 _TUPLE = rf"\(\s?{_NUMBER}(?:\s?[,;]\s?{_NUMBER})+\s?\)"
 _APART = r"(?<![\w.,^_\\{/*+−×·-])(?<![-+*/×·]\s)"
 _APART_BEHIND = r"(?:(?=[ck]?[mg]²?³?(?![\w²³]))|(?![\w{^_*/×·]|\s?[-+*/×·=^]\s?[\w\\(]))"
-"""No operator and no letter touches a number, but for the units that may (5kg)."""
+"""A number that touches no operator and no letter, except units (5kg)."""
 _NO_MONEY = r"(?!\d[\d,.]*\s+[A-Za-z]{2})"
 _VALUE = re.compile(
     rf"(?P<delimiter>\$\$?){_NO_MONEY}"
@@ -51,7 +51,7 @@ CIRCUMSTANCE = re.compile(
     r",?\s(?:which\s(?:is|are)\s|and\sis\s)?(?:attained|achieved|reached|occur(?:s|ring)|obtained)\s"
     r"(?:only\s|exactly\s)?(?:at|when|for|if|by|in)\b(?:[^.!?\n]|\.(?=\d))*"
 )
-"""Where or how a value is attained: it was stated before, and what follows is another one."""
+"""Where or how a value is attained: the value came before these words, and what follows them is a different one."""
 _LEADS_ON = re.compile(r"\s*(?:\d+[.)]\s|[-*•]\s\D|#)")
 _PART_OF = re.compile(
     r"(?:\b(?:of\s(?:the|these|those|all|his|her|its|their|our)|out\sof|between|times|plus|minus|over|divided\sby)|\d\sof)"
@@ -66,11 +66,12 @@ _NEGATION = re.compile(r"\b(?:not|cannot|never|neither|nor|no)\b|n['’]t\b", re
 
 
 def closing_value(text: str, *, is_announced: bool = False) -> str | None:
-    """Give the last value that a text states; None where it states none.
+    """Return the last value that a text states; None if it states none.
 
     Args:
         text: what a model wrote, or the sentence that it announced as its answer.
-        is_announced: whether it did; then only a hedge is doubt ("The largest number that could occur is 19").
+        is_announced: whether the model announced it; then only a hedge counts as doubt, so "The largest number that could
+            occur is 19" states 19.
 
     Example:
         >>> closing_value("We add. With 8 crates the shop receives 48 jars."), closing_value("It is not 7 but 8.")
@@ -99,7 +100,7 @@ def closing_value(text: str, *, is_announced: bool = False) -> str | None:
 
 
 def _tail(text: str) -> str:
-    """Cut off what is not read, and not within a formula."""
+    """Keep the end of the text that is read, without cutting through a formula."""
     cut = max(0, len(text) - WINDOW)
     return text[text.find("$", cut) + 1 :] if text.count("$", 0, cut) % 2 else text[cut:]
 
@@ -109,7 +110,7 @@ def _content(mark: re.Match[str]) -> str:
 
 
 def _is_doubted(before: str, is_announced: bool, is_plain: bool) -> bool:
-    """True where a sentence asks, assumes or hedges before its value, or names a part ("3 of the 5") or a label."""
+    """True if a sentence asks, assumes or hedges before its value, or the value is a part ("3 of the 5") or a label."""
     words = _VALUE.sub(" ", before)
     if _HEDGE.search(words) or _PART_OF.search(before) or (is_plain and _LABEL.search(before)):
         return True
@@ -117,13 +118,13 @@ def _is_doubted(before: str, is_announced: bool, is_plain: bool) -> bool:
 
 
 def _is_negated(before: str, values: list[int]) -> bool:
-    """True where a negation stands in front of the value and no other value between: it reaches to the next one."""
+    """True if a negation precedes the value with no other value in between: it applies to the next value only."""
     negations = list(_NEGATION.finditer(before))
     return is_denied(before) or (bool(negations) and not any(start > negations[-1].start() for start in values))
 
 
 def _is_closed(behind: str) -> bool:
-    """True where the sentence ends behind the value or a few words later, and what follows takes nothing back."""
+    """True if the sentence ends at the value or a few words later, and nothing that follows retracts it."""
     if is_taken_back(behind) or "?" in behind:
         return False
     words = _WORD_END.match(behind)

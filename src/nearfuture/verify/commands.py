@@ -1,6 +1,6 @@
-r"""Read the commands of LaTeX together with what belongs to them: \frac, \sqrt, \max(a, b), \sum_{k=1}^n k.
+r"""Read LaTeX commands together with their arguments: \frac, \sqrt, \max(a, b), \sum_{k=1}^n k.
 
-Not here: what may stand around a command (`descent`).
+Not here: the expression around a command (`descent`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from nearfuture.verify.tokens import Beyond
 
 
 class Reader(Protocol):
-    """What a command asks of whoever reads around it (`descent.Reader`)."""
+    """What a command needs from the reader of the text around it (`descent.Reader`)."""
 
     index: int
     is_real: bool
@@ -29,10 +29,10 @@ class Reader(Protocol):
         """The text of the next token."""
 
     def take(self, *signs: str) -> str | None:
-        """Pass the next token where it is one of these."""
+        """Consume the next token if it is one of these."""
 
     def must_take(self, *signs: str) -> str:
-        """Pass the next token, which is one of these."""
+        """Consume the next token, which must be one of these."""
 
     def sum(self) -> Any:
         """Read products with + and - between them."""
@@ -41,7 +41,7 @@ class Reader(Protocol):
         """Read factors."""
 
     def raised(self) -> Any:
-        """Read what stands behind ^ or _."""
+        """Read what follows ^ or _."""
 
     def atom(self) -> Any:
         """Read a number or a name."""
@@ -66,7 +66,7 @@ FUNCTIONS: dict[str, Any] = (
 
 
 def quotient(top: Any, bottom: Any) -> Any:
-    """Divide, unevaluated but for integers."""
+    """Divide, unevaluated except for integers."""
     if top.is_Integer and bottom.is_Integer:
         return sympy.Rational(top, bottom)
     return sympy.Mul(top, sympy.Pow(bottom, -1, evaluate=False), evaluate=False)

@@ -1,12 +1,12 @@
 """Decide whether two answers are the same, given a judge for single values.
 
-    group of several   the same number on both sides; a bare list or a set in any order, a tuple or a list in its own
+    group              the same items, as often; a bare list or a set in any order, a tuple or a list in its own
     hedge              "3 or 4" is two answers, so it is not 4
     named              x = 5 is 5, and 5 is x = 5, but x = 5 is not y = 5
     equation           the same up to a factor: x + y = 2 is 2x + 2y = 4
     set of reals       the same intervals, ends included or not
 
-Not here: single things (`compare_single`), sets of reals (`compare_reals`), values (`values`, `symbolic`).
+Not here: single answers (`compare_single`), sets of reals (`compare_reals`), values (`values`, `symbolic`).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from nearfuture.verify.reading import read_answer
 
 
 def same(gold: Node, answer: Node, judge: Judge) -> bool:
-    """Say whether an answer is the gold answer."""
+    """Decide whether an answer is the gold answer."""
     if isinstance(answer, Rounded):
         return _same_rounded(gold, answer, judge)
     if isinstance(gold, Rounded):
@@ -83,12 +83,12 @@ def _same_named(gold: Node, answer: Node, judge: Judge) -> bool:
 
 
 def _shorter(name: str) -> tuple[str, ...]:
-    """Give the name that y(x) goes by as well: y."""
+    """Return the short name of y(x), which is y."""
     return (name[0],) if re.fullmatch(r"[A-Za-z]\([a-z]\)", name) else ()
 
 
 def _same_rounded(gold: Node, answer: Rounded, judge: Judge) -> bool:
-    """Compare `4\\pi ≈ 12.57`: one is the gold answer, and the second may be the first, rounded."""
+    """Compare `4\\pi ≈ 12.57`: one side is the gold answer, and the second may be the first, rounded."""
     if isinstance(gold, Rounded):
         return same(gold.exact, answer.exact, judge)
     if not same(gold, answer.near, judge) and not same(gold, answer.exact, judge):
@@ -104,10 +104,10 @@ def _last(node: Node) -> Node:
 
 
 def _ends_in(gold: Node, answer: Chain, judge: Judge) -> bool:
-    """Compare `2 + 3 = 5`: the last value is the gold answer, and no other contradicts it.
+    """Compare `2 + 3 = 5`: the last value is the gold answer, and no other value contradicts it.
 
-    What cannot be read (a limit, a sum in words) contradicts nothing. Nor does a slip on the way: x = 3 + 4 = 8 and
-    4 + 4 + 1 = 8 + 2 = 10 end in an answer, while 2 + 2 = 5 and 4 = 5 are claims, and false.
+    A part that cannot be read (a limit, a sum in words) contradicts nothing. Neither does a slip on the way: x = 3 + 4
+    = 8 and 4 + 4 + 1 = 8 + 2 = 10 end in an answer, while 2 + 2 = 5 and 4 = 5 are false claims.
     """
     *steps, last = answer.items
     if not same(gold, last, judge):
@@ -118,7 +118,7 @@ def _ends_in(gold: Node, answer: Chain, judge: Judge) -> bool:
 
 
 def _last_of_named(node: Node) -> Node:
-    """Take x = 8 of x = 3 + 4 = 8: what is calculated for a name ends in its value."""
+    """Reduce x = 3 + 4 = 8 to x = 8: a calculation for a name ends in its value."""
     if isinstance(node, Named) and isinstance(node.value, Chain) and any(map(_is_calculated, node.value.items[:-1])):
         return Named(node.name, node.value.items[-1])
     return node
@@ -138,7 +138,7 @@ def _is_opaque(node: Node) -> bool:
 
 
 def _equation_and_value(gold: Node, answer: Node, judge: Judge) -> bool:
-    """Compare `expression = value` with a value: m + n = 5 and \\int_0^1 x dx = 1/2 have one, 2x = 5 has not."""
+    """Compare `expression = value` with a value: m + n = 5 and \\int_0^1 x dx = 1/2 have one, 2x = 5 does not."""
     equation, value = (gold, answer) if isinstance(gold, Equation) else (answer, gold)
     assert isinstance(equation, Equation)
     right = read_answer(equation.right)
@@ -153,7 +153,7 @@ _WORK = re.compile(r"\\(?:sum|prod|int|iint|oint|lim|ldots|binom|det|frac\{d\}|m
 
 
 def _as_equation(node: Node) -> Equation | None:
-    """Write y = 2x as an equation; a name that is a word, or a value without variables, is no equation."""
+    """Write y = 2x as an equation; None if the name is a word, or the value has no variables."""
     if isinstance(node, Equation):
         return node
     if isinstance(node, Named) and isinstance(node.value, Scalar) and len(node.name) == 1:
@@ -179,19 +179,19 @@ def _same_groups(gold: Group, answer: Group, judge: Judge) -> bool:
 
 
 def _as_solutions(group: Group) -> Group:
-    """Count a tuple of a bare list once: it is a solution, and not a root with its multiplicity."""
+    """Count a repeated tuple in a bare list once: it is a solution, not a root with its multiplicity."""
     if group.bracket or not all(isinstance(item, Group) for item in group.items):
         return group
     return Group("", tuple(dict.fromkeys(group.items)))
 
 
 _FREE = ("", "{}")
-"""Brackets whose items have no order; what is said twice counts twice."""
+"""Brackets whose items have no order; an item that is given twice counts twice."""
 _NEVER_SAME: tuple[set[str], ...] = ({"()", "[]"}, {"{}", "()"}, {"{}", "[]"})
 
 
 def _by_name(group: Group, other: Group) -> tuple[Node, ...]:
-    """Give the items in the order of their names, where those of the other side have a place alone: y = 2, x = 1."""
+    """Order items by their names (y = 2, x = 1), where the items of the other side are told apart by position alone."""
     names = [node.name for node in group.items if isinstance(node, Named)]
     if len(names) < len(group.items) or other.bracket != "()" or len(set(names)) < len(names):
         return group.items
@@ -207,7 +207,7 @@ def _same_in_order(gold: Sequence[Node], answer: Sequence[Node], is_same: Callab
 
 
 def _same_in_any_order(gold: Sequence[Node], answer: Sequence[Node], is_same: Callable[[Node, Node], bool]) -> bool:
-    """Pair every gold item with an item of its own; equality is transitive, so the first that fits will do."""
+    """Pair every gold item with a different item; equality is transitive, so the first match is enough."""
     left = list(answer)
     for item in gold:
         found = next((index for index, other in enumerate(left) if is_same(item, other)), None)
@@ -218,7 +218,7 @@ def _same_in_any_order(gold: Sequence[Node], answer: Sequence[Node], is_same: Ca
 
 
 def _single(gold: Node, answer: Node, judge: Judge) -> bool:
-    """Compare {5} with 5, and several answers of which each is the gold answer (1/2 or 0.5)."""
+    """Compare {5} with 5, and several answers each of which is the gold answer (1/2 or 0.5)."""
     group, other = (gold, answer) if isinstance(gold, Group) else (answer, gold)
     if not isinstance(group, Group) or (len(group.items) != 1 and (group is gold or group.bracket)):
         return False

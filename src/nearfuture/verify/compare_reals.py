@@ -1,6 +1,6 @@
-"""Decide whether two sets of reals are the same: their intervals, or the inequalities they came from.
+"""Decide whether two sets of reals are the same, by their intervals or by the inequalities they came from.
 
-Not here: reading them (`reals`), other kinds of answers (`compare`).
+Not here: reading sets of reals (`reals`), other kinds of answers (`compare`).
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from nearfuture.verify.pieces import has_variables
 
 
 class Judge(Protocol):
-    """Judges single values; a judge that works by rule raises `Undecided` where it cannot."""
+    """Judges single values; a judge that works by rule raises `Undecided` where no rule applies."""
 
     def equal(self, gold: str, answer: str) -> bool:
-        """Say whether two values are equal."""
+        """Decide whether two values are equal."""
 
     def near(self, exact: str, rounded: str) -> bool:
-        """Say whether a value may be rounded to another one."""
+        """Decide whether one value may be the other, rounded."""
 
     def solve(self, inequality: Inequality) -> tuple[Span, ...] | None:
-        """Give the intervals on which an inequality holds; None where that cannot be said."""
+        """Return the intervals on which an inequality holds; None if that cannot be worked out."""
 
     def factor(self, gold: str, answer: str) -> float | None:
-        """Give the constant c with gold = c answer for all values of their variables; None where there is none."""
+        """Return the constant c for which gold = c * answer, whatever the variables; None if there is none."""
 
 
 def same_reals(gold: RealSet, answer: RealSet, judge: Judge) -> bool:
-    """Say whether two sets are the same; a name must be the same only where both have one."""
+    """Decide whether two sets are the same; their names must agree only if both have one."""
     if gold.name == answer.name or None in (gold.name, answer.name):
         if gold.spans and _same_spans(gold.spans, answer.spans, judge):
             return True
@@ -41,7 +41,7 @@ def same_reals(gold: RealSet, answer: RealSet, judge: Judge) -> bool:
 
 
 def _needs_source(gold: RealSet, answer: RealSet) -> bool:
-    """True where an end holds a variable (x > y), or a side could not be solved for a name (2x > 4)."""
+    """True if an end contains a variable (x > y), or a side could not be solved for a name (2x > 4)."""
     ends = [end for reals in (gold, answer) for span in reals.spans for end in (span.low, span.high)]
     return not gold.spans or not answer.spans or any(map(has_variables, ends))
 

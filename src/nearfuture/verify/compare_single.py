@@ -1,11 +1,11 @@
-"""Compare single things: values with units, ratios, times of day, matrices.
+"""Compare single answers: values with units, ratios, times of day, matrices, congruences.
 
     5 cm is 50 mm and is not 5 m         7:32 may be a ratio, 12:30 is a time: it would be written 2:5
     60 degrees is \\pi/3                 2 (1, 2)^T is (2, 4)^T
-    x + c is x + C: the constant of integration has no name of its own
+    x + c is x + C: the constant of integration may have any name
     n ≡ 7 (mod 10) is n ≡ 17 (mod 10), and 7
 
-Not here: what is made of several (`compare`), one value (`values`, `symbolic`).
+Not here: answers with several parts (`compare`), one value (`values`, `symbolic`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CONSTANT = re.compile(r"(?:(?<=\+)\s?|\A)([CcKk](?:_\{?[01]\}?)?)(?=\s?(?:[-+]|
 
 
 def same_scalars(gold: Scalar, answer: Scalar, judge: Judge) -> bool:
-    """Compare two values, a unit on both sides or on one."""
+    """Compare two values with a unit on both sides, on one, or on neither."""
     if gold.unit is None and answer.unit is None:
         return judge.equal(*_named_alike(gold.text, answer.text))
     units = gold.unit, answer.unit
@@ -47,13 +47,13 @@ def same_scalars(gold: Scalar, answer: Scalar, judge: Judge) -> bool:
 
 
 def _named_alike(gold: str, answer: str) -> tuple[str, str]:
-    """Give the constants of integration of both one name, where each has one: a lone term beside a variable."""
+    """Rename the constants of integration alike if both sides have one: a lone term beside a variable."""
     renamed = _with_constant(gold), _with_constant(answer)
     return (gold, answer) if renamed[0] is None or renamed[1] is None else (renamed[0], renamed[1])
 
 
 def _with_constant(text: str) -> str | None:
-    """Name the constant C; None where no lone term is one."""
+    """Rename the constant to C; None if no lone term is a constant."""
     mark = _CONSTANT.search(text)
     if mark is None or sum(text.count(char, 0, mark.start()) for char in "({") != sum(
         text.count(char, 0, mark.start()) for char in ")}"
@@ -86,7 +86,7 @@ def same_matrices(gold: Matrix, answer: Matrix, judge: Judge) -> bool:
 
 
 def same_ratios(gold: Ratio, answer: Ratio, judge: Judge) -> bool:
-    """Compare a:b:c by the quotients with the first."""
+    """Compare a:b:c by the quotients with its first member."""
     if len(gold.items) != len(answer.items):
         return False
     if gold.items == answer.items:
@@ -109,14 +109,14 @@ def ratio_and_scalar(gold: Node, answer: Node, judge: Judge) -> bool:
 
 
 def same_clocks(gold: Clock, answer: Clock, judge: Judge) -> bool:
-    """Compare times of day; without am or pm, half a day is left open."""
+    """Compare times of day; if one lacks am or pm, they may differ by half a day."""
     if (gold.half and answer.half) or gold.half == answer.half:
         return gold.seconds == answer.seconds
     return (gold.seconds - answer.seconds) % HALF_A_DAY == 0
 
 
 def clock_and_other(gold: Node, answer: Node, judge: Judge) -> bool:
-    """Compare what looks like a time of day with a ratio: 7:32 may be one, 12:30 would be written 2:5."""
+    """Compare what looks like a time of day with a ratio: 7:32 may be a ratio, 12:30 would be written 2:5."""
     clock, other = (gold, answer) if isinstance(gold, Clock) else (answer, gold)
     assert isinstance(clock, Clock)
     numbers = list(map(int, clock.ratio.items))
@@ -129,13 +129,13 @@ def clock_and_other(gold: Node, answer: Node, judge: Judge) -> bool:
 
 
 def matrix_and_scalar(gold: Node, answer: Node, judge: Judge) -> bool:
-    """Compare a matrix with an expression that holds one: a multiple, a sum, a power."""
+    """Compare a matrix with an expression that contains one: a multiple, a sum, a power."""
     texts = [side.text for side in (gold, answer) if isinstance(side, Matrix | Scalar)]
     return any(r"\begin" in side.text for side in (gold, answer) if isinstance(side, Scalar)) and judge.equal(*texts)
 
 
 def same_congruences(gold: Congruence, answer: Congruence, judge: Judge) -> bool:
-    """Compare two congruences of one modulus: n ≡ -1 (mod 4) is n ≡ 3, but a bare 7 (mod 4) is no remainder yet."""
+    """Compare two congruences with one modulus: n ≡ -1 (mod 4) is n ≡ 3; a bare 7 (mod 4) is not yet a remainder."""
     if gold.modulus != answer.modulus:
         return False
     numbers = [read_number(side.value.text) for side in (gold, answer)]
@@ -145,5 +145,5 @@ def same_congruences(gold: Congruence, answer: Congruence, judge: Judge) -> bool
 
 
 def number_and_congruence(gold: Scalar, answer: Congruence, judge: Judge) -> bool:
-    """Compare a number with a congruence that names what it is of: n ≡ 7 (mod 10) says 7, 7 (mod 10) a class."""
+    """Compare a number with a congruence for a name: n ≡ 7 (mod 10) stands for 7, 7 (mod 10) for a whole class."""
     return bool(answer.left) and gold.unit is None and judge.equal(gold.text, answer.value.text)

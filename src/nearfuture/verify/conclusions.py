@@ -1,11 +1,12 @@
-"""An answer that nothing marks: the last line, where it is nothing but a value, or a conclusion with one value in it.
+"""Find an unmarked answer: a last line that is only a value, or a conclusion that contains one value.
 
     "...\\n\\n12"   "64 + 67 = **131**"   "So x = 5."   "Therefore, she has 12 apples."
     "Option C is correct", for a choice
 
-Of maths, the last value that the text states (`closing`) where it has none of these.
+For maths, failing these, the last value that the text states (`closing`).
 
-Not here: announcements (`lines`), tags and boxes (`marked`); none of this is read when training is strict (`extract`).
+Not here: announcements (`lines`), tags and boxes (`marked`). Strict extraction, as in training, reads no unmarked
+answers (`extract`).
 """
 
 from __future__ import annotations
@@ -60,14 +61,14 @@ _BREAKS_OFF = re.compile(r"\b(?:and|or|so|then|but|with|to|the|of|is)\Z", re.IGN
 _HEAD = re.compile(r"\A(?:A|Solution|Response)\s?:\s")
 _LABEL = re.compile(r"[A-Za-z][A-Za-z ]{2,60}\s?:\s+(?=\$|\\[(\[]|[-+€£]?\d)")
 MAX_LINE = 400
-"""A longer line is not a conclusion by itself."""
+"""A line with more characters is not a conclusion by itself."""
 _FENCE = re.compile(r"```[a-z]*")
 _SENTENCE_END = re.compile(r"[.!?。]['\")]?\s+(?=[A-Z\\(])")
 _BULLET = re.compile(r"[>#\s]{0,6}(?:[•‣]\s|[-*]\s(?=\D))?")
 
 
 def concluded(text: str, kind: str) -> tuple[str, str] | None:
-    """Give an answer that nothing marks, and its source: `bold` for a choice, or `bare`.
+    """Return an unmarked answer and its source: `bold` for a choice, or `bare`.
 
     Example:
         >>> concluded("We add.\\n64 + 67 = **131**", "math"), concluded("So she has 12 apples left.", "math")
@@ -99,7 +100,7 @@ def concluded(text: str, kind: str) -> tuple[str, str] | None:
 
 
 def _standing(text: str, mark: re.Match[str]) -> str | None:
-    """Give what a mark chooses, unless the text behind it calls that wrong."""
+    """Return what a mark chooses, unless the text after it calls that wrong."""
     return None if is_taken_back(text[mark.end() :]) else next(filter(None, mark.groups()))
 
 
@@ -108,7 +109,7 @@ def _letter(said: str) -> str:
 
 
 def _maths(text: str, kind: str) -> str | None:
-    """Give the value of a response of maths: the whole of it, its last line, or the last value that it states."""
+    """Return the value of a response to a maths question: the whole of it, its last line, or its last value."""
     last = text.rpartition("\n")[2].strip()
     if (said := _in_bold(_BULLET.sub("", last, count=1))) is not None:
         return said
@@ -128,7 +129,7 @@ def _without_label(line: str) -> str:
 
 
 def _in_bold(line: str) -> str | None:
-    """Take 18 dollars of "She pays **18 dollars** for all the others.": the one value in bold of a plain statement."""
+    """Take 18 dollars from "She pays **18 dollars** for all the others.": the only bold value of a plain statement."""
     mark = _BOLD_VALUE.fullmatch(_SENTENCE_END.split(line)[-1]) if 0 < len(line) <= MAX_LINE else None
     if mark is None or _UNSURE.search(mark["before"] + mark["behind"]) or _ASSUMED.search(mark["before"]):
         return None
@@ -142,7 +143,7 @@ def _last_line(text: str) -> str:
 
 
 def _stands_bare(text: str, kind: str) -> bool:
-    """True for a response that is nothing but a short answer."""
+    """True if the whole response is a short answer."""
     is_maths = kind in ("math", "numeric")
     if is_maths and _ONE_FORMULA.fullmatch(text):
         return True

@@ -1,7 +1,7 @@
 """Decide whether a response is right: extract, read, compare by kind. The order of the rules is the order of this file.
 
-`decide` works by rule and returns None where sympy must be asked; `decide_with` takes a judge that may have sympy, in a
-worker. Both are pure: no process, no clock.
+`decide` works by rule and returns None if sympy is needed; `decide_with` takes a judge that may use sympy, in a worker.
+Both are pure: no process, no clock.
 
 Not here: gold answers (`golds`), time limits and the cache (`verifier`), how values are compared (`compare`, `values`,
 `symbolic`).
@@ -27,14 +27,14 @@ RULES = (
     *("identical", "number", "structure", "symbolic", "unreadable", "guard"),
     *("letter", "option", "bool", "text", "list", "no_answer", "gold"),
 )
-"""What may have decided; `unreadable` is an answer that sympy cannot read, `guard` one it must not."""
+"""What can have decided; `unreadable` is an answer that sympy cannot read, `guard` one that it must not be given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a verdict is about: the gold answer, the answer, the kind, the options and the tolerance.
+    """Everything a verdict depends on: the gold answer, the answer, the kind, the options and the tolerance.
 
-    `all_boxes` holds every box of the response where `answers` is only the last: together they may be the gold list.
+    If `answers` is only the last box of the response, `all_boxes` holds every box: together they may be the gold list.
     """
 
     gold: str
@@ -47,7 +47,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A verdict, the rule that gave it, and the answer it was given for."""
+    """A verdict, the rule that decided, and the answer that was judged."""
 
     verdict: Verdict
     rule: str
@@ -57,7 +57,7 @@ class Decision:
 def ask(
     response: str, gold: str, kind: str, options: Options | None, tolerance: Tolerance | None, strict: bool
 ) -> Case | Decision:
-    """Make a case of a response; a decision where no answer or no usable gold is there."""
+    """Turn a response into a case, or into a decision if it has no answer or its gold answer is unusable."""
     reason = gold_fault(gold, kind, options)
     if reason is not None:
         return Decision(Verdict.INVALID_GOLD, "gold")
@@ -68,7 +68,7 @@ def ask(
 
 
 def decide(case: Case, judge: RuleJudge | None = None) -> Decision | None:
-    """Decide by rule; None where sympy must be asked."""
+    """Decide by rule; None if sympy is needed."""
     judge = judge or RuleJudge(case.tolerance)
     try:
         return decide_with(case, judge)
@@ -77,7 +77,7 @@ def decide(case: Case, judge: RuleJudge | None = None) -> Decision | None:
 
 
 def decide_with(case: Case, judge: RuleJudge) -> Decision:
-    """Decide with a judge; of several answers given at once, all must be right, alone or as a list."""
+    """Decide with a judge; several answers given at once must be right each, or right as a list."""
     compare = _COMPARE[case.kind]
     gold = clean_gold(case.gold, case.kind)
     shown = ", ".join(case.answers)

@@ -1,15 +1,15 @@
-r"""Read the commonest LaTeX by recursive descent, into exactly the expression that math-verify's grammar gives.
+r"""Read the most common LaTeX by recursive descent, into exactly the expression that math-verify's grammar gives.
 
-The parser of that grammar is general and slow: nearly all of a verdict's time went there. Only the unambiguous part is
-read here; for anything else `descend` returns None, and the grammar is asked.
+That grammar's parser is general and slow: it took nearly all the time of a verdict. Only the unambiguous part is read
+here; for anything else `descend` returns None, and the grammar is used.
 
     sum       product, + or - product         product   signed, \cdot \times * / signed
     signed    +/- signed, or factors          factor    base, ^atom or ^{sum}, !
     base      number, name, f(x), (sum), |sum|, or a command with what belongs to it (`commands`)
 
-Sums and products are joined by the library's own converter, unevaluated as there.
+Sums and products are joined by the library's own converter, unevaluated as in the grammar.
 
-Not here: what is spelled out before (`parsing`), cutting into tokens (`tokens`).
+Not here: the rewriting that comes first (`parsing`), cutting into tokens (`tokens`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ENDS = ("", "+", "-", ")", "}", "]", ",")
 
 
 def descend(text: str) -> Any:
-    """Read a text that the grammar would read alike; None where the grammar must be asked.
+    """Read a text as the grammar would; None if the grammar is needed.
 
     Example:
         >>> descend("2\\\\sqrt{3}+1").doit(), descend("x(x+1)").doit(), descend("1, 2")
@@ -46,7 +46,7 @@ def descend(text: str) -> Any:
 
 
 class _Joiner(_Latex2Sympy):
-    """The library's converter, given factors that are read already."""
+    """The library's converter, for factors that have been read already."""
 
     def convert_postfix(self, postfix: Any) -> Any:
         return postfix
@@ -56,7 +56,7 @@ _CONFIG = ConversionConfig()
 
 
 class Reader(Tokens):
-    """Reads from left to right what the next tokens say."""
+    """Reads an expression from tokens, left to right."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -75,7 +75,7 @@ class Reader(Tokens):
         return value
 
     def product(self) -> Any:
-        r"""Read what \cdot, \times, * or / stands between."""
+        r"""Read factors joined by \cdot, \times, * or /."""
         value = self.signed()
         while (sign := self.take(*_TIMES, *_OVER, r"\mod")) is not None:
             factor = self.signed()
@@ -86,7 +86,7 @@ class Reader(Tokens):
         return value
 
     def signed(self) -> Any:
-        """Read factors behind any number of signs."""
+        """Read factors after any number of signs."""
         sign = self.take("+", "-")
         if sign is None:
             return self.library.convert_postfix_list(self.factors())
@@ -96,14 +96,14 @@ class Reader(Tokens):
         return -value if value.is_Number else self.library.mul_flat(-1, value)
 
     def factors(self) -> list[Any]:
-        """Read what stands side by side; a number may only be the first."""
+        """Read factors side by side; only the first may be a number."""
         factors = [self.factor() if self.take("|") is None else self.absolute()]
         while self.starts_factor():
             factors.append(self.factor())
         return factors
 
     def starts_factor(self) -> bool:
-        """Say whether one more factor follows; a number there may be a mistake."""
+        """Decide whether another factor follows; a number there may be a mistake."""
         kind, text = self.kind, self.text
         if kind == "number":
             raise Beyond
@@ -111,7 +111,7 @@ class Reader(Tokens):
         return kind == "name" or is_group or text == "e" or (text[:1] == "\\" and text not in _BEHIND)
 
     def factor(self) -> Any:
-        """Read a base, its power and its factorials."""
+        """Read a base with its power and its factorials."""
         value = self.base()
         if self.take("^") is not None:
             value = sympy.Pow(value, self.raised(), evaluate=False)
@@ -122,14 +122,14 @@ class Reader(Tokens):
         return value
 
     def raised(self) -> Any:
-        """Read what stands behind ^ or _."""
+        """Read what follows ^ or _."""
         value = self.group("{", "}") if self.text == "{" else self.atom()
         if self.text == "(" and self.tokens[self.index - 1][0] == "name":
             raise Beyond
         return value
 
     def base(self) -> Any:
-        """Read a value that needs nothing around it."""
+        """Read a self-contained value."""
         kind, text = self.kind, self.text
         if kind == "number":
             return self.atom()
@@ -146,7 +146,7 @@ class Reader(Tokens):
         return read(self)
 
     def absolute(self) -> Any:
-        """Read |sum| behind its first bar; bars inside bars are ambiguous."""
+        """Read |sum| after its first bar; bars inside bars are ambiguous."""
         value = sympy.Abs(self.enclosed("|"), evaluate=False)
         if self.text not in _ENDS:
             raise Beyond
@@ -168,7 +168,7 @@ class Reader(Tokens):
         return get_symbol(name + below, self.is_real, lowercase_symbols=True)
 
     def name_or_function(self) -> Any:
-        """Read x; f(x) and f(2) are functions, as the grammar has it, x(x+1) is a product."""
+        """Read x; as in the grammar, f(x) and f(2) are functions and x(x+1) is a product."""
         following = [text for _, text in self.tokens[self.index + 1 : self.index + 4]]
         if following[0] != "(":
             return self.atom()
@@ -185,7 +185,7 @@ class Reader(Tokens):
         return sympy.Function(text)(argument)
 
     def function(self, name: str) -> Any:
-        r"""Read \sin^2(x), \ln x or \log_2 8, where nothing stands behind that may belong to the argument."""
+        r"""Read \sin^2(x), \ln x or \log_2 8, if nothing follows that might belong to the argument."""
         base: Any = sympy.E if name == r"\ln" else 10
         if self.take("_") is not None:
             base = self.raised()

@@ -1,10 +1,10 @@
-"""What an expression is worth: exactly where it is a fraction, else to as many digits as its parts call for.
+"""Evaluate expressions: exactly if they are fractions, otherwise to as many digits as their parts call for.
 
 Two constants are compared to 50 digits beyond the largest and the smallest number in them, so that 2^{2005} is not
-2^{2005} - 1 and e^{-200} is not 0. Two expressions with variables are compared at random points, exactly too. What
-stays unknown (f(x), dy/dx, a sum without an end) is a name: the same on both sides, or different.
+2^{2005} - 1 and e^{-200} is not 0. Two expressions with variables are compared at random points, with the same
+exactness. What cannot be evaluated (f(x), dy/dx, an endless sum) becomes a name, which both sides share or do not.
 
-Not here: reading (`parsing`), who asks (`symbolic`).
+Not here: reading expressions (`parsing`), using the results (`symbolic`).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _OPERATORS = (*_ENDLESS, sympy.Derivative)
 
 
 def is_constant(expression: Any) -> bool:
-    """True where it contains no name."""
+    """True if the expression contains no name."""
     return not getattr(expression, "free_symbols", None)
 
 
 def evaluate(expression: Any, digits: int = DIGITS) -> Any:
-    """Evaluate a constant to a number; None where that gives none."""
+    """Evaluate a constant to a number; None if that fails."""
     try:
         value = expression if expression.is_Rational else expression.evalf(digits, maxn=max(400, 3 * digits))
     except _FAILURES:
@@ -44,7 +44,7 @@ def evaluate(expression: Any, digits: int = DIGITS) -> Any:
 
 
 def same_constant(a: Any, b: Any) -> bool | None:
-    """Say whether two constants are equal; None where they cannot be evaluated far enough.
+    """Decide whether two constants are equal; None if they cannot be evaluated precisely enough.
 
     Example:
         >>> same_constant(sympy.Integer(2) ** 2005, sympy.Integer(2) ** 2005 - 1)
@@ -74,7 +74,7 @@ def _near(a: Any, b: Any, digits: int) -> bool:
 
 
 def spread(expression: Any) -> float:
-    """Sum the orders of magnitude of the numbers, powers and functions inside that are far from one."""
+    """Add up the orders of magnitude of all numbers, powers and functions inside that are far from one."""
     total = 0.0
     for term in sympy.preorder_traversal(expression):
         if term.is_Rational:
@@ -90,9 +90,9 @@ def spread(expression: Any) -> float:
 
 
 def settled(expression: Any) -> Any:
-    """Carry out what can be; what cannot becomes a name, the same for the same text.
+    """Carry out what can be carried out; anything else becomes a name, the same one for the same text.
 
-    A finite sum of at most `MAX_TERMS` terms is carried out, and d/dx of what holds an x.
+    A finite sum of at most `MAX_TERMS` terms is carried out, and so is d/dx of an expression that contains x.
     """
     try:
         done = expression.replace(lambda term: isinstance(term, (*_OPERATORS, AppliedUndef)), _carried_out)
@@ -110,7 +110,7 @@ def carried_out(expression: Any) -> Any:
 
 
 def has_operators(expression: Any) -> bool:
-    """True where it contains an integral, a limit or a sum."""
+    """True if the expression contains an integral, a limit or a sum."""
     return isinstance(expression, sympy.Basic) and expression.has(*_ENDLESS)
 
 
@@ -125,14 +125,14 @@ def _carried_out(term: Any) -> Any:
 
 
 def _solved(term: Any) -> Any:
-    """Carry an operator out; without bounds an integral has no one value."""
+    """Carry out an operator; an integral without bounds has no single value."""
     if isinstance(term, sympy.Integral) and any(len(limit) < 3 for limit in term.limits):
         return term
     return term.doit()
 
 
 def _name_of(term: Any) -> Any:
-    """Name a term by what it says, its bound variables by their place."""
+    """Name a term by its content, and its bound variables by their position."""
     if isinstance(term, sympy.Integral | sympy.Sum | sympy.Product | sympy.Limit):
         bound = [term.args[1]] if isinstance(term, sympy.Limit) else list(term.variables)
         is_free = isinstance(term, sympy.Integral) and any(len(limit) == 1 for limit in term.limits)
@@ -153,7 +153,7 @@ def _plainly(part: Any) -> str:
 
 
 def agree(gold: Any, answer: Any) -> bool | None:
-    """Compare at random points; None where fewer than `MIN_POINTS` could be evaluated."""
+    """Compare at random points; None if fewer than `MIN_POINTS` could be evaluated."""
     if gold == answer:
         return True
     names, renamed = by_name(_with_real_roots(gold), _with_real_roots(answer))
@@ -178,7 +178,7 @@ def agree(gold: Any, answer: Any) -> bool | None:
 
 
 def _with_real_roots(expression: Any) -> Any:
-    """Read an odd root of what may be negative as the real one: x^{2/3} is the cube root of x^2."""
+    """Take the real odd root of what may be negative: x^{2/3} is the cube root of x^2."""
     return expression.replace(
         lambda term: term.is_Pow and term.exp.is_Rational and term.exp.q in ODD and bool(term.base.free_symbols),
         lambda term: (sympy.sign(term.base) * abs(term.base) ** sympy.Rational(1, term.exp.q)) ** term.exp.p,
@@ -186,7 +186,7 @@ def _with_real_roots(expression: Any) -> Any:
 
 
 def at(expression: Any, point: dict[Any, Any]) -> Any:
-    """Put numbers in for names."""
+    """Substitute numbers for names."""
     try:
         value = expression.xreplace(point)
         return value if value.is_Rational else value.doit()
@@ -195,7 +195,7 @@ def at(expression: Any, point: dict[Any, Any]) -> Any:
 
 
 def points(symbols: list[Any]) -> list[dict[Any, Any]]:
-    """Draw the same points every time: half of them positive, half of either sign."""
+    """Draw the same points every time: in half of them all numbers are positive, in half they have either sign."""
     draw = random.Random(len(symbols))
     drawn = []
     for index in range(NUM_POINTS):
@@ -207,7 +207,7 @@ def points(symbols: list[Any]) -> list[dict[Any, Any]]:
 
 
 def _differ_by_a_branch(a: Any, b: Any) -> bool:
-    """True where two logarithms differ by full turns alone: ln(xy) and ln x + ln y, both negative."""
+    """True if two logarithms differ only by full turns: ln(xy) and ln x + ln y for negative x and y."""
     real, imaginary = (a - b).as_real_imag()
     turns = imaginary / (2 * sympy.pi.evalf(DIGITS))
     bound = sympy.Float(10) ** (MARGIN - DIGITS) * max(1, abs(a))
@@ -223,7 +223,7 @@ def by_name(*expressions: Any) -> tuple[list[Any], list[Any]]:
 
 
 def constant_factor(gold: Any, answer: Any) -> Any:
-    """Give the constant c with gold = c answer at every point; None where there is none."""
+    """Return the constant c for which gold = c * answer at every point; None if there is none."""
     names, renamed = by_name(gold, answer)
     first: tuple[Any, Any] | None = None
     num_agreed = 0

@@ -5,8 +5,8 @@
     EasyR1, one by one    compute_score(reward_input: dict) -> dict
     EasyR1, older         compute_score(predicts: list, ground_truths: list), compute_score(predict, ground_truth)
 
-The form follows from the names of the parameters. A score of at least `threshold` is correct; of a dict `accuracy`,
-`acc`, `score`, `overall` is read, the first that is there: a format bonus must not open or close the gate.
+The form follows from the parameter names. A score of at least `threshold` is correct. From a dict the first of
+`accuracy`, `acc`, `score` and `overall` that is present is read: a format bonus must not open or close the gate.
 
 Not here: the forms on the worker's side (`external_service`), the pool (`pool`).
 """
@@ -44,11 +44,11 @@ def load_verifier(spec: str | None = None, *, threshold: float = 1.0) -> RowVeri
     """Load a verifier for the rows of a task.
 
     Args:
-        spec: `path/to/file.py:function`; or the built-in one, `lenient` (also None) or `strict` (tag or box only).
+        spec: `path/to/file.py:function`; or the built-in verifier: `lenient` (also None) or `strict` (tag or box only).
         threshold: lowest score that counts as correct.
 
     Raises:
-        UserError: no such file or function, or one in no known form.
+        UserError: there is no such file or function, or the function has no known form.
     """
     if spec in BUILT_IN:
         return BUILT_IN[spec]()
@@ -56,7 +56,7 @@ def load_verifier(spec: str | None = None, *, threshold: float = 1.0) -> RowVeri
 
 
 def require_verifier(spec: str | None) -> None:
-    """Refuse a verifier that does not exist, as far as names and files tell: nothing is imported.
+    """Refuse a verifier that does not exist, judging by names and files: nothing is imported.
 
     Raises:
         UserError: unknown name, missing file or function.
@@ -66,17 +66,17 @@ def require_verifier(spec: str | None) -> None:
 
 
 def _place(spec: str) -> tuple[Path, str]:
-    """File and function of a verifier that is not built in."""
+    """Return file and function of a verifier that is not built in."""
     hint = did_you_mean(spec, [name for name in BUILT_IN if name])
     unknown = f"verifier={spec!r} is neither lenient nor strict.{hint} Give one of these, or path/to/file.py:function."
     return split_spec(spec, key="verifier", otherwise=unknown)
 
 
 class ExternalVerifier:
-    """The user's own verifier, in workers with a limit of CPU time and none of memory.
+    """The user's own verifier, in workers with a limit on CPU time but none on memory.
 
-    It sees the response, the gold answer, the row's source and what else of the row JSON can hold (`extra_info`); no
-    images. Its `version` changes with the file.
+    It is given the response, the gold answer, the row's source and everything else in the row that fits in JSON
+    (`extra_info`), but no images. Its `version` changes with the file.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class ExternalVerifier:
         return self.many([completion], [row])[0].verdict
 
     def many(self, completions: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[Decision]:
-        """Judge completions, each with its row: in one call where the function takes batches, else several at once."""
+        """Judge completions, each with its row: in one call if the function takes batches, otherwise in parallel."""
         items = [_payload(text, row) for text, row in zip(completions, rows, strict=True)]
         if not self.is_batch:
             return [
@@ -130,7 +130,7 @@ _logged: set[tuple[str, str]] = set()
 
 
 def _log_once(spec: str, error: Exception) -> None:
-    """Log the first crash of a kind with its traceback; the others are counted."""
+    """Log the first crash of each kind with its traceback and count the rest."""
     kind = (spec, last_line(error))
     if kind not in _logged:
         _logged.add(kind)

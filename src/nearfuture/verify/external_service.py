@@ -1,4 +1,4 @@
-"""What a worker runs for the user's own verifier: it imports the file, finds its form, and turns scores into numbers.
+"""What a worker runs for the user's own verifier: import the file, find its form, turn scores into numbers.
 
 Not here: the forms in words and the parent's side (`external`).
 """
@@ -22,7 +22,7 @@ Form = Callable[[Callable[..., Any], Items], list[Any]]
 
 
 def make_service(argument: str) -> Callable[[Items | None], Any]:
-    """Import the function; asked nothing, the service says whether it takes batches."""
+    """Import the function; an empty request asks the service whether the function takes batches."""
     path, name, spec = json.loads(argument)
     sys.path.insert(0, str(Path(path).parent))
     function = function_of(Path(path), name, key="verifier", spec=spec)
@@ -40,10 +40,10 @@ def make_service(argument: str) -> Callable[[Items | None], Any]:
 
 
 def form_of(function: Callable[..., Any], spec: str) -> tuple[Form, bool]:
-    """Tell a function's form by its parameters, and whether one call takes many responses.
+    """Tell a function's form from its parameters, and whether one call takes many responses.
 
     Raises:
-        UserError: it has none of the known forms.
+        UserError: it has no known form.
     """
     parameters = list(inspect.signature(function).parameters.values())
     names = [parameter.name for parameter in parameters]
@@ -62,10 +62,10 @@ def form_of(function: Callable[..., Any], spec: str) -> tuple[Form, bool]:
 
 
 def score_of(answer: Any) -> float | None:
-    """Take the score out of what a verifier returned; None says that the row cannot be judged.
+    """Read the score from what a verifier returned; None means that the row cannot be judged.
 
     Raises:
-        TypeError: there is no number in it.
+        TypeError: it contains no number.
     """
     if isinstance(answer, Mapping):
         found = [answer[key] for key in SCORE_KEYS if key in answer]

@@ -1,14 +1,14 @@
-"""Find the answer in a response: after the thoughts, in the last tag or box, or on a line that says it is the answer.
+"""Find the answer in a response: after the thoughts, in the last tag or box, or on a line that announces it.
 
     tag     <answer>...</answer>                       strict and lenient
     box     \\boxed{...}, the last balanced one          strict and lenient
     line    "The answer is ...", "Answer: ...", "#### ..."       lenient only
     bold    **D**, for a choice                                  lenient only
-    bare    a response or a last line that is nothing but a short answer, a conclusion     lenient only
+    bare    a response or a last line that is only a short answer; a conclusion    lenient only
 
-An answer that the text takes back is none, and where a later line announces another one, that one counts (strict: both
-must be right). A cut-off answer is no answer: an unclosed thought, tag or box, however much of it can be read.
-Everything here is linear in the length of the response.
+An answer that the text retracts does not count. If a later line announces another answer, that one counts (when strict,
+both must be right). A cut-off answer does not count either: an unclosed thought, tag or box, however much of it can be
+read. Everything here is linear in the length of the response.
 
 Not here: what the answer means (`latex`, `answer`) and whether it is right (`decide`).
 """
@@ -24,7 +24,7 @@ from nearfuture.verify.marked import Span, boxes, tags
 from nearfuture.verify.retracted import begins_anew, is_denied, is_taken_back, replacement
 
 MAX_BOXES = 16
-"""More boxes than this are not a list of answers."""
+"""With more boxes than this, the boxes are not a list of answers."""
 _THOUGHT = re.compile(
     r"[<\[◁](/?)(?:seed:)?(?:think(?:ing)?|thoughts?|analysis|reasoning|reflection|scratchpad)[>\]▷]"
     r"|<\|(begin|end)_of_thought\|>|<\|channel\|>(analysis|final)<\|message\|>",
@@ -44,10 +44,10 @@ _TEXT_LEAD = re.compile(r"\\(?:text(?:bf|it|rm)?|mathrm|mbox)\s?\{([^{}]{0,60})\
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """An answer: its text, where it stood, and all that were given at once ("\\boxed{3} or \\boxed{4}").
+    """An answer: its text, its source, and all answers given at once ("\\boxed{3} or \\boxed{4}").
 
-    `all_boxes` holds every box of the response where the answer is only the last of them: a gold answer that is a list
-    may have been given in parts ("\\boxed{3} for part (a) and \\boxed{4} for part (b)").
+    If the answer is only the last of several boxes, `all_boxes` holds them all: a gold answer that is a list may have
+    been given in parts ("\\boxed{3} for part (a) and \\boxed{4} for part (b)").
     """
 
     text: str
@@ -57,11 +57,11 @@ class Extracted:
 
 
 def extract(response: str, *, kind: str = "math", strict: bool = False) -> Extracted | None:
-    """Extract the answer of a response; None where there is none.
+    """Extract the answer from a response; None if there is none.
 
     Args:
         response: what the model wrote, thoughts included.
-        kind: of the gold answer; it decides what may stand bare.
+        kind: the kind of the gold answer, which decides what counts as an unmarked answer.
         strict: accept a tag or a box only, as training should.
 
     Example:
@@ -89,7 +89,7 @@ def extract(response: str, *, kind: str = "math", strict: bool = False) -> Extra
 
 
 def without_thoughts(response: str) -> str | None:
-    """Drop everything up to the end of the last thought; None where a thought is left open."""
+    """Drop everything up to the end of the last thought; None if a thought is left open."""
     marks = list(_THOUGHT.finditer(response))
     if not marks:
         return response
@@ -98,7 +98,7 @@ def without_thoughts(response: str) -> str | None:
 
 
 def _marked(text: str, spans: list[Span], source: str, kind: str, strict: bool) -> Extracted | None:
-    """Take the last tag or box that stands, unless a later line announces another answer."""
+    """Take the last tag or box that is not retracted, unless a later line announces another answer."""
     standing = [
         span
         for span, following in zip(spans, [*spans[1:], None], strict=True)
@@ -127,7 +127,7 @@ def _is_withdrawn(text: str, span: Span, following: Span | None, kind: str) -> b
 
 
 def _said_later(behind: str, kind: str) -> str | None:
-    """Give the answer that is announced behind the last mark, or put in its place; None where there is none."""
+    """Return an answer that is announced after the last mark or replaces it; None if there is none."""
     if not behind.strip(" \n.$*)\\]"):
         return None
     line = announced(behind, kind)
@@ -141,7 +141,7 @@ def _same_text(one: str, other: str) -> bool:
 
 
 def _last_of(text: str, spans: list[Span], source: str, kind: str, strict: bool) -> Extracted | None:
-    """Take the last span, with those before it that are joined to it: they were all given as the answer."""
+    """Take the last span and those before it that are joined to it: together they were given as the answer."""
     first = len(spans) - 1
     while first > 0 and _is_joined(text[spans[first - 1].end : spans[first].start]):
         first -= 1
@@ -180,7 +180,7 @@ def _unwrapped(content: str, source: str, kind: str, strict: bool) -> Extracted 
 
 
 def _is_joined(gap: str) -> bool:
-    """True where two answers stand side by side, or with an "or" between them, rather than one after a retraction."""
+    """True if two answers stand side by side or have an "or" between them; False if a retraction separates them."""
     if len(gap) > 60:
         return False
     gap = _DELIMITER.sub(lambda mark: f" {mark.group(1) or ''} ", gap)

@@ -1,6 +1,6 @@
-"""Files that tasks come from: functions of the user's own, named `path/to/file.py:function`, and rows that ship.
+"""Files that tasks come from: the user's own functions, named `path/to/file.py:function`, and rows that ship.
 
-Not here: what they are for (`nearfuture.tasks.task`, `external`).
+Not here: how they are used (`nearfuture.tasks.task`, `external`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nearfuture.types import UserError, did_you_mean
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 IMPORTS = (ast.Import, ast.ImportFrom)
 PLAIN = (*FUNCTIONS, *IMPORTS, ast.Assign, ast.AnnAssign, ast.AugAssign)
-"""Statements whose names are known without running them."""
+"""Statements that show, without being run, which names they define."""
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -34,10 +34,10 @@ def split_spec(spec: str, *, key: str, otherwise: str) -> tuple[Path, str]:
     Args:
         spec: what the user wrote.
         key: the setting it was written for.
-        otherwise: what to say where it has not this form.
+        otherwise: what to say if it does not have this form.
 
     Raises:
-        UserError: another form, or no such file.
+        UserError: it has another form, or there is no such file.
     """
     file, colon, attribute = spec.rpartition(":")
     if not colon or not attribute:
@@ -64,7 +64,7 @@ def function_of(path: Path, attribute: str, *, key: str, spec: str) -> Callable[
     """Import a file and return one of its functions.
 
     Raises:
-        UserError: no Python file, or no such function.
+        UserError: it is not a Python file, or has no such function.
     """
     _require_python(path, key, spec)
     module = import_file(path, f"nearfuture_{key}_{path.stem}")
@@ -76,18 +76,18 @@ def function_of(path: Path, attribute: str, *, key: str, spec: str) -> Callable[
 
 
 def require_function(path: Path, attribute: str, *, key: str, spec: str) -> None:
-    """Refuse a file that cannot define a function of that name, as far as reading it tells; see `function_of`.
+    """Refuse a file that, read without running it, cannot define a function of that name; see `function_of`.
 
     Raises:
-        UserError: no Python file, or no such function.
+        UserError: it is not a Python file, or has no such function.
     """
     _require_python(path, key, spec)
     try:
         body = ast.parse(path.read_bytes()).body
     except (SyntaxError, ValueError):
-        return  # importing it says what is wrong, and where
+        return  # importing it will say what is wrong, and where
     if not all(map(_is_plain, body)):
-        return  # what it defines is known when it runs
+        return  # what it defines is known only when it runs
     functions = [node.name for node in body if isinstance(node, FUNCTIONS)]
     others = [node.id for top in body for node in ast.walk(top) if isinstance(node, ast.Name)]
     imported = [alias.asname or alias.name for node in body if isinstance(node, IMPORTS) for alias in node.names]

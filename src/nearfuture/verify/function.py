@@ -1,10 +1,10 @@
-"""A Python function as a task's verifier, run in a worker that can be killed, if a worker can import it.
+"""A Python function as a task's verifier, run in a worker that can be killed if a worker can import it.
 
-A worker imports the function's module, by its name or from its file, and gets the completion and the row as they are.
-There is one worker per function, asked one completion at a time: calls keep their order, as they had in this
-process. What no worker can import stays in this process, without a limit: a lambda, a function defined in another
-function or in the script that is run, an object with `__call__`. So does one whose module cannot be imported a second
-time, or whose rows cannot be pickled; this is found out at the first completion, and logged.
+A worker imports the function's module, by its name or from its file, and is given the completion and the row unchanged.
+Each function has one worker, which judges one completion at a time, so calls keep the order they would have in this
+process. A function that no worker can import stays in this process, without a limit: a lambda, a function defined
+inside another function or in the running script, an object with `__call__`. So does a function whose module cannot be
+imported a second time, or whose rows cannot be pickled; that is noticed at the first completion, and logged.
 
 Not here: verifiers in verl's or EasyR1's form (`external`), what an answer means (`nearfuture.tasks.judging`).
 """
@@ -28,11 +28,11 @@ from nearfuture.verify.pool import CannotStart, WorkerPool, last_line
 logger = logging.getLogger(__name__)
 
 TIME_LIMIT = 10.0
-"""Seconds of CPU time that a function may take for one completion."""
+"""Seconds of CPU time that a function may use per completion."""
 
 
 def why_not_in_worker(function: Any) -> str | None:
-    """Say why a worker cannot import a function; None where it can.
+    """Say why a worker cannot import a function; None if it can.
 
     Example:
         >>> why_not_in_worker(lambda completion, row: True)
@@ -55,7 +55,7 @@ def why_not_in_worker(function: Any) -> str | None:
 
 
 class FunctionVerifier:
-    """A function in a worker, called as the function is: the same arguments, the same answer.
+    """A function in a worker, called like the function itself: the same arguments, the same result.
 
     Args:
         function: one that a worker can import.
@@ -71,12 +71,12 @@ class FunctionVerifier:
         self._has_answered = self._is_here = False
 
     def __call__(self, completion: str, row: dict[str, Any]) -> Any:
-        """Give what the function returns.
+        """Return what the function returns.
 
         Raises:
-            TimedOut: it took more CPU time than it may, or stood still.
+            TimedOut: it used up its CPU time, or stood still.
             Crashed: it raised, or its worker died.
-            TimeoutError: it raised that itself.
+            TimeoutError: the function raised one itself.
         """
         if self._is_here:
             return self.function(completion, row)
@@ -105,5 +105,5 @@ class FunctionVerifier:
 
 @functools.cache
 def _pool(argument: str) -> WorkerPool:
-    """One worker a function, however many tasks use it."""
+    """Return the one worker of a function, however many tasks use it."""
     return WorkerPool("nearfuture.verify.function_service:make_service", argument, size=1, memory=0, is_quiet=False)

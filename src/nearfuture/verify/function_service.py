@@ -1,6 +1,6 @@
-"""What a worker runs for a Python function: it imports the function, and calls it with what it is sent.
+"""What a worker runs for a Python function: import the function, and call it with each request.
 
-Not here: the parent's side, and which functions a worker can import (`function`).
+Not here: the parent's side, and the question which functions a worker can import (`function`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def make_service(argument: str) -> Callable[[str], dict[str, str]]:
 
 
 def _module(name: str, file: Path) -> ModuleType:
-    """Import a module by its name where that finds the file, as in a package; else from the file."""
+    """Import a module by its name if that finds the file, as in a package; otherwise from the file."""
     try:
         found = importlib.util.find_spec(name)
     except (ImportError, ValueError):

@@ -1,10 +1,10 @@
-"""Names of functions in every spelling: `asinh`, `\\operatorname{arcsinh}`, `\\sinh^{-1}` become `\\arsinh`.
+"""Unify the spellings of function names: `asinh`, `\\operatorname{arcsinh}`, `\\sinh^{-1}` become `\\arsinh`.
 
-    a power of -1 on a name   the inverse, as everywhere in print: \\sin^{-1} x is \\arcsin x
+    a power of -1 on a name   the inverse, as usual in print: \\sin^{-1} x is \\arcsin x
     glued names               sinx, 2xlnx, \\pir: a known name with one letter beside it
     floor(x), ceil(x)         the brackets they stand for
 
-Not here: the rest of a spelling (`latex`), what a function gives (`parsing`).
+Not here: other spellings (`latex`), what a function means (`parsing`).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def name_functions(text: str) -> str:
 
 
 def _command(mark: re.Match[str]) -> str:
-    """Write a name as a command, but for the minutes and seconds that end a value."""
+    """Write a name as a command, except the minutes and seconds at the end of a value."""
     if mark[1] in ("min", "sec") and _TIME_BEHIND.match(mark.string, mark.end()):
         return mark[1] if _TIME_BEFORE.search(mark.string[max(0, mark.start() - 5) : mark.start()]) else f"\\{mark[1]}"
     return f"\\{mark[1]}"
@@ -73,7 +73,7 @@ def _unglued(mark: re.Match[str]) -> str:
 
 
 def _rounded(text: str) -> str:
-    """Write floor(x) with its brackets; what is not closed stays."""
+    """Write floor(x) with its brackets; an unclosed one stays as it is."""
     start = 0
     while (mark := _ROUND.search(text, start)) is not None:
         opened = mark.end()

@@ -1,8 +1,8 @@
-"""Gold answers as data sets have them: in a box, in dollars, behind "####", at the end of a whole solution.
+"""Gold answers as data sets write them: in a box, in dollars, after "####", at the end of a whole solution.
 
     \\(\\boxed{5}\\)   2+3=5 \\n#### 5   ...so the area is $\\boxed{5}$.   Answer: 5        all are 5
 
-A solution whose answer is not marked is not a gold answer: it is named as a fault, for nothing could ever equal it.
+A solution whose answer is not marked is not a gold answer. It is reported as a fault: nothing could ever equal it.
 
 Not here: gold answers that only sympy can read (`rows`), the check before step 1 (`nearfuture.tasks.gold`).
 """
@@ -27,7 +27,7 @@ from nearfuture.verify.words import read_bool, read_list
 KINDS = ("math", "numeric", "mcq", "bool", "text", "list")
 NOTHING_SAID = frozenset(("", "none", "null", "nan", "n/a"))
 MAX_WORDS = 24
-"""More words than this in a gold answer of maths are a solution, not an answer."""
+"""A gold answer in maths with more words than this is a solution, not an answer."""
 
 _HASHES = re.compile(r"####[ \t]*([^\n]*\S)")
 _LISTED = re.compile(r"(?s:\A(?=.{0,80}\Z))[^.!?\n]*(?:,|;|\b(?:and|or)\b)[^.!?\n]*\Z")
@@ -41,7 +41,7 @@ _EULER = re.compile(r"(?<![A-Za-z])e(?![A-Za-z])")
 
 @lru_cache(maxsize=16384)
 def clean_gold(gold: str, kind: str = "math") -> str:
-    """Take a gold answer out of a box, a tag, or the solution at whose end it stands; empty where that is cut off.
+    """Take a gold answer out of a box, a tag, or the end of a solution; empty if that is cut off.
 
     Example:
         >>> clean_gold("2+3=5\\\\n#### 5"), clean_gold("So it is $\\\\boxed{5}$."), clean_gold("Answer: 5")
@@ -65,7 +65,7 @@ def clean_gold(gold: str, kind: str = "math") -> str:
 
 @lru_cache(maxsize=16384)
 def gold_fault(gold: str, kind: str, options: Options | None) -> str | None:
-    """Say what is wrong with a gold answer, as far as a rule can tell; None where nothing is.
+    """Say what is wrong with a gold answer, as far as a rule can tell; None if nothing is.
 
     Raises:
         UserError: the kind is unknown.
@@ -93,7 +93,7 @@ def gold_fault(gold: str, kind: str, options: Options | None) -> str | None:
 
 
 def _is_solution(text: str) -> bool:
-    """True for several sentences, or more words than an answer has."""
+    """True for several sentences, or more words than an answer would have."""
     words = len(_WORD.findall(text)) if len(text) > 40 else 0
     return words > MAX_WORDS or (words >= 8 and _SENTENCE_END.search(text) is not None)
 

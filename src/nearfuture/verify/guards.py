@@ -1,6 +1,6 @@
-"""What sympy is never asked: texts that would hold it for minutes or fill the memory. They are compared as text.
+"""Texts that sympy is never given, since they would take minutes or fill the memory. They are compared as text.
 
-A guard is not the time limit (`pool` has that): it keeps the cheap and common traps from costing a worker.
+A guard does not replace the time limit (see `pool`): it keeps simple, common traps from costing a worker.
 
 Not here: reading or comparing (`reading`, `compare`).
 """
@@ -31,7 +31,7 @@ _FACTORIAL_OF = re.compile(r"\(([^()]*)\)\s?!|\{([^{}]*)\}\s?!")
 
 
 def is_blocked(text: str) -> bool:
-    """True where the text must not reach sympy.
+    """True if the text must not reach sympy.
 
     Example:
         >>> [is_blocked(text) for text in ("9^{9^{9}}", "10000!", "2^{100}", "x^{n^{2}}")]
@@ -57,7 +57,7 @@ def is_blocked(text: str) -> bool:
 
 
 def _has_heavy_operators(text: str) -> bool:
-    """True for sums, products, integrals and limits that may take long: many, long, over large numbers."""
+    """True for sums, products, integrals and limits that may take long: too many, too long, or over large numbers."""
     number = len(_OPERATOR.findall(text))
     if not number:
         return False
@@ -67,7 +67,7 @@ def _has_heavy_operators(text: str) -> bool:
 
 
 def _has_numeric_tower(text: str) -> bool:
-    """True for an exponent on or in an exponent, both of numbers alone; with a name in it nothing is evaluated."""
+    """True for an exponent on or in an exponent if both are plain numbers; with a name in them nothing is evaluated."""
     for mark in _TOWER.finditer(text):
         inner = text[mark.start() + 1 : mark.start() + 80]
         if not re.match(r"\s?\{[^{}]*[A-Za-z][^{}]*\^", re.sub(r"\\[A-Za-z]+", "", inner)):
@@ -92,7 +92,7 @@ def _depth(text: str) -> int:
 
 
 def is_balanced(text: str) -> bool:
-    """True where braces, escaped ones left out, open and close in order."""
+    """True if braces open and close in order; escaped braces are ignored."""
     depth = 0
     for brace in re.findall(r"\\.|[{}]", text, re.DOTALL):
         depth += (brace == "{") - (brace == "}")

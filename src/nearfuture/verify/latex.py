@@ -1,6 +1,6 @@
 """Bring the many spellings of an answer to one: LaTeX, Unicode, Python and plain text become a small LaTeX.
 
-`normalise` keeps what an answer says and drops how it is set: delimiters, sizes, spaces, fonts. Relations become one
+`normalise` keeps what an answer says and drops its typesetting: delimiters, sizes, spaces, fonts. Relations become one
 character each (`≤ ≥ ≠ < > ∈ ∪ ∩`), degrees `\\degree`, a dollar `$`. `plain` goes further, for words.
 
 Not here: what the result means (`numbers`, `units`, `answer`).
@@ -152,12 +152,12 @@ def plain(text: str) -> str:
 
 
 def _trimmed(text: str) -> str:
-    """Take off what surrounds an answer; a point in front belongs to it (.5)."""
+    """Strip what surrounds an answer, but keep a leading decimal point (.5)."""
     return text.rstrip(_RIGHT_EDGE).lstrip(_LEFT_EDGE)
 
 
 def _with_row_breaks(text: str) -> str:
-    """Mark the rows of a matrix; elsewhere two backslashes before a word are one that was escaped."""
+    """Mark the rows of a matrix; elsewhere two backslashes before a word are one escaped backslash."""
     if r"\begin" in text:
         return text.replace("\\\\", ROW_BREAK)
     return re.sub(r"\\\\(?=[A-Za-z])", r"\\", text)
@@ -183,7 +183,7 @@ def _root(mark: re.Match[str]) -> str:
 
 
 def _without_font(mark: re.Match[str]) -> str:
-    """Unwrap `\\text{...}`; a single letter behind a number stays marked, for `m` may be metres or a name."""
+    """Unwrap `\\text{...}`; a single letter after a number stays marked, since `m` may be metres or a name."""
     content = mark.group(1).strip()
     behind_number = re.search(r"[\d})%]\s*$", mark.string[max(0, mark.start() - 8) : mark.start()])
     if behind_number and _SINGLE_UNIT.fullmatch(content):
@@ -210,7 +210,7 @@ def _with_braces(text: str, commands: tuple[str, ...]) -> str:
 
 
 def _closing(text: str, opened: int) -> int | None:
-    """Give the index of the parenthesis that closes the one at `opened`."""
+    """Return the index of the parenthesis that closes the one at `opened`."""
     depth = 0
     for index in range(opened, min(len(text), opened + 700)):
         depth += (text[index] == "(") - (text[index] == ")")

@@ -1,12 +1,12 @@
-"""An answer that is announced in words: "The answer is 12", "Final Answer: 12", "#### 12", "答案：3个", {"answer": 12}.
+"""Find an answer announced in words: "The answer is 12", "Final Answer: 12", "#### 12", "答案：3个", {"answer": 12}.
 
-The last announcement that says something counts. "The answer is not 5" withdraws an earlier 5; a question ("The answer
+The last announcement with content counts. "The answer is not 5" withdraws an earlier 5; a question ("The answer
 is A?") and prose ("The answer is in dollars") are passed over.
 
     announced     what the last announcement says
-    concluded     without any: the last line, where it is nothing but a value, or a conclusion with one value in it
+    concluded     without one: a last line that is only a value, or a conclusion that contains one value
 
-Not here: tags and boxes (`marked`), and what an answer means (`latex`, `answer`).
+Not here: tags and boxes (`marked`), what an answer means (`latex`, `answer`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import NamedTuple
 from nearfuture.verify.closing import CIRCUMSTANCE, closing_value
 
 MAX_CHARS = 4000
-"""A longer answer is kept but not parsed: it is compared as text (`guards`)."""
+"""An answer with more characters is kept but not parsed: it is compared as text (`guards`)."""
 
 _IS = (
     r"(?:(?<![A-Za-z])(?:is|are|was|(?:would|should|must|will|can\sonly)\sbe|equals?|becomes|comes\sout\s(?:to|as)"
@@ -89,7 +89,7 @@ _HEDGE = re.compile(r"\b(?:or|not|if|unless|either|maybe|perhaps|possibly|and)\b
 
 
 def announced(text: str, kind: str) -> str | None:
-    """Give what the last announcement of an answer says; None where there is none, or where it was withdrawn.
+    """Return what the last announcement of an answer says; None if there is none, or if it was withdrawn.
 
     Example:
         >>> announced("The answer is 5. Check: it is in range.", "math"), announced("Answer: $\\\\frac{1}{2}$.", "math")
@@ -102,7 +102,7 @@ def announced(text: str, kind: str) -> str | None:
 
 
 def last_announcement(text: str, kind: str) -> tuple[str, int] | None:
-    """Give what the last announcement says, and the index at which it ends."""
+    """Return what the last announcement says, and the index at which it ends."""
     denied: set[str] = set()
     prose: tuple[str, int] | None = None
     for mark in reversed(_marks(text)):
@@ -124,7 +124,7 @@ def last_announcement(text: str, kind: str) -> tuple[str, int] | None:
 
 
 def is_denied_in(text: str, answer: str, kind: str) -> bool:
-    """True where an announcement says that the answer is not this one: "The answer is not 5"."""
+    """True if an announcement rules an answer out: "The answer is not 5"."""
     return any(
         _key(content[negated.end() :]) == _key(answer)
         for mark in _marks(text)
@@ -133,7 +133,7 @@ def is_denied_in(text: str, answer: str, kind: str) -> bool:
 
 
 class _Mark(NamedTuple):
-    """Where an announcement ends and its answer begins; `value` is set where it is a key of JSON."""
+    """Where an announcement ends and its answer begins; `value` is set if the announcement is a JSON key."""
 
     end: int
     value: int | None = None
@@ -142,7 +142,7 @@ class _Mark(NamedTuple):
 
 
 def _marks(text: str) -> list[_Mark]:
-    """Find the announcements; keywords are looked for first, for most of a response holds none."""
+    """Find the announcements; keywords are searched first, since most of a response contains none."""
     marks: list[_Mark] = []
     for keyword in list(_KEYWORD.finditer(text))[-4 * MAX_MARKS :]:
         mark = _mark_at(text, keyword.start(), keyword[0])
@@ -152,7 +152,7 @@ def _marks(text: str) -> list[_Mark]:
 
 
 def _mark_at(text: str, start: int, keyword: str) -> _Mark | None:
-    """Read the announcement that a keyword begins; None where it begins none."""
+    """Read the announcement that a keyword begins; None if it begins none."""
     before = text[max(0, start - 40) : start]
     if keyword[0] in "aAfF":
         found = None if before[-1:].isalpha() else _ANSWER.match(text, start)
@@ -185,7 +185,7 @@ def _key(content: str) -> str:
 
 
 def _content(text: str, mark: _Mark, kind: str) -> str | None:
-    """Read on from a mark to the end of its sentence; None for a heading, a question, or nothing."""
+    """Read from a mark to the end of its sentence; None for a heading, a question, or an empty rest."""
     if mark.value is not None:
         return _from_json(text[mark.value : mark.value + MAX_CHARS])
     rest = text[mark.end : mark.end + MAX_CHARS]
@@ -227,7 +227,7 @@ def _from_json(text: str) -> str | None:
 
 
 def value_stated(line: str) -> str:
-    """Take 12 of "the area is 12" and of "12 in total": what stands behind a short statement, if no word follows."""
+    """Take 12 from "the area is 12" and from "12 in total": the value in a short statement, if no word follows it."""
     stated = _STATED.match(line)
     if stated is not None and not re.search(r"\b(?:not|if|unless|no)\b", stated.group(), re.IGNORECASE):
         line = line[stated.end() :]
@@ -240,7 +240,7 @@ def value_stated(line: str) -> str:
 
 
 def without_emphasis(text: str) -> str:
-    """Take Markdown's bold and italics off whole words: 64 + 67 = **131**; 2**3 stays.
+    """Strip Markdown's bold and italics from whole words: 64 + 67 = **131**; 2**3 stays.
 
     Example:
         >>> without_emphasis("64 + 67 = **131**"), without_emphasis("2**3*4")
@@ -250,7 +250,7 @@ def without_emphasis(text: str) -> str:
 
 
 def is_value(text: str, kind: str) -> bool:
-    """True for what can stand as an answer by itself, and not as a remark."""
+    """True for text that can be an answer by itself rather than a remark."""
     text = text.strip()
     if not text or len(text) > 200 or _PROSE.match(text) or _NEGATED.match(text):
         return False

@@ -1,6 +1,6 @@
-"""Statements: p ∧ q, \\neg p ∨ q, p \\to q. Two are the same when they are true together.
+"""Statements: p ∧ q, \\neg p ∨ q, p \\to q. Two are the same if they are true for the same assignments.
 
-Not here: other answers (`reading`).
+Not here: other kinds of answers (`reading`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MEANING = {
 
 
 def read_statement(text: str) -> Statement | None:
-    """Read a statement of one-letter names; None where it is something else.
+    """Read a statement with one-letter names; None if the text is something else.
 
     Example:
         >>> read_statement("p ∧ q") == read_statement("q ∧ p"), read_statement("p ∧ q") == read_statement("p ∨ q")
@@ -58,7 +58,7 @@ def _value(tokens: list[str], truth: dict[str, bool]) -> bool:
 
 
 def _level(rest: list[str], level: int, truth: dict[str, bool]) -> bool:
-    """Take one operand and what is joined to it by the sign of this level; an arrow groups to the right."""
+    """Take one operand and those joined to it by this level's sign; an arrow groups to the right."""
     if level == len(_LEVELS):
         return _operand(rest, truth)
     value = _level(rest, level + 1, truth)

@@ -1,10 +1,10 @@
-"""Answers that are marked as such: `<answer>...</answer>` and `\\boxed{...}`, in one pass over the response.
+"""Find marked answers, `<answer>...</answer>` and `\\boxed{...}`, in one pass over the response.
 
     \\boxed{7}  \\fbox{7}  \\framebox{7}     balanced braces, the outermost box
     \\boxed 7                             TeX without braces: up to the end of the formula, the sentence or a word
     boxed{7}                             a backslash that was lost, or read as a control character by Python
 
-Not here: which of them is the answer (`extract`), and whether the text takes it back (`retracted`).
+Not here: which of them is the answer (`extract`), whether the text retracts it (`retracted`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PLACEHOLDER = re.compile(r"[\s.…_?~$]*|\\(?:text|ldots|dots|cdots|square)?\s?
 
 
 class Span(NamedTuple):
-    """An answer in its mark: where the mark begins and ends, and what is in it."""
+    """A marked answer: where the mark begins and ends, and its content."""
 
     start: int
     end: int
@@ -30,7 +30,7 @@ class Span(NamedTuple):
 
 
 def tags(text: str) -> tuple[list[Span], bool]:
-    """Find all closed answer tags, and whether the last one is left open.
+    """Find all closed answer tags, and tell whether the last one is left open.
 
     Example:
         >>> tags("<answer>4</answer> no, <answer>5")[1], [span.content for span in tags("5</answer>")[0]]
@@ -50,7 +50,7 @@ def tags(text: str) -> tuple[list[Span], bool]:
 
 
 def boxes(text: str) -> tuple[list[Span], bool]:
-    """Find the outermost balanced boxes that hold something, and whether the last box is left open.
+    """Find the outermost balanced boxes with content, and tell whether the last box is left open.
 
     Example:
         >>> [span.content for span in boxes("\\\\boxed{1}, \\\\boxed{\\\\boxed{2}} and \\\\boxed 3.")[0]]
@@ -75,7 +75,7 @@ def boxes(text: str) -> tuple[list[Span], bool]:
 
 
 def _with_bare_boxes(text: str, spans: list[Span]) -> list[Span]:
-    """Add the boxes without braces that stand in no other box."""
+    """Add the boxes without braces that are not inside another box."""
     bare = [
         Span(mark.start(), mark.start(1) + len(content), content)
         for mark in _BARE_BOX.finditer(text)
@@ -91,6 +91,6 @@ def _with_bare_boxes(text: str, spans: list[Span]) -> list[Span]:
 
 
 def _without_placeholders(spans: list[Span]) -> list[Span]:
-    """Leave out "\\boxed{}" and "\\boxed{...}", as the prompt was quoted; an empty box alone is no answer."""
+    """Leave out "\\boxed{}" and "\\boxed{...}", which quote the prompt; an empty box alone is not an answer."""
     filled = [span for span in spans if len(span.content) > 40 or not _PLACEHOLDER.fullmatch(span.content.lower())]
     return filled or spans

@@ -1,8 +1,8 @@
-"""Exact numbers: read one without sympy, and say when two are the same.
+"""Exact numbers: read one without sympy, and decide whether two are the same.
 
-Two numbers are the same when they are equal as fractions. Only where one of them is a decimal that cannot be exact
-(1/3 written 0.333333) may they differ: by less than its last digit, with six decimals at least, and by one part in a
-million at most. So 3.14 is not pi, and 1000000 is not 1000001.
+Two numbers are the same if they are equal as fractions. They may differ only if one of them is a decimal that cannot be
+exact (1/3 written 0.333333): by less than its last digit, with at least six decimals, and by at most one part in a
+million. So 3.14 is not pi, and 1000000 is not 1000001.
 
 Not here: units (`units`), and values that need sympy (`symbolic`).
 """
@@ -24,7 +24,7 @@ MAX_CHARS, MAX_EXPONENT = 600, 400
 MIN_DECIMALS = 6
 MAX_RELATIVE_ERROR = Fraction(1, 10**6)
 NOISE_DIGITS, NOISE = 15, Fraction(1, 10**12)
-"""A decimal of 15 digits and more is a float in disguise: 0.30000000000000004 is 0.3."""
+"""A decimal with this many digits (15) or more is a float in disguise: 0.30000000000000004 is 0.3."""
 
 _PLAIN = r"(?:(?!0)\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)(?:\.\d*)?|\.\d+"
 _DECIMAL = rf"[+-]?\s?(?:{_PLAIN})"
@@ -62,7 +62,7 @@ WORDS = {word: Fraction(value) for value, word in enumerate(_WORDS)} | {
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number as it was written: its value, and the decimals shown (None where no decimal point was)."""
+    """A number as it was written: its value, and the number of decimals shown (None without a decimal point)."""
 
     value: Fraction
     decimals: int | None = None
@@ -79,7 +79,7 @@ class Tolerance:
     decimals: int | None = None
 
     def allows(self, gold: Fraction, answer: Fraction) -> bool:
-        """True where one of the bounds holds."""
+        """True if one of the bounds holds."""
         error = abs(gold - answer)
         if self.abs is not None and error <= self.abs:
             return True
@@ -89,10 +89,10 @@ class Tolerance:
 
 
 def read_tolerance(tolerance: Mapping[str, Any] | None) -> Tolerance | None:
-    """Check a row's tolerance; None where it sets nothing.
+    """Check a row's tolerance; None if it sets nothing.
 
     Raises:
-        UserError: no mapping, an unknown key, or a bound that is negative or no number.
+        UserError: it is not a mapping, has an unknown key, or has a bound that is negative or not a number.
     """
     if tolerance is not None and not isinstance(tolerance, Mapping):
         raise UserError(f"tolerance={tolerance!r} is not a tolerance. Give a mapping with abs, rel or decimals.")
@@ -110,10 +110,10 @@ def read_tolerance(tolerance: Mapping[str, Any] | None) -> Tolerance | None:
 
 
 def with_decimal_point(text: str, other: str, *, min_decimals: int = 1) -> str:
-    """Write a decimal comma as a point, where the other side shows that it is one: it has a point and no comma.
+    """Write a decimal comma as a point if the other side shows that it is one: it has a point and no comma.
 
-    Without that "1,5" is a list, and "1,234" is a thousand. Both signs in one number ("1.234,56") show it alone.
-    `min_decimals` is for gold answers, where "1,5" is a list all the same.
+    Otherwise "1,5" is a list, and "1,234" is over a thousand. A number with both signs ("1.234,56") needs no other
+    side. `min_decimals` is for gold answers, where "1,5" stays a list.
 
     Example:
         >>> with_decimal_point("3,75", "3.75"), with_decimal_point("3,75", "3, 75"), with_decimal_point("1.234,56", "9")
@@ -129,7 +129,7 @@ def with_decimal_point(text: str, other: str, *, min_decimals: int = 1) -> str:
 
 
 def read_number(text: str) -> Number | None:
-    """Read a normalised text as a number; None where it is anything else.
+    """Read a normalised text as a number; None if it is anything else.
 
     Example:
         >>> read_number("1,234.50").value, read_number("-\\\\frac{1}{2}").value, read_number("3 1/2").value
@@ -198,7 +198,7 @@ def _read_ratio(text: str) -> Number | None:
 
 
 def _read_repeating(text: str) -> Number | None:
-    """Read 0.\\overline{3}: the tail repeats for ever."""
+    """Read 0.\\overline{3}, whose tail repeats for ever."""
     match = _REPEATING.fullmatch(text)
     if match is None:
         match = _RECURRING.fullmatch(text)
@@ -210,9 +210,9 @@ def _read_repeating(text: str) -> Number | None:
 
 
 def same_number(gold: Number, answer: Number, tolerance: Tolerance | None = None) -> bool:
-    """Say whether two numbers are the same; a percent sign may stand for 1/100, or be left out.
+    """Decide whether two numbers are the same; a percent sign may mean 1/100 or be left out.
 
-    It may not be left out below one: a bare 0.5 is read as a share, so 0.5 % is not it.
+    It may not be left out below one: a bare 0.5 is read as a share, so it differs from 0.5 %.
 
     Example:
         >>> same_number(read_number("1/3"), read_number("0.333333")), same_number(read_number("50"), read_number("50%"))
@@ -229,7 +229,7 @@ def same_number(gold: Number, answer: Number, tolerance: Tolerance | None = None
 
 
 def close(gold: Number, answer: Number, tolerance: Tolerance | None = None) -> bool:
-    """Say whether two values are equal, or as near as the digits shown allow (see the head of this file)."""
+    """Decide whether two values are equal, or as close as the digits shown allow (see the head of this file)."""
     if gold.value == answer.value:
         return True
     if tolerance is not None and tolerance.allows(gold.value, answer.value):
@@ -244,7 +244,7 @@ def close(gold: Number, answer: Number, tolerance: Tolerance | None = None) -> b
 
 
 def _is_terminating_ratio(number: Number) -> bool:
-    """True for an exact number that a decimal could show in full: it needs no rounding."""
+    """True for an exact number that a decimal can show in full, without rounding."""
     bottom = number.value.denominator
     for factor in (2, 5):
         while bottom % factor == 0:
@@ -257,7 +257,7 @@ def _without_percent(number: Number) -> Number:
 
 
 def _rounds_alike(gold: Fraction, answer: Fraction, decimals: int) -> bool:
-    """Compare two numbers rounded to `decimals`, halves up or to even: both are in use."""
+    """Compare two numbers rounded to `decimals`, halves rounded up or to even: both are common."""
     unit = Decimal(1).scaleb(-decimals)
     with localcontext() as context:
         context.prec = 2 * MAX_EXPONENT + 100

@@ -1,15 +1,15 @@
 """Read one value as a sympy expression, with math-verify's parser, without losing or inventing anything.
 
-The parser drops what it does not know (the dash of f', the case of A), so that it is shown a spelling in which every
-name is one that it keeps: what it would misread becomes a name of its own, written in digits (`encode`).
+The parser drops what it does not know (the prime of f', the case of A). So it is given a spelling in which it keeps
+every name: anything it would misread becomes a new name, written in digits (`encode`).
 
     A, A_1, f', \\nabla, \\frac{d^2y}{dx^2}      a symbol
     f'(x), f^{-1}(x), \\operatorname{Var}(X)    a function known only by name
     0.25, 3\\frac{1}{2}, 30\\degree, 28%         exact
 
-The commonest spellings need no grammar (`descent`), which says the same in a fraction of the time.
+The most common spellings need no grammar: `descent` gives the same result in a fraction of the time.
 
-Not here: what an expression is worth (`evaluation`), what must not be read (`guards`).
+Not here: evaluating an expression (`evaluation`), texts that must not be read (`guards`).
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ logging.getLogger("math_verify").setLevel(logging.ERROR)
 
 
 def encode(name: str) -> str:
-    """Write a name as one that the parser keeps: z_{9...}, three digits a character."""
+    """Write a name as one that the parser keeps: z_{9...}, three digits per character."""
     return "z_{9" + "".join(f"{ord(char):03d}" for char in name.replace(" ", "") if ord(char) < 1000) + "}"
 
 
 def decode(name: str) -> str:
-    """Give the name that was encoded."""
+    """Return the name that was encoded."""
     code = _CODE.fullmatch(name)
     if code is None:
         return name
@@ -73,7 +73,7 @@ def decode(name: str) -> str:
 
 @lru_cache(maxsize=1024)
 def read(text: str) -> Any:
-    """Read LaTeX as a sympy expression with exact decimals; None where math-verify cannot."""
+    """Read LaTeX as a sympy expression with exact decimals; None if math-verify cannot."""
     if not is_balanced(text):
         return None
     spelled = _for_parser(text)
@@ -84,7 +84,7 @@ def read(text: str) -> Any:
 
 
 def read_by_grammar(spelled: str) -> Any:
-    """Read what is spelled out with math-verify's parser; None where it cannot."""
+    """Read a rewritten text with math-verify's parser; None if that fails."""
     found = parse(
         f"${spelled}$",
         [_CONFIG],
@@ -96,7 +96,7 @@ def read_by_grammar(spelled: str) -> Any:
 
 
 def _for_parser(text: str) -> str:
-    """Spell out what the parser would misread: names, mixed numbers, degrees, percent, capitals (it lowers them)."""
+    """Rewrite what the parser would misread: names, mixed numbers, degrees, percent, capitals (it lowers them)."""
     text = text.replace(ROW_BREAK, r"\\")
     text = _BOUNDS.sub(r"\1_{\2}^{\3}", text)
     text = _MIXED.sub(_as_sum, text)
@@ -115,12 +115,12 @@ def _for_parser(text: str) -> str:
 
 
 def _derivative(mark: re.Match[str]) -> str:
-    """Name dy/dx, of which no more is known; d/dx of an expression is left to sympy."""
+    """Turn dy/dx into a name, since its value is unknown; d/dx of an expression is left to sympy."""
     return encode(f"D{mark[1] or 1}({mark[2]},{mark[3]})") if "d" in mark[3] or "partial" in mark[3] else mark.group()
 
 
 def _lowered(mark: re.Match[str]) -> str:
-    """Write A and A_1 as names of their own that are not a and a_1."""
+    """Write A and A_1 as names that differ from a and a_1."""
     return mark.group() if mark[1] is None else encode(mark[1] + (mark[2] or "").strip("{}"))
 
 
@@ -130,7 +130,7 @@ def _as_sum(mark: re.Match[str]) -> str:
 
 
 def _exact(expression: Any) -> Any:
-    """Replace floats by the fractions they were written as, the name i by the imaginary unit, known names."""
+    """Replace floats by the fractions they were written as, the name i by the imaginary unit, and known names."""
     try:
         exact = {number: sympy.Rational(str(number)) for number in expression.atoms(sympy.Float)}
         units = {symbol: sympy.I for symbol in expression.free_symbols if symbol.name == "i"}

@@ -1,4 +1,4 @@
-"""Cut the text of an answer: at commas outside brackets, at enclosing parentheses; tell names and prose from values.
+"""Cut the text of an answer at commas outside brackets and at enclosing parentheses; tell names and prose from values.
 
 Not here: what the pieces mean (`reading`, `reals`).
 """
@@ -25,9 +25,9 @@ _LETTER = re.compile(r"[A-Za-z]")
 
 
 def strip_parentheses(text: str) -> str:
-    """Take off parentheses that enclose everything and group nothing: ((5)) is 5, (1, 2) stays.
+    """Strip parentheses that enclose everything and group nothing: ((5)) is 5, (1, 2) stays.
 
-    Linear, however deep they are.
+    Takes linear time, however deep they are.
     """
     opens: list[int] = []
     partner: dict[int, int] = {}
@@ -47,7 +47,7 @@ def strip_parentheses(text: str) -> str:
 
 
 def split_top(text: str, separator: str) -> list[str]:
-    """Split at a character outside all brackets; the closer need not fit the opener, as in [0, 1)."""
+    """Split at a character outside all brackets; the closing bracket need not match the opening one, as in [0, 1)."""
     parts, depth, start, index = [], 0, 0, 0
     while index < len(text):
         char = text[index]
@@ -66,7 +66,7 @@ def split_top(text: str, separator: str) -> list[str]:
 
 
 def first_close(text: str) -> int:
-    """Give the index at which the bracket that opens the text is closed."""
+    """Return the index at which the bracket that opens the text is closed."""
     depth = 0
     for index, char in enumerate(text):
         depth += (char in BRACKETS) - (char in CLOSERS)
@@ -76,7 +76,7 @@ def first_close(text: str) -> int:
 
 
 def is_name(text: str) -> bool:
-    """True for what may stand before an equals sign as a name: x, a_1, f(x), \\angle ABC, Area."""
+    """True for a name that may precede an equals sign: x, a_1, f(x), \\angle ABC, Area."""
     return bool(text) and _NAME.fullmatch(text) is not None and text.strip() not in ("", r"\infty", r"\R", "e")
 
 
@@ -96,7 +96,7 @@ _QUANTITY = re.compile(
 
 
 def is_quantity(text: str) -> bool:
-    """True for names joined to what a question may ask for: m + n, AB \\cdot CD, a:b; not for 2x, x + y or x^2.
+    """True for names joined into something a question may ask for: m + n, AB \\cdot CD, a:b; not for 2x, x + y or x^2.
 
     Example:
         >>> is_quantity("m+n"), is_quantity("\\\\frac{NO}{BO}"), is_quantity("x+y"), is_quantity("2a")
@@ -106,12 +106,12 @@ def is_quantity(text: str) -> bool:
 
 
 def has_variables(text: str) -> bool:
-    """True where there is a letter that is neither part of a command nor Euler's number."""
+    """True if the text has a letter that is neither part of a command nor Euler's number."""
     return _LETTER.search(_COMMAND.sub(" ", text).replace("e^", "")) is not None
 
 
 def is_wordy(text: str) -> bool:
-    """True for prose: a run of four letters or more, several short words, or nothing but letters."""
+    """True for prose: a run of four letters or more, several short words, or letters only."""
     bare = _COMMAND.sub(" ", text).strip()
     if _LONG_RUN.search(bare) is not None or re.search(r"[\u4e00-\u9fff]", bare):
         return True

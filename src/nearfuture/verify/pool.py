@@ -1,11 +1,11 @@
 """A pool of workers that can be killed: the only place where judging may take long.
 
-Each worker has one request in flight. One that fails is ended and replaced when it is next needed; what comes of the
-request is `TimedOut` or `Crashed`. A request whose worker stood still, or was ended from outside (by the system, for
-want of memory), is asked once more: that is the machine's fault until it happens twice. Safe from any thread; after a
-fork the child starts workers of its own.
+Each worker handles one request at a time. A worker that fails is ended, and replaced when it is next needed; its
+request ends in `TimedOut` or `Crashed`. A request whose worker stood still, or was ended from outside (by the system,
+for lack of memory), is sent once more: that counts as the machine's fault until it happens twice. Safe from any thread;
+after a fork the child starts its own workers.
 
-Not here: what is asked (`verifier`, `external`, `function`), one worker and its clocks (`process`).
+Not here: the requests (`verifier`, `external`, `function`), one worker and its clocks (`process`).
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ MEMORY_BYTES = 2 * 1024**3
 
 
 def default_size() -> int:
-    """Number of workers: the cores this process may use, shared with the other processes of the run, at most 4."""
+    """Return the number of workers: the cores this process may use, divided among the run's processes, at most 4."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(4, cores // max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))))
 
 
 def last_line(error: Exception) -> str:
-    """What a failure says at its end: of a traceback, the exception."""
+    """Return the last line of a failure: for a traceback, the exception."""
     return (str(error).strip().splitlines() or [type(error).__name__])[-1]
 
 
@@ -52,10 +52,10 @@ class WorkerPool:
     Args:
         make: `module:function` that builds the service in the worker, from `argument`.
         argument: text handed to it.
-        size: most workers at a time; they start when they are needed.
+        size: the most workers at a time; they start when they are needed.
         memory: bytes of address space for one worker; 0 sets no limit.
-        patience: seconds of the wall clock that a worker may stand still, using no CPU time.
-        is_quiet: what workers print is thrown away.
+        patience: seconds of wall-clock time that a worker may stand still, using no CPU time.
+        is_quiet: whether to discard what workers print.
     """
 
     def __init__(
@@ -74,22 +74,22 @@ class WorkerPool:
         _pools.add(self)
 
     def _reset(self) -> None:
-        """Forget workers of another process: a fork's child must not speak to them."""
+        """Forget the workers of another process: a forked child must not talk to its parent's."""
         self._idle: list[Worker] = []
         self._all: set[Worker] = set()
         self._slots = threading.BoundedSemaphore(self.size)
         self._lock = threading.Lock()
 
     def ask(self, payload: Any, *, limit: float) -> Any:
-        """Have one worker answer; waits for a free one.
+        """Send a request to one worker; waits until one is free.
 
         Args:
-            payload: what can be written as JSON.
-            limit: seconds of CPU time the answer may take.
+            payload: a value that can be written as JSON.
+            limit: seconds of CPU time that the answer may take.
 
         Raises:
             TimedOut: it took more, or the worker stood still twice.
-            Crashed: the worker died or raised; `CannotStart` where it never came so far.
+            Crashed: the worker died or raised; `CannotStart` if it never started.
         """
         with self._slots:
             with contextlib.suppress(Lost):
@@ -113,7 +113,7 @@ class WorkerPool:
         return result
 
     def ask_many(self, payloads: Sequence[Any], *, limit: float) -> list[Any]:
-        """Have all workers answer; an answer that failed is the exception `ask` would have raised."""
+        """Send requests to all workers; a failed one yields the exception that `ask` would have raised."""
         if len(payloads) < 2 or self.size == 1:
             return [self._ask_or_error(payload, limit) for payload in payloads]
         with ThreadPoolExecutor(min(self.size, len(payloads))) as threads:
@@ -126,7 +126,7 @@ class WorkerPool:
             return error
 
     def close(self) -> None:
-        """End all workers; the next question starts new ones."""
+        """End all workers; the next request starts new ones."""
         with self._lock:
             workers, self._all, self._idle = self._all, set(), []
         for worker in workers:

@@ -1,13 +1,13 @@
-"""One worker as its parent sees it: started, asked, waited for and ended, with all that it started itself.
+"""One worker as its parent sees it: started, asked, waited for and ended, together with whatever it started itself.
 
-Two limits, which a busy machine reaches no sooner than an idle one:
+Two limits, which are reached no sooner on a busy machine than on an idle one:
 
-    CPU time      of a request. The kernel ends a worker that has used it up (`worker`); what the processes use that
-                  the worker starts is added up here
-    standstill    seconds of the wall clock in which all of these together use none: a lock that is never released, a
-                  server that does not answer. Whoever waits for a core is thereby not at a standstill for long
+    CPU time      per request. The kernel ends a worker that has used it up (`worker`); the time used by processes
+                  that the worker started is added up here
+    standstill    seconds of wall-clock time in which the worker and these processes use no CPU at all: a lock that is
+                  never released, a server that does not answer. A process that waits for a core is not still for long
 
-Not here: who is asked what (`pool`), the other end (`worker`).
+Not here: which worker is asked (`pool`), the worker's end (`worker`).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ import psutil
 from nearfuture.verify.worker import START_LIMIT
 
 PATIENCE = 30.0
-"""Seconds of the wall clock that a worker may stand still."""
+"""Seconds of wall-clock time that a worker may stand still."""
 LOOK_EVERY = 1.0
 PROGRESS = 0.05
-"""CPU seconds that end a standstill: a process that runs a five-hundredth of the time makes them within `PATIENCE`."""
+"""CPU seconds that end a standstill: a process that runs a five-hundredth of the time uses them within `PATIENCE`."""
 ENDED_BY_OTHERS = frozenset((signal.SIGKILL, signal.SIGTERM, signal.SIGHUP))
 
 _START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from nearfuture.verify.worker import main; main()"
@@ -43,19 +43,19 @@ class TimedOut(Exception):  # noqa: N818
 
 
 class Crashed(Exception):  # noqa: N818
-    """A worker died, or what it ran raised; the message is what it said."""
+    """A worker died, or what it ran raised; the message is the worker's."""
 
 
 class CannotStart(Crashed):
-    """A worker could not even begin; this says nothing of what it would have been asked."""
+    """A worker could not even start; this says nothing about the request."""
 
 
 class Raised(Crashed):
-    """The service raised; the worker lives on."""
+    """The service raised; the worker is still alive."""
 
 
 class Lost(Exception):  # noqa: N818
-    """A worker stood still or was ended from outside: the request is not to blame as long as this happens once."""
+    """A worker stood still or was ended from outside: the request is not to blame if this happens only once."""
 
     def __init__(self, failure: TimedOut | Crashed) -> None:
         super().__init__(str(failure))
@@ -70,8 +70,8 @@ class Start:
         make: `module:function` that builds the service in the worker, from `argument`.
         argument: text handed to it.
         memory: bytes of address space; 0 sets no limit.
-        patience: seconds of the wall clock that it may stand still.
-        is_quiet: what it prints is thrown away; else it goes where this process prints.
+        patience: seconds of wall-clock time that it may stand still.
+        is_quiet: whether to discard what it prints; otherwise it prints where this process prints.
     """
 
     make: str
@@ -85,7 +85,7 @@ class Worker:
     """One process and its socket.
 
     Raises:
-        CannotStart: there is no process to be had, or the service could not be built.
+        CannotStart: no process could be started, or the service could not be built.
         Lost: it stood still at the start, or was ended from outside.
     """
 
@@ -119,11 +119,11 @@ class Worker:
         """Send a request and wait for the answer.
 
         Args:
-            payload: what can be written as JSON.
+            payload: a value that can be written as JSON.
             limit: seconds of CPU time.
 
         Raises:
-            TimedOut, Raised, Crashed, Lost: as they say. Only after `Raised` may the worker be asked again.
+            TimedOut, Raised, Crashed, Lost: see their docstrings. Only after `Raised` may the worker be asked again.
         """
         self.num_asked += 1
         message = {"id": self.num_asked, "limit": limit, "payload": payload}
@@ -145,10 +145,10 @@ class Worker:
         return reply["result"]
 
     def _wait(self, limit: float) -> None:
-        """Wait until there is something to read, if only the end.
+        """Wait until there is something to read, be it only the end of the stream.
 
         Raises:
-            TimedOut: the processes that it started used up the limit, which the kernel does not see.
+            TimedOut: the processes that it started used up the limit, which the kernel does not notice.
             Lost: it stood still.
         """
         look_every = min(LOOK_EVERY, self.patience)
@@ -168,17 +168,17 @@ class Worker:
                 raise Lost(TimedOut(f"no answer, and idle for {self.patience:g} s"))
 
     def _cpu_seconds(self) -> float:
-        """CPU time of the worker and of all that it started."""
+        """Return the CPU time of the worker and of everything it started."""
         total = 0.0
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self.process.pid)
             for one in (process, *process.children(recursive=True)):
                 with contextlib.suppress(psutil.Error):
-                    total += sum(one.cpu_times()[:4])  # user and system, and those of children it waited for
+                    total += sum(one.cpu_times()[:4])  # user and system time, and those of children it waited for
         return total
 
     def _death(self, limit: float) -> Exception:
-        """What became of a worker that no longer answers."""
+        """Say what became of a worker that no longer answers."""
         try:
             code = self.process.wait(self.patience)
         except subprocess.TimeoutExpired:
@@ -189,7 +189,7 @@ class Worker:
         return Lost(died) if -code in ENDED_BY_OTHERS else died
 
     def kill(self) -> None:
-        """End the worker and what it started."""
+        """End the worker and everything it started."""
         with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS refuses a group of zombies
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -197,7 +197,7 @@ class Worker:
 
 
 def _launch(start: Start, descriptor: int) -> subprocess.Popen[bytes]:
-    """Start a fresh interpreter, leader of its own group, in which the order of sets is the same in every run."""
+    """Start a fresh interpreter that leads its own process group and orders sets the same way in every run."""
     path = [entry or os.getcwd() for entry in sys.path]
     service = (start.make, start.argument, str(start.memory))
     where = subprocess.DEVNULL if start.is_quiet else None

@@ -1,8 +1,9 @@
-"""Read a normalised answer into what it is made of.
+"""Read a normalised answer into its parts.
 
-`read_answer` never fails: what it does not understand is a Scalar (sympy may) or Words (compared as text).
+`read_answer` never fails: what it does not understand becomes a Scalar (which sympy may understand) or Words (compared
+as text).
 
-Not here: the kinds of answers (`answer`), sets of reals (`reals`), and when two answers are equal (`compare`).
+Not here: the types of answers (`answer`), sets of reals (`reals`), deciding when two answers are equal (`compare`).
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ from nearfuture.verify.reals import INFINITY, read_reals
 from nearfuture.verify.units import split_unit, sum_of_units
 
 MAX_RAW_CHARS, MAX_CHARS, MAX_DEPTH, MAX_ITEMS = 4000, 600, 8, 64
-"""Beyond these an answer is compared as text."""
+"""Beyond these limits an answer is compared as text."""
 
 _UNDEFINED = Words("undefined")
 _PHRASES: Mapping[str, Node] = (
@@ -149,7 +150,7 @@ def _read_congruence(text: str) -> Congruence | None:
 
 
 def _read_rounded(text: str, depth: int) -> Node | None:
-    """Read `exact ≈ rounded`; where a name or nothing stands before it, all there is is the value."""
+    """Read `exact ≈ rounded`; with a name or nothing before the sign, what follows is the value."""
     exact, sign, rounded = text.rpartition("≈")
     exact, rounded = exact.strip().strip("≈"), rounded.strip()
     if not sign or not rounded:
@@ -216,7 +217,7 @@ def _split_words(text: str) -> list[str]:
 
 
 def _depth_varies(text: str) -> bool:
-    """True where a separating word stands inside brackets."""
+    """True if a separating word stands inside brackets."""
     for mark in _WORD_SEPARATOR.finditer(text):
         before = text[: mark.start()]
         if sum(before.count(char) for char in BRACKETS) != sum(before.count(char) for char in CLOSERS):
@@ -225,7 +226,7 @@ def _depth_varies(text: str) -> bool:
 
 
 def _split_commas(text: str) -> list[str]:
-    """Split at commas, but leave 1,234 whole; where some commas have a space behind, those separate."""
+    """Split at commas, but keep 1,234 whole; if some commas are followed by a space, only those separate."""
     if read_number(split_unit(text)[0]) is not None:
         return [text]
     parts = split_top(text.replace(", ", "\x1f"), "\x1f") if ", " in text else split_top(text, ",")
@@ -292,7 +293,7 @@ def _both_signs(text: str) -> tuple[str, str]:
 
 
 def unread_values(text: str) -> list[str]:
-    """List the values in an answer that no rule can read, so that sympy must.
+    """List the values in an answer that no rule can read, so that sympy is needed.
 
     Example:
         >>> unread_values("(1, \\\\sqrt{2})"), unread_values("x = 5"), unread_values("no solution")

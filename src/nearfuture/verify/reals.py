@@ -1,7 +1,7 @@
 """Sets of real numbers: [0, 1), x > 2, x < 1 or x > 2, x \\ne 3, R \\ {1, 2}, x \\in (0, 1], {x | x > 2}.
 
-All become a union of intervals. `(1, 2)` and `[1, 2]` alone stay a group: they may be a point or a list, and
-`compare` lets them meet an interval.
+All become a union of intervals. `(1, 2)` and `[1, 2]` by themselves stay a group, since they may be a point or a list;
+`compare` also compares them with an interval.
 
 Not here: how two sets are compared (`compare`).
 """
@@ -26,7 +26,7 @@ _INTERVAL = re.compile(r"([\[(])([^,;\[\]]+)[,;]([^,;\[\]]+)([\])])")
 
 
 def read_reals(text: str) -> RealSet | None:
-    """Read a set of reals; None where the text is something else."""
+    """Read a set of reals; None if the text is something else."""
     builder = _BUILDER.fullmatch(text)
     if builder is not None:
         return read_reals(builder[1])
@@ -45,7 +45,7 @@ def read_reals(text: str) -> RealSet | None:
 
 
 def read_set(text: str) -> RealSet | None:
-    """Read a union of intervals, or the reals without some points."""
+    """Read a union of intervals, or the reals except some points."""
     text = strip_parentheses(text)
     if text == r"\R":
         return EVERYTHING
@@ -70,7 +70,7 @@ def _without_points(text: str) -> RealSet | None:
 
 
 def _excluding(points: list[str], name: str | None = None) -> RealSet | None:
-    """Give the reals without some points; several must be plain numbers, so that they can be put in order."""
+    """Return the reals except some points; several points must be plain numbers, so that they can be ordered."""
     if len(points) > 1:
         numbers = {point: number.value for point in points if (number := read_number(point)) is not None}
         if len(numbers) < len(points):
@@ -102,7 +102,7 @@ def _is_unbounded(span: Span) -> bool:
 
 
 def _read_relations(text: str) -> RealSet | None:
-    """Read one relation, or several joined by or (a union) or by and (an interval)."""
+    """Read one relation, or several joined by "or" (a union) or by "and" (an interval)."""
     left, _, points = text.partition("≠")
     if "," in points and is_name(left.strip()) and not _RELATION.search(points):
         return _excluding(split_top(points, ","), clean_name(left))
@@ -124,7 +124,7 @@ def _read_relations(text: str) -> RealSet | None:
 
 
 def _intersection(sets: list[RealSet]) -> RealSet | None:
-    """Join x > 0 and x < 1; x \\ne 1 and x \\ne 2."""
+    """Intersect x > 0 and x < 1, or x \\ne 1 and x \\ne 2."""
     if all(len(one.spans) == 2 and one.source is None for one in sets):
         return _excluding([one.spans[0].high for one in sets], sets[0].name)
     if len(sets) != 2 or any(len(one.spans) != 1 for one in sets):
@@ -178,7 +178,7 @@ def _one_sided(left: str, sign: str, right: str) -> RealSet | None:
 
 
 def _around(left: str, sign: str, right: str) -> RealSet | None:
-    """Read |x - a| < b as an interval around a, |x - a| > b as what lies outside of it."""
+    """Read |x - a| < b as an interval around a, and |x - a| > b as everything outside it."""
     inside, bound = _DISTANCE.fullmatch(left), read_number(right)
     if inside is None or bound is None or bound.value <= 0 or sign == "≠":
         return None

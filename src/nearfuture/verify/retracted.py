@@ -1,12 +1,12 @@
-"""Does the text take an answer back? "not \\boxed{4}", "\\boxed{4} is wrong", "\\boxed{4}. Actually, it is 5."
+"""Does the text retract an answer? "not \\boxed{4}", "\\boxed{4} is wrong", "\\boxed{4}. Actually, it is 5."
 
-    before    a negation right in front of the answer
-    behind    the answer is called wrong in the same breath, or a later sentence begins with "Wait", "Actually" and the
-              like, and calls it wrong or gives another value
+    before    a negation directly before the answer
+    after     the answer is called wrong in the same sentence, or a later sentence begins with "Wait", "Actually" or
+              the like, and calls it wrong or gives another value
 
-"Wait, let me check: it is right" takes nothing back.
+"Wait, let me check: it is right" retracts nothing.
 
-Not here: answers that are announced later (`lines`), which count instead of an earlier box (`extract`).
+Not here: answers announced later (`lines`), which replace an earlier box (`extract`).
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ _RIGHT = re.compile(
 )
 _ANEW = re.compile(rf"\b(?:{_TURN}|recount|recheck|re-?check|again|instead|mistake|wrong|incorrect)|\?", re.IGNORECASE)
 WINDOW = 600
-"""Characters behind an answer that are read for a retraction."""
+"""How many characters after an answer are searched for a retraction."""
 
 
 def is_denied(before: str) -> bool:
-    """True where a negation stands right in front of an answer.
+    """True if a negation stands directly before an answer.
 
     Example:
         >>> is_denied("The answer is not $"), is_denied("It is not 3, so "), is_denied("rather than ")
@@ -70,7 +70,7 @@ def is_denied(before: str) -> bool:
 
 
 def is_taken_back(behind: str) -> bool:
-    """True where the text behind an answer calls it wrong.
+    """True if the text after an answer calls it wrong.
 
     Example:
         >>> is_taken_back(" is incorrect."), is_taken_back(". Wait, that's wrong."), is_taken_back(". A is wrong.")
@@ -81,7 +81,7 @@ def is_taken_back(behind: str) -> bool:
 
 
 def replacement(behind: str) -> int | None:
-    """Give the index at which another value begins that is put in the answer's place; None where there is none.
+    """Return the index of the value that replaces the answer; None if there is none.
 
     Example:
         >>> text = ". Wait, it should be 5."
@@ -94,5 +94,5 @@ def replacement(behind: str) -> int | None:
 
 
 def begins_anew(between: str) -> bool:
-    """True where the text between two answers turns away from the first, so they are not a list."""
+    """True if the text between two answers abandons the first, so that they are not a list."""
     return _ANEW.search(between) is not None

@@ -17,16 +17,16 @@ from nearfuture.verify.reading import unread_values
 from nearfuture.verify.verifier import TIME_LIMIT, VERIFIER_VERSION, Item, Verifier
 
 GOLD_COLUMNS = ("gold", "solution", "answer", "ground_truth")
-"""Columns that may hold the gold answer, the first that is there, for rows that are not of the common schema."""
+"""Columns that may hold the gold answer in rows without the common schema; the first that is present is used."""
 
 
 class RowVerifier:
     """A task's `verify`: judges a completion by its row's gold answer, a batch on several workers at once.
 
     Args:
-        strict: accept an answer in a tag or a box only. Without it, "The answer is 5" is an answer too.
-        time_limit: seconds of CPU time that a completion may take.
-        size: most workers; None: the cores of this process, at most 4.
+        strict: accept only an answer in a tag or a box; otherwise "The answer is 5" is an answer too.
+        time_limit: seconds of CPU time per completion.
+        size: the most workers; None stands for the cores of this process, at most 4.
 
     Example:
         >>> RowVerifier(strict=True)("\\\\boxed{5}", {"gold": "5", "kind": "math"})
@@ -38,7 +38,7 @@ class RowVerifier:
 
     @property
     def version(self) -> str:
-        """Changes whenever a verdict may."""
+        """A text that changes whenever a verdict may change."""
         return f"{VERIFIER_VERSION}-strict" if self.verifier.strict else VERIFIER_VERSION
 
     def __call__(self, completion: str, row: Mapping[str, Any]) -> Verdict:
@@ -56,10 +56,11 @@ class RowVerifier:
     def gold_faults(self, rows: Sequence[Mapping[str, Any]]) -> dict[int, str]:
         """Find the rows whose gold answer cannot be verified against itself.
 
-        Rules decide almost all; what only sympy can read goes to the workers, each text once for all rows that have it.
+        Rules decide almost all of them. Texts that only sympy can read go to the workers, each once for all rows that
+        have it.
 
         Returns:
-            index of the row -> what is wrong with its gold answer.
+            A mapping from the index of a row to what is wrong with its gold answer.
         """
         faults: dict[int, str] = {}
         unread: dict[str, list[int]] = {}

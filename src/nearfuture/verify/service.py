@@ -1,8 +1,8 @@
-"""What a worker of the built-in verifier runs: a case in, a verdict and its rule out.
+"""What a worker of the built-in verifier runs: it takes a case and returns a verdict and its rule.
 
-The verdict on a case must not depend on what a worker was asked before it, nor on when: sympy draws random numbers
-and loads much of itself when it first needs it. So they are seeded again for each case, and everything is loaded
-before the first.
+The verdict on a case must not depend on earlier cases or on the time: sympy draws random numbers, and loads parts of
+itself when it first needs them. So the random numbers are seeded anew for each case, and everything is loaded before
+the first.
 
 Not here: the worker (`worker`), the cases (`decide`).
 """
@@ -33,11 +33,11 @@ WARM_UP = (
     Case("B", ("\\sqrt{12}",), "mcq", (("A", "3"), ("B", "2\\sqrt{3}"))),
     Case("\\sqrt{12}, x", ("2\\sqrt{3}, x",), "list"),
 )
-"""Cases of every kind that may need sympy, after which no other loads anything."""
+"""Cases of every kind that may need sympy; once they have run, no further case loads anything."""
 
 
 def make_service(_argument: str) -> Callable[[Any], list[str]]:
-    """Build the service, with everything loaded that a case may need."""
+    """Build the service and load everything that a case may need."""
     for case in WARM_UP:
         judge(case)
 
@@ -51,6 +51,6 @@ def make_service(_argument: str) -> Callable[[Any], list[str]]:
 
 
 def judge(case: Case) -> list[str]:
-    """Judge one case: the verdict and the rule."""
+    """Judge one case; returns the verdict and the rule."""
     decision = decide_with(case, SymbolicJudge(case.tolerance))
     return [decision.verdict, decision.rule]

@@ -1,4 +1,4 @@
-"""A case as JSON, for the way to a worker, and the words of its answer.
+"""How a case travels to a worker, as JSON, and the keys of the answer.
 
 Not here: the case (`decide`), the worker's side (`service`).
 """
@@ -15,7 +15,7 @@ READABLE, UNREADABLE = "readable", "unreadable"
 
 
 def pack(case: Case) -> dict[str, Any]:
-    """Write a case as JSON can."""
+    """Turn a case into values that JSON can hold."""
     tolerance = case.tolerance
     bounds = None
     if tolerance is not None:
@@ -31,7 +31,7 @@ def pack(case: Case) -> dict[str, Any]:
 
 
 def unpack(payload: dict[str, Any]) -> Case:
-    """Read what `pack` wrote."""
+    """Restore a case from what `pack` returned."""
     tolerance = None
     if payload["tolerance"] is not None:
         absolute, relative, decimals = (None if x is None else Fraction(x) for x in payload["tolerance"])

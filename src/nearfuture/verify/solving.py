@@ -1,6 +1,6 @@
 """Solve an inequality in one name: x^2 < 4 holds on (-2, 2).
 
-Not here: sets of reals as they are written (`reals`), how two are compared (`compare_reals`).
+Not here: reading sets of reals (`reals`), comparing two of them (`compare_reals`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MAX_DEGREE = 4
 
 
 def solve(left: Any, right: Any, *, is_strict: bool) -> tuple[Span, ...] | None:
-    """Give the intervals on which left < right, or left ≤ right, in order; None where that is not easy to say."""
+    """Return the intervals on which left < right, or left ≤ right, in order; None if they are hard to work out."""
     difference = left - right
     names = difference.free_symbols
     if len(names) != 1:

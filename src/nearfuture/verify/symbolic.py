@@ -1,15 +1,16 @@
-"""Judge two values with sympy, read by math-verify. Runs in a worker, where a hang or a crash costs nothing.
+"""Judge two values with sympy, as math-verify reads them. Runs in a worker, where a hang or a crash does no harm.
 
     1  read       math-verify's parser (`parsing`)
     2  evaluate   exactly, or to as many digits as the numbers inside call for (`evaluation`)
-    3  carry out  integrals, limits and endless sums, where leaving them as they stand did not settle it
-    4  ask        math-verify, only for what has no value at all (sets, strings of symbols), and of the same sort
+    3  carry out  integrals, limits and endless sums, if leaving them unevaluated did not settle it
+    4  ask        math-verify, only about two of the same sort that have no value at all (sets, strings of symbols)
 
-Evaluation comes first because it is the safer judge: math-verify rounds to six decimals and drops what is small, so
-that 1/2^99 and 1/2^98 are equal to it. Points at which only one side is real count as a difference (full turns of a
-logarithm left out); points where neither is are skipped. So sqrt(1/n) and 1/sqrt(n) agree, and |x| and x do not.
+Evaluation comes first because it is the safer judge: math-verify rounds to six decimals and drops small terms, so that
+it takes 1/2^99 and 1/2^98 for equal. A point at which only one side is real counts as a difference (except for full
+turns of a logarithm); a point at which neither is real is skipped. So sqrt(1/n) and 1/sqrt(n) agree, and |x| and x do
+not.
 
-Not here: the rules that come before (`values`), the process around it (`worker`).
+Not here: the rules that are tried first (`values`), the process in which this runs (`worker`).
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ _SMALL, _LARGE = sympy.Float(10) ** -MAX_EXPONENT, sympy.Float(10) ** MAX_EXPONE
 
 
 class SymbolicJudge(RuleJudge):
-    """Judges by rule where it can, with sympy where it must."""
+    """Judges by rule if possible, otherwise with sympy."""
 
     def equal(self, gold: str, answer: str) -> bool:
-        """Say whether two values are equal; what cannot be read is equal to the same text alone."""
+        """Decide whether two values are equal; an unreadable one equals only the same text."""
         verdict = self.by_rule(gold, answer)
         if verdict is not None:
             return verdict
@@ -62,7 +63,7 @@ class SymbolicJudge(RuleJudge):
         return self._same_values(carried_out(expected), carried_out(said), numbers)
 
     def factor(self, gold: str, answer: str) -> float | None:
-        """Give the constant factor between two expressions, None where it is not constant."""
+        """Return the constant factor between two expressions; None if it is not constant."""
         try:
             return super().factor(gold, answer)
         except Undecided:
@@ -76,7 +77,7 @@ class SymbolicJudge(RuleJudge):
         return None if factor is None else 1.0 if factor > 0 else -1.0
 
     def near(self, exact: str, rounded: str) -> bool:
-        """Say whether a value may be rounded to another one; what cannot be evaluated is taken at its word."""
+        """Decide whether one value may be the other, rounded; one that cannot be evaluated is taken at its word."""
         try:
             return super().near(exact, rounded)
         except Undecided:
@@ -88,7 +89,7 @@ class SymbolicJudge(RuleJudge):
         return bool(value.is_real) and is_rounded(_fraction(value), shown)
 
     def solve(self, inequality: Inequality) -> tuple[Span, ...] | None:
-        """Give the intervals on which an inequality in one name holds; None where that cannot be said."""
+        """Return the intervals on which an inequality in one name holds; None if they cannot be worked out."""
         try:
             return super().solve(inequality)
         except Undecided:
@@ -138,7 +139,7 @@ def _is_value(expression: Any) -> bool:
 
 
 def _by_math_verify(gold: Any, answer: Any) -> bool:
-    """Ask math-verify about two of one sort that have no value; it would take a set for a tuple, or 0 for nothing."""
+    """Ask math-verify about two of the same sort without a value; it would take a set for a tuple, or 0 for nothing."""
     if _is_value(gold) or _is_value(answer):
         return bool(gold == answer)
     if type(gold) is not type(answer):

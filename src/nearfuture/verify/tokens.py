@@ -1,8 +1,8 @@
 """Cut LaTeX that is spelled out into numbers, names and signs, and walk along them.
 
-Only what `descent` reads is cut: anything else makes the whole text one for the grammar.
+Only tokens that `descent` can read are cut; anything else sends the whole text to the grammar.
 
-Not here: what they mean (`descent`, `commands`).
+Not here: what the tokens mean (`descent`, `commands`).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ END: Token = (None, "")
 
 
 class Beyond(Exception):  # noqa: N818 (no error: a text for the grammar)
-    """A text that is not read here."""
+    """The text cannot be read here."""
 
 
 def cut(text: str) -> list[Token]:
-    """Give the kind and the text of every token, and `END`.
+    """Return the kind and the text of every token, followed by `END`.
 
     Raises:
-        Beyond: something else stands there.
+        Beyond: the text contains something else.
     """
     if _WORD.search(text):
         raise Beyond
@@ -49,23 +49,23 @@ def cut(text: str) -> list[Token]:
 
 
 class Tokens:
-    """Tokens, and the place that was reached."""
+    """Tokens, and the current position among them."""
 
     def __init__(self, text: str) -> None:
         self.tokens, self.index = cut(text), 0
 
     @property
     def kind(self) -> str | None:
-        """Give the kind of the next token."""
+        """Return the kind of the next token."""
         return self.tokens[self.index][0]
 
     @property
     def text(self) -> str:
-        """Give the text of the next token; empty at the end."""
+        """Return the text of the next token; empty at the end."""
         return self.tokens[self.index][1]
 
     def take(self, *signs: str) -> str | None:
-        """Pass the next token where it is one of these."""
+        """Consume the next token if it is one of these."""
         text = self.text
         if text not in signs:
             return None
@@ -73,7 +73,7 @@ class Tokens:
         return text
 
     def must_take(self, *signs: str) -> str:
-        """Pass the next token, which is one of these."""
+        """Consume the next token, which must be one of these."""
         sign = self.take(*signs)
         if sign is None:
             raise Beyond

@@ -1,10 +1,10 @@
-"""A reward function for plain TRL scripts: no task, no run, just columns.
+"""A reward function for plain TRL scripts: it needs no task and no run, only columns.
 
     GRPOTrainer(model, reward_funcs=MathReward(), train_dataset=rows)    # rows: prompt, solution
 
-Columns: `gold` (or `solution`, `answer`, `ground_truth`), and where the rows have them `kind`, `options`, `tolerance`.
+Columns: `gold` (or `solution`, `answer`, `ground_truth`), and, if present, `kind`, `options` and `tolerance`.
 
-Not here: the reward of a task (`nearfuture.tasks.reward`), which also stops a run whose verifier fails.
+Not here: a task's reward (`nearfuture.tasks.reward`), which also stops a run whose verifier fails.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from nearfuture.verify.rows import GOLD_COLUMNS, RowVerifier
 
 
 class MathReward:
-    """1 for a correct completion, 0 for a wrong one or none, None where nothing could be judged.
+    """1 for a correct completion, 0 for a wrong or missing answer, None if nothing could be judged.
 
     Args:
-        kind: of rows without a column `kind`.
-        strict: accept an answer in a tag or a box only.
+        kind: the kind of rows that have no column `kind`.
+        strict: accept only an answer in a tag or a box.
 
     Example:
         >>> MathReward()(completions=["\\\\boxed{0.5}", "no idea"], solution=["\\\\frac{1}{2}", "3"])

@@ -1,9 +1,9 @@
-"""Units behind a value: `12\\,\\mathrm{cm}^2`, `30^\\circ`, `$18.90`, `3 apples`.
+"""The unit of a value: `12\\,\\mathrm{cm}^2`, `30^\\circ`, `$18.90`, `3 apples`.
 
-A unit may be left out, on either side. Where both sides have one, they must measure the same thing: 5 cm is 50 mm,
-5 cm is not 5 m, and 12 m^2 is neither 12 m nor 144.
+Either side may leave its unit out. If both have one, the units must measure the same thing: 5 cm is 50 mm, 5 cm is not
+5 m, and 12 m^2 is neither 12 m nor 144.
 
-Not here: the value (`numbers`), percent (a number, not a unit).
+Not here: the value (`numbers`), percent, which belongs to the number.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ _LOWER = {name.lower(): value for name, value in _NAMES.items() if len(name) > 2
 
 @lru_cache(maxsize=4096)
 def split_unit(text: str) -> tuple[str, Unit | None]:
-    """Split a normalised answer into its value and its unit (None where there is none).
+    """Split a normalised answer into its value and its unit (None if there is none).
 
     Example:
         >>> split_unit("12 cm ^{2}")
@@ -129,7 +129,7 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
 
 
 def _as_quotient(mark: re.Match[str]) -> str:
-    """Write 5 \\frac{km}{h} as 5 km/h; one letter over another is a fraction of names."""
+    """Write 5 \\frac{km}{h} as 5 km/h; one letter over another stays a fraction of names."""
     top, bottom = mark[1], mark[2]
     is_unit = top in _NAMES and bottom in _NAMES and len(top + bottom) > 2
     return f" {top}/{bottom}" if is_unit else mark.group()
@@ -148,7 +148,7 @@ def _stands_apart(core: str, text: str, tail: str) -> bool:
 
 
 def _read(tail: str) -> tuple[bool, Unit | None]:
-    """Read a unit: products, quotients and powers of names. False where it is none; None where it says nothing."""
+    """Read a unit: products, quotients and powers of names. False if it is not a unit; None if it says nothing."""
     powers: dict[str, int] = {}
     factor, sign, position, num_names = Fraction(1), 1, 0, 0
     while position < len(tail):
@@ -172,7 +172,7 @@ def _read(tail: str) -> tuple[bool, Unit | None]:
 
 
 def _lookup(name: str) -> tuple[str, Fraction] | None:
-    """Look a name up; a word of four letters that is none of a phrase's small words is a unit of its own."""
+    """Look up a name; a word of four letters or more that is not a function word is a unit of its own."""
     word = name.removeprefix("\\unit{").removesuffix("}").lstrip("\\")
     if len(word) == 1 and word == name and word not in _SINGLE and word != "$":
         return None
@@ -183,7 +183,7 @@ def _lookup(name: str) -> tuple[str, Fraction] | None:
 
 
 def sum_of_units(text: str) -> tuple[str, Unit] | None:
-    """Add up "1 hour 30 minutes", in the first unit: numbers with ever smaller units of one dimension; else None.
+    """Add up "1 hour 30 minutes" in its first unit; None unless the units are of one dimension and ever smaller.
 
     Example:
         >>> sum_of_units("1 hour and 30 minutes")

@@ -1,4 +1,4 @@
-"""Judge two single values by rule: identical texts, exact numbers, and what sympy must not see.
+"""Judge two single values by rule: identical texts, exact numbers, and texts that sympy must not see.
 
 Not here: everything that needs sympy (`symbolic`), for which this judge raises `Undecided`.
 """
@@ -17,28 +17,28 @@ _SPACE = re.compile(r"(?:\\cdot|\\times)(?![A-Za-z])\s?(?=[^\d\s])|(?<!\d)\s+|\s
 
 
 _ORDERED = re.compile(r"\\vec\s?\{?\w+\}?\s?\\times|(?<![A-Za-z])[A-Z]\s?\\times\s?[A-Z](?![A-Za-z])")
-"""Products that may not be turned round: of vectors, of sets."""
+"""Products that are not commutative: of vectors, of sets."""
 _NESTED = re.compile(r"\(([A-Za-z\d]+!+)\)!")
 NEARNESS = Fraction(1, 100)
-"""How far what is written behind an \\approx may be off: one part in a hundred, or the last digit shown."""
+"""How far off a value after \\approx may be: one part in a hundred, or its last digit."""
 
 
 class Undecided(Exception):  # noqa: N818 (no error: a question for sympy)
-    """Two values that no rule can compare."""
+    """No rule can compare the two values."""
 
 
 class RuleJudge:
-    """Judges by rule alone; `rule` names the one that decided last."""
+    """Judges by rule alone; `rule` names the rule that decided last."""
 
     def __init__(self, tolerance: Tolerance | None = None) -> None:
         self.tolerance = tolerance
         self.rule = "structure"
 
     def equal(self, gold: str, answer: str) -> bool:
-        """Say whether two values are equal.
+        """Decide whether two values are equal.
 
         Raises:
-            Undecided: sympy must be asked.
+            Undecided: sympy is needed.
         """
         verdict = self.by_rule(gold, answer)
         if verdict is None:
@@ -46,7 +46,7 @@ class RuleJudge:
         return verdict
 
     def factor(self, gold: str, answer: str) -> float | None:
-        """Compare two sides that must vanish together.
+        """Return the constant factor between two expressions that must vanish together.
 
         Raises:
             Undecided: sympy must be asked.
@@ -60,10 +60,10 @@ class RuleJudge:
         raise Undecided
 
     def near(self, exact: str, rounded: str) -> bool:
-        """Say whether a value may be rounded to another one.
+        """Decide whether one value may be the other, rounded.
 
         Raises:
-            Undecided: sympy must be asked.
+            Undecided: sympy is needed.
         """
         numbers = read_number(exact), read_number(rounded)
         if numbers[0] is None or numbers[1] is None:
@@ -71,7 +71,7 @@ class RuleJudge:
         return is_rounded(numbers[0].value, numbers[1])
 
     def solve(self, inequality: Inequality) -> tuple[Span, ...] | None:
-        """Give the intervals on which an inequality holds; None where that cannot be said.
+        """Return the intervals on which an inequality holds; None if they cannot be worked out.
 
         Raises:
             Undecided: sympy must be asked.
@@ -81,7 +81,7 @@ class RuleJudge:
         raise Undecided
 
     def by_rule(self, gold: str, answer: str) -> bool | None:
-        """Say whether two values are equal; None where no rule can."""
+        """Decide whether two values are equal; None if no rule applies."""
         if _compact(gold) == _compact(answer):
             self.rule = "identical"
             return True
@@ -101,7 +101,7 @@ class RuleJudge:
 
 
 def is_rounded(exact: Fraction, rounded: Number) -> bool:
-    """True where a number may have been rounded from an exact one."""
+    """True if a number may be an exact one, rounded."""
     error = abs(exact - rounded.value)
     return error <= NEARNESS * abs(exact) or error <= Fraction(10) ** -(rounded.decimals or 0)
 

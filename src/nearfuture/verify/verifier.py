@@ -1,8 +1,8 @@
 """`verify`: judge a response against a gold answer, safely, from any thread of any process.
 
-What rules can decide is decided here, at the cost of a comparison; the rest goes to a pool of workers with a limit of
-CPU time. Verdicts are cached by what decides them, failures never: `TIMEOUT` and `CRASH` say what happened to a worker
-and not what the answer is worth.
+What rules can decide is decided here, at the cost of a comparison; the rest goes to a pool of workers with a limit on
+CPU time. Verdicts are cached by everything they depend on. Failures are never cached: `TIMEOUT` and `CRASH` say what
+happened to a worker, not whether the answer is right.
 
 Not here: the rules (`decide`), the workers (`pool`), rewards (`nearfuture.tasks.reward`).
 """
@@ -26,10 +26,10 @@ from nearfuture.verify.service_format import READABLE, pack
 logger = logging.getLogger(__name__)
 
 TIME_LIMIT = 2.0
-"""Seconds of CPU time that one case may take."""
+"""Seconds of CPU time per case."""
 CACHE_SIZE = 65536
 VERIFIER_VERSION = "3"
-"""Changes whenever a verdict may change, so that guidance judged by an older one is verified again."""
+"""Changes whenever a verdict may change, so that guidance judged by an older version is verified again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,9 @@ class Verifier:
     """The built-in verifier with its cache and its workers.
 
     Args:
-        strict: accept an answer in a tag or a box only.
-        time_limit: seconds of CPU time that a case may take.
-        size: most workers.
+        strict: accept only an answer in a tag or a box.
+        time_limit: seconds of CPU time per case.
+        size: the most workers.
     """
 
     def __init__(self, *, strict: bool = False, time_limit: float = TIME_LIMIT, size: int | None = None) -> None:
@@ -63,7 +63,7 @@ class Verifier:
         return self.decide_many([item])[0]
 
     def decide_many(self, items: Sequence[Item]) -> list[Decision]:
-        """Judge responses, those that need sympy on several workers at once; equal cases are asked once."""
+        """Judge responses; those that need sympy are spread over several workers, equal cases are sent once."""
         asked = [self._ask(item) for item in items]
         open_cases = list(dict.fromkeys(one for one in asked if isinstance(one, Case)))
         if not open_cases:
@@ -72,7 +72,7 @@ class Verifier:
         return [decisions[one] if isinstance(one, Case) else one for one in asked]
 
     def _ask(self, item: Item) -> Case | Decision:
-        """Extract and decide by rule or from the cache; a case where sympy must be asked."""
+        """Extract and decide by rule or from the cache; returns a case if sympy is needed."""
         gold = "" if item.gold is None else str(item.gold)
         response = item.response if isinstance(item.response, str) else ""
         options, tolerance = read_options(item.options), read_tolerance(item.tolerance)
@@ -109,10 +109,10 @@ class Verifier:
         return decisions
 
     def unreadable(self, values: Sequence[str]) -> dict[str, str]:
-        """Find the values that sympy cannot read, and say why; each is asked once, also over several calls.
+        """Find the values that sympy cannot read, and say why; each is sent once, even over several calls.
 
         Raises:
-            UserError: no worker starts, so that nothing can be said of any value.
+            UserError: no worker starts, so nothing can be said about any value.
         """
         unknown = [value for value in dict.fromkeys(values) if self._is_readable.get(value) is None]
         replies = self.pool.ask_many([{"read": value} for value in unknown], limit=self.time_limit)
@@ -139,7 +139,7 @@ _logged: set[str] = set()
 
 
 def _log_once(error: Exception) -> None:
-    """Log the first crash of a kind; the others are counted."""
+    """Log the first crash of each kind and count the rest."""
     kind = last_line(error)
     if not isinstance(error, TimedOut) and kind not in _logged:
         _logged.add(kind)
@@ -167,10 +167,10 @@ def verify(
         gold: the gold answer, with or without `$` or `\\boxed{}`.
         kind: `math`, `numeric`, `mcq`, `bool`, `text` or `list`.
         options: texts of the options in order, or a mapping of letters to texts (`mcq`).
-        tolerance: how far a number may be off: `{"abs": ..., "rel": ..., "decimals": ...}`, any of them.
+        tolerance: how far a number may be off: any of `{"abs": ..., "rel": ..., "decimals": ...}`.
 
     Raises:
-        UserError: an unknown kind or a tolerance that is none.
+        UserError: the kind is unknown, or the tolerance malformed.
 
     Example:
         >>> verify("So it is \\\\boxed{0.5}.", "\\\\frac{1}{2}", kind="math")
@@ -194,5 +194,5 @@ def explain(
     options: Sequence[str] | Mapping[str, str] | None = None,
     tolerance: Mapping[str, Any] | None = None,
 ) -> Decision:
-    """Judge a response and say which answer was found and which rule decided."""
+    """Judge a response, and say which answer was found and which rule decided."""
     return _shared.decide(Item(response, gold, kind, options, tolerance))

@@ -1,4 +1,4 @@
-"""Words: yes or no, phrases, and lists of both.
+"""Compare words: yes or no, phrases, and lists of both.
 
 Not here: values (`compare`), choices (`choices`).
 """
@@ -32,7 +32,7 @@ _GOES_ON = re.compile(
 
 
 def read_bool(text: str) -> bool | None:
-    """Read yes or no; None where the text says neither, or both.
+    """Read yes or no; None if the text says neither or both.
 
     Example:
         >>> read_bool("\\\\text{Yes}"), read_bool("No, it is a square."), read_bool("yes and no"), read_bool("not true")
@@ -65,7 +65,7 @@ def read_bool(text: str) -> bool | None:
 
 
 def same_text(gold: str, answer: str) -> bool:
-    """Compare phrases without case, fonts, quotes and a leading article.
+    """Compare phrases, ignoring case, fonts, quotes and a leading article.
 
     Example:
         >>> same_text("east", "\\\\text{East}"), same_text("east", "\\\\text{seat}")
@@ -83,7 +83,7 @@ def _phrase(text: str) -> str:
 
 
 def read_list(text: str) -> list[str] | None:
-    """Read the items of a list: JSON, Python, brackets of any kind, or none; None where nothing is there.
+    """Read the items of a list: JSON, Python, brackets of any kind or no brackets; None if it is empty.
 
     Example:
         >>> read_list("['a', 'b']"), read_list("[2007, 2008]"), read_list("red and blue")

@@ -1,14 +1,14 @@
-"""A worker: a fresh interpreter that answers one request after the other over a socket, until its parent is gone.
+"""A worker: a fresh interpreter that answers one request after another over a socket, until its parent is gone.
 
     parent -> worker   {"id": 7, "limit": 2.0, "payload": ...}
     worker -> parent   {"id": 7, "result": ...}  or  {"id": 7, "error": "traceback"}
 
-It is started with `python -c`, never by fork (torch has threads) and never through the user's main module (so that
-no script needs a `__main__` guard). It dies by itself in three ways: its parent closes the socket, its parent's
-process is gone, or a request uses up its CPU time, for which the kernel's timer needs no Python. That timer is not
-the one of `signal.alarm`, which verifiers use themselves.
+It is started with `python -c`, never by fork (torch has threads) and never through the user's main module (so that no
+script needs a `__main__` guard). It dies by itself in three cases: its parent closes the socket, its parent's process
+is gone, or a request uses up its CPU time, which the kernel's timer enforces without Python. That timer is not the one
+of `signal.alarm`, which verifiers use themselves.
 
-Not here: who starts, waits for and ends it (`process`), what it computes (`service`).
+Not here: starting, awaiting and ending it (`process`), what it computes (`service`).
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 START_LIMIT = 60.0
-"""Seconds of CPU time in which a service must be built."""
+"""Seconds of CPU time within which a service must be built."""
 
 
 def main() -> None:
-    """Build the service, say so, and serve until the parent is gone."""
+    """Build the service, report that, and serve until the parent is gone."""
     descriptor, parent, make, argument, memory = sys.argv[2:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)  # a parent's choice would be inherited
@@ -57,7 +57,7 @@ def main() -> None:
 
 @contextlib.contextmanager
 def _limited(seconds: float) -> Any:
-    """Have the kernel end this process after this much CPU time."""
+    """Let the kernel end this process after this much CPU time."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
@@ -66,7 +66,7 @@ def _limited(seconds: float) -> Any:
 
 
 def _end_with(parent: int) -> None:
-    """End this process, and those it started, once its parent is gone."""
+    """End this process and those it started once its parent is gone."""
     while os.getppid() == parent:
         time.sleep(1.0)
     if os.getpgrp() == os.getpid():
