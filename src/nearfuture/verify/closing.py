@@ -70,8 +70,8 @@ def closing_value(text: str, *, is_announced: bool = False) -> str | None:
 
     Args:
         text: what a model wrote, or the sentence that it announced as its answer.
-        is_announced: whether the model announced it; then only a hedge counts as doubt, so "The largest number that could
-            occur is 19" states 19.
+        is_announced: whether the model announced it; then only a hedge counts as doubt, so "The largest number that
+            could occur is 19" states 19.
 
     Example:
         >>> closing_value("We add. With 8 crates the shop receives 48 jars."), closing_value("It is not 7 but 8.")

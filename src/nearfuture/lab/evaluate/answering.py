@@ -1,9 +1,9 @@
-"""A policy answers a suite: batch by batch, each response from its own seed, judged and put on disk as it comes.
+"""Have a policy answer a suite batch by batch; each response has its own seed and is judged and stored at once.
 
 A response's seed is a function of the evaluation's seed, the question and the sample's number, so that a subset, a
-resumed evaluation and another policy draw the same random numbers. Batches are cut from all that is asked, in order;
-one that was finished before a kill is not sampled again, so that an evaluation ends with the same responses however
-often it was interrupted.
+resumed evaluation and another policy draw the same random numbers. Batches are cut from all questions in order. A batch
+that was finished before a kill is not sampled again, so an evaluation ends with the same responses however often it was
+interrupted.
 
 Not here: the files (`responses`), what is computed from them (`scores`).
 """
@@ -38,7 +38,7 @@ class Sampling:
         decoding: sampling settings.
         num_samples: responses per question.
         batch_size: responses sampled at once.
-        seed: of the evaluation.
+        seed: the evaluation's seed.
     """
 
     decoding: Decoding
@@ -57,11 +57,11 @@ def answer_suite(
     """Have every question answered.
 
     Args:
-        load: gives the policy; not called where nothing is left to sample.
-        suite: what is asked.
-        file: what is there already, and where the rest goes.
-        sampling: how often, and how.
-        progress: called after every batch with how many responses there are, and of how many.
+        load: returns the policy; not called if nothing is left to sample.
+        suite: the questions.
+        file: the responses so far, and where the others go.
+        sampling: how many responses, and how they are sampled.
+        progress: called after every batch with the number of responses so far and the total.
 
     Returns:
         The answers to each question.
@@ -71,7 +71,7 @@ def answer_suite(
     is_judged_anew = _judge_again(suite, file)
     batches = [keys[start : start + batch_size] for start in range(0, len(keys), batch_size)]
     missing = [[key for key in batch if key not in file.answers] for batch in batches]
-    processes.wait_for_everyone()  # all have read what is there before one writes
+    processes.wait_for_everyone()  # all have read the file before one writes
     if processes.is_main():
         file.begin()
     place = {question.uid: index for index, question in enumerate(suite.questions)}
@@ -103,7 +103,7 @@ def _answer_batch(
 
 
 def _judge_again(suite: Suite, file: ResponseFile) -> bool:
-    """Judge what is there with the verifier of today, and what it failed on; True where something was to be judged."""
+    """Judge stored responses with today's verifier, also those it failed on; True if there was something to judge."""
     place = {question.uid: index for index, question in enumerate(suite.questions)}
     known = [(key, answer) for key, answer in file.answers.items() if answer.uid in place]
     again = [(key, answer) for key, answer in known if file.is_judged_anew or answer.verdict.is_failure]
@@ -115,10 +115,10 @@ def _judge_again(suite: Suite, file: ResponseFile) -> bool:
 
 
 def _judged(suite: Suite, texts: Sequence[str], rows: Sequence[Row]) -> list[Judged]:
-    """Judge responses, each with its row: once, every process its part of them, for all."""
+    """Judge responses, each with its row, once for all processes: each process judges its share."""
     return processes.shared(lambda mine: suite.judge([texts[i] for i in mine], [rows[i] for i in mine]), len(rows))
 
 
 def responses_folder(output: Path, label: str) -> Path:
-    """Where the responses of a policy lie."""
+    """The folder of a policy's responses."""
     return output / "responses" / "".join(c if c.isalnum() or c in "._-@" else "-" for c in label)

@@ -1,10 +1,10 @@
-"""Two policies on the same questions: paired differences, a sign-flip test, Holm's correction, what could be found.
+"""Two policies on the same questions: paired differences, a sign-flip test, Holm's correction, detectable effects.
 
-The primary endpoint is the mean over the suites; its p-value stands alone. Those of the suites are adjusted for their
-number.
+The primary endpoint is the mean over the suites; its p-value is not corrected. The p-values of the suites are corrected
+for their number.
 
-Not here: policies by themselves (`scores`), methods over training seeds (`nearfuture.lab.study`): one training is one
-draw, however many questions it answers.
+Not here: single policies (`scores`), methods over training seeds (`nearfuture.lab.study`). One training is one draw,
+however many questions it answers.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def compare(label: str, scores: Sequence[Score], other: str, others: Sequence[Sc
     """Compare two policies that answered the same suites.
 
     Args:
-        label: of the policy.
+        label: the policy's label.
         scores: its scores, one per suite.
-        other: label of the other policy.
+        other: the other policy's label.
         others: its scores, in the same order.
 
     Returns:
@@ -41,7 +41,7 @@ def compare(label: str, scores: Sequence[Score], other: str, others: Sequence[Sc
         (`detectable`), and the units that one of the two left without a value (`num_lost`).
 
     Raises:
-        UserError: of a suite, nothing could be judged for both.
+        UserError: nothing in a suite could be judged for both policies.
     """
     pairs = [_paired_units(a, b) for a, b in zip(scores, others, strict=True)]
     found = [clusters.difference(units, a.resamples, LEVEL) for a, units in zip(scores, pairs, strict=True)]
@@ -63,7 +63,7 @@ def _difference(found: Estimate, error: float, adjusted_p: float = math.nan, num
 
 
 def _paired_units(score: Score, other: Score) -> Units:
-    """Differences of the units that both have."""
+    """The differences between the units that both have."""
     values = [a.value - b.value for a, b in zip(score.units, other.units, strict=True)]
     found = as_arrays(score.units, values, numbering(score.suite))
     if found is None:
@@ -74,7 +74,7 @@ def _paired_units(score: Score, other: Score) -> Units:
 
 
 def mean_score(scores: Sequence[Score]) -> Estimate:
-    """The mean of a policy's numbers over suites, each suite resampled by itself."""
+    """The mean of a policy's numbers over suites; each suite is resampled separately."""
     values_R = np.zeros(len(scores[0].resamples))
     for one in scores:
         units = as_arrays(one.units, [unit.value for unit in one.units], numbering(one.suite))

@@ -1,6 +1,6 @@
-"""An evaluation from beginning to end: policies answer suites, are scored, and held against each other.
+"""An evaluation from beginning to end: policies answer suites, are scored, and are compared.
 
-Everything that is said about it is computed once, as plain values; text, tables and page are made from them.
+All results are computed once, as plain values; text, tables and page are made from them.
 
 Not here: the parts (`subjects`, `suites`, `answering`, `scores`, `comparison`), what is shown (`output`).
 """
@@ -41,24 +41,24 @@ def load_policy(model: str, settings: EngineSettings) -> Policy:
     """Load a model with the engine that the settings ask for.
 
     Raises:
-        UserError: it cannot be loaded, or vLLM is not there.
+        UserError: the model cannot be loaded, or vLLM is not installed.
     """
     return VLLMPolicy(model, settings) if settings.use_vllm else TransformersPolicy(model, settings)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What an evaluation is to do.
+    """What an evaluation has to do.
 
     Attributes:
         suites: names or files.
-        output: folder of the evaluation.
+        output: the evaluation's folder.
         num_samples: responses per question.
-        seed: of the sampling.
+        seed: the seed for sampling.
         sources: where the questions come from.
         decoding: sampling settings that replace a suite's own.
         engine: what runs the models.
-        is_clean: forget responses that are there.
+        is_clean: whether to discard existing responses.
     """
 
     suites: tuple[str, ...]
@@ -77,18 +77,18 @@ def evaluate(
     """Evaluate policies.
 
     Args:
-        names: one policy or two; with `lineage` one run.
-        asked: what is done.
-        lineage: every checkpoint on the run's path, base weights included.
+        names: one or two policies; with `lineage` one run.
+        asked: what to do.
+        lineage: whether to evaluate every checkpoint on the run's path, base weights included.
         load: loads a policy.
-        say: called with what is being done.
+        say: called with a message about each part of the work.
 
     Returns:
         Plain values: the protocol, `policies[]` with their scores, `comparisons[]`.
 
     Raises:
-        UserError: a policy or data that is not there, other settings than before, nothing that could be judged, another
-            process that writes the same evaluation.
+        UserError: a policy or data is missing, settings differ from those of existing responses, nothing could be judged,
+            or another process writes the same evaluation.
     """
     if asked.num_samples < 1:
         raise UserError(f"--num-samples {asked.num_samples} must be at least 1.")
@@ -123,7 +123,7 @@ def evaluate(
 def _answered(
     subject: Subject, suites: Sequence[Suite], decodings: Sequence[Decoding], asked: Asked, load: Load, say: Say
 ) -> list[Score]:
-    """Let one policy answer every suite; it is loaded where something is left to sample, and let go of after."""
+    """Let one policy answer every suite; it is loaded only if something is left to sample, and released afterwards."""
     loaded: list[Policy] = []
 
     def get() -> Policy:
@@ -155,12 +155,12 @@ def _answered_suite(
 
 
 class Progress:
-    """Says now and then how far a suite is.
+    """Reports the progress of a suite from time to time.
 
     Args:
-        name: of policy and suite.
-        num_before: responses that were there already.
-        say: told.
+        name: the policy and the suite.
+        num_before: how many responses existed at the start.
+        say: called with each message.
     """
 
     def __init__(self, name: str, num_before: int, say: Say) -> None:
@@ -169,7 +169,7 @@ class Progress:
         self.num_lines = 0
 
     def __call__(self, done: int, wanted: int) -> None:
-        """Report how many responses there are, of how many."""
+        """Report the number of responses so far and the total."""
         lines = LINES * done // wanted
         if lines > self.num_lines:
             self.num_lines = lines
@@ -178,10 +178,10 @@ class Progress:
 
 
 def open_responses(subject: Subject, suite: Suite, decoding: Decoding, asked: Asked) -> ResponseFile:
-    """The responses of a policy to a suite, as far as they are there.
+    """Open the responses of a policy to a suite, with those that exist already.
 
     Raises:
-        UserError: they were sampled otherwise.
+        UserError: those were sampled with other settings.
     """
     folder = responses_folder(asked.output, subject.label)
     protocol = {

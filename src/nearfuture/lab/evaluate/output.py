@@ -1,6 +1,6 @@
-"""An evaluation as files and in the terminal: `evaluation.json`, `.csv`, `.txt`, the page `index.html`, a summary.
+"""An evaluation as files (`evaluation.json`, `.csv`, `.txt`, the page `index.html`) and as a summary in the terminal.
 
-Not here: the page (`page`), tables and sentences (`tables`, `words`), the responses beside them (`responses`).
+Not here: the page (`page`), tables and sentences (`tables`, `words`), the files of responses (`responses`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def write_evaluation(result: Mapping[str, Any], output: Path, command: str) -> P
 
 
 def summary(result: Mapping[str, Any]) -> Group:
-    """What the terminal shows: the table, differences, what kept responses from counting, notes."""
+    """The text for the terminal: the table, differences, why responses did not count, notes."""
     shown = [tables.main_table(result)]
     shown += [tables.differences_table(result, found) for found in result["comparisons"]]
     parts = [part for table in [*shown, tables.quality_table(result)] for part in (table.for_terminal(), Text())]
@@ -47,7 +47,7 @@ def summary(result: Mapping[str, Any]) -> Group:
 
 
 def full_text(result: Mapping[str, Any]) -> str:
-    """Everything, for a file."""
+    """The full text, for a file."""
     parts: list[RenderableType] = [summary(result), Text()]
     for policy in result["policies"]:
         parts += [Text(policy["label"]), tables.pass_table(result, policy).for_terminal(), Text()]
@@ -57,7 +57,7 @@ def full_text(result: Mapping[str, Any]) -> str:
 
 
 def as_csv(result: Mapping[str, Any]) -> str:
-    """A line a number: policy, suite, metric, value and interval as shares; empty where nothing is known."""
+    """One line per number: policy, suite, metric, value and interval as shares; unknown values are empty."""
     rows: list[dict[str, Any]] = []
     for policy in result["policies"]:
         for suite in result["suites"]:

@@ -33,7 +33,7 @@ QUALITY = (
 
 
 def evaluation_page(result: Result, command: str) -> Page:
-    """Make the page."""
+    """Make the page of an evaluation."""
     policies = result["policies"]
     curves = list(_curves(result)) if result["is_lineage"] else []
     passes = list(_pass_figures(result)) if result["num_samples"] > 1 else []
@@ -53,7 +53,7 @@ def evaluation_page(result: Result, command: str) -> Page:
 
 
 def _samples(result: Result) -> Samples:
-    """Questions with their answers; an evaluation of before kept none."""
+    """Questions with their answers; evaluations of earlier versions kept none."""
     kept = result.get("samples", [])
     rows = [plain_row(sample, sample["policy"]) for sample in kept]
     return Samples("samples", fitting(rows, MOST_CHARS), [still_sample(sample) for sample in kept[:NUM_SAMPLES]])
@@ -100,7 +100,7 @@ def _curves(result: Result) -> Iterator[Plotted]:
 
 
 def _pass_figures(result: Result) -> Iterator[Plotted]:
-    """A panel per suite: pass@k over k, a line per policy (of a lineage the first and the last)."""
+    """A panel per suite: pass@k over k, one line per policy (for a lineage, the first and the last)."""
     policies = result["policies"] if not result["is_lineage"] else [result["policies"][0], result["policies"][-1]]
     labels = [policy["label"] for policy in policies]
     look = looks(labels, labels[-1], labels[0])

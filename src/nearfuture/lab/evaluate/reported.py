@@ -1,15 +1,15 @@
-"""The paper's table 1, as reported: to stand beside ours, never as something we reproduced.
+"""The paper's table 1 as reported, to be shown beside our numbers; we have not reproduced it.
 
 From "Near-Future Policy Optimization" (arXiv:2604.20733), table 1, Qwen3-VL-8B-Instruct. Averages are printed as the
-paper prints them; that of `NPO early + late` is not the mean of its row (62.785): one of its cells is misprinted.
+paper prints them; that of `NPO early + late` is not the mean of its row (62.785), so one of its cells is misprinted.
 
-Not here: what its protocol was, as far as the numbers tell (docs/evaluation.md).
+Not here: its protocol, as far as the numbers reveal it (docs/evaluation.md).
 """
 
 from __future__ import annotations
 
 COLUMNS = ("mmmu_pro", "mathvista", "mathvision", "zerobench_sub", "wemath", "mmbench", "mmstar", "mathverse")
-"""Our names of the paper's columns, in its order; the average comes last."""
+"""Our names for the paper's columns, in its order; the average comes last."""
 
 REPORTED: dict[str, tuple[float, ...]] = {
     "Base (Qwen3-VL-8B-Instruct)": (51.75, 73.80, 47.37, 19.76, 54.10, 89.79, 71.83, 54.61, 57.88),
@@ -21,11 +21,11 @@ REPORTED: dict[str, tuple[float, ...]] = {
     "NPO early + late": (57.07, 76.30, 54.61, 24.85, 66.95, 90.30, 72.20, 60.00, 62.84),
     "AutoNPO": (57.24, 79.20, 55.72, 24.70, 66.00, 90.63, 72.63, 59.11, 63.15),
 }
-"""Percent, in the order of `COLUMNS`, and the average."""
+"""Percentages in the order of `COLUMNS`, then the average."""
 
 
 def reported_cells(method: str, names: list[str]) -> list[float | None]:
-    """What the paper reports for a method in these columns; None where it has no such column.
+    """Return what the paper reports for a method in these columns; None for a column it does not have.
 
     Example:
         >>> reported_cells("GRPO", ["mathvista", "rows"])

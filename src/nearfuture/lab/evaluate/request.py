@@ -1,4 +1,4 @@
-"""What the command line asks for, read into an evaluation: policies and `key=value` settings, suites, folders.
+"""Turn the command line into an evaluation: policies and `key=value` settings, suites, folders.
 
     runs/npo runs/grpo temperature=1 use_vllm=true
 
@@ -28,16 +28,16 @@ ELSEWHERE = (
     *("dataset_name", "dataset_config", "dataset_train_split", "dataset_test_split", "dataset_num_held_out"),
     *("max_prompt_length", "verifier"),
 )
-"""Settings of training data that mean nothing for a file that is evaluated."""
+"""Settings of training data that do not apply to a file that is evaluated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What the arguments of the command line say.
+    """The arguments of the command line, parsed.
 
     Attributes:
         names: the policies.
-        decoding: sampling settings that were given.
+        decoding: the sampling settings that were given.
         engine: what runs the models.
         rows: how files of rows are read.
     """
@@ -49,13 +49,13 @@ class Arguments:
 
 
 def read_arguments(arguments: Sequence[str]) -> Arguments:
-    """Tell policies from settings.
+    """Separate policies from settings.
 
     Args:
         arguments: one or two policies, and `key=value` in any order.
 
     Raises:
-        UserError: no policy or too many, an unknown key, a value of the wrong type.
+        UserError: there is no policy or too many, a key is unknown, or a value has the wrong type.
     """
     names = [argument for argument in arguments if "=" not in argument]
     if not 1 <= len(names) <= 2:
@@ -69,7 +69,7 @@ def read_arguments(arguments: Sequence[str]) -> Arguments:
             if kind is None:
                 raise _unknown(key)
             parts[kind][key] = _typed(key, value, hints[kind][key])
-    Decoding(**parts[Decoding])  # says what is out of range before anything is loaded
+    Decoding(**parts[Decoding])  # reports values out of range before anything is loaded
     return Arguments(names, parts[Decoding], EngineSettings(**parts[EngineSettings]), DataConfig(**parts[DataConfig]))
 
 
@@ -89,14 +89,14 @@ def _unknown(key: str) -> UserError:
 
 
 def run_of(name: str) -> Path | None:
-    """The run folder that a policy's name lies in, if it lies in one."""
+    """Return the run folder that contains the named policy, if any."""
     stem, at, step = name.rpartition("@")
     folder = Path(stem if at and step.isdecimal() and not Path(name).exists() else name)
     return folder if is_run(folder) else None
 
 
 def task_of(names: Sequence[str], task: str | None) -> tuple[str | Configuration | None, Decoding]:
-    """The task of `--suite task` and how its policy samples in training: the first run's, unless another is named."""
+    """Return the task of `--suite task`, by default the first run's, and how its policy samples in training."""
     run = next((run for name in names if (run := run_of(name)) is not None), None)
     if run is None:
         return task, AS_TRAINED
@@ -105,7 +105,7 @@ def task_of(names: Sequence[str], task: str | None) -> tuple[str | Configuration
 
 
 def as_trained(engine: EngineSettings, names: Sequence[str]) -> EngineSettings:
-    """The limit on images that the first run was trained with, where no other is asked for."""
+    """Return the image limit that the first run was trained with, unless another is asked for."""
     run = next((run for name in names if (run := run_of(name)) is not None), None)
     if run is None or engine.max_image_pixels is not None:
         return engine
@@ -113,6 +113,6 @@ def as_trained(engine: EngineSettings, names: Sequence[str]) -> EngineSettings:
 
 
 def output_of(name: str) -> Path:
-    """Where an evaluation goes by default: into the run, or into `evaluations/` here."""
+    """Return the default folder of an evaluation: inside the run, or in `evaluations/` here."""
     run = run_of(name)
     return run / FOLDER if run is not None else Path("evaluations") / Path(name).name

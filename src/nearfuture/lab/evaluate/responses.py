@@ -1,8 +1,8 @@
-"""The responses of one policy to one suite, on disk: a line a response, and what a kill leaves behind.
+"""The responses of one policy to one suite, on disk: one line per response, and what a kill leaves behind.
 
-    RESPONSES/mathvista.jsonl        all of them, in the order of the questions, then of the samples
-    RESPONSES/mathvista.json         what they were sampled and judged with
-    RESPONSES/mathvista.part.jsonl   while it runs: one line per batch; a torn line is a batch that did not happen
+    RESPONSES/mathvista.jsonl        all of them, ordered by question, then by sample
+    RESPONSES/mathvista.json         the settings they were sampled and judged with
+    RESPONSES/mathvista.part.jsonl   during the evaluation, one line per batch; a torn line counts as no batch
 
 Not here: sampling and judging (`answering`).
 """
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 Key = tuple[str, int]
 FREE = ("verifier_version",)
-"""What may differ from before: judging again costs nothing."""
+"""What may differ from existing responses: judging again costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,13 @@ class Answer:
     """One judged response.
 
     Attributes:
-        uid: of the question.
-        sample: its number, from 0.
-        response: what was written.
-        verdict: what the verifier said.
-        extracted: the answer that was found in it, None where none was or the verifier does not tell.
+        uid: the question's id.
+        sample: the sample's number, from 0.
+        response: the text.
+        verdict: the verifier's verdict.
+        extracted: the answer that was found in it; None if none was found or the verifier does not say.
         tokens: its length.
-        truncated: the budget cut it off.
+        truncated: whether the token limit cut it off.
     """
 
     uid: str
@@ -53,7 +53,7 @@ class Answer:
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> Answer:
-        """Read back a line."""
+        """Restore an answer from a line."""
         return cls(**{**row, "verdict": Verdict(row["verdict"])})
 
 
@@ -61,12 +61,12 @@ class ResponseFile:
     """The answers of one policy to one suite.
 
     Args:
-        folder: of the policy.
-        suite: name of the suite.
-        protocol: plain values that must be the same as before, or what is there belongs to another evaluation.
+        folder: the policy's folder.
+        suite: the suite's name.
+        protocol: plain values that must equal those of existing responses, which else belong to another evaluation.
 
     Raises:
-        UserError: responses are there that were sampled otherwise.
+        UserError: existing responses were sampled differently.
     """
 
     def __init__(self, folder: Path, suite: str, protocol: dict[str, Any]) -> None:
@@ -83,7 +83,7 @@ class ResponseFile:
             self._hold(batch["answers"])
 
     def _read(self, path: Path, required: str) -> list[dict[str, Any]]:
-        """The rows that are as they were written; the answers of the others are sampled again."""
+        """Return the rows that are intact; the answers of damaged ones are sampled again."""
         found = read_rows(path, required, is_sealed=bool(self.before.get("is_sealed")))
         if found.damaged:
             logger.warning("%s: line %s damaged, and sampled again.", path, ", ".join(map(str, found.damaged)))
@@ -106,19 +106,19 @@ class ResponseFile:
             )
 
     def begin(self) -> None:
-        """Write down what the responses are sampled with."""
+        """Record the settings that the responses are sampled with."""
         begun = {**self.protocol, "is_sealed": not self.answers or bool(self.before.get("is_sealed"))}
         write_whole(self.head, sealed(json.dumps(begun, indent=1, ensure_ascii=False)))
 
     def add(self, answers: Sequence[Answer]) -> None:
-        """Put a batch on disk."""
+        """Store a batch."""
         text = json.dumps({"answers": [asdict(answer) for answer in answers]}, ensure_ascii=False)
         line = sealed(text.encode("utf-8", "replace").decode())
         with self.part.open("a+b") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
-                    file.write(b"\n")  # a kill tore the line before
+                    file.write(b"\n")  # a kill tore the previous line
             file.write(line.encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
@@ -126,7 +126,7 @@ class ResponseFile:
             self.answers[answer.uid, answer.sample] = answer
 
     def finish(self, order: Sequence[str]) -> None:
-        """Write all answers in the order of the questions; what was asked in another evaluation stays, behind them."""
+        """Write all answers in the order of the questions; those to other evaluations' questions follow after them."""
         place = {uid: index for index, uid in enumerate(order)}
         keys = sorted(self.answers, key=lambda key: (place.get(key[0], len(place)), key))
         texts = (json.dumps(asdict(self.answers[key]), ensure_ascii=False) for key in keys)
@@ -136,6 +136,6 @@ class ResponseFile:
 
     @staticmethod
     def clear(folder: Path, suite: str) -> None:
-        """Forget what is there."""
+        """Discard all responses."""
         for ending in ("jsonl", "json", "part.jsonl"):
             (folder / f"{suite}.{ending}").unlink(missing_ok=True)

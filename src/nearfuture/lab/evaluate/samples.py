@@ -1,4 +1,4 @@
-"""Some questions of an evaluation with what was answered, kept as plain values for people to look at.
+"""Some questions of an evaluation with their answers, kept as plain values for people to look at.
 
 Not here: all responses (`responses`), how samples are shown (`nearfuture.lab.report.samples`).
 """
@@ -17,18 +17,18 @@ from nearfuture.tasks.identity import images_of
 from nearfuture.types import Verdict
 
 NUM_QUESTIONS = 240
-"""Questions that are kept of each policy, over all suites; of a suite `MIN_QUESTIONS` at least, with images no more."""
+"""Questions kept per policy over all suites; a suite keeps at least `MIN_QUESTIONS`, and no more if it has images."""
 MIN_QUESTIONS = 20
 
 
 def kept(policy: str, suite: Suite, answers: Sequence[Sequence[Answer]], num_questions: int) -> list[dict[str, Any]]:
-    """Some questions of a suite with their answers, spread evenly over all.
+    """Keep some questions of a suite with their answers, spread evenly over all of them.
 
     Args:
-        policy: that answered.
-        suite: what was asked.
-        answers: to each question.
-        num_questions: how many are kept.
+        policy: the policy that answered.
+        suite: the questions.
+        answers: the answers to each question.
+        num_questions: how many questions to keep.
     """
     has_images = bool(images_of(suite.rows[0]))
     num = MIN_QUESTIONS if has_images else num_questions

@@ -1,7 +1,7 @@
-"""The numbers of one policy on one suite: metrics with intervals, pass@k, and what kept responses from being judged.
+"""The numbers of one policy on one suite: metrics with intervals, pass@k, and why responses were not judged.
 
-A response that could not be judged (`timeout`, `crash`, `invalid_gold`) is neither right nor wrong and leaves the
-means; how far the number could lie from the one shown if all of them had been wrong, or right, is given beside it.
+A response that could not be judged (`timeout`, `crash`, `invalid_gold`) is neither right nor wrong and is left out of
+the means. Bounds beside each number say what it would be if all of these had been wrong, or right.
 
 Not here: two policies (`comparison`), the estimators (`nearfuture.stats.clusters`).
 """
@@ -40,17 +40,17 @@ class Score:
     """What a policy scored.
 
     Attributes:
-        suite: what was asked.
-        units: of the suite's metric, one a thing that is averaged; values are NaN where nothing was judged.
-        resamples: [R, C] of the clusters, the same for every policy.
-        value: the number of the table.
+        suite: the questions.
+        units: the units of the suite's metric, one per averaged item; the value is NaN if nothing was judged.
+        resamples: [R, C] resamples of the clusters, the same for every policy.
+        value: the number in the table.
         others: further metrics by name.
         pass_at: unbiased pass@k by k.
         bounds: the metric if every unjudged response had been wrong, and if it had been right.
-        rates: share of responses by verdict, and of truncated ones.
-        num_responses: how many there are.
-        tokens: of all of them.
-        invalid: uids whose gold cannot be verified.
+        rates: the share of responses by verdict, and of truncated ones.
+        num_responses: the number of responses.
+        tokens: the number of tokens in all responses.
+        invalid: uids of questions whose gold answer cannot be verified.
         samples: some questions with their answers (`samples.kept`).
     """
 
@@ -69,7 +69,7 @@ class Score:
 
     @property
     def num_clusters(self) -> int:
-        """Clusters of questions: the independent draws."""
+        """The number of clusters of questions, which are the independent draws."""
         return int(self.resamples.shape[1])
 
 
@@ -77,11 +77,11 @@ def score(suite: Suite, answers: Sequence[Sequence[Answer]]) -> Score:
     """Compute what a policy scored.
 
     Args:
-        suite: what was asked.
-        answers: to each question, the same number.
+        suite: the questions.
+        answers: the answers to each question, equally many for all.
 
     Raises:
-        UserError: not one response could be judged.
+        UserError: not a single response could be judged.
     """
     flat = [answer for one in answers for answer in one]
     correct = [[_is_correct(answer) for answer in one] for one in answers]
@@ -117,7 +117,7 @@ def score(suite: Suite, answers: Sequence[Sequence[Answer]]) -> Score:
 
 
 def estimate(units: Sequence[Unit], number: dict[str, int], resamples: NDArray[np.float64]) -> Estimate:
-    """Estimate a metric from its units; NaN where none has a value."""
+    """Estimate a metric from its units; NaN if none has a value."""
     found = as_arrays(units, [unit.value for unit in units], number)
     if found is None:
         return Estimate(math.nan, math.nan, math.nan, 0)
@@ -125,12 +125,12 @@ def estimate(units: Sequence[Unit], number: dict[str, int], resamples: NDArray[n
 
 
 def as_arrays(units: Sequence[Unit], values: Sequence[float], number: dict[str, int]) -> Units | None:
-    """Units with values as arrays, every stratum with the same weight; None where no value is known.
+    """Turn the units with values into arrays that weight every stratum equally; None if no value is known.
 
     Args:
-        units: of a metric.
-        values: of each: its own, or a difference to another policy's; NaN leaves it out.
-        number: of each cluster.
+        units: the units of a metric.
+        values: one value per unit: its own, or its difference from another policy's; a unit with NaN is left out.
+        number: the number of each cluster.
     """
     known = [(unit, value) for unit, value in zip(units, values, strict=True) if not math.isnan(value)]
     if not known:
@@ -146,7 +146,7 @@ def as_arrays(units: Sequence[Unit], values: Sequence[float], number: dict[str, 
 
 
 def powers_of_two(num_samples: int) -> list[int]:
-    """The k of pass@k: 1, 2, 4, ... 64, as far as there are samples.
+    """Return the values of k for pass@k: 1, 2, 4, ... up to 64 or the number of samples.
 
     Example:
         >>> powers_of_two(9)
@@ -156,7 +156,7 @@ def powers_of_two(num_samples: int) -> list[int]:
 
 
 def numbering(suite: Suite) -> dict[str, int]:
-    """The number of each cluster of a suite."""
+    """Number the clusters of a suite."""
     return {name: index for index, name in enumerate(dict.fromkeys(question.cluster for question in suite.questions))}
 
 
@@ -165,7 +165,7 @@ def _is_correct(answer: Answer) -> bool | None:
 
 
 def _pass_units(suite: Suite, correct: Correct, k: int) -> list[Unit]:
-    """Pass@k of each question, in the strata of the suite."""
+    """Return pass@k of each question, in the strata of the suite."""
     judged = np.array([sum(run is not None for run in runs) for runs in correct])
     right = np.array([sum(run is True for run in runs) for runs in correct])
     return [

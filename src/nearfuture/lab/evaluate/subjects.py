@@ -1,8 +1,8 @@
-"""What is evaluated: a model's folder or name on the Hub, a run's final policy, one of its checkpoints, or all.
+"""What is evaluated: a model's folder or name on the Hub, a run's final policy, one of its checkpoints, or all of them.
 
     Qwen/Qwen3-VL-8B-Instruct    runs/npo    runs/npo@200    runs/npo@0 (its base weights)
 
-Not here: loading a model (`nearfuture.train.answer.policy`), what it is asked (`suites`).
+Not here: loading a model (`nearfuture.train.answer.policy`), the questions (`suites`).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Subject:
     """A policy to be evaluated.
 
     Attributes:
-        label: what it is called in tables; unlike that of any other subject.
-        model: folder or name on the Hub.
+        label: its unique name in tables.
+        model: a folder, or a name on the Hub.
         run: the run folder it comes from, if any.
-        step: on the run's path; None for the final policy and for a model without a run.
+        step: the step on the run's path; None for the final policy and for a model without a run.
     """
 
     label: str
@@ -40,7 +40,7 @@ class Subject:
 
     @property
     def fingerprint(self) -> str:
-        """Tells other weights in the same place: sizes, beginnings and ends of the files; of a name, the name."""
+        """Identify weights by the sizes, beginnings and ends of their files; a model on the Hub by its name."""
         folder = Path(self.model)
         digest = hashlib.sha256()
         files = sorted(path for pattern in WEIGHTS for path in folder.glob(pattern)) if folder.is_dir() else []
@@ -58,10 +58,10 @@ def find_subjects(names: Sequence[str], *, lineage: bool = False) -> list[Subjec
 
     Args:
         names: run folders, `RUN@STEP`, model folders, or names on the Hub.
-        lineage: of the one run that is named, the base weights and every checkpoint on the path.
+        lineage: whether to find the base weights and every checkpoint on the path of the one run that is named.
 
     Raises:
-        UserError: something is not there, or has no policy yet.
+        UserError: something is missing, or has no policy yet.
     """
     if lineage:
         if len(names) != 1:
@@ -127,18 +127,18 @@ def _on_path(run: Path) -> list[Subject]:
 
 
 def configuration_of(run: Path) -> Configuration:
-    """The configuration a run was begun with."""
+    """Return the configuration that a run started with."""
     return load_configuration(run / "config.yaml")
 
 
 def base_model_of(run: Path) -> str:
-    """The model a run was begun with."""
+    """Return the model that a run started with."""
     config = configuration_of(run)
     return config.run.model or build.base_model(config, build.load_run_task(config))
 
 
 def _told_apart(subjects: list[Subject]) -> list[Subject]:
-    """Give equal labels the names of their folders' parents; refuse the same policy twice."""
+    """Prefix equal labels with the names of their parent folders; refuse the same policy twice."""
     labels = [subject.label for subject in subjects]
     if len({subject.model for subject in subjects}) < len(subjects):
         raise UserError(f"{subjects[0].model} was named twice. Name two different policies.")

@@ -1,4 +1,4 @@
-"""What is asked: a benchmark, a task's own test prompts, or a file of rows in the project's schema.
+"""The questions of an evaluation: a benchmark, a task's own test prompts, or a file of rows in the project's schema.
 
     --suite paper                      the eight benchmarks of the paper's table
     --suite mathvista,mmstar           some of them
@@ -45,12 +45,12 @@ Judge = Callable[[Sequence[str], Sequence[Row]], list[Judged]]
 
 
 def expected_gold(row: Row) -> str | None:
-    """The gold answer of a row of the common schema."""
+    """Return the gold answer of a row in the common schema."""
     return None if row.get("gold") is None else str(row["gold"])
 
 
 def sampled_in_training(training: TrainingOptions) -> Decoding:
-    """How a policy samples while it is trained."""
+    """Return how a policy samples while it is trained."""
     names = {field.name for field in fields(Decoding)} & vars(training).keys()
     given = {name: value for name in names if (value := getattr(training, name)) is not None}
     return Decoding(**{"presence_penalty": 0.0, "min_p": 0.0, **given})
@@ -64,15 +64,15 @@ class Suite:
     """Questions that are scored together.
 
     Attributes:
-        benchmark: what it is, and what is averaged over it; a task or a file makes one of its own, without parts.
-        rows: the questions, images decoded when they are asked for.
-        questions: what metrics know of them, in the same order.
-        judge: (responses, rows) -> of each its verdict, and the answer that was found in it.
-        verifier_version: changes when verdicts may.
-        over: the fact over whose values pass@k is averaged, each alike; None: over questions.
-        decoding: how it is sampled where nothing else is asked for.
-        fingerprint: of what is asked and what is right, images aside: responses to other data do not count.
-        expected: the answer that is right for a row, for people to look at.
+        benchmark: its description and metrics; for a task or a file, a benchmark of its own without parts.
+        rows: the questions; images are decoded on demand.
+        questions: what metrics know about them, in the same order.
+        judge: (responses, rows) -> the verdict on each response, and the answer that was found in it.
+        verifier_version: changes whenever verdicts may change.
+        over: the fact over whose values pass@k is averaged with equal weights; None: over questions.
+        decoding: how it is sampled unless something else is asked for.
+        fingerprint: a hash of questions and gold answers without images; responses to other data do not count.
+        expected: the right answer for a row, for people to look at.
     """
 
     benchmark: Benchmark
@@ -87,7 +87,7 @@ class Suite:
 
     @property
     def name(self) -> str:
-        """What the command line and the files call it."""
+        """Its name on the command line and in files."""
         return self.benchmark.name
 
 
@@ -96,12 +96,12 @@ class Sources:
     """Where suites come from.
 
     Attributes:
-        data: folder that mirrors the repositories of the Hub; None: its cache.
-        task: of `--suite task`: its name, or the configuration of the run that was trained on it.
+        data: a folder that mirrors the repositories of the Hub; None: the Hub's cache.
+        task: the task of `--suite task`: its name, or the configuration of the run that was trained on it.
         task_decoding: how that task's policy samples in training.
         rows: how files of rows are read.
         instruction: replaces the sentence at the end of every benchmark prompt.
-        limit: ask no more questions than this, clusters whole; None: all.
+        limit: the most questions to ask, with clusters kept whole; None: all.
     """
 
     data: Path | None = None
@@ -113,10 +113,10 @@ class Sources:
 
 
 def load_suites(names: Sequence[str], sources: Sources) -> list[Suite]:
-    """Load what is asked.
+    """Load suites.
 
     Raises:
-        UserError: an unknown name, data that is not there, a file without the columns.
+        UserError: a name is unknown, data is missing, or a file lacks the columns.
     """
     wanted = [name for given in names for name in ([b.name for b in PAPER] if given == "paper" else [given])]
     suites = [_limited(_load(name, sources), sources.limit) for name in dict.fromkeys(wanted)]
@@ -147,7 +147,7 @@ def _judged_by_gold(benchmark: Benchmark, rows: Rows) -> Suite:
 
 
 def survey(rows: Rows) -> tuple[list[Question], str]:
-    """What metrics know of every row, and a hash of what is asked and what is right."""
+    """Return what metrics know about every row, and a hash of questions and gold answers."""
     digest = hashlib.sha256()
     questions = []
     for row in rows.texts():
@@ -157,18 +157,18 @@ def survey(rows: Rows) -> tuple[list[Question], str]:
 
 
 def _canonical(row: Row) -> bytes:
-    """A row without its images, as the same bytes on every machine."""
+    """Return a row without its images, as the same bytes on every machine."""
     kept = {name: value for name, value in row.items() if name not in ("images", "image")}
     return json.dumps(kept, sort_keys=True, default=str).encode()
 
 
 def judge_answers(responses: Sequence[str], rows: Sequence[Row]) -> list[Judged]:
-    """Judge responses by their rows' golds, and say which answer was found in each."""
+    """Judge responses by their rows' gold answers, and say which answer was found in each."""
     items = [
         Item(response, row["gold"], row["kind"], row.get("options"), row.get("tolerance"))
         for response, row in zip(responses, rows, strict=True)
     ]
-    verify_many(items)  # on several workers at once; what they decide is remembered
+    verify_many(items)  # on several workers at once, with a cache
     decisions = [
         explain(one.response, one.gold, kind=one.kind, options=one.options, tolerance=one.tolerance) for one in items
     ]
@@ -197,7 +197,7 @@ def _of_task(sources: Sources) -> Suite:
 
 
 def _own(name: str, families: Sequence[str], note: str, over: str | None = None) -> Benchmark:
-    """A task or a file as a benchmark: accuracy, and that of each family."""
+    """Make a benchmark of a task or a file, with accuracy overall and per family."""
     others = tuple(share_of(family, "family", family) for family in families)
     return Benchmark(name, name, (), accuracy(over=over), others, note=note)
 
@@ -219,14 +219,14 @@ def _of_file(path: Path, settings: DataConfig) -> Suite:
 
 
 def _with_list_of_images(row: Row) -> Row:
-    """One image under TRL's other name becomes a list of one."""
+    """Turn a single image, under TRL's other name, into a list of one."""
     return {**row, "images": images_of(row) or None}
 
 
 def _limited(suite: Suite, limit: int | None) -> Suite:
-    """Some of the questions: clusters in the order of their hashes until the limit is made up, each as a whole.
+    """Take whole clusters of questions, in the order of their hashes, up to the limit.
 
-    The first rows of a data set are often of one kind; and a smaller limit so asks a part of what a larger one asks.
+    The first rows of a data set are often of one kind; by hash, a smaller limit asks a subset of a larger one's.
     """
     if not len(suite.questions):
         raise UserError(f"{suite.name} has no questions, so nothing can be scored. Look at the data it was read from.")

@@ -34,7 +34,7 @@ def main_table(result: Result) -> Table:
 
 
 def _reported(method: str, names: Sequence[str]) -> list[str]:
-    """A row of the paper; its average only where it is the average of these columns."""
+    """A row of the paper's table, with its average only if these columns are the ones it averages."""
     cells = reported_cells(method, list(names))
     is_whole = sorted(names) == sorted(COLUMNS)
     average = [f"{REPORTED[method][-1]:.2f}" if is_whole else MISSING] if len(names) > 1 else []
@@ -42,14 +42,14 @@ def _reported(method: str, names: Sequence[str]) -> list[str]:
 
 
 def pass_table(result: Result, policy: Mapping[str, Any]) -> Table:
-    """Unbiased pass@k of a policy, suites by k."""
+    """Unbiased pass@k of a policy: one row per suite, one column per k."""
     ks = list(next(iter(policy["scores"].values()))["pass_at"])
     rows = [[title, *(share(score["pass_at"][k]) for k in ks)] for title, score in _by_title(result, policy)]
     return Table(["", *(f"pass@{k}" for k in ks)], rows, f"Unbiased pass at k of {policy['label']}", "dense")
 
 
 def metrics_table(result: Result) -> Table:
-    """Every further metric, policy by policy."""
+    """All further metrics, policy by policy."""
     rows = [
         [f"{suite['title']}: {name}", *(share(policy["scores"][suite["name"]]["metrics"][name]) for policy in policies)]
         for policies in [result["policies"]]
@@ -60,7 +60,7 @@ def metrics_table(result: Result) -> Table:
 
 
 def quality_table(result: Result) -> Table:
-    """What kept responses from counting, and what they cost, policy by policy and suite by suite."""
+    """Why responses did not count, and what they cost, policy by policy and suite by suite."""
     rows = []
     for policy in result["policies"]:
         for title, score in _by_title(result, policy):
@@ -83,7 +83,7 @@ def quality_table(result: Result) -> Table:
 
 
 def differences_table(result: Result, comparison: Mapping[str, Any]) -> Table:
-    """One policy minus the other, suite by suite and on average."""
+    """One policy minus the other, per suite and on average."""
     titles = {suite["name"]: suite["title"] for suite in result["suites"]}
     rows = [_difference(titles[name], found) for name, found in comparison["suites"].items()]
     if len(rows) > 1:
@@ -100,7 +100,7 @@ def _difference(title: str, found: Mapping[str, Any]) -> list[str]:
 
 
 def suites_table(result: Result) -> Table:
-    """What was asked."""
+    """The suites and their settings."""
     rows = [
         [
             suite["title"],

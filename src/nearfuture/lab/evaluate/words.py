@@ -1,4 +1,4 @@
-"""What an evaluation says in sentences: what was measured, what differs, and what to be careful about.
+"""An evaluation in sentences: what was measured, what differs, and what to be careful about.
 
 Not here: tables (`tables`), the numbers (`evaluation`).
 """

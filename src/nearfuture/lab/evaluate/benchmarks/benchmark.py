@@ -1,7 +1,7 @@
-"""What a benchmark is: where its rows lie upstream, how one becomes a row of ours, and what is averaged over them.
+"""What a benchmark is: where its rows are upstream, how they become rows of this project, and what is averaged.
 
-A row has the project's schema; what a metric needs beside the verdicts (cluster, composite problem, version) lies in
-its `meta`, which is JSON.
+A row has the project's schema; its `meta`, which is JSON, holds what a metric needs beside the verdicts (cluster,
+composite problem, version).
 
 Not here: the benchmarks (`paper`, `wemath`), reading them (`loading`), the metrics (`metrics`).
 """
@@ -19,18 +19,18 @@ from nearfuture.tasks.data.asking import ask
 
 Row = dict[str, Any]
 Correct = Sequence[Sequence[bool | None]]
-"""Of each question, of each sample: correct or not, None where nothing was judged."""
+"""For each question and each sample: correct or not, None if it was not judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a metric knows of a question.
+    """What a metric knows about a question.
 
     Attributes:
-        uid: its id, unlike any other.
+        uid: its unique id.
         cluster: questions of one cluster are not independent draws.
-        part: of the benchmark it comes from.
-        facts: what its metrics tell questions apart by.
+        part: the part of the benchmark it comes from.
+        facts: what metrics group questions by.
     """
 
     uid: str
@@ -40,20 +40,20 @@ class Question:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Question:
-        """The question of a row: `meta` with `cluster` and `part` where it has them."""
+        """The question of a row: its `meta`, with `cluster` and `part` if it has them."""
         meta = json.loads(row.get("meta") or "{}")
         facts = {"family": row.get("family"), **meta}
         return cls(row["uid"], str(meta.get("cluster") or row["uid"]), str(meta.get("part") or ""), facts)
 
     def fact(self, name: str) -> str:
-        """A fact as text, `none` where the row has none."""
+        """A fact as text; `none` if the row does not have it."""
         value = self.part if name == "part" else (self.facts or {}).get(name)
         return "none" if value is None else str(value)
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One summand of a metric: its value is the mean over the samples that were judged, NaN without any."""
+    """One summand of a metric: its value is the mean over the judged samples, NaN if there are none."""
 
     cluster: str
     stratum: str
@@ -62,7 +62,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A mean over strata of means over units; `units` gives the same units in the same order for every model."""
+    """A mean over strata of means over units; `units` returns the same units in the same order for every model."""
 
     name: str
     units: Callable[[Sequence[Question], Correct], list[Unit]]
@@ -70,9 +70,9 @@ class Metric:
 
 @dataclass(frozen=True)
 class Draft(schema.Draft):
-    """What a benchmark's row says: as of any data set, with what precedes the question, and its cluster.
+    """The content of a benchmark's row: that of any data set, the text before the question, and its cluster.
 
-    `uid` is upstream's own id, and the cluster where none is given; `meta` holds the facts that a metric needs.
+    `uid` is upstream's own id, which is also the cluster if none is given; `meta` holds the facts that a metric needs.
     """
 
     hint: str = ""
@@ -90,7 +90,7 @@ class Part:
     read: Callable[[Mapping[str, Any]], Draft]
 
     def row(self, doc: Mapping[str, Any], instruction: str | None = None) -> Row:
-        """Make a row of the project's schema of one of upstream's; `instruction` replaces the end of the prompt."""
+        """Turn an upstream row into a row of the project's schema; `instruction` replaces the end of the prompt."""
         draft = self.read(doc)
         options = list(draft.options)
         listed = () if draft.has_options else options
@@ -121,14 +121,14 @@ class Benchmark:
     """A benchmark.
 
     Attributes:
-        name: what the command line calls it.
-        title: what the paper's table calls it.
+        name: its name on the command line.
+        title: its name in the paper's table.
         parts: the splits it is made of.
-        metric: the number of the table.
+        metric: the number in the table.
         others: further numbers.
-        licence: of the data, as its card states it.
+        licence: the licence of the data, as its card states it.
         note: what to know when reading the number.
-        remark: what to know of the questions that are there.
+        remark: what to know about the questions that are present.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""Reads benchmarks: from a folder that mirrors the repository ids, or from the cache of the Hugging Face Hub.
+"""Read benchmarks from a folder that mirrors the repository ids, or from the cache of the Hugging Face Hub.
 
-Rows are read one at a time when they are asked for: the images of a whole benchmark are gigabytes.
+Rows are read one at a time, on demand: the images of a whole benchmark take gigabytes.
 
-Not here: what a row means (`paper`, `wemath`), downloading (the message of the error says how).
+Not here: what a row means (`paper`, `wemath`), downloading (the error message says how).
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from nearfuture.types import UserError
 
 
 class Rows(Sequence[Row]):
-    """The rows of a benchmark or of a data set, decoded when they are asked for.
+    """The rows of a benchmark or a data set, decoded on demand.
 
     Args:
-        docs: one sequence of upstream rows a part.
-        to_row: makes a row of ours, one function a part.
+        docs: one sequence of upstream rows per part.
+        to_row: one function per part that turns an upstream row into a row of this project.
     """
 
     def __init__(self, docs: Sequence[Any], to_row: Sequence[Callable[[Any], Row]]) -> None:
@@ -47,18 +47,18 @@ class Rows(Sequence[Row]):
         return row
 
     def take(self, indices: Sequence[int]) -> Rows:
-        """Only these rows, in this order."""
+        """Return only these rows, in this order."""
         chosen = Rows([], self._to_row)
         chosen._docs, chosen._index = self._docs, [self._index[i] for i in indices]
         return chosen
 
     def facts(self) -> Iterator[Row]:
-        """Go through the rows as they are, images undecoded."""
+        """Iterate over the upstream rows without decoding images."""
         for part, i in self._index:
             yield self._to_row[part](self._docs[part][i])
 
     def texts(self) -> Iterator[Row]:
-        """Go through the rows without their images, so that gigabytes are not read to learn what is asked."""
+        """Iterate over the rows without their images, so that gigabytes need not be read to see the questions."""
         bare = [without_images(docs) for docs in self._docs]
         for part, i in self._index:
             yield self._to_row[part](bare[part][i])
@@ -69,11 +69,11 @@ def load_benchmark(benchmark: Benchmark, folder: Path | None = None, instruction
 
     Args:
         benchmark: which one.
-        folder: a mirror: `FOLDER/MMMU/MMMU_Pro` is the repository as the Hub has it. None: the Hub's cache.
+        folder: a mirror, in which `FOLDER/MMMU/MMMU_Pro` is the repository as the Hub has it. None: the Hub's cache.
         instruction: replaces the sentence that ends every prompt.
 
     Raises:
-        UserError: it is not there; the message holds the command that gets it.
+        UserError: the benchmark is missing; the message contains the command that downloads it.
     """
     docs = [load_part(part, folder) for part in benchmark.parts]
     return Rows(docs, [partial(part.row, instruction=instruction) for part in benchmark.parts])
@@ -83,7 +83,7 @@ def load_part(part: Part, folder: Path | None) -> Any:
     """Read one split; images stay bytes until they are needed.
 
     Raises:
-        UserError: it is not there.
+        UserError: the split is missing.
     """
     import datasets
 
@@ -106,7 +106,7 @@ def load_part(part: Part, folder: Path | None) -> Any:
 
 
 def without_images(found: Any) -> Any:
-    """The same data set without columns of images; anything else stays as it is."""
+    """Drop image columns from a data set; anything else is returned unchanged."""
     import datasets
 
     if not isinstance(found, datasets.Dataset):
@@ -121,7 +121,7 @@ def without_images(found: Any) -> Any:
 
 
 def as_rgb(image: Any) -> Any:
-    """An image as PIL has it, in RGB on white; bytes and paths are opened.
+    """Return a PIL image in RGB on white; bytes and paths are opened.
 
     Raises:
         UserError: it does not open.

@@ -1,7 +1,7 @@
 """The units of the metrics: questions, groups of questions that must all be right, composite problems, reliability.
 
-Every function returns one unit for each thing that is averaged, in an order that depends on the questions alone, so
-that the units of two models pair up.
+Every function returns one unit per averaged item, in an order that depends on the questions alone, so that the units of
+two models can be paired.
 
 Not here: means and intervals over units (`nearfuture.stats.clusters`), We-Math's own score (`wemath`).
 """
@@ -18,15 +18,15 @@ WHOLE = "all"
 
 
 def accuracy(name: str = "accuracy", *, over: str | None = None) -> Metric:
-    """The share of correct samples, averaged over questions; `over` a fact: then averaged over its values, each alike.
+    """The share of correct samples, averaged over questions; with `over`, over that fact's values, each alike.
 
-    A question whose samples were all left unjudged is left out, and is counted elsewhere.
+    A question none of whose samples was judged is left out, and is counted elsewhere.
     """
     return Metric(name, partial(_questions, over=over))
 
 
 def share_of(name: str, fact: str, *values: str) -> Metric:
-    """Accuracy on the questions of which a fact has one of these values."""
+    """Accuracy on the questions for which a fact has one of these values."""
 
     def units(questions: Sequence[Question], correct: Correct) -> list[Unit]:
         chosen = [index for index, question in enumerate(questions) if question.fact(fact) in values]
@@ -66,7 +66,7 @@ def all_of(name: str, k: int) -> Metric:
 
 
 def mean_of(values: Sequence[float | bool | None]) -> float:
-    """The mean of what is known; NaN where nothing is."""
+    """The mean of the known values; NaN if there are none."""
     known = [float(value) for value in values if value is not None]
     return sum(known) / len(known) if known else math.nan
 
@@ -80,7 +80,7 @@ def _questions(questions: Sequence[Question], correct: Correct, over: str | None
 
 
 def _all_right(run: Sequence[bool | None]) -> bool | None:
-    """False as soon as one is wrong, whatever could not be judged; None where that decides."""
+    """False if any is wrong, even if others were not judged; None if the verdict depends on those."""
     if any(right is False for right in run):
         return False
     return None if any(right is None for right in run) else True

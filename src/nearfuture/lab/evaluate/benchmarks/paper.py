@@ -1,4 +1,4 @@
-"""The benchmarks of the paper's table 1, but for We-Math: how upstream's rows are read, and what is averaged over them.
+"""The benchmarks of the paper's table 1, except We-Math: how upstream rows are read, and what is averaged over them.
 
     MMMU-Pro     college questions with ten options, and the same ones as screenshots; the mean of both halves
     MathVista    testmini: options whose gold is the option's text, and free answers with a stated precision
@@ -8,7 +8,7 @@
     MMStar       val: options inside the question's text; the micro average, and the macro one over fine categories
     MathVerse    testmini: 788 problems, each in five versions that move words into the image
 
-ZeroBench carries a canary: never put any of it into training data.
+ZeroBench carries a canary: never put any part of it into training data.
 
 Not here: We-Math and its score (`wemath`), what a benchmark is (`benchmark`), the metrics (`metrics`), what an answer
 must be equal to (`nearfuture.verify`).
@@ -28,29 +28,29 @@ from nearfuture.tasks.data.asking import LETTERS, SHOWN, images_of, kind_of, let
 
 Doc = Mapping[str, Any]
 NUM_IMAGES = 7
-"""Columns of images of an MMMU-Pro question."""
+"""The image columns of an MMMU-Pro question."""
 ANSWER_KINDS = {"integer": "numeric", "float": "numeric", "list": "list", "text": "text"}
 ANSWER_HINTS = {"integer": "The answer is an integer.", "list": "The answer is a list of numbers in brackets."}
 CIRCLE = 1_000_000
-"""MMBench asks question `index % CIRCLE` again in rows from this index on, its options moved on."""
+"""From this index on, MMBench's rows repeat question `index % CIRCLE` with its options shifted."""
 VERSIONS = ("Text Dominant", "Text Lite", "Vision Intensive", "Vision Dominant", "Vision Only")
 
 
 def mmmu_pro_standard(doc: Doc) -> Draft:
-    """Config `standard (10 options)`: the text names its images `<image 1>`, the options are the text of a list."""
+    """Read config `standard (10 options)`: the text refers to `<image 1>`, and the options are a list written as text."""
     images = images_of(doc, *(f"image_{number}" for number in range(1, NUM_IMAGES + 1)))
     options = written_list(doc["options"])
     return Draft(doc["question"], doc["answer"], "mcq", options, images=images, uid=doc["id"], family=doc["subject"])
 
 
 def mmmu_pro_vision(doc: Doc) -> Draft:
-    """Config `vision`: no question column; image and options column say the same."""
+    """Read config `vision`: it has no question column; the image shows the same options as the options column."""
     shown, options = images_of(doc, "image"), written_list(doc["options"])
     return Draft(SHOWN, doc["answer"], "mcq", options, True, shown, uid=doc["id"], family=doc["subject"])
 
 
 def mathvista(doc: Doc) -> Draft:
-    """Choices: the letter of the option that `answer` spells; else by `answer_type`, to `precision` decimals."""
+    """Read a row: a choice's gold is the letter of its `answer`; other golds follow `answer_type` and `precision`."""
     is_choice = doc["question_type"] == "multi_choice"
     options = [str(choice) for choice in doc["choices"] or []] if is_choice else []
     decimals = None if is_choice else _decimals(doc)
@@ -80,7 +80,7 @@ def _hint(answer_type: str, decimals: int | None) -> str:
 
 
 def mathvision(doc: Doc) -> Draft:
-    """With options the answer is a letter, else a value; options may be bare letters that the image explains."""
+    """With options the answer is a letter, otherwise a value; options may be bare letters that the image explains."""
     options = [str(option) for option in doc["options"] or []]
     return Draft(
         doc["question"],
@@ -97,7 +97,7 @@ def mathvision(doc: Doc) -> Draft:
 
 
 def zerobench(doc: Doc) -> Draft:
-    """Both splits have the same columns; the answer's kind follows from its form."""
+    """Read either split, since their columns are the same; the kind of an answer follows from its form."""
     gold, question_id = str(doc["question_answer"]), str(doc["question_id"])
     images = images_of(doc, "question_images_decoded")
     return Draft(
@@ -106,7 +106,7 @@ def zerobench(doc: Doc) -> Draft:
 
 
 def main_id(question_id: str) -> str:
-    """The main question a sub-question belongs to: what precedes the last separator.
+    """Return the main question of a sub-question: the text before the last separator.
 
     Example:
         >>> main_id("17_2"), main_id("17.2"), main_id("17")
@@ -116,7 +116,7 @@ def main_id(question_id: str) -> str:
 
 
 def mmbench(doc: Doc) -> Draft:
-    """Absent options and hints are written `nan`; all shifts of a question are one cluster."""
+    """Read a row: missing options and hints are written `nan`, and all shifts of a question form one cluster."""
     return Draft(
         doc["question"],
         doc["answer"],
@@ -131,7 +131,7 @@ def mmbench(doc: Doc) -> Draft:
 
 
 def is_absent(value: Any) -> bool:
-    """True for what upstream writes where it has nothing: null, `nan` (text or number), an empty text.
+    """True for what upstream writes for a missing value: null, `nan` (text or number), an empty text.
 
     Example:
         >>> [is_absent(value) for value in (None, "nan", float("nan"), "", "Nan, a bread")]
@@ -141,7 +141,7 @@ def is_absent(value: Any) -> bool:
 
 
 def mmstar(doc: Doc) -> Draft:
-    """Where no options can be read, they are the four letters."""
+    """Read a row: if no options can be found, they are the four letters."""
     return Draft(
         doc["question"],
         doc["answer"],
@@ -156,7 +156,7 @@ def mmstar(doc: Doc) -> Draft:
 
 
 def mathverse(doc: Doc) -> Draft:
-    """`question` lists the options; vision-only rows have none, and their options are in `question_for_eval`."""
+    """Read a row: `question` lists the options, except in vision-only rows, which have them in `question_for_eval`."""
     is_choice = doc["question_type"] == "multi-choice"
     options = lettered_options(doc["question"]) or lettered_options(doc["question_for_eval"] or "")
     return Draft(
@@ -242,7 +242,7 @@ PAPER = (
         note="five versions of each problem, clustered by problem",
     ),
 )
-"""The eight of the paper's table 1, in its order."""
+"""The eight benchmarks of the paper's table 1, in its order."""
 
 BESIDE = (
     _mathvision("mathvision_testmini", "testmini", "304 problems, for a quick look; not the paper's split"),
@@ -256,6 +256,6 @@ BESIDE = (
         note="the 100 main questions; not in the paper's table",
     ),
 )
-"""Benchmarks that are not columns of it."""
+"""Benchmarks that are not columns of that table."""
 
 BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in (*PAPER, *BESIDE)}

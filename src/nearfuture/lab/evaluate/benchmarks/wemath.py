@@ -1,6 +1,7 @@
-"""We-Math, testmini: composite problems with their steps, scored by what a model masters and what it recites.
+"""We-Math, testmini: composite problems with their steps, scored by what a model masters and what it memorizes.
 
-A composite problem of two or three steps is asked whole, and each step by itself. By which of them are right:
+A composite problem with two or three steps is asked as a whole, and so is each step. The outcome depends on which are
+right:
 
                             whole right                      whole wrong
     all steps right         complete mastery (CM)            inadequate generalization (IG)
@@ -8,12 +9,12 @@ A composite problem of two or three steps is asked whole, and each step by itsel
 
     score = (N - IG / 2 - RM - IK) / N = (CM + IG / 2) / N
 
-Loose: a whole that is right is mastered unless all its steps are wrong. N counts the composite problems of which every
-question is there (525 of the full split), so that a subset has an honest denominator.
+Loose: a problem whose whole is right counts as mastered unless all its steps are wrong. N counts the composite problems
+of which every question is present (525 in the full split), so that a subset has an honest denominator.
 See "We-Math" (arXiv:2407.01284), section 3.3.
 
-Departure: none is known; whether the paper's column is strict or loose is not (docs/evaluation.md). The table has the
-strict one.
+Departure: none known. Whether the paper's column is strict or loose is unknown (docs/evaluation.md); our table has the
+strict score.
 
 Not here: intervals (`nearfuture.stats.clusters`).
 """
@@ -29,13 +30,13 @@ from nearfuture.lab.evaluate.benchmarks.metrics import WHOLE, accuracy, mean_of,
 from nearfuture.tasks.data.asking import images_of, lettered_options
 
 KEYS = {steps: (*(f"{steps}steps_{i}" for i in range(1, steps + 1)), f"{steps}steps_multi") for steps in (2, 3)}
-"""The keys of a composite problem's questions, steps first, the whole one last."""
+"""The keys of a composite problem's questions: the steps first, the whole last."""
 SCORES = {"CM": 1.0, "IG": 0.5, "RM": 0.0, "IK": 0.0}
 ONE_STEP = {key for keys in KEYS.values() for key in keys[:-1]}
 
 
 def read(doc: Mapping[str, Any]) -> Draft:
-    """Options stand in one text; `ID` and the number of steps name the composite problem, `key` the place in it."""
+    """Read a row: options are one text; `ID` and the number of steps name the composite problem, `key` the place in it."""
     return Draft(
         doc["question"],
         doc["answer"],
@@ -50,7 +51,7 @@ def read(doc: Mapping[str, Any]) -> Draft:
 
 
 def outcome(steps: Sequence[bool], whole: bool, *, is_strict: bool) -> str:
-    """Which of the four a composite problem is: CM, IG, RM or IK.
+    """Return the outcome of a composite problem: CM, IG, RM or IK.
 
     Example:
         >>> [outcome((True, False), True, is_strict=strict) for strict in (True, False)]
@@ -63,7 +64,7 @@ def outcome(steps: Sequence[bool], whole: bool, *, is_strict: bool) -> str:
 
 
 def composite(name: str, values: Mapping[str, float], *, is_strict: bool) -> Metric:
-    """The mean over composite problems of what each outcome is worth; sample j of all their questions is one run."""
+    """The mean value of the outcomes over composite problems; sample j of all their questions is one run."""
 
     def units(questions: Sequence[Question], correct: Correct) -> list[Unit]:
         problems: dict[str, dict[str, Sequence[bool | None]]] = {}
@@ -90,13 +91,13 @@ def _value(found: Mapping[str, Sequence[bool | None]], values: Mapping[str, floa
 
 
 def remark(questions: Sequence[Question]) -> str:
-    """How many composite problems the score is over, and how many lack a question and are left out."""
+    """Say how many composite problems the score covers, and how many are left out because they lack a question."""
     complete, lacking = num_composites(questions)
     return f"{complete} composite problems" + (f"; {lacking} lack a question and are left out" if lacking else "")
 
 
 def num_composites(questions: Sequence[Question]) -> tuple[int, int]:
-    """How many composite problems are complete, and how many lack a question."""
+    """Count the composite problems that are complete, and those that lack a question."""
     keys: dict[str, set[str]] = {}
     for question in questions:
         keys.setdefault(question.cluster, set()).add(question.fact("key"))
