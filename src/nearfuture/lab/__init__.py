@@ -1,4 +1,4 @@
-"""What looks at runs: forecasts, studies, measurements, evaluations, and the pages that show them.
+"""Tools that look at runs: forecasts, studies, measurements, evaluations, and the pages that show them.
 
-Not here: what a run is (`nearfuture.run`), what its folder holds (`nearfuture.record`).
+Not here: what a run is (`nearfuture.run`), what its folder contains (`nearfuture.record`).
 """

@@ -87,8 +87,8 @@ def evaluate(
         Plain values: the protocol, `policies[]` with their scores, `comparisons[]`.
 
     Raises:
-        UserError: a policy or data is missing, settings differ from those of existing responses, nothing could be judged,
-            or another process writes the same evaluation.
+        UserError: a policy or data is missing, settings differ from those of existing responses, nothing could be
+            judged, or another process writes the same evaluation.
     """
     if asked.num_samples < 1:
         raise UserError(f"--num-samples {asked.num_samples} must be at least 1.")

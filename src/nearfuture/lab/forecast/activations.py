@@ -1,17 +1,18 @@
-"""Bytes the forward pass keeps for the backward pass, per token of a decoder layer and per patch of a vision block.
+"""Bytes that the forward pass keeps for the backward pass, per token of a decoder layer and per patch of a vision
+block.
 
 Counted tensor by tensor from what autograd saves in transformers' Qwen3 and Qwen3-VL with scaled-dot-product attention;
 tests/test_resources.py runs the layers and compares every case below to the byte.
 
-    norm               its input in float32, one float32 a row, and, where its weight is trained, the normalised input
-    linear layer       its input: once for all that share it, or once each where autocast copies it
+    norm               its input in float32, one float32 per row, and the normalised input if its weight is trained
+    linear layer       its input: once for all layers that share it, or once each if autocast copies it
     attention          queries, keys and values (repeated for every query head under a mask), the result, one float32
-                       a head, and the mask itself (one row of it a token, in every layer)
+                       per head, and the mask itself (one row of it per token, in every layer)
     gated MLP          gate, its activation, up, and their product
-    adapter            what its first matrix gives
-    autocast           copies of the weights that are not kept in the compute format
+    adapter            the output of its first matrix
+    autocast           copies of the weights that are not stored in the compute format
 
-Not here: what of it exists at once (`memory`).
+Not here: how much of it exists at the same time (`memory`).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ ADAPTED_VISION_LINEARS = 4  # of a vision block: qkv, proj, two of the MLP
 def layer_bytes_per_token(
     text: TextShape, numerics: Numerics, length: int, *, rank: int = 0, has_flash: bool = False
 ) -> float:
-    """Bytes a decoder layer keeps for each token of a row of `length` tokens; `rank` of LoRA, 0 without."""
+    """Bytes that a decoder layer keeps per token of a row of `length` tokens; `rank` is LoRA's, 0 without LoRA."""
     heads, kv_heads = text.num_heads * text.head_dim, text.num_kv_heads * text.head_dim
     b = numerics.compute
     is_full = rank == 0
@@ -42,7 +43,7 @@ def layer_bytes_per_token(
 
 
 def block_bytes_per_patch(vision: VisionShape, numerics: Numerics, *, rank: int = 0) -> float:
-    """Bytes a vision block keeps for each patch; `rank` of LoRA, 0 without."""
+    """Bytes that a vision block keeps per patch; `rank` is LoRA's, 0 without LoRA."""
     b = numerics.compute
     statistics = 4 * (4 if numerics.casts and not rank else b)
     tower = b * (11 * vision.hidden + 2 * vision.intermediate) + 4 * vision.num_heads
@@ -50,26 +51,26 @@ def block_bytes_per_patch(vision: VisionShape, numerics: Numerics, *, rank: int 
 
 
 def mergers_bytes_per_patch(vision: VisionShape, numerics: Numerics) -> float:
-    """Bytes that the merger and those of deepstack keep for each patch, and the pixels that the first layer keeps."""
+    """Bytes that the merger and the deepstack mergers keep per patch, and the pixels that the first layer keeps."""
     b = numerics.compute
     return b * (4 * vision.hidden + vision.num_deepstack * 3 * vision.hidden + vision.values_per_patch)
 
 
 def cast_bytes_per_layer(parameters: Parameters, numerics: Numerics) -> int:
-    """Bytes of the copies that autocast makes of a decoder layer's weights (the adapters', with LoRA)."""
+    """Bytes of the copies that autocast makes of a decoder layer's weights (with LoRA, of the adapters)."""
     if not numerics.casts:
         return 0
     return numerics.compute * (parameters.adapters_per_layer or parameters.layer_linears)
 
 
 def cast_bytes_per_block(parameters: Parameters, numerics: Numerics) -> int:
-    """The same for a vision block."""
+    """Bytes of the copies that autocast makes of a vision block's weights."""
     if not numerics.casts:
         return 0
     return numerics.compute * (parameters.adapters_per_block or parameters.vision_linears)
 
 
 def layer_working_bytes_per_token(text: TextShape, numerics: Numerics) -> float:
-    """Bytes in use while one layer's MLP is gone through backwards: the gradients of product, gate and up, and two of
+    """Bytes in use during the backward pass of one layer's MLP: the gradients of product, gate and up, and two of
     the hidden states."""
     return 3 * numerics.compute * text.intermediate + 2 * numerics.stream * text.hidden

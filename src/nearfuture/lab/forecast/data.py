@@ -1,4 +1,4 @@
-"""The rows of a run, and what is known of them where the data set is not on this machine: nothing is downloaded.
+"""The rows of a run, or what is known about them if the data set is not on this machine. Nothing is downloaded.
 
 Not here: reading and checking rows (`nearfuture.run.build`, `nearfuture data check`).
 """
@@ -18,21 +18,21 @@ from nearfuture.train.shape.model_shape import is_here
 from nearfuture.types import UserError
 
 NUM_MEASURED = 256
-"""Prompts that are measured, spread over the data."""
+"""How many prompts are measured, spread over the data."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """How many rows there are, as far as is known here.
+    """The number of rows, as far as it is known here.
 
     Attributes:
-        num_train: training prompts.
-        num_held_out: prompts evaluated during training.
+        num_train: the number of training prompts.
+        num_held_out: the number of prompts evaluated during training.
         model: the base model's name.
         notes: what was not checked, and why.
-        task: None where the data set is not here.
-        measured: tokens of the longest prompt, and image tokens of the one with most, of prompts spread over the data;
-            None where they cannot be measured here.
+        task: None if the data set is not here.
+        measured: the most tokens and the most image tokens in a prompt, among prompts spread over the data; None if
+            they cannot be measured here.
     """
 
     num_train: int
@@ -44,7 +44,7 @@ class Rows:
 
 
 def is_on_paper(config: Configuration) -> bool:
-    """True where neither data nor model is on this machine and both are known: planning then needs no library."""
+    """True if neither data nor model is on this machine and both are known: planning then needs no library."""
     name, model = config.data.dataset_name, config.run.model
     is_known = name is not None and not _is_here(name) and find_source(name) is not None
     is_named = not config.model.use_peft or config.model.lora_target_modules is not None
@@ -52,11 +52,11 @@ def is_on_paper(config: Configuration) -> bool:
 
 
 def rows_of(config: Configuration) -> Rows:
-    """Load the task, or state what is known of a data set that is not here.
+    """Load the task, or state what is known about a data set that is not here.
 
     Raises:
-        UserError: no model is named, or nothing is known of the data set.
-        NoSignalError: no training rows.
+        UserError: no model is named, or nothing is known about the data set.
+        NoSignalError: there are no training rows.
     """
     name = config.data.dataset_name
     if name is not None and not _is_here(name):
@@ -73,7 +73,7 @@ def rows_of(config: Configuration) -> Rows:
 
 
 def _measured(task: Task, model: str, max_image_pixels: int | None) -> tuple[int, int] | None:
-    """Measure prompts; None where the model's tokenizer does not load."""
+    """Measure prompts; None if the model's tokenizer does not load."""
     from datasets import Dataset
 
     from nearfuture.train.vision import lengths, processor
@@ -90,7 +90,7 @@ def _measured(task: Task, model: str, max_image_pixels: int | None) -> tuple[int
 
 
 def _stated(config: Configuration, name: str) -> Rows:
-    """What the card of a registered data set says."""
+    """Return what the card of a registered data set says."""
     found = find_source(name)
     if found is None:
         raise UserError(
@@ -111,7 +111,7 @@ def _stated(config: Configuration, name: str) -> Rows:
 
 
 def _unmeasured(config: Configuration) -> Rows:
-    """The rows of a data set that is here, for a model whose tokenizer is not."""
+    """Return the rows of a data set that is here, for a model whose tokenizer is not."""
     from nearfuture.run import build
 
     task = data_task(config.data) if config.run.task is None else build.load_run_task(without_limit(config))
@@ -121,7 +121,7 @@ def _unmeasured(config: Configuration) -> Rows:
 
 
 def without_limit(config: Configuration) -> Configuration:
-    """The same, with prompts of any length."""
+    """Return the same configuration, with prompts of any length."""
     return replace(config, data=replace(config.data, max_prompt_length=None))
 
 
@@ -130,7 +130,7 @@ def _model_is_here(config: Configuration) -> bool:
 
 
 def _is_here(name: str) -> bool:
-    """True for files and folders, and for what the Hub's cache holds."""
+    """True for existing files and folders, and for anything in the Hub's cache."""
     found = find_source(name)
     if Path(name).expanduser().exists():
         return True

@@ -1,4 +1,4 @@
-"""`nearfuture data check`: everything that can be known of a data set before a model is paid for.
+"""`nearfuture data check`: everything that can be known about a data set before a model is paid for.
 
 Not here: the findings themselves (`nearfuture.tasks.data.findings`), what training refuses
 (`nearfuture.train.vision.images`).
@@ -34,7 +34,7 @@ from nearfuture.types import UserError
 
 Row = dict[str, Any]
 UNUSABLE = ("unverifiable gold", "image", "too long")
-"""Findings that make a row useless; the others are for a person to judge."""
+"""Findings that make a row useless; a person must judge the others."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class DataReport:
     """What was found.
 
     Attributes:
-        loaded: the rows, and what was left out when they were read.
-        findings: among the rows that were kept.
-        num_compared: benchmark questions compared, by benchmark; empty where no folder was given.
-        lengths: tokens of each prompt; None without a model.
-        num_usable: rows that no finding makes useless.
-        note: how the model will read the prompts, where that deserves a warning.
+        loaded: the rows, and those left out when they were read.
+        findings: findings among the rows that were kept.
+        num_compared: benchmark questions compared, by benchmark; empty if no folder was given.
+        lengths: the number of tokens of each prompt; None without a model.
+        num_usable: the number of rows that no finding makes useless.
+        note: how the model will read the prompts, if that deserves a warning.
     """
 
     loaded: Loaded
@@ -58,7 +58,7 @@ class DataReport:
     note: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, as JSON."""
+        """The whole report, as values for JSON."""
         counts = self.loaded.counts
         return {
             "source": self.loaded.source,
@@ -85,7 +85,7 @@ def check_data(config: Configuration, benchmarks: Path | None = None) -> DataRep
 
     Args:
         config: names a data set or a task; with a `model`, image shapes and lengths are checked against its processor.
-        benchmarks: a folder that mirrors the repository ids of the benchmarks; those in it are compared.
+        benchmarks: a folder that mirrors the repository ids of the benchmarks to compare with.
 
     Raises:
         UserError: there is nothing to read.
@@ -108,7 +108,7 @@ def check_data(config: Configuration, benchmarks: Path | None = None) -> DataRep
 
 
 def _rows_of(task: Task) -> Loaded:
-    """The training rows of a task in the form of a data set: `uid` says where one stands, `gold` what judges it."""
+    """The training rows of a task in the form of a data set: `uid` says where a row is, `gold` what it is judged by."""
     rows = task.train if isinstance(task.train, Dataset) else Dataset.from_list(task.train)
     gold = task.gold_column if task.gold_column in rows.column_names else "gold"
     golds = rows[gold] if gold in rows.column_names else [None] * len(rows)
@@ -119,7 +119,7 @@ def _rows_of(task: Task) -> Loaded:
 
 
 def _find_in_task(task: Task, findings: Findings) -> None:
-    """Find golds that the task's own verifier rejects, and training prompts that are held out as well."""
+    """Find gold answers that the task's own verifier rejects, and training prompts that are also held out."""
     for fault in gold_faults(task):
         kind = "unverifiable gold" if fault.split == "train" else f"unverifiable gold in {fault.split}"
         findings.add(kind, fault.index, f"{fault.split}[{fault.index}] {fault.what}")
@@ -133,7 +133,7 @@ def _find_in_task(task: Task, findings: Findings) -> None:
 def _look_through(
     loaded: Loaded, processor: Any, longest: int | None, findings: Findings
 ) -> tuple[list[Light], list[int] | None]:
-    """Read every row once, with its images; keep what is small of it."""
+    """Read every row once, with its images; keep only the small parts."""
     rows: list[Light] = []
     lengths: list[int] = []
     for index, row in enumerate(_undecoded(loaded)):
@@ -150,7 +150,7 @@ def _look_through(
 
 
 def _problem(row: Row, processor: Any) -> str | None:
-    """What is wrong with the images of a row: pixels are read, so that a file that was cut off is found."""
+    """Say what is wrong with a row's images; their pixels are read, so that a truncated file is found."""
     if processor is not None and (problem := problem_of(row, processor)) is not None:
         return problem
     number = next((i for i, image in enumerate(images_of(row)) if not is_whole(image)), None)
@@ -164,7 +164,7 @@ def _undecoded(loaded: Loaded) -> Iterable[Row]:
 def _compare(
     rows: list[Light], loaded: Loaded, benchmarks: Mapping[str, Iterable[Row]], findings: Findings
 ) -> dict[str, int]:
-    """Compare with benchmarks, and say how many questions of each."""
+    """Compare with benchmarks, and count the questions of each."""
     if not benchmarks:
         return {}
     overlap = Overlap(rows)
@@ -174,7 +174,7 @@ def _compare(
 
 
 def require_rows(report: DataReport) -> None:
-    """Refuse a data set of which nothing is left.
+    """Refuse a data set without usable rows.
 
     Raises:
         UserError: no usable row is left.
@@ -184,10 +184,10 @@ def require_rows(report: DataReport) -> None:
 
 
 def _benchmark_rows(folder: Path | None) -> Mapping[str, Iterable[Any]]:
-    """Rows of those benchmarks that lie in the folder.
+    """Read the rows of the benchmarks that are in the folder.
 
     Raises:
-        UserError: none of them does.
+        UserError: it contains none of them.
     """
     if folder is None:
         return {}

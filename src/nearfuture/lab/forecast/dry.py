@@ -1,7 +1,7 @@
 """What a run would do, without doing it: the resolved configuration, the batch arithmetic, the stages, memory, disk.
 
-Nothing is downloaded and no weight is read. Where the model or the data set is not on this machine, its published shape
-and the rows its card states stand for it, and the report says so.
+Nothing is downloaded and no weight is read. If the model or the data set is not on this machine, its published shape or
+the number of rows on its card is used instead, and the report says so.
 
 Not here: the checks themselves (`nearfuture.run.settings.load`, `nearfuture.run.disk`), tokens and hours
 (`nearfuture plan`).
@@ -26,11 +26,11 @@ from nearfuture.types import UserError
 
 
 def dry_run_report(config: Configuration, num_processes: int | None = None) -> str:
-    """Resolve everything that can be resolved without loading a weight, as text.
+    """Report, as text, everything that can be resolved without loading a weight.
 
     Args:
         config: the run.
-        num_processes: that it is meant for; None: those there are now.
+        num_processes: how many processes it is meant for; None: as many as there are now.
 
     Raises:
         UserError: whatever would stop the run before its first step.
@@ -64,7 +64,7 @@ def dry_run_report(config: Configuration, num_processes: int | None = None) -> s
 
 
 def _shape(config: Configuration, model: str) -> tuple[ModelShape | None, str]:
-    """The shape of the model, or why it is not known."""
+    """Return the shape of the model, or why it is unknown."""
     try:
         return load_shape(model, config.model_settings), ""
     except UserError as error:
@@ -87,7 +87,7 @@ def _check_batch(batch: Batch, num_prompts: int) -> None:
 
 
 def _memory_lines(config: Configuration, shape: ModelShape, batch: Batch, rows: Rows, *, is_cpu: bool) -> list[str]:
-    """Memory of one device, on this kind of device; with several processes, as DDP and FSDP2 share the model.
+    """Say how much memory one device of this kind needs; with several processes, both under DDP and under FSDP2.
 
     A configuration for vLLM is meant for accelerators, wherever it is checked.
     """

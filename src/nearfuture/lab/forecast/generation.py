@@ -1,10 +1,10 @@
-"""Memory that generation takes: transformers' on the weights that are trained, or vLLM's on weights of its own.
+"""Memory that generation takes: by transformers with the weights that are trained, or by vLLM with its own weights.
 
     a token's keys and values    2 x layers x key-value heads x head size x bytes of the compute format
 
-transformers generates all rollouts of a device at once, each as long as the longest may be. vLLM takes a share of the
+transformers generates all rollouts of a device at once, each at the greatest length allowed. vLLM takes a share of the
 device, puts its own copy of the weights there and fills the rest with keys and values: too small a share makes it slow
-(fewer sequences at once), and below one sequence it does not start.
+(fewer sequences at once), and without room for one sequence it does not start.
 
 Not here: a vLLM server on devices of its own, which takes none of these.
 """
@@ -19,19 +19,19 @@ from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.sizes import BYTES, Batch, Lengths, Numerics
 from nearfuture.train.shape.shapes import ModelShape
 
-COPIES_OF_LAST_LOGITS = 3  # the logits in float32, sorted or scaled, and their probabilities
+COPIES_OF_LAST_LOGITS = 3  # the logits in float32, their sorted or scaled copy, and their probabilities
 
 
 @dataclass(frozen=True)
 class Generation:
-    """What generates, and with how much.
+    """What generates, and with how much memory.
 
     Attributes:
         backend: `transformers`, `colocate` (vLLM on the devices that train) or `server` (vLLM on others).
-        share: of a device's memory, for `colocate`.
-        sleeps: vLLM gives its share back while the model trains.
-        tensor_parallel: devices that share one copy of the weights.
-        width: bytes of a number in vLLM's weights, keys and values.
+        share: vLLM's share of a device's memory, for `colocate`.
+        sleeps: whether vLLM gives its share back while the model trains.
+        tensor_parallel: the number of devices that share one copy of the weights.
+        width: bytes per number in vLLM's weights, keys and values.
     """
 
     backend: Literal["transformers", "colocate", "server"] = "transformers"
@@ -57,7 +57,7 @@ def generation_of(config: Configuration, compute: int) -> Generation:
 
 
 def cache_bytes_per_token(shape: ModelShape, width: int) -> int:
-    """Bytes of one token's keys and values."""
+    """Bytes of the keys and values of one token."""
     text = shape.text
     return 2 * text.num_layers * text.num_kv_heads * text.head_dim * width
 
@@ -65,7 +65,7 @@ def cache_bytes_per_token(shape: ModelShape, width: int) -> int:
 def generation_parts(
     generation: Generation, shape: ModelShape, batch: Batch, lengths: Lengths, numerics: Numerics, device_bytes: int
 ) -> list[Part]:
-    """Parts of a device's memory."""
+    """Return the parts of a device's memory that generation takes."""
     if generation.backend == "server":
         return []
     if generation.backend == "colocate":
@@ -84,7 +84,7 @@ def generation_parts(
 
 
 def sequences_at_once(generation: Generation, shape: ModelShape, lengths: Lengths, device_bytes: int) -> float:
-    """Sequences of full length whose keys and values vLLM's share holds beside its weights; may be negative."""
+    """Number of full-length sequences that fit into vLLM's share beside its weights; may be negative."""
     weights = generation.width * shape.parameters.total / generation.tensor_parallel
     token = cache_bytes_per_token(shape, generation.width) / generation.tensor_parallel
     return (generation.share * device_bytes - weights) / (token * lengths.total)

@@ -1,10 +1,10 @@
-"""Measures on this machine what a plan otherwise assumes: tokens per second, and how long prompts and answers are.
+"""Measure on this machine what a plan otherwise assumes: tokens per second, and the lengths of prompts and answers.
 
-    generation   one batch of rollouts from the base policy, as a guide is asked
-    training     what an optimizer step takes beside generating its rollouts
+    generation   one batch of rollouts from the base policy, sampled as from a guide
+    training     the time of an optimizer step apart from generating its rollouts
 
-It takes a few steps of the run itself, in a folder that is thrown away: seconds for a small model, and as much memory
-as the run. Answers of the base policy may be shorter or longer than those of later ones.
+It takes a few steps of the run itself, in a folder that is deleted afterwards: seconds for a small model, and as much
+memory as the run. The base policy's answers may be shorter or longer than those of later policies.
 
 Not here: the plan (`planner`).
 """
@@ -28,11 +28,11 @@ from nearfuture.train import TRLEngine, callbacks
 from nearfuture.train.factory import release
 
 NUM_STEPS = 3
-"""The first step warms up and is not counted."""
+"""Steps that warm up and are not counted."""
 
 
 def measure(config: Configuration, wanted: Wanted) -> Wanted:
-    """Return `wanted` with the rates and mean lengths of this machine, one device.
+    """Return `wanted` with the rates and mean lengths measured on one device of this machine.
 
     Raises:
         UserError: as at the start of the run.

@@ -1,15 +1,15 @@
-"""Bytes on one device at the two moments that matter: when the backward pass begins, and when rollouts are generated.
+"""Bytes on one device at the two moments that matter: at the start of the backward pass, and while generating rollouts.
 
-    training     weights + gradients + optimizer states + what the forward pass kept + the larger of two working sets:
-                 the output projection's, or one decoder layer's
+    training     weights + gradients + optimizer states + stored activations + the larger of two working sets: that of
+                 the output projection, or that of one decoder layer
     generation   weights + optimizer states + keys and values + the first pass over the prompts
 
-Gradients of earlier micro-batches are there when the last one begins its backward pass; with one micro-batch a step
-they come while activations go, so that the sum is then an upper bound. Under FSDP2 everything trained is divided by the
-devices, and what is gathered for a moment is counted whole.
+When the last micro-batch begins its backward pass, the gradients of earlier ones exist. With one micro-batch per step
+they appear as activations are freed, so the sum is then an upper bound. Under FSDP2 everything trained is divided among
+the devices, and what is gathered temporarily is counted in full.
 
 The output projection never holds a row of logits for every token: TRL 1.16 multiplies 4096 tokens by 32768 words at a
-time and goes through them again for the gradient, whose sum over the weight is a float32 matrix of its own.
+time and repeats that for the gradient, whose sum over the weight is a separate float32 matrix.
 
 Not here: what one layer keeps (`activations`), tokens and hours (`workload`), vLLM's share (`generation`).
 """
@@ -31,7 +31,7 @@ from nearfuture.lab.forecast.parts import BOTH, GENERATION, TRAINING, Memory, Pa
 from nearfuture.run.settings.sizes import Batch, Lengths, Numerics, Sharding
 from nearfuture.train.shape.shapes import ModelShape
 
-TOKEN_TILE, WORD_TILE = 4096, 32768  # of TRL's chunked log-probabilities
+TOKEN_TILE, WORD_TILE = 4096, 32768  # sizes of TRL's chunked log-probabilities
 TILES_WITHOUT_TRITON = 8.25  # float32 tensors of a tile's size, and a mask, that torch holds at once on a CPU
 PREFETCHED_UNITS = 2  # FSDP2 gathers the next unit while it works on one
 
@@ -42,10 +42,10 @@ class Device:
 
     Attributes:
         sharding: how processes share what is trained.
-        num_bytes: its memory; 0 is unknown.
-        overhead_bytes: taken before a tensor is made (CUDA, NCCL, what the allocator cannot reuse).
-        is_cpu: torch instead of Triton kernels.
-        has_flash: attention without a mask in memory and without repeated keys and values.
+        num_bytes: its memory; 0 means unknown.
+        overhead_bytes: memory taken before any tensor exists (CUDA, NCCL, memory the allocator cannot reuse).
+        is_cpu: torch's kernels are used instead of Triton's.
+        has_flash: attention needs no mask in memory and no repeated keys and values.
     """
 
     sharding: Sharding = "ddp"
@@ -57,18 +57,18 @@ class Device:
 
 @dataclass(frozen=True)
 class Load:
-    """What one device is asked to do.
+    """The work of one device.
 
     Attributes:
-        shape: of the model.
-        batch: how many rollouts.
-        lengths: of one of them.
+        shape: the model's shape.
+        batch: the number of rollouts.
+        lengths: the lengths of one rollout.
         numerics: number formats.
         generation: what generates.
-        is_checkpointed: activations are computed again instead of kept.
-        rank: of LoRA; 0 trains every weight.
-        states: numbers the optimizer keeps for each trained parameter.
-        is_tower_frozen: nothing in the vision tower learns, so that it keeps no activations.
+        is_checkpointed: activations are recomputed instead of stored.
+        rank: LoRA's rank; 0 trains every weight.
+        states: how many numbers the optimizer keeps per trained parameter.
+        is_tower_frozen: nothing in the vision tower is trained, so it stores no activations.
     """
 
     shape: ModelShape
@@ -83,13 +83,13 @@ class Load:
 
     @property
     def num_trained(self) -> int:
-        """Parameters that are trained."""
+        """The number of trained parameters."""
         count = self.shape.parameters
         return count.trained - (count.trained_vision if self.is_tower_frozen else 0)
 
     @property
     def tokens(self) -> int:
-        """Tokens of one forward pass, padding included."""
+        """The number of tokens in one forward pass, padding included."""
         return self.batch.micro * self.lengths.total
 
 
@@ -124,7 +124,7 @@ def _states(load: Load, device: Device) -> list[Part]:
 
 
 def _gathered(load: Load, device: Device) -> list[Part]:
-    """What FSDP2 holds whole for a moment: units of one layer, and the output projection, which TRL gathers itself."""
+    """What FSDP2 gathers temporarily: units of one layer, and the output projection, which TRL gathers itself."""
     if device.sharding != "fsdp2" or load.batch.num_processes == 1:
         return []
     count, numerics = load.shape.parameters, load.numerics
@@ -166,13 +166,13 @@ def _vision(load: Load) -> list[Part]:
 
 
 def _working(load: Load, device: Device) -> float:
-    """The larger of what the output projection and one layer need beside what is kept."""
+    """The larger of what the output projection and one layer need beside the stored activations."""
     shape, numerics = load.shape, load.numerics
     layer = layer_working_bytes_per_token(shape.text, numerics) * load.tokens
     scored = load.batch.micro * (load.lengths.total if device.is_cpu else load.lengths.completion)
     rows = min(scored, TOKEN_TILE)
     words = min(shape.text.vocabulary, WORD_TILE)
-    if device.is_cpu:  # of a tile wider than the vocabulary, no page is touched beyond it
+    if device.is_cpu:  # if a tile is wider than the vocabulary, no page beyond it is touched
         tile = rows * words * (numerics.compute + TILES_WITHOUT_TRITON * 4)
     else:
         tile = rows * WORD_TILE * numerics.compute

@@ -1,6 +1,6 @@
-"""Which rows of a data set are in a benchmark.
+"""Find the rows of a data set that are in a benchmark.
 
-Not here: where benchmarks lie (`nearfuture.lab.forecast.data_check`), other findings
+Not here: where benchmarks are stored (`nearfuture.lab.forecast.data_check`), other findings
 (`nearfuture.tasks.data.findings`).
 """
 
@@ -17,15 +17,15 @@ from nearfuture.tasks.data.schema import TEMPLATES
 from nearfuture.tasks.identity import images_of
 
 MIN_LENGTH = 40
-"""Fewest characters of a question recognised by its text alone: short ones ("Find x.") are alike but not the same."""
+"""Fewest characters of a question that is recognised by its text alone: different short ones ("Find x.") look alike."""
 CLOSINGS = (CHOICE, FREE, *(text for texts in TEMPLATES.values() for text in texts.values()))
 
 
 class Overlap:
-    """Which rows ask a question, or show an image, of a benchmark.
+    """Finds rows that ask a question, or show an image, of a benchmark.
 
-    An image is the same where its bytes are, or its pixels (`compare_pixels`): a data set may have been packed
-    again without loss.
+    Two images are the same if their bytes or their pixels are (`compare_pixels`): a data set may have been repacked
+    without loss.
     """
 
     def __init__(self, rows: Sequence[Light]) -> None:
@@ -43,12 +43,12 @@ class Overlap:
         """Find the questions and the stored images of a benchmark.
 
         Args:
-            name: of the benchmark.
+            name: the benchmark's name.
             questions: its rows, images undecoded.
-            findings: to add to.
+            findings: where to add findings.
 
         Returns:
-            How many questions there are.
+            The number of questions.
         """
         number = 0
         for question in questions:
@@ -67,7 +67,7 @@ class Overlap:
         return number
 
     def compare_pixels(self, rows: Iterable[Row], findings: Findings) -> None:
-        """Find rows that show a benchmark's image packed in another way; `rows` are all of them, images undecoded."""
+        """Find rows that show a benchmark's image in another encoding; `rows` are all rows, images undecoded."""
         if not self.sizes:
             return
         found = findings.rows["in a benchmark"]
@@ -83,7 +83,7 @@ class Overlap:
 
 
 def asked_in(row: Row) -> str:
-    """The question of a row, normalised: without its options and what a template put under it."""
+    """The question of a row, normalised: without its options and without the text that a template added below."""
     text = texts_of(row["prompt"])
     for closing in CLOSINGS:
         text = text.removesuffix(f"\n{closing}")

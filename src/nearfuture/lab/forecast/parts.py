@@ -1,4 +1,4 @@
-"""A plan of memory: parts, each of them there at one moment or at both, and what they add up to.
+"""A memory plan: parts, each present at one of two moments or at both, and their sums.
 
 Not here: how large the parts are (`memory`, `generation`).
 """
@@ -16,7 +16,7 @@ BOTH: tuple[Moment, ...] = ("training", "generation")
 
 @dataclass(frozen=True)
 class Part:
-    """Bytes with a name, and the moments at which they are there."""
+    """Bytes with a name, and the moments at which they are in use."""
 
     name: str
     num_bytes: float
@@ -29,16 +29,16 @@ class Memory:
     """The memory of one device.
 
     Attributes:
-        parts: what it is made of.
-        device_bytes: what the device has; 0 is unknown.
-        warnings: what does not fit for another reason than its size.
+        parts: the parts it consists of.
+        device_bytes: the device's memory; 0 means unknown.
+        warnings: what does not fit for a reason other than size.
     """
 
     parts: tuple[Part, ...]
     device_bytes: int
 
     def at(self, moment: Moment) -> float:
-        """Bytes at a moment."""
+        """Bytes in use at a moment."""
         return sum(part.num_bytes for part in self.parts if moment in part.moments)
 
     @property
@@ -48,5 +48,5 @@ class Memory:
 
     @property
     def fits(self) -> bool:
-        """False where the device is known to be too small."""
+        """False if the device is known to be too small."""
         return not self.device_bytes or self.peak_bytes <= self.device_bytes

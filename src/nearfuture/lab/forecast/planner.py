@@ -1,8 +1,8 @@
-"""Works out on paper what a run needs: model, memory, disk, tokens and hours, and which of these numbers are assumed.
+"""Work out on paper what a run needs: model, memory, disk, tokens and hours, and which of these numbers are assumed.
 
     plan = make_plan(load_configuration(path), Wanted(gpus=8, nodes=4, gpu_memory=140, sharding="fsdp2"))
 
-Not here: the formulas (`memory`, `workload`, `nearfuture.run.disk`), what is said of them (`remarks`), tables (`show`).
+Not here: the formulas (`memory`, `workload`, `nearfuture.run.disk`), remarks about them (`remarks`), tables (`show`).
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ class ResourcePlan:
     """What a run needs.
 
     Attributes:
-        shape: of the model.
-        rows: of the data.
-        batch: on all devices.
-        lengths: of the longest rollout.
-        memory: of one device.
+        shape: the model's shape.
+        rows: the data's rows.
+        batch: the batch on all devices.
+        lengths: the lengths of the longest rollout.
+        memory: the memory of one device.
         generation: what generates.
-        disk: at the peak; None where it is not known.
-        stages: in their order.
+        disk: disk space at the peak; None if unknown.
+        stages: the stages in order.
         rates: throughput and mean lengths.
-        num_devices: that work at once.
+        num_devices: the number of devices that work at once.
         assumptions: numbers that were not measured.
         warnings: what will not work.
     """
@@ -59,7 +59,7 @@ class ResourcePlan:
 
     @property
     def hours(self) -> float:
-        """Of all stages, bounds included."""
+        """Hours of all stages, bounds included."""
         return sum(stage.hours(self.rates, self.num_devices) for stage in self.stages)
 
 
@@ -67,7 +67,7 @@ def make_plan(config: Configuration, wanted: Wanted) -> ResourcePlan:
     """Work out a plan.
 
     Raises:
-        UserError: a model or data set nothing is known of, or a batch that would cut groups.
+        UserError: nothing is known about the model or the data set, or a batch would split groups.
     """
     rows = rows_of(config)
     shape = load_shape(rows.model, config.model_settings)
@@ -98,7 +98,7 @@ def make_plan(config: Configuration, wanted: Wanted) -> ResourcePlan:
 
 
 def lengths_of(config: Configuration, shape: ModelShape, rows: Rows, wanted: Wanted) -> Lengths:
-    """The longest rollout: what the configuration admits, or, where it has no limit, what the data have."""
+    """The longest rollout: what the configuration allows or, without a limit, what the data contain."""
     completion = config.training.max_completion_length
     prompt = rows.measured[0] if rows.measured else max(DEFAULT_PROMPT, wanted.prompt_tokens or 0)
     if shape.vision is None:
@@ -111,7 +111,7 @@ def lengths_of(config: Configuration, shape: ModelShape, rows: Rows, wanted: Wan
 
 
 def device_of(config: Configuration, wanted: Wanted) -> Device:
-    """One device of those the plan is for."""
+    """One of the devices that the plan is for."""
     return Device(
         sharding=wanted.sharding,
         num_bytes=0 if wanted.is_cpu else int(wanted.gpu_memory * GB),
@@ -122,7 +122,7 @@ def device_of(config: Configuration, wanted: Wanted) -> Device:
 
 
 def load_of(config: Configuration, shape: ModelShape, batch: Batch, lengths: Lengths, wanted: Wanted) -> Load:
-    """What one device is asked to do."""
+    """The work of one device."""
     checkpointing = _checkpointing(config)
     numerics = numerics_of(config, shape.dtype, wanted.sharding, on_cpu=wanted.is_cpu)
     return Load(
@@ -139,7 +139,7 @@ def load_of(config: Configuration, shape: ModelShape, batch: Batch, lengths: Len
 
 
 def _checkpointing(config: Configuration) -> bool | None:
-    """Whether activations are computed again; None: as the device has it."""
+    """Whether activations are recomputed; None: the device's default."""
     given = config.training.activation_checkpointing
     return config.training.gradient_checkpointing if given is None else given
 

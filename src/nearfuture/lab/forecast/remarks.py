@@ -1,4 +1,4 @@
-"""What a plan assumes, and what of it will not work: in words, with the option or the remedy.
+"""What a plan assumes and what will not work, in words, with the option that replaces it or the remedy.
 
 Not here: the numbers (`planner`).
 """
@@ -21,7 +21,7 @@ MOMENTS: tuple[Moment, ...] = ("training", "generation")
 def assumptions_of(
     config: Configuration, rows: Rows, shape: ModelShape, lengths: Lengths, rates: Rates, wanted: Wanted
 ) -> list[str]:
-    """Numbers that were not measured, and the option that replaces each."""
+    """List the numbers that were not measured, and the option that replaces each."""
     found = [
         f"generation: {rates.generated_per_second:,.0f} tokens per second and device"
         + _source(wanted, "--tokens-per-second"),
@@ -54,14 +54,14 @@ def assumptions_of(
 
 
 def _source(wanted: Wanted, option: str, given: float | None = 1, otherwise: str = "") -> str:
-    """Where a number comes from: measured here, given by an option, or worked out."""
+    """Say where a number comes from: measured here, given by an option, or worked out."""
     if wanted.is_measured:
         return " (measured on this machine)"
     return f" ({otherwise if given is None else option})"
 
 
 def warnings_of(load: Load, memory: Memory, wanted: Wanted) -> list[str]:
-    """What will not work, with the remedy."""
+    """List what will not work, with the remedy."""
     found = []
     for moment in MOMENTS:
         needed = memory.at(moment)

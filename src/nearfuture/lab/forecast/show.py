@@ -18,7 +18,7 @@ from nearfuture.run.settings.sizes import BYTES
 
 
 def heading_lines(plan: ResourcePlan) -> list[str]:
-    """Model, data, batch and disk, a line each."""
+    """Model, data, batch and disk, one line each."""
     count, text = plan.shape.parameters, plan.shape.text
     trained = (
         f"{count.trained:,} trained ({count.trained / count.total:.2%})" if count.trained != count.total else "all"
@@ -83,7 +83,7 @@ def stage_table(plan: ResourcePlan) -> Table:
 
 
 def in_hours(hours: float) -> str:
-    """Hours for people: nothing that takes time is 0.
+    """Hours in a readable unit; nothing that takes time is shown as 0.
 
     Example:
         >>> [in_hours(hours) for hours in (0.0, 0.002, 0.25, 3.14, 1234.0)]
@@ -97,7 +97,7 @@ def in_hours(hours: float) -> str:
 
 
 def _millions(tokens: float) -> str:
-    """Millions of tokens with two digits that count."""
+    """Millions of tokens with two significant digits."""
     millions = tokens / 1e6
     return f"{millions:,.1f}" if millions >= 1 else f"{millions:.2g}"
 

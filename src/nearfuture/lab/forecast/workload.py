@@ -1,12 +1,12 @@
-"""Tokens a run generates and trains on, stage by stage, and the hours they take at a stated throughput.
+"""Tokens that a run generates and trains on, stage by stage, and the hours they take at a given throughput.
 
     stages      every segment (scout, guide run, the path to the horizon), every collection of guidance, and what
                 AutoNPO may add at most: probes, collections, replays up to the greatest distance
     generated   rollouts x mean length of a completion
     trained     rollouts x mean length of prompt and completion
 
-A step costs what it costs wherever it lies: what an intervention abandons is in the segments, because all of them are
-paid for.
+A step costs the same wherever it is: the segments include what an intervention abandons, because every step is paid
+for.
 
 Not here: which segments there are (`nearfuture.run.settings.plan`), memory (`memory`).
 """
@@ -22,11 +22,11 @@ from nearfuture.train.shape.shapes import ModelShape
 from nearfuture.types import Intervention
 
 STRETCHES = {"scout": "scout", "guide": "up to the guide", "horizon": "to the horizon"}
-"""What a stretch of training is for, by the reason it ends with."""
+"""The purpose of a stretch of training, by the reason it ends."""
 
 FORWARD_BACKWARD, RECOMPUTED = 6, 2
-"""Floating point operations a parameter and token: 2 forward, 4 backward, and 2 more where activations are computed
-again."""
+"""Floating point operations per parameter and token: 2 forward, 4 backward, and 2 more if activations are
+recomputed."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Rates:
     """Throughput and mean lengths; all of them are assumptions until a run has measured them.
 
     Attributes:
-        generated_per_second: tokens one device generates.
-        trained_per_second: tokens one device trains on.
-        prompt: mean tokens of a prompt.
-        completion: mean tokens of a completion.
+        generated_per_second: tokens that one device generates per second.
+        trained_per_second: tokens that one device trains on per second.
+        prompt: mean tokens per prompt.
+        completion: mean tokens per completion.
     """
 
     generated_per_second: float
@@ -51,10 +51,10 @@ class Stage:
     """A stretch of work.
 
     Attributes:
-        name: what it is.
+        name: its name.
         steps: optimizer steps; 0 for a collection.
-        rollouts: sampled.
-        is_bound: an upper bound, because AutoNPO decides during the run.
+        rollouts: the number of sampled rollouts.
+        is_bound: it is an upper bound, because AutoNPO decides during the run.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Stage:
         return self.rollouts * rates.completion
 
     def trained(self, rates: Rates) -> float:
-        """Tokens trained on; a collection only scores what it keeps, which is left out."""
+        """Tokens trained on; what a collection keeps is only scored, and left out."""
         return self.rollouts * (rates.prompt + rates.completion) if self.steps else 0.0
 
     def hours(self, rates: Rates, num_devices: int) -> float:
@@ -83,13 +83,13 @@ def trained_per_second(shape: ModelShape, teraflops: float, *, is_checkpointed: 
 
 
 def stages_of(config: Configuration, batch: Batch, num_prompts: int, num_held_out: int) -> list[Stage]:
-    """All stages of a run, in their order.
+    """Return all stages of a run in order.
 
     Args:
         config: the run.
-        batch: of one optimizer step.
-        num_prompts: of the training data; a collection asks none of them twice.
-        num_held_out: prompts that are evaluated during training.
+        batch: the batch of one optimizer step.
+        num_prompts: the number of training prompts; a collection asks none of them twice.
+        num_held_out: the number of prompts evaluated during training.
     """
     stages: list[Stage] = []
     num_evaluations = 0
@@ -110,7 +110,7 @@ def stages_of(config: Configuration, batch: Batch, num_prompts: int, num_held_ou
 
 
 def _collection(config: Configuration, intervention: Intervention, batch: Batch, num_prompts: int) -> Stage:
-    """A guide is asked once for every prompt of the steps it will guide."""
+    """A guide is asked once per prompt of the steps that it will guide."""
     step, num_steps = intervention.guide.step, window_end(config, intervention) - intervention.start_step
     asked = min(num_steps * batch.prompts_per_step, num_prompts)
     rollouts = asked * config.run.guide_num_samples if config.training.inject_guidance else 0.0

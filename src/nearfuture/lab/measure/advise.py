@@ -1,4 +1,4 @@
-"""Replays the plateau trigger over a log: where AutoNPO would have stopped to think, and what no log can say.
+"""Replay the plateau trigger over a log: where AutoNPO would have stopped to think, and what no log can say.
 
     nearfuture advise LOG [--json FILE] [--run NUMBER]
 
@@ -37,9 +37,9 @@ def advise(log: Log, config: TriggerConfig | None = None) -> dict[str, Any]:
         config: the trigger's settings.
 
     Returns:
-        What `--json` writes: `fired` with one object a firing (`step`, reward and entropy then, how they moved, and the
-        range of distances AutoNPO would have weighed), `stagnant` with the stretches in which the reward alone stood
-        still, what was read, what a log cannot say, and the `recommendation`.
+        What `--json` writes: `fired` with one object per firing (`step`, reward and entropy at that step, how they
+        moved, and the range of distances AutoNPO would have weighed), `stagnant` with the stretches in which the reward
+        alone stood still, what was read, what a log cannot say, and the `recommendation`.
     """
     has_entropy = log.columns["entropy"] is not None
     trigger = PlateauTrigger(config)
@@ -101,7 +101,7 @@ def _firing(trigger: PlateauTrigger) -> dict[str, Any]:
 
 
 def advice_text(advice: dict[str, Any]) -> str:
-    """Say it in words."""
+    """Put the advice into words."""
     columns = advice["columns"]
     lines = [
         f"{advice['log']}: {advice['num_rows']} rows, steps {advice['first_step']} to {advice['last_step']}; "
@@ -130,7 +130,7 @@ def _verdict(advice: dict[str, Any]) -> list[str]:
 
 
 def _reward_alone(advice: dict[str, Any]) -> list[str]:
-    """Say what the reward says by itself."""
+    """Say what the reward alone shows."""
     lines = [
         "The log has no entropy, so this judges the reward alone. AutoNPO fires only where the entropy falls as well: "
         "log it (TRL: `entropy`, verl: `actor/entropy`), or name its column with --entropy COLUMN."

@@ -1,10 +1,10 @@
 """`nearfuture data difficulty`: the pass rate of a model on every training row of a data set or a task, so that anybody
-can train on what their own base fails, as the paper does (4 of 4 samples wrong).
+can train on what their own base model fails, as the paper does (4 of 4 samples wrong).
 
     difficulty = correct samples / judged samples, as in the published sets: the lower, the harder
 
-Rows are sampled in parts; a part that is finished is not sampled again, so that a killed measurement continues and ends
-with the same file. All processes sample; the main one writes.
+Rows are sampled in parts. A finished part is not sampled again, so a killed measurement continues and ends with the
+same file. All processes sample; the main one writes.
 
 Not here: what is finished (`difficulty_journal`), sampling (`nearfuture.train.engine`), filtering by it (the settings
 `dataset_max_difficulty` and `task_difficulty`).
@@ -29,7 +29,7 @@ from nearfuture.train import TRLEngine, factory, needs, processes
 from nearfuture.types import UserError
 
 PART = 64
-"""Rows sampled before they are written down."""
+"""Rows per part, which is written down once it is sampled."""
 
 
 def measure_difficulty(
@@ -39,12 +39,13 @@ def measure_difficulty(
 
     Args:
         config: names a data set or a task, and a model.
-        output: the new file, .parquet.
+        output: the new .parquet file.
         num_samples: per row.
         say: called with the progress, on the main process.
 
     Raises:
-        UserError: the file exists or is not a .parquet, the partial file is another's, or another process measures.
+        UserError: the file exists or is not a .parquet, the partial file belongs to another measurement, or another
+            process is measuring.
     """
     if output.suffix != ".parquet":
         raise UserError(f"--output {output}: the rows keep their images, which parquet holds. Name a .parquet file.")
@@ -95,9 +96,9 @@ def _journal(config: Configuration, task: Task, output: Path, data: Any, num_sam
 
 
 def _write(rows: Any, rates: list[float | None], output: Path, journal: Path) -> None:
-    """Write the rows with their pass rates whole, and only then forget the parts.
+    """Write all rows with their pass rates, and only then delete the parts.
 
-    Rows of a task keep their id, by which `task_difficulty` finds them; those of a data set have it as `uid`.
+    Rows of a task keep their id, by which `task_difficulty` finds them; rows of a data set have it as `uid`.
     """
     left_out = {"difficulty", *(["prompt_id"] if "uid" in rows.column_names else [])}
     kept = rows.select_columns([name for name in rows.column_names if name not in left_out])
@@ -108,7 +109,7 @@ def _write(rows: Any, rates: list[float | None], output: Path, journal: Path) ->
 
 
 def _each_once(rows: Any) -> Any:
-    """The rows without those that ask again; these take the pass rate of the first."""
+    """Drop rows that repeat a question; they take the pass rate of the first."""
     first: dict[str, int] = {}
     for index, prompt_id in enumerate(rows["prompt_id"]):
         first.setdefault(prompt_id, index)
@@ -127,7 +128,7 @@ def _told(config: Configuration, rates: list[float | None], num_samples: int, ou
 
 
 def _sample(config: Configuration, task: Task, rows: Any, num_samples: int, done: set[str]) -> Iterator[Counts]:
-    """Sample the rows that are not done, a part at a time; yields the counts of each part."""
+    """Sample the remaining rows, a part at a time; yields the counts of each part."""
     with tempfile.TemporaryDirectory() as scratch:
         trainer = build.build_trainer(config, task, rows, Path(scratch))
         trainer.model.to(trainer.args.device)

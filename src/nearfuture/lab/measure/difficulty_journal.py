@@ -1,6 +1,7 @@
-"""What of a measurement is done: `<output>.partial`, a line for each part, sealed; the first says what is measured.
+"""The finished parts of a measurement: `<output>.partial`, one sealed line per part after a first line that says what
+is measured.
 
-Not here: sampling, and the file at the end (`difficulty`).
+Not here: sampling, and the final file (`difficulty`).
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from nearfuture.train import checkpoint
 from nearfuture.types import UserError
 
 Counts = dict[str, tuple[int, int]]
-"""By id: correct and judged samples."""
+"""Correct and judged samples, by row id."""
 
 
 def measurement(
     config: Configuration, data: Fingerprint, *, model: str, verifier: str, num_samples: int, num_processes: int
 ) -> dict[str, Any]:
-    """Everything that a pass rate depends on, as it stands in the first line."""
+    """Return everything that a pass rate depends on, as the first line has it."""
     return {
         "rows": data.digest,
         "ids of rows": data.names,
@@ -43,7 +44,7 @@ def measurement(
 
 
 def identity(model: str) -> str:
-    """What a model is: a digest of its files; of one on the Hub, the commit."""
+    """Identify a model: by a digest of its files, or by its commit on the Hub."""
     if Path(model).is_dir():
         files = sorted(path for path in Path(model).iterdir() if path.is_file())
         return digest_of(json.dumps({path.name: checkpoint.digest(path) for path in files}))
@@ -53,10 +54,10 @@ def identity(model: str) -> str:
 
 @dataclass(frozen=True)
 class Journal:
-    """The parts that are finished, on disk.
+    """The finished parts, on disk.
 
     Attributes:
-        path: of the file, which the main process alone reads and writes.
+        path: the file, which only the main process reads and writes.
         measurement: what is measured.
     """
 
@@ -64,10 +65,10 @@ class Journal:
     measurement: Mapping[str, Any]
 
     def begin(self, say: Callable[[str], None]) -> Counts:
-        """Counts of the parts that are finished; what a kill cut short or a disk damaged is sampled again.
+        """Return the counts of the finished parts; a part that a kill cut short or a disk damaged is sampled again.
 
         Raises:
-            UserError: the file belongs to another measurement; what differs.
+            UserError: the file belongs to another measurement; the message says what differs.
         """
         if not self.path.exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +103,7 @@ class Journal:
             os.fsync(file.fileno())
 
     def _differences(self, before: Mapping[str, Any]) -> Iterator[str]:
-        """What was measured otherwise. Files of earlier versions say less, and are compared in what they say."""
+        """Yield what differs. Files of earlier versions hold less, and only what they hold is compared."""
         now = json.loads(json.dumps(self.measurement, default=str))
         for key in ("rows", "ids of rows", "samples a row", "settings", "model", "verifier"):
             if key not in before and before and key in ("model", "verifier"):

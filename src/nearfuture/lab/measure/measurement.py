@@ -1,14 +1,15 @@
-"""Measures the signal of near-future guides at one anchor: what pi_(T+D) could give pi_T, and at what variance.
+"""Measure the signal of near-future guides at one anchor: what pi_(T+D) could give pi_T, and at what variance.
 
     1. pi_T samples training prompts; those without a correct one among m samples are its failed set F_T
     2. every guide pi_(T+D), and at distance 0 pi_T itself, samples F_T afresh: m samples per prompt -> Q
     3. each scores its own samples, pi_T scores them all (the training forward) -> d = log p - log q -> every V
-    4. where the model is small, pi_T's own gradients on these samples, to judge V
+    4. if the model is small, pi_T's own gradients on these samples, to judge V
 
-Fresh samples in 2 because F_T was chosen for its bad luck in 1: what pi_T solves by trying again, Q(0), is not signal.
-Weights are streamed, one policy at a time.
+The samples in 2 are fresh because F_T was selected for bad luck in 1: what pi_T solves by trying again, Q(0), is not
+signal. Weights are streamed, one policy at a time.
 
-Not here: the estimators (`nearfuture.method`), numbers to rows (`signal_rows`), which steps (`run_signal`).
+Not here: the estimators (`nearfuture.method`), turning numbers into rows (`signal_rows`), choosing steps
+(`run_signal`).
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Samples of one policy: N = P * m rows in the order of the prompts."""
+    """The samples of one policy: N = P * m rows in the order of the prompts."""
 
     rows: list[Row]
     samples: list[Sample]
@@ -51,11 +52,11 @@ class Drawn:
 
     @property
     def completion_ids(self) -> list[list[int]]:
-        """Of each sample."""
+        """The completion ids of each sample."""
         return [sample.completion_ids for sample in self.samples]
 
     def count(self, of: Callable[[Verdict], bool]) -> NDArray[np.int64]:
-        """Count the samples of each prompt with such a verdict: [P]."""
+        """Count the samples of each prompt with this verdict: [P]."""
         is_counted_N = [of(sample.verdict) for sample in self.samples]
         return np.bincount(self.prompt_N, weights=is_counted_N).astype(np.int64)
 
@@ -107,7 +108,7 @@ class Measurement:
         }
 
     def _failed(self, learner: Engine, anchor: int) -> tuple[list[Row], int]:
-        """Return prompts the learner fails in all of m samples, the longest first, and how many were tried for it."""
+        """Return the prompts that the learner fails in all of m samples, longest first, and how many were tried."""
         order = np.random.default_rng(self._seed(anchor, "prompts")).permutation(len(self.rows))
         share = max(1, self.batch_size // self.scope.num_samples)
         failed: list[Row] = []
@@ -142,14 +143,14 @@ class Measurement:
         return Drawn(rows, samples, prompt_N)
 
     def _seed(self, *name: object) -> int:
-        """A seed of its own for everything that is drawn."""
+        """Return a separate seed for everything that is drawn."""
         return hashed_seed(self.seed, "signal", *name)
 
     def _score(self, policy: Engine, drawn: Drawn) -> list[list[float]]:
         return score_in_batches(policy.score, drawn.rows, drawn.completion_ids, self.batch_size)
 
     def _log_ratios(self, learner: Engine, drawn: Drawn, behavior: list[list[float]] | None) -> list[list[float]]:
-        """Return d = log p - log q for every token; exactly 0 where the guide is the learner (None)."""
+        """Return d = log p - log q for every token; exactly 0 if the guide is the learner (None)."""
         if behavior is None:
             return [[0.0] * len(ids) for ids in drawn.completion_ids]
         pairs = zip(self._score(learner, drawn), behavior, strict=True)
@@ -158,7 +159,7 @@ class Measurement:
     def _gradients(
         self, learner: TRLEngine, drawn: Drawn, log_ratios: list[list[float]], seed: int
     ) -> dict[str, dict[str, GradientSpread]]:
-        """Measure the learner's gradients on samples of the guide: on any (`all`), on correct ones (`guided`)."""
+        """Measure the learner's gradients on the guide's samples: on all (`all`), and on correct ones (`guided`)."""
         if not self.scope.num_gradients or num_trainable(learner) > SMALL_MODEL:
             return {}
         generator = np.random.default_rng(seed)
@@ -176,7 +177,7 @@ class Measurement:
 def _weightings(log_ratios: list[list[float]]) -> dict[str, list[list[float]]]:
     """Return the token weights of a guided sample under each way to correct for the guide.
 
-    `clipped` is the gradient of min(r A, clip(r) A) at A > 0: the ratio, and nothing above 1 + CLIP.
+    `clipped` is the gradient of min(r A, clip(r) A) at A > 0: the ratio, and 0 above 1 + CLIP.
     """
     ratios = [np.exp(np.array(of_sample)) for of_sample in log_ratios]
     return {

@@ -1,13 +1,14 @@
-"""What to do with a run, from its log: stay and answer its own mistakes, go back how far, or leave it; and how sure.
+"""Recommend from a log: let the run stay and answer its own mistakes, go back (how far), or leave it; and how sure.
 
-    solved      the reward has nowhere to go                                    leave it
-    rising      a step is worth its slope, a way back of D steps D times that   stay; go back by a few steps at most
-    flat        and the entropy falls, or the trigger has fired before: steps cost little, and the policy has narrowed
-                                                                                go back; stay first, it costs no step
-    flat        and the entropy never fell: no near future that differs         leave it
+    solved      the reward has no room to rise                                  leave it
+    rising      a step is worth its slope, going back D steps costs D times it  stay; go back a few steps at most
+    flat        the entropy falls, or the trigger has fired before: steps are worth little, the policy has narrowed
+                                                                                stay first, at no cost in steps; then
+                                                                                go back
+    flat        the entropy never fell: no near future would differ             leave it
 
-What guidance has brought is that of this repository's own studies (docs/when-it-pays.md), in pass rate, on small
-worlds: no log can say what it would bring here, so that the answer is never surer than they are.
+The gains of guidance are those of this repository's own studies (docs/when-it-pays.md), in pass rate, on small worlds.
+No log can say what guidance would bring in another run, so a recommendation is never surer than those studies.
 
 Not here: where the trigger fires (`advise`), the price inside a run (`nearfuture.method.price`).
 """
@@ -26,7 +27,7 @@ GAINED = 0.045
 """Held-out pass rate that AutoNPO gained over GRPO at equal step: apprentice, five seeds (docs/log.md)."""
 SOLVED = 0.95
 NEAREST, FARTHEST = 10, 100
-"""Steps back that AutoNPO weighs."""
+"""How many steps back AutoNPO considers."""
 SURE = {
     "stay": "Not very sure: answering its own mistakes was ahead of GRPO at equal total steps in one of two worlds "
     "(+0.037 [+0.009, +0.065], five seeds; +0.017 [+0.008, +0.025], three; in the other +0.001 +- 0.009), and never at "
@@ -39,11 +40,11 @@ SURE = {
 
 
 def recommend(log: Log, evidence: Evidence | None, fired: list[int]) -> dict[str, Any]:
-    """Say what the end of a log speaks for.
+    """Say what the end of a log suggests.
 
     Args:
         log: steps, rewards and entropies.
-        evidence: of the trigger, at the end of the log; None where there are too few rows.
+        evidence: the trigger's evidence at the end of the log; None if there are too few rows.
         fired: steps at which the trigger fired.
 
     Returns:
@@ -95,7 +96,7 @@ def _said(what: str, farthest: int | None, slope: float | None, slope_se: float 
 
 
 def recommendation_text(found: dict[str, Any]) -> list[str]:
-    """Say it in words."""
+    """Put the recommendation into words."""
     limit = f", or go back by {found['max_distance']} steps at most" if found["max_distance"] else ""
     told = {
         "stay": f"Stay, and have the policy answer its own mistakes{limit} (autonpo.stay, autonpo.price=slope).",

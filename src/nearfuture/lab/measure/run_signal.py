@@ -1,4 +1,4 @@
-"""Measures the signal of near-future guides on a finished run: what is measured where, from the run's own files.
+"""Measure the signal of near-future guides on a finished run, from the run's own files.
 
 Not here: the protocol at one anchor (`measurement`), the estimators (`nearfuture.method`), figures
 (`nearfuture.lab.report`).
@@ -43,15 +43,15 @@ def measure_signal(
         run: a run folder, or a TRL output folder with `checkpoint-*`.
         scope: what to measure.
         config: configuration with task, base model and sampling; None: the run's own.
-        task: replaces the configuration's task; alone it is enough for a foreign run of a task that ships its model.
+        task: replaces the configuration's task; enough by itself for a foreign run of a task that ships its model.
         overrides: `key=value` settings of the configuration.
-        say: called with what is being done.
+        say: called with a message about each part of the work.
 
     Returns:
         What `nearfuture signal --json` writes: plain values, `anchors[].distances[]` and more.
 
     Raises:
-        UserError: no run, too few checkpoints, a step without one, too few failed prompts.
+        UserError: there is no run, there are too few checkpoints or failed prompts, or a step has no checkpoint.
     """
     _check(scope)
     checkpoints = find_checkpoints(run)
@@ -89,15 +89,15 @@ def _check(scope: Scope) -> None:
 
 
 def choose_steps(steps: Sequence[int], scope: Scope, run: Path) -> list[tuple[int, list[int]]]:
-    """Settle which anchors and distances are measured; every distance list begins with 0.
+    """Choose the anchors and distances to measure; every list of distances begins with 0.
 
     Args:
-        steps: for which there is a policy, ascending, 0 (the base weights) first.
+        steps: the steps that have a policy, ascending; 0 (the base weights) comes first.
         scope: the anchors and distances that were asked for, if any.
-        run: for the messages.
+        run: the run, for the messages.
 
     Raises:
-        UserError: fewer than two checkpoints, or a step that was asked for has none.
+        UserError: there are fewer than two checkpoints, or a requested step has none.
     """
     there = f"There are: {', '.join(map(str, steps))} (0 is the base weights)"
     if len(steps) < 3:

@@ -1,4 +1,4 @@
-"""What is measured of a run's signal: which steps, how many prompts and samples; readable without torch.
+"""The scope of a signal measurement: which steps, how many prompts and samples; readable without torch.
 
 Not here: the measurement (`measurement`), which steps there are (`run_signal`).
 """
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Scope:
-    """What is to be measured.
+    """What to measure.
 
     Attributes:
         anchors: steps of the learners; empty: the base weights and the checkpoint in the middle of the run.
-        distances: steps ahead of the anchor; empty: up to 8 of those there are checkpoints for. 0 is always measured.
-        num_prompts: failed prompts wanted for each anchor; fewer are taken where the data has no more.
+        distances: steps ahead of the anchor; empty: up to 8 that have checkpoints. 0 is always measured.
+        num_prompts: how many failed prompts to find for each anchor; fewer are used if the data has no more.
         num_samples: m, samples per prompt, when failed prompts are chosen and again when a guide is measured.
-        k: samples the guide is allowed for coverage; None: the run's `guide_num_samples`, at most m.
+        k: how many samples the guide may use for coverage; None: the run's `guide_num_samples`, at most m.
         num_resamples: bootstrap resamples of the prompts.
-        num_gradients: samples whose gradients are computed, for each distance; 0 is off.
+        num_gradients: how many samples per distance have their gradients computed; 0 turns that off.
     """
 
     anchors: tuple[int, ...] = ()

@@ -1,4 +1,4 @@
-"""The proof of exactness that a user runs on their own machine: the training layer's laws, and a run that is killed.
+"""The proof of exactness that users run on their own machine: the training layer's laws, and a run that is killed.
 
     kill      a run with both interventions, killed with SIGKILL and resumed   ==   one that was not killed
 
@@ -34,7 +34,7 @@ RUN = {
     "save_steps": 2,
 }
 TIMEOUT = 3600
-"""Seconds after which a command hangs; on a busy machine one takes minutes."""
+"""Seconds after which a command counts as hanging; on a busy machine one takes minutes."""
 
 
 def run_selftest(steps: int) -> list[Comparison]:
@@ -46,7 +46,7 @@ def run_selftest(steps: int) -> list[Comparison]:
 
 
 def _prove_kill(folder: Path) -> Comparison:
-    """Two runs through the command line; one is killed in the middle of its replay."""
+    """Compare two runs through the command line, one of which is killed in the middle of its replay."""
     law = "SIGKILL and --resume = never killed"
     config = folder / "run.yaml"
     config.write_text("".join(f"{key}: {value}\n" for key, value in RUN.items()))

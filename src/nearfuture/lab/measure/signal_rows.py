@@ -1,4 +1,4 @@
-"""From the samples of an anchor's guides to plain numbers with intervals: the rows of `nearfuture signal --json`.
+"""Turn the samples of an anchor's guides into numbers with intervals: the rows of `nearfuture signal --json`.
 
 Letters: P prompts, R resamples (row 0: the sample itself), D distances.
 
@@ -34,7 +34,7 @@ LOG_COSTS: dict[str, Callable[[GuideSamples, Floats], Floats]] = {
         variance_cost.kl_k3(s, r), length=variance_cost.mean_length(s, r)
     ),
 }
-"""Every form of log V, by its name in the output. The KL forms are exp(2 KL L), L = 1 or the mean length."""
+"""Every form of log V, by its name in the output. The KL forms are exp(2 KL L), where L is 1 or the mean length."""
 
 Gradients = Mapping[int, Mapping[str, Mapping[str, GradientSpread]]]
 
@@ -46,12 +46,12 @@ def anchor_rows(
 
     Args:
         samples: distance -> samples of the guide at that distance, ascending from 0, all on the same prompts.
-        gradients: distance -> which samples -> weighting -> spread; empty where they were not computed.
-        k: samples the guide is allowed for coverage.
+        gradients: distance -> which samples -> weighting -> spread; empty if they were not computed.
+        k: how many samples the guide may use for coverage.
         resamples_R_P: [R, P], the same for all distances, so that differences between distances are paired.
 
     Returns:
-        `distances` (a row each), `maximum`, `fits`, `gradient_rank_correlation`: values JSON can hold (None: unknown).
+        `distances` (a row each), `maximum`, `fits` and `gradient_rank_correlation`, as JSON values (None: unknown).
     """
     quality = {
         "coverage": {d: signal.coverage(s, k, resamples_R_P) for d, s in samples.items()},
@@ -101,7 +101,7 @@ def _named(name: str, estimate: dict[str, Any]) -> dict[str, Any]:
 
 
 def _gain(values_R: Floats, at_zero_R: Floats) -> dict[str, Any]:
-    """What the guide brings beyond trying again with the learner itself."""
+    """Return what the guide brings beyond trying again with the learner itself."""
     gain_R = values_R - at_zero_R
     return {"gain": number(gain_R[0]), "gain_ci": _pair(interval(gain_R))}
 
@@ -127,7 +127,7 @@ def _facts(samples: GuideSamples, resamples_R_P: Floats) -> dict[str, Any]:
 
 
 def _spreads(gradients: Gradients, distance: int) -> dict[str, Any]:
-    """Return the traces, with each as a multiple of the same trace on the learner's own samples."""
+    """Return the traces, each also as a multiple of the same trace on the learner's own samples."""
     found: dict[str, Any] = {}
     for kind, of_weighting in gradients.get(distance, {}).items():
         own = gradients.get(0, {}).get(kind, {})
@@ -146,7 +146,7 @@ def _spreads(gradients: Gradients, distance: int) -> dict[str, Any]:
 
 
 def _judge_proxies(gradients: Gradients, log_cost: Mapping[str, Mapping[int, Floats]]) -> dict[str, Any]:
-    """Rank correlation over distances of each V with the true trace: which samples -> weighting -> V."""
+    """Return the rank correlation over distances of each V with the true trace: which samples -> weighting -> V."""
     distances = list(next(iter(log_cost.values())))
     kinds = {kind: list(by) for of_guide in gradients.values() for kind, by in of_guide.items()}
     judged: dict[str, Any] = {}
@@ -195,7 +195,7 @@ def _saturation(by_distance: Mapping[int, Floats]) -> dict[str, Any] | None:
 
 
 def number(value: Any) -> float | None:
-    """Return a float JSON can hold; None for NaN and infinities."""
+    """Return a float that JSON can hold; None for NaN and infinities."""
     return float(value) if math.isfinite(value) else None
 
 

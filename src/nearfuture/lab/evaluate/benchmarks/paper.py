@@ -37,7 +37,7 @@ VERSIONS = ("Text Dominant", "Text Lite", "Vision Intensive", "Vision Dominant",
 
 
 def mmmu_pro_standard(doc: Doc) -> Draft:
-    """Read config `standard (10 options)`: the text refers to `<image 1>`, and the options are a list written as text."""
+    """Read config `standard (10 options)`: the text refers to `<image 1>`, the options are a list written as text."""
     images = images_of(doc, *(f"image_{number}" for number in range(1, NUM_IMAGES + 1)))
     options = written_list(doc["options"])
     return Draft(doc["question"], doc["answer"], "mcq", options, images=images, uid=doc["id"], family=doc["subject"])

@@ -36,7 +36,7 @@ ONE_STEP = {key for keys in KEYS.values() for key in keys[:-1]}
 
 
 def read(doc: Mapping[str, Any]) -> Draft:
-    """Read a row: options are one text; `ID` and the number of steps name the composite problem, `key` the place in it."""
+    """Read a row: the options are one text; `ID` and the number of steps name the problem, `key` the place in it."""
     return Draft(
         doc["question"],
         doc["answer"],
