@@ -28,7 +28,7 @@ from nearfuture.train import TRLEngine, callbacks
 from nearfuture.train.factory import release
 
 NUM_STEPS = 3
-"""Steps that warm up and are not counted."""
+"""Optimizer steps to run; the first one warms up and is not counted."""
 
 
 def measure(config: Configuration, wanted: Wanted) -> Wanted:

@@ -1,4 +1,4 @@
-"""A page that stands alone: what it is made of, how it is written, and how its figures are drawn.
+"""Self-contained pages: what they are made of, how they are written, and how their figures are drawn.
 
 Not here: which pages there are (`nearfuture.lab.report`, `nearfuture.lab.evaluate.page`).
 """

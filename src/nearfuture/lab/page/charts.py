@@ -1,9 +1,9 @@
 """Figures from plain values: intervals in rows, and curves with their bands and names.
 
-A band or a bar is a 95 % interval: of what, the page says. `plotted` is curves to be handled; `draw_lines` draws the
-same where no script runs.
+A band or a bar is a 95 % interval; the page says of what. `plotted` returns interactive curves, `draw_lines` draws the
+same curves for readers without scripts.
 
-Not here: which values (the pages), how a drawing gets into the page (`svg`).
+Not here: choosing the values (the pages), putting a drawing into a page (`svg`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 ROW = 19
 LETTER, VALUES_RIGHT = 6.6, 104
 FEWEST = 2
-"""Seeds whose interval says next to nothing."""
+"""With this many seeds (or fewer) an interval says next to nothing."""
 NAMES_RIGHT, NAME_HEIGHT = 112, 12
 HEIGHT, SMALL_HEIGHT = 270, 170
 GOOD, BAD, OPEN = svg.colour(2), svg.colour(1), svg.SOFT
@@ -49,9 +49,9 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A curve, with its name if it has one.
+    """A curve, with a name if it has one.
 
-    `band` is value, lower and upper bound, [3, X]; `is_marked` shows where it was measured.
+    `band` is value, lower and upper bound, [3, X]; `is_marked` marks the points that were measured.
     """
 
     name: str
@@ -73,19 +73,19 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What surrounds the curves of a figure.
+    """The surroundings of a figure's curves.
 
     Attributes:
-        name: of the drawing, unlike any other's on the page.
-        title: for a screen reader.
-        unit: written above the vertical axis.
-        x_label: written below the horizontal one.
-        is_small: a small panel, without names.
+        name: the drawing's unique name on the page.
+        title: the title for a screen reader.
+        unit: the text above the vertical axis.
+        x_label: the text below the horizontal axis.
+        is_small: whether this is a small panel, without names.
         has_names: whether names stand beside the ends of the lines.
-        ticks: replaces those of the horizontal axis.
-        x_limits: of the horizontal axis, where the data shall not settle them.
-        places: steps that are marked with a word each, above the axes.
-        axis: what the horizontal axis is: figures of one axis are zoomed and read together; `x` stands alone.
+        ticks: replaces the ticks of the horizontal axis.
+        x_limits: the limits of the horizontal axis, unless the data decide.
+        places: steps marked with a word each, above the axes.
+        axis: the kind of horizontal axis: figures with the same one are zoomed and read together; `x` is on its own.
     """
 
     name: str
@@ -101,7 +101,7 @@ class Chart:
 
 
 def looks(methods: Sequence[str], baseline: str | None, reference: str | None) -> dict[str, Look]:
-    """Give each method a look: the baseline and the reference strong, the others by colour, then by dashes."""
+    """Choose a look for each method: strong lines for baseline and reference, colours, then dashes for the others."""
     found = {}
     others = 0
     for method in methods:
@@ -120,11 +120,11 @@ def draw_rows(
 
     Args:
         rows: from top to bottom.
-        name: of the drawing, unlike any other's on the page.
-        label: for a screen reader, before the values.
+        name: the drawing's unique name on the page.
+        label: text for a screen reader, before the values.
         mark: where a vertical line stands: 0 for differences, the untrained model's figure for shares.
         is_difference: whether values carry a sign.
-        digits: of the values, behind the point.
+        digits: how many decimals the values have.
     """
     form = partial(signed if is_difference else fixed, digits=digits)
     left = 14 + LETTER * max(len(row.name) for row in rows)
@@ -150,9 +150,9 @@ def draw_rows(
 
 
 def _in_sight(estimates: Sequence[Estimate], marks: Sequence[float]) -> list[float]:
-    """What the axis must show: values, marks and intervals, but of the interval of two seeds only a part.
+    """The range the axis must show: values, marks and intervals, but only part of an interval from two seeds.
 
-    Student's factor for two seeds is 12.7: such an interval would leave nothing of the others to be seen.
+    Student's factor for two seeds is 12.7, so such an interval would squeeze the others out of sight.
     """
     values = [found.value for found in estimates if math.isfinite(found.value)]
     bounds = [bound for found in estimates for bound in (found.low, found.high) if math.isfinite(bound)]
@@ -179,7 +179,7 @@ def _row(axes: Axes, box: svg.Box, at: int, row: Row, form: Callable[[float], st
 
 
 def _cut_ends(axes: Axes, at: int, estimate: Estimate, colour: str) -> None:
-    """An arrow where an interval goes on beyond the axis."""
+    """Draw an arrow where an interval extends beyond the axis."""
     left, right = axes.get_xlim()
     for bound, end, mark in ((estimate.low, left, "<"), (estimate.high, right, ">")):
         if bound < left or bound > right:
@@ -187,7 +187,7 @@ def _cut_ends(axes: Axes, at: int, estimate: Estimate, colour: str) -> None:
 
 
 def _told(estimate: Estimate, form: Callable[[float], str]) -> str:
-    """The value and its interval: as a half width where both sides are alike, else as its two ends."""
+    """The value and its interval: as a half width if both sides are equal, otherwise as two ends."""
     if not math.isfinite(estimate.value):
         return "not known"
     if not math.isfinite(estimate.low):
@@ -200,12 +200,12 @@ def _told(estimate: Estimate, form: Callable[[float], str]) -> str:
 
 
 def draw_lines(series: Sequence[Series], chart: Chart, beside: Sequence[Series] = ()) -> str | None:
-    """Draw curves; None where there are none.
+    """Draw curves; None if there are none.
 
     Args:
-        series: the curves; bands are drawn where they have one.
-        chart: what surrounds them.
-        beside: what else is drawn in panels beside this one, which share its vertical axis.
+        series: the curves, with their bands if they have any.
+        chart: their surroundings.
+        beside: the curves of panels beside this one, which share its vertical axis.
     """
     series = [found for found in series if np.isfinite(found.band[0]).any()]
     if not series:
@@ -234,13 +234,13 @@ def draw_lines(series: Sequence[Series], chart: Chart, beside: Sequence[Series] 
 def plotted(
     charts: Sequence[tuple[Chart, Sequence[Series]]], title: str, note: str = "", beside: Sequence[Series] = ()
 ) -> Plotted:
-    """Curves to be handled, over one axis or several; each chart is drawn where no script runs.
+    """Make interactive curves over one or several axes; each chart is also drawn for readers without scripts.
 
     Args:
-        charts: what surrounds the curves on each axis, and the curves there, the same ones in the same order.
-        title: of the figure.
-        note: follows it in a lighter hand, where a chart has no axis that says it.
-        beside: what else is drawn in panels beside this one.
+        charts: the surroundings and the curves for each axis: the same curves in the same order.
+        title: the figure's title.
+        note: lighter text after the title, for what no axis says.
+        beside: the curves of panels beside this one.
     """
     drawn = [(chart, [found for found in series if np.isfinite(found.band[0]).any()]) for chart, series in charts]
     drawn = [(chart, series) for chart, series in drawn if series]
@@ -263,7 +263,7 @@ def plotted(
 
 
 def _lines_of(axis: str, series: Sequence[Series]) -> Iterator[tuple[tuple[str, str], Line]]:
-    """Lines with a name each; a line without one belongs to the one before it."""
+    """Turn series into named lines; a line without a name belongs to the one before it."""
     name = ""
     for found in series:
         part = "" if found.name else "reference"
@@ -286,7 +286,7 @@ def _still(
 
 
 def draw_key(look: Look) -> str:
-    """Write the sample of a line that a legend shows; by hand, because a whole figure is much work for one line."""
+    """Write the sample line of a legend; by hand, because a whole figure is too much work for one line."""
     dashes = "" if look.line == "solid" else f"; stroke-dasharray: {','.join(map(str, look.line[1]))}"
     stroke = f"stroke: {svg.VARIABLES[look.colour]}; stroke-width: {2.2 if look.is_strong else 1.3}{dashes}"
     line = f'<path d="M 1 8 L 35 8" style="fill: none; {stroke}" />'
@@ -294,7 +294,7 @@ def draw_key(look: Look) -> str:
 
 
 def limits(series: Sequence[Series]) -> tuple[float, float]:
-    """Begin at 0 unless all lines lie in the upper half; bands may widen the axis by a quarter, the rest is cut off."""
+    """Begin at 0 unless all lines are in the upper half; bands may widen the axis by a quarter and are cut off there."""
     lines = np.concatenate([found.band[0] for found in series])
     bands = np.concatenate([lines, *(found.band.ravel() for found in series if found.has_band)])
     least, most = float(np.nanmin(lines)), float(np.nanmax(lines))
@@ -328,7 +328,7 @@ def _last(found: Series) -> tuple[float, float]:
 
 
 def _names(axes: Axes, box: svg.Box, series: Sequence[Series]) -> None:
-    """Write each name beside the end of its line, apart from each other, with a hair that leads there."""
+    """Write each name beside the end of its line, kept apart, with a thin line leading there."""
     low, high = axes.get_ylim()
     left, right = axes.get_xlim()
     to_pixels, pixel = box.inner_height / (high - low), (right - left) / box.inner_width

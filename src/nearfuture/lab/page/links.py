@@ -1,10 +1,10 @@
-"""Links between the pages that belong together: those of a run or a study, however late each was written.
+"""Links between pages that belong together, such as those of a run or a study, whenever each was written.
 
     RUN/report/*.html, RUN/evaluation/*.html     the pages of a run
     STUDY/report/*.html, STUDY/*/report/*.html   those of a study and of its runs
-    anywhere else                                those of one folder
+    anywhere else                                the pages in one folder
 
-A page that is written lists the others, and their own lists are written again.
+A new page lists the others, and their own lists are rewritten.
 
 Not here: the list of a page's own sections (`page.html.j2`).
 """
@@ -23,14 +23,14 @@ from nearfuture.record.writing import write_whole
 FOLDERS = ("report", "evaluation")
 MARK = '<meta name="generator" content="nearfuture">'
 HEAD = 4096
-"""Characters in which a page says that it is one, and what it is called."""
+"""Characters at the start of a page that contain its marker and its title."""
 TITLE = re.compile(r"<title>(.*?)</title>", re.S)
 NAV = re.compile(r'<details class="pages">.*?</details>\n|(?=<ul class="contents">)', re.S)
 MANY = 8
 
 
 def nav(path: Path, label: str) -> str:
-    """The list of pages that a page shows: itself and the others; empty where it is the only one."""
+    """The list of pages that a page shows: itself and the others; empty if it is the only one."""
     others = {other: title for other in neighbours(path) if (title := title_of(other))}
     if not others:
         return ""
@@ -47,10 +47,10 @@ def _item(path: Path, other: Path, title: str) -> str:
 
 
 def join(path: Path) -> None:
-    """Write the lists of the pages around one again, where they changed and may be written."""
+    """Rewrite the lists of the pages around one, if they changed and may be written."""
     for other in neighbours(path):
         if label := title_of(other):
-            with contextlib.suppress(OSError, UnicodeDecodeError):  # somebody else's page: it only lacks a link
+            with contextlib.suppress(OSError, UnicodeDecodeError):  # somebody else's page: all it lacks is a link
                 _relist(other, label)
 
 
@@ -64,7 +64,7 @@ def _relist(page: Path, label: str) -> None:
 
 
 def neighbours(path: Path) -> list[Path]:
-    """The files beside a page that may be pages that belong to it."""
+    """The files near a page that may be pages belonging to it."""
     if path.exists() and not path.is_file():
         return []  # a device or a pipe
     return sorted({found for found in _around(path) if found != path and found.is_file()})
@@ -82,7 +82,7 @@ def _around(path: Path) -> Iterator[Path]:
 
 
 def title_of(path: Path) -> str:
-    """The title of a page; empty for a file that is none of ours, or cannot be read."""
+    """The title of a page; empty for a file that is not one of our pages, or cannot be read."""
     try:
         with path.open(encoding="utf-8") as file:
             head = file.read(HEAD)

@@ -1,12 +1,12 @@
-"""A page as a value: a title, sections, and in them texts, lists, tables and figures. One template, one style.
+"""A page as a value: a title and sections with texts, lists, tables and figures. One template, one style.
 
     Page("report", "npo", command, [Text(sentences, "lead")], [Section("Curves", [Figure(drawing)])]).write(path)
 
-It opens without a network or an account, and reads without scripts; with them its plots and samples can be handled. A
-block is one of the classes below, or a paragraph as a plain `str`; text is escaped unless it is `Markup`. What is empty
-(no rows, no drawing, no block) is left out, so callers need not ask.
+It opens without a network or an account and can be read without scripts; with scripts its plots and samples are
+interactive. A block is one of the classes below, or a paragraph as a plain `str`; text is escaped unless it is
+`Markup`. An empty block (no rows, no drawing, no inner block) is left out, so callers need not check.
 
-Not here: tables (`table`), drawings (`svg`, `charts`), what can be handled (`plot`, `scripts/`), links between pages
+Not here: tables (`table`), drawings (`svg`, `charts`), interactive figures (`plot`, `scripts/`), links between pages
 (`links`), the template (`page.html.j2`), colours (`style.css`).
 """
 
@@ -31,13 +31,13 @@ from nearfuture.record.writing import write_whole
 
 HERE = Path(__file__).parent
 UPLOT = "uplot-1.6.32.min"
-"""The library that draws plots, as it was published; its licence lies beside it."""
+"""The library that draws plots, as published; its licence is beside it."""
 SCRIPTS = (f"{UPLOT}.js", "core.js", "figure.js", "toolbar.js", "samples.js", "start.js")
 STYLES = (f"scripts/{UPLOT}.css", "style.css", "scripts/handled.css")
 
 
 class _Holder:
-    """What is empty where all its blocks are."""
+    """A holder of blocks, which is empty if all its blocks are."""
 
     __slots__ = ()
     blocks: Sequence[Block]
@@ -48,7 +48,7 @@ class _Holder:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Paragraphs of one look: `lead`, `aside`, `reading` (beside a figure), `caution`, `told` or `where`."""
+    """Paragraphs with one look: `lead`, `aside`, `reading` (beside a figure), `caution`, `told` or `where`."""
 
     kind: ClassVar = "text"
     sentences: Sequence[str]
@@ -68,7 +68,7 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A list; as a `legend`, the keys of a figure."""
+    """A list, or the keys of a figure if it is a `legend`."""
 
     kind: ClassVar = "items"
     items: Sequence[str]
@@ -80,7 +80,7 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A drawing (`svg.drawing`) with its caption; `note` follows the name in a lighter hand."""
+    """A drawing (`svg.drawing`) with its caption; `note` follows the name in lighter text."""
 
     kind: ClassVar = "figure"
     drawing: str | None
@@ -95,7 +95,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Plotted:
-    """Curves that can be handled (`plot`), and what is drawn of them where no script runs."""
+    """Interactive curves (`plot`), and their static drawing for readers without scripts."""
 
     kind: ClassVar = "plot"
     plot: Plot
@@ -107,7 +107,7 @@ class Plotted:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Samples that can be searched and filtered, and the few that are shown where no script runs."""
+    """Samples that can be searched and filtered, and the few that readers without scripts see."""
 
     kind: ClassVar = "samples"
     name: str
@@ -120,7 +120,7 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What a policy was asked or wrote, as it stands; `who` wrote it and the verifier's `mark` are its caption."""
+    """What a policy was asked or wrote, verbatim; `who` wrote it and the verifier's `mark` are its caption."""
 
     kind: ClassVar = "quote"
     text: str
@@ -132,7 +132,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A small copy of an image, as a data URI, and what it shows in words."""
+    """A small copy of an image, as a data URI, with a description."""
 
     kind: ClassVar = "picture"
     data: str
@@ -142,7 +142,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Group(_Holder):
-    """Blocks set out together: as a `pair`, a `triple`, `side-by-side`, `beside` each other, `pictures`, a `sample`."""
+    """Blocks laid out together: a `pair`, a `triple`, `side-by-side`, `beside` each other, `pictures`, a `sample`."""
 
     kind: ClassVar = "group"
     blocks: Sequence[Block]
@@ -151,7 +151,7 @@ class Group(_Holder):
 
 @dataclass(frozen=True, slots=True)
 class Folded(_Holder):
-    """Blocks that a reader opens."""
+    """Blocks that are hidden until a reader opens them."""
 
     kind: ClassVar = "folded"
     summary: str
@@ -163,14 +163,14 @@ Block = str | Text | Heading | Items | Table | Figure | Plotted | Samples | Quot
 
 @dataclass(frozen=True, slots=True)
 class Section(_Holder):
-    """A part of a page under a heading of its own."""
+    """A part of a page under its own heading."""
 
     title: str
     blocks: Sequence[Block]
 
     @property
     def id(self) -> str:
-        """What a link to it ends with."""
+        """The anchor that a link to it ends with."""
         return re.sub(r"\W+", "-", self.title.lower()).strip("-")
 
 
@@ -179,11 +179,11 @@ class Page:
     """A page.
 
     Attributes:
-        kind: of the page: `report`, `explain`, `comparison`, `evaluation`, `signal`.
+        kind: the kind of page: `report`, `explain`, `comparison`, `evaluation`, `signal`.
         title: its headline.
         command: what the user typed, for the footer.
-        head: what precedes the sections.
-        sections: in their order.
+        head: the blocks before the sections.
+        sections: the sections in order.
         runs: the runs it is about, for the footer.
     """
 
@@ -198,9 +198,9 @@ class Page:
         """The page as text.
 
         Args:
-            pages: links to others (`links.nav`).
-            live: it is served while a run goes on: it looks for news, and nothing is drawn for a reader without
-                scripts.
+            pages: links to other pages (`links.nav`).
+            live: set if the page is served while a run goes on: it polls for news, and has no static drawings for
+                readers without scripts.
         """
         loader = FileSystemLoader(HERE)
         environment = Environment(
@@ -218,20 +218,20 @@ class Page:
         )
 
     def write(self, path: Path) -> Path:
-        """Write the page, whole or not at all, link the pages around it to it, and return its path."""
+        """Write the page atomically, link the pages around it to it, and return its path."""
         write_whole(path, self.html(links.nav(path, self.label)))
         links.join(path)
         return path
 
     @property
     def label(self) -> str:
-        """What a link to it says."""
+        """The text of a link to it."""
         return f"{self.title} · nearfuture {self.kind}"
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A page that looks for news every so many `seconds`; `version` says which it is."""
+    """A page that polls for news every `seconds` seconds; `version` identifies the current one."""
 
     seconds: float
     version: str
@@ -242,7 +242,7 @@ def _joined(names: Sequence[str]) -> Markup:
 
 
 def titled(words: str, blocks: Iterable[Block]) -> list[Block]:
-    """Blocks under a heading; nothing where there are none."""
+    """Blocks under a heading; nothing if there are no blocks."""
     found = [block for block in blocks if block]
     return [Heading(words), *found] if found else []
 

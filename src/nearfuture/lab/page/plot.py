@@ -1,9 +1,9 @@
-"""A figure that can be handled: its curves as numbers, which the page's scripts draw, zoom, smooth and read at a step.
+"""An interactive figure: its curves as numbers, which the page's scripts draw, zoom, smooth and read at a step.
 
-The static drawing of the same curves is written where no script runs, and is what a printer gets. Every array of a
-page is written once, however many curves and axes share it.
+A static drawing of the same curves is there for print and for readers without scripts. Every array of a page is written
+once, however many curves and axes share it.
 
-Not here: the static drawings (`svg`, `charts`), the scripts (`scripts/`), where a plot stands (`page`).
+Not here: the static drawings (`svg`, `charts`), the scripts (`scripts/`), placing a plot on a page (`page`).
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from nearfuture.lab.page.svg import VARIABLES
 Floats = NDArray[np.float64]
 NUM_DIGITS = 4
 MOST_POINTS = 60_000
-"""Points of all curves of a page beyond which only every second, third ... is written, so that it stays small."""
+"""If a page's curves have more points than this, only every second, third ... is written, to keep the page small."""
 LONG = 200
-"""Points that a curve keeps in any case."""
+"""A curve always keeps at least this many points."""
 LEAD = 49
-"""Values before a curve's own that a trailing mean may look back at."""
+"""How many values before a curve's first a trailing mean may look back at."""
 
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """A curve on one axis; `low` and `high` bound its band, `before` is what a trailing mean sees ahead of it."""
+    """A curve on one axis; `low` and `high` bound its band, `before` holds the values before it for a trailing mean."""
 
     xs: Floats
     ys: Floats
@@ -45,14 +45,14 @@ class Line:
     """A curve. All lines of one `name` (a run, a method) are switched on and off together.
 
     Attributes:
-        name: of the run or method.
-        colour: one of the page's.
+        name: the name of the run or method.
+        colour: one of the page's colours.
         on: the curve by axis.
-        part: what it is of the run, where it is not simply the run: `abandoned`.
+        part: which part of the run it is, such as `abandoned`; empty for the run itself.
         group: the method that the run belongs to; its runs can be switched together.
-        is_dashed: drawn with dashes.
-        is_strong: drawn wide.
-        is_marked: each point has a mark, because it was measured there.
+        is_dashed: whether it is drawn with dashes.
+        is_strong: whether it is drawn wide.
+        is_marked: whether each point has a mark, because it was measured there.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch or a place (`low` = `high`) of the horizontal axis that has a name; `line` is the run it belongs to."""
+    """A named stretch or place (`low` = `high`) of the horizontal axis; `line` is the run it belongs to."""
 
     words: str
     colour: str
@@ -81,13 +81,13 @@ class Plot:
 
     Attributes:
         title: what is drawn.
-        unit: of the values.
+        unit: the unit of the values.
         axes: name and label of each horizontal axis; the first is shown.
         lines: the curves.
-        spans: what is marked behind them.
-        window: how many points a trailing mean takes at first; 0: these curves are not to be smoothed.
-        ticks: replaces those of the horizontal axis.
-        is_shared: the other shared figures of the page are zoomed and read at the same place.
+        spans: the marks behind them.
+        window: how many points a trailing mean takes at first; 0: these curves must not be smoothed.
+        ticks: replaces the ticks of the horizontal axis.
+        is_shared: whether it is zoomed and read together with the page's other shared figures.
     """
 
     title: str
@@ -104,29 +104,29 @@ class Plot:
 
     @property
     def num_points(self) -> int:
-        """Points of its longest axis."""
+        """The number of points on its longest axis."""
         return sum(max((len(points.ys) for points in line.on.values()), default=0) for line in self.lines)
 
 
 @dataclass
 class PageData:
-    """What the scripts of a page read: its plots and its samples."""
+    """What a page's scripts read: its plots and its samples."""
 
     plots: list[Plot] = field(default_factory=list)
     samples: list[Mapping[str, Any]] = field(default_factory=list)
 
     def add(self, plot: Plot) -> int:
-        """Take a plot and return its number."""
+        """Add a plot and return its number."""
         self.plots.append(plot)
         return len(self.plots) - 1
 
     def add_samples(self, samples: Sequence[Mapping[str, Any]]) -> int:
-        """Take samples and return how many there are."""
+        """Add samples and return how many there are."""
         self.samples += samples
         return len(self.samples)
 
     def json(self) -> str:
-        """Everything as JSON that may stand inside a `<script>`."""
+        """Everything as JSON that is safe inside a `<script>`."""
         every = math.ceil(sum(plot.num_points for plot in self.plots) / MOST_POINTS) or 1
         pool = _Pool()
         plots = [_plain(plot, every, pool) for plot in self.plots]
@@ -143,7 +143,7 @@ class _Pool:
         self._places: dict[tuple[float | int | None, ...], int] = {}
 
     def put(self, values: Floats | Sequence[float] | None) -> int:
-        """The number of an array; -1 where there is none."""
+        """The number of an array; -1 if there is no array."""
         if values is None or not len(values):
             return -1
         plain = tuple(map(short, values))
@@ -154,7 +154,7 @@ class _Pool:
 
 
 def short(value: float) -> float | int | None:
-    """A number with the digits a screen can show; None where it is not finite. Steps and counts keep all of theirs.
+    """Round a number to the digits a screen can show; None if it is not finite. Steps and counts keep all digits.
 
     Example:
         >>> short(0.123456), short(12345.0), short(float("nan"))
@@ -197,14 +197,14 @@ def _plain_line(line: Line, every: int, pool: _Pool) -> dict[str, Any]:
 
 
 def _thinner(num_points: int, every: int) -> slice:
-    """Every so many points, the last among them."""
+    """Keep points at regular intervals, including the last."""
     return slice(None) if num_points <= LONG else slice((num_points - 1) % every, None, every)
 
 
 def css(colour: str) -> str:
-    """The name of the page's variable of a colour."""
+    """The name of the page's variable for a colour."""
     return VARIABLES.get(colour, "var(--soft)").removeprefix("var(").removesuffix(")")
 
 
 Still = Callable[[], Sequence[Any]]
-"""Draws the static figures that stand for a plot; called only where they are wanted."""
+"""Draws the static figures that replace a plot; called only if they are wanted."""

@@ -1,12 +1,12 @@
-"""Drawings by matplotlib, made part of the page: text stays text, and every colour is one of the page's.
+"""Drawings by matplotlib as part of a page: text stays text, and every colour is one of the page's.
 
-A painter uses the colours of `PALETTE`; what is written says `var(--c0)` in their place, so that one drawing serves a
-light page, a dark one and print. The page sizes the letters as well, because a narrow screen shrinks a drawing and
+A painter uses the colours of `PALETTE`; the output has `var(--c0)` and so on in their place, so that one drawing suits
+a light page, a dark one and print. The page also sets the font size, because a narrow screen shrinks a drawing and
 should not shrink its words. The `gid` of an artist becomes the CSS class of its group. Ids are hashed from the name
-of the drawing and kept only where something refers to them: drawings of one page do not meet, and the same run gives
-the same text. matplotlib is imported by the first drawing.
+of the drawing and kept only if something refers to them: the ids of two drawings on a page do not collide, and the
+same run gives the same text. matplotlib is imported by the first drawing.
 
-Not here: what is drawn (`charts`, and the figures of `nearfuture.lab.report`), the page's colours and letters
+Not here: what is drawn (`charts`, and the figures of `nearfuture.lab.report`), the page's colours and fonts
 (`style.css`).
 """
 
@@ -51,7 +51,7 @@ Titles = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A drawing's size and the margins around its axes, in the pixels of its own scale."""
+    """A drawing's size and the margins around its axes, in pixels at its own scale."""
 
     width: float
     height: float
@@ -77,12 +77,12 @@ def colour(style: int) -> str:
 
 
 def drawing(box: Box, name: str, label: str, class_: str, paint: Callable[[Axes], Titles | None]) -> str:
-    """Return a drawing as an `<svg>` to be put into a page.
+    """Return a drawing as an `<svg>` for a page.
 
     Args:
         box: its size.
-        name: unlike that of any other drawing on the page; its ids are hashed from it.
-        label: what a screen reader says in its place; empty where it adds nothing to the words beside it.
+        name: its unique name on the page, from which its ids are hashed.
+        label: what a screen reader says instead; empty if it would add nothing to the words beside the drawing.
         class_: its CSS class.
         paint: draws into empty axes; may return, for the `gid` of a line, a tooltip for each of its marks.
     """
@@ -102,15 +102,15 @@ def drawing(box: Box, name: str, label: str, class_: str, paint: Callable[[Axes]
 def dress(
     axes: Axes, box: Box, x_limits: tuple[float, float], y_limits: tuple[float, float], unit: str, x_label: str
 ) -> None:
-    """Set limits, ticks and words; an axis that does not begin at 0 says where it does.
+    """Set limits, ticks and labels; an axis that does not begin at 0 says where it begins.
 
     Args:
-        axes: to be dressed.
-        box: of the drawing; its left margin is `LEFT`.
-        x_limits: of steps or tokens.
-        y_limits: as far as the values need; one that begins above 0 is moved down to a round number.
-        unit: written above the vertical axis.
-        x_label: written below the horizontal one.
+        axes: the axes to dress.
+        box: the drawing's box; its left margin is `LEFT`.
+        x_limits: limits in steps or tokens.
+        y_limits: limits that the values need; a lower one above 0 is moved down to a round number.
+        unit: the text above the vertical axis.
+        x_label: the text below the horizontal axis.
     """
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -133,7 +133,7 @@ def dress(
 
 
 def spread(wanted: Sequence[float], gap: float, lowest: float, highest: float) -> list[float]:
-    """Move positions apart until neighbours are `gap` apart, in their order, inside the limits where they fit.
+    """Move positions apart until neighbours are `gap` apart, in order, and within the limits if they fit.
 
     Example:
         >>> spread([10, 12, 40], gap=10, lowest=0, highest=100)
@@ -175,7 +175,7 @@ def _inlined(written: str, label: str, class_: str, titles: Titles) -> str:
 
 
 def _shorten(element: ElementTree.Element) -> None:
-    """Take from an element what the page decides, and digits that no screen shows."""
+    """Remove from an element what the page decides, and digits that no screen shows."""
     element.tail = None
     if element.tag != "text" and element.tag != "title":
         element.text = None

@@ -1,6 +1,6 @@
 """A table as a value, shown on a page or in the terminal.
 
-Not here: its looks on a page (`page.html.j2`, `style.css`).
+Not here: its look on a page (`page.html.j2`, `style.css`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 LONGEST_NAME = 9
-"""Letters of a column's name in one line of the terminal."""
+"""The most characters of a column's name on one line of the terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class Table:
     """Column names and rows of text; cells may be `Markup`, and the first column is text.
 
     Attributes:
-        columns: their names.
-        rows: a cell a column.
-        label: what a screen reader says it is.
-        look: CSS class: `dense`, or `ledger`.
-        foot: a last row set apart.
+        columns: the names of the columns.
+        rows: the rows, one cell per column.
+        label: the table's name for a screen reader.
+        look: a CSS class: `dense`, or `ledger`.
+        foot: a last row, set apart.
         groups: names above the columns, with how many columns each spans.
-        last_is_text: the last column holds words, not numbers.
+        last_is_text: whether the last column holds words rather than numbers.
     """
 
     kind: ClassVar = "table"
@@ -47,7 +47,7 @@ class Table:
         return bool(self.rows)
 
     def for_terminal(self) -> rich.table.Table:
-        """The same for a rich console: numbers and the words of the first column stay in a line, other words wrap."""
+        """The table for a rich console: numbers and the first column stay on one line, other words wrap."""
         shown = rich.table.Table(box=None, pad_edge=False, header_style="dim")
         for index, name in enumerate(self.columns):
             is_text = index == 0 or (self.last_is_text and index == len(self.columns) - 1)
@@ -64,7 +64,7 @@ class Table:
 
 
 def as_text(shown: RenderableType, width: int) -> str:
-    """What a console of that width would print, for a file."""
+    """The text that a console of that width would print, for a file."""
     written = io.StringIO()
     Console(file=written, width=width, no_color=True).print(shown)
     return "".join(f"{line.rstrip()}\n" for line in written.getvalue().splitlines())

@@ -1,4 +1,4 @@
-"""Reports of runs: `write_report` writes a page that stands alone, `report_text` is its summary for the terminal.
+"""Reports of runs: `write_report` writes a self-contained page, `report_text` returns its summary for the terminal.
 
 Not here: what a page is made of (`nearfuture.lab.page`).
 """

@@ -1,6 +1,6 @@
-"""The curves of runs as they are handled on a page: every clock, every piece, what marks them.
+"""Interactive curves of runs: every clock, every piece, and the marks on them.
 
-Not here: the drawings that stand for them where no script runs (`figures`), the cutting (`pieces`), what a plot is
+Not here: their static drawings for readers without scripts (`figures`), cutting them (`pieces`), what a plot is
 (`nearfuture.lab.page.plot`).
 """
 
@@ -24,13 +24,13 @@ Firings = Callable[[Clock], Sequence[Firing]]
 def plot_of(
     runs: Sequence[StyledRun], metric: Metric, clocks: Sequence[Clock] = CLOCKS, firings: Firings | None = None
 ) -> Plot:
-    """A metric of some runs over every clock that one of them can be read by.
+    """Plot a metric of some runs over every clock that one of them has.
 
     Args:
-        runs: of which each line has the name and colour.
+        runs: the runs, whose names and colours the lines take.
         metric: what is drawn.
-        clocks: in the order in which they are offered; the first is shown.
-        firings: the triggers to be marked, by clock.
+        clocks: the clocks in the order offered; the first is shown.
+        firings: the triggers to mark, by clock.
     """
     known = {clock: [run for run in runs if has_prices(run.records, clock)] for clock in clocks}
     offered = [clock for clock in clocks if known[clock]]
@@ -46,7 +46,7 @@ def plot_of(
 
 
 def is_smoothed(metric: Metric) -> bool:
-    """False for what is an average already, and for what jumps where it should."""
+    """False for metrics that are averages already, and for those with intended jumps."""
     return not metric.key.startswith(("eval/", "autonpo/")) and metric.key != "npo/guided_frac"
 
 
@@ -71,7 +71,7 @@ def _points(
 
 
 def _guided(runs: Sequence[StyledRun], known: Mapping[Clock, Sequence[StyledRun]]) -> Iterator[Span]:
-    """Where guidance was injected, a span for each window on each clock."""
+    """Return spans where guidance was injected, one for each window on each clock."""
     for run in runs:
         for clock, able in known.items():
             if run in able:
@@ -80,7 +80,7 @@ def _guided(runs: Sequence[StyledRun], known: Mapping[Clock, Sequence[StyledRun]
 
 
 def _fired(found: Mapping[Clock, Sequence[Firing]]) -> Iterator[Span]:
-    """Where triggers fired, and the windows they looked at."""
+    """Return where triggers fired, and the windows they looked at."""
     for clock, firings in found.items():
         for firing in firings:
             yield Span(str(firing.number), SOFT, {clock: (firing.at, firing.at)})

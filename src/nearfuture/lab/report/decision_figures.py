@@ -36,7 +36,7 @@ NOTHING = np.empty(0)
 
 
 def firings(records: RunRecords, decisions: Sequence[RunDecision], clock: Clock) -> list[Firing]:
-    """Return where triggers fired, each with the steps (t - window, t] it looked at, along its own path."""
+    """Return where triggers fired, each with the steps (t - window, t] it looked at along its own path."""
     found = []
     for number, decision in enumerate(decisions, 1):
         if decision.seen is None:
@@ -52,7 +52,7 @@ def firings(records: RunRecords, decisions: Sequence[RunDecision], clock: Clock)
 
 
 def _window(records: RunRecords, at: tuple[int, int], window: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """The stretches of each segment on the path that lie in the window: ((segment, after), (segment, until))."""
+    """Return the part of each segment on the path that lies in the window: ((segment, after), (segment, until))."""
     segment, step = at
     stretches = []
     for number, last in sorted(records.path_to(segment).items()):
@@ -63,9 +63,9 @@ def _window(records: RunRecords, at: tuple[int, int], window: int) -> list[tuple
 
 
 def draw_candidates(decision: RunDecision, number: int, form: str, min_prompts: int | None) -> str | None:
-    """Draw Q, V or S over the distance, the choice and the largest S marked; None where nothing is known.
+    """Draw Q, V or S over the distance, with the choice and the largest S marked; None if nothing is known.
 
-    Hollow points have fewer than `min_prompts` prompts. What is not known (or infinite) is in the table only.
+    Hollow points have fewer than `min_prompts` prompts. Unknown or infinite values appear only in the table.
     """
     rows = [row for row in decision.candidates if row[form] is not None and row["rollback_distance"] is not None]
     if not rows:
@@ -96,12 +96,12 @@ def draw_candidates(decision: RunDecision, number: int, form: str, min_prompts: 
 
 
 def is_thin(candidate: Facts, min_prompts: int | None) -> bool:
-    """True where fewer prompts were probed for a candidate than are asked for: its Q is noise."""
+    """True if fewer prompts were probed for a candidate than required, so that its Q is noise."""
     return min_prompts is not None and candidate["num_prompts"] is not None and candidate["num_prompts"] < min_prompts
 
 
 def _mark(axes: Axes, rows: Sequence[dict[str, Any]], form: str, distance: int, words: str, above: float) -> None:
-    """Ring the point of a distance and write beside it, some pixels above."""
+    """Circle the point of a distance and write beside it, a few pixels above."""
     row = next((row for row in rows if row["rollback_distance"] == distance), None)
     if row is None:
         return
@@ -117,7 +117,7 @@ def _mark(axes: Axes, rows: Sequence[dict[str, Any]], form: str, distance: int, 
 def plot_branches(records: RunRecords, decision: RunDecision, number: int, key: str, name: str) -> Plotted:
     """A metric of the guided branch and of the abandoned tail around the step of the trigger.
 
-    As far on both sides as the run went back.
+    It reaches as far on both sides as the run went back.
     """
     assert decision.to_segment is not None and decision.to_step is not None
     reach = decision.step - decision.to_step
@@ -139,7 +139,7 @@ def plot_branches(records: RunRecords, decision: RunDecision, number: int, key: 
 
 
 def _branch(records: RunRecords, to: int, key: str, between: tuple[int, int], branch: Series) -> Series:
-    """A metric on the path to the end of a segment; the noise of two branches side by side stands in words below."""
+    """A metric on the path to the end of a segment; the text below states the noise between two branches."""
     values = {step: records.rows[at][key] for step, at in sorted(records.on_path(to, key).items())}
     shown = {step: value for step, value in values.items() if between[0] <= step <= between[1]}
     band = np.array([list(shown.values())] * 3, dtype=np.float64)

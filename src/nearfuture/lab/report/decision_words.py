@@ -1,6 +1,6 @@
-"""The sentences about a run's decisions, written from the facts by fixed rules; terminal and page say the same.
+"""The sentences about a run's decisions, written from the facts by fixed rules; terminal and page share them.
 
-A number that was not written is called unknown, and never taken for 0. "Ahead" and "behind" are said only where
+A number that was not written is called unknown and never treated as 0. "Ahead" and "behind" are used only where
 `comparison.judge` allows it.
 
 Not here: the facts (`nearfuture.record.decisions`), the figures (`decision_figures`).
@@ -49,7 +49,7 @@ def closing(records: RunRecords) -> str:
 
 
 def heading(decision: RunDecision) -> str:
-    """Name a decision by where it was made and what came of it."""
+    """Name a decision by where it was made and by its outcome."""
     if decision.outcome == "stayed":
         return f"Step {decision.step}: stayed, and answered its own mistakes"
     if decision.outcome == "went back" and decision.rollback_distance == 0:
@@ -67,7 +67,7 @@ def heading(decision: RunDecision) -> str:
 
 
 def told(decision: RunDecision) -> Iterator[str]:
-    """Tell a decision in order: seen, probed, chosen, collected, compared, cost, brought."""
+    """Tell a decision in order: what was seen, probed, chosen, collected and compared, its cost and its result."""
     yield seen(decision)
     if decision.probe is not None:
         yield probed(decision.probe, decision.step)
@@ -97,7 +97,7 @@ def seen(decision: RunDecision) -> str:
 
 
 def _stood_still(fact: Facts) -> str:
-    """What the trigger saw of the reward; runs of earlier releases compared two averages over a window."""
+    """Say what the trigger saw of the reward; runs of earlier releases compared two averages over a window."""
     moved = f"moved by {known(fact['reward_rise'], signed)} to {known(fact['reward_ema'], rate)} (standard error "
     moved += known(fact["reward_rise_se"], TWO)
     if fact["max_reward_t"] is not None:
@@ -164,7 +164,7 @@ def collected(decision: RunDecision) -> str:
 
 
 def compared(fact: Facts, kept: str | None) -> str:
-    """Say how both branches did when they were asked, and which was kept."""
+    """Say how both branches did when they were compared, and which was kept."""
     bounds = [fact["ci_low"], fact["ci_high"]]
     interval = UNKNOWN if None in bounds else f"{known(bounds[0], signed)} to {known(bounds[1], signed)}"
     return (
@@ -176,7 +176,7 @@ def compared(fact: Facts, kept: str | None) -> str:
 
 
 def costs(cost: Cost) -> str:
-    """Say what it took."""
+    """Say what the decision cost."""
     parts = {
         "probe": cost.probe_tokens,
         "collection": cost.collection_tokens,
@@ -217,14 +217,14 @@ def known(value: Number, form: Callable[[Any], str] = count) -> str:
 
 
 def candidate_table(decision: RunDecision) -> tuple[tuple[str, ...], list[list[str]]]:
-    """Write the candidates: columns and rows, with gain and price where the run has worked them out."""
+    """Return the columns and rows of the candidates, with gain and price if the run has computed them."""
     has_worth = any(candidate.get("expected_gain") is not None for candidate in decision.candidates)
     columns = (*CANDIDATE_COLUMNS, *(WORTH_COLUMNS if has_worth else ()), "")
     return columns, [candidate_cells(decision, candidate, has_worth=has_worth) for candidate in decision.candidates]
 
 
 def candidate_cells(decision: RunDecision, candidate: Facts, *, has_worth: bool = False) -> list[str]:
-    """Write a candidate in the order of `CANDIDATE_COLUMNS`, or with `WORTH_COLUMNS`."""
+    """Return the cells of a candidate in the order of `CANDIDATE_COLUMNS`, or with `WORTH_COLUMNS`."""
     steps = [known(candidate[name], WHOLE) for name in ("rollback_distance", "step", "num_prompts")]
     numbers = [known(candidate[name], THREE) for name in ("quality", "variance_cost", "effective_signal")]
     if candidate["rollback_distance"] == 0:

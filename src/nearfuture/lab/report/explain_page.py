@@ -52,7 +52,7 @@ def write_explanation(run: Path, output: Path | None = None) -> Path:
 
     Args:
         run: its folder.
-        output: the page; `report/explain.html` in the run where it is not given.
+        output: the page; `report/explain.html` in the run by default.
 
     Returns:
         The page that was written.
@@ -99,7 +99,7 @@ def _drawn(run: StyledRun, metric: Metric, marked: Firings) -> list[Figure]:
 
 
 def _decision(records: RunRecords, decision: RunDecision, number: int) -> Iterator[Block]:
-    """A decision in the order of `decision_words.told`, with its figures and tables."""
+    """Show a decision in the order of `decision_words.told`, with its figures and tables."""
     probe = words.probed(decision.probe, decision.step) if decision.probe is not None else ""
     yield Text([words.seen(decision), probe], "told")
     yield from _candidates(records, decision, number)
@@ -129,7 +129,7 @@ def _candidates(records: RunRecords, decision: RunDecision, number: int) -> Iter
 
 
 def _cost_table(cost: Cost, number: int) -> Table:
-    """Set out what a decision took; what was not done is left out, what was not written is unknown."""
+    """List what a decision cost; work that was not done is left out, numbers that were not written are unknown."""
     rows = [
         ("steps trained twice", cost.steps_twice),
         ("tokens of the probe", cost.probe_tokens),
@@ -147,7 +147,7 @@ def _cost_table(cost: Cost, number: int) -> Table:
 
 
 def _yield_table(found: Brought, number: int, *, is_finished: bool) -> Table:
-    """Set both branches side by side, and the run where it stands."""
+    """Show both branches side by side, and the current state of the run."""
     old, new, end = found.abandoned, found.guided, found.end
     judged = found.judgement
     margin = None if judged is None else judged.margin

@@ -1,7 +1,7 @@
-"""The curves: a metric of every run over one clock, with interventions, abandoned tails and the head's path.
+"""Static curves: a metric of every run over one clock, with interventions, abandoned tails and the head's path.
 
-Not here: the same curves as they are handled (`curves`), the tree of segments (`lineage_drawing`), how a drawing gets
-into the page (`nearfuture.lab.page.svg`), the cutting of curves (`pieces`).
+Not here: the interactive curves (`curves`), the tree of segments (`lineage_drawing`), putting a drawing into a page
+(`nearfuture.lab.page.svg`), cutting curves (`pieces`).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """A trigger to be marked: where it fired, the window it looked at (in parts), and whether the run went back."""
+    """A trigger to mark: where it fired, the window it looked at (in parts), and whether the run went back."""
 
     number: int
     at: float
@@ -61,7 +61,7 @@ class Firing:
 
 @dataclass(frozen=True, slots=True)
 class StyledRun:
-    """A run and its colour and mark, the same in every figure; a method may be its `group`."""
+    """A run with its colour and mark, the same in every figure; its `group` may be a method."""
 
     records: RunRecords
     style: int
@@ -82,7 +82,7 @@ METRICS = (
 
 
 def draw_panel(runs: Sequence[StyledRun], metric: Metric, clock: Clock, firings: Sequence[Firing] = ()) -> str | None:
-    """Draw one metric over one clock, with the windows of triggers; None where no run can show it."""
+    """Draw one metric over one clock, with the windows of triggers; None if no run has it."""
     cut = {run.style: pieces(run.records, metric.key, clock) for run in runs if has_prices(run.records, clock)}
     cut = {style: found for style, found in cut.items() if found}
     if not cut:
@@ -93,7 +93,7 @@ def draw_panel(runs: Sequence[StyledRun], metric: Metric, clock: Clock, firings:
 
 
 def legend(keys: Sequence[str], runs: Sequence[StyledRun]) -> Items:
-    """The keys of the runs (`run_key` with a name), and of what the curves of some of them show."""
+    """The legend: a key per run (`run_key` with a name), and keys for whatever some of the curves show."""
     segments = [(run.records, segment) for run in runs for segment in run.records.segments]
     items = list(keys)
     if any(run.last_step(segment.id) > run.kept_until(segment.id) for run, segment in segments):
@@ -105,7 +105,7 @@ def legend(keys: Sequence[str], runs: Sequence[StyledRun]) -> Items:
 
 
 def run_key(style: int) -> Markup:
-    """Draw the sample of a run that a legend shows."""
+    """Draw the sample line of a run for a legend."""
 
     def paint(axes: Axes) -> None:
         from matplotlib.markers import MarkerStyle
@@ -137,7 +137,7 @@ def _key_line(axes: Axes, colour: str, width: float, line: Any) -> None:
 def windows(records: RunRecords, clock: Clock) -> list[tuple[float, float, str]]:
     """Return where guidance was injected: from, to, kind; an open window ends where its segment does.
 
-    By `step` only what was kept of it, because segments overlap there; by what was paid all of it.
+    On the clock `step` only the kept part is returned, because segments overlap there; on the paid clocks, all of it.
     """
     if not has_prices(records, clock):
         return []
@@ -155,7 +155,7 @@ def windows(records: RunRecords, clock: Clock) -> list[tuple[float, float, str]]
 
 
 class _Panel:
-    """One metric over one clock: limits and sizes are settled here, then `paint` draws."""
+    """One metric over one clock: limits and sizes are decided here, then `paint` draws."""
 
     def __init__(
         self, runs: Sequence[StyledRun], cut: Cut, metric: Metric, clock: Clock, firings: Sequence[Firing]
@@ -188,7 +188,7 @@ class _Panel:
         dress(axes, self.box, (0, self.last), self._y_limits(), self.metric.unit, X_LABELS[self.clock])
 
     def _y_limits(self) -> tuple[float, float]:
-        """Begin at 0 unless all values lie in the upper half; a share ends at 1."""
+        """Begin at 0 unless all values are in the upper half; a share ends at 1."""
         values = [float(value) for found in self.cut.values() for piece in found for value in piece.values]
         for found in self.bands.values():
             values += [float(bound) for _, low, high in found for bound in (*low, *high)]
@@ -223,7 +223,7 @@ class _Panel:
                 axes.text(x, bottom + 2.6 / height, kind, ha=side, gid="kind", transform=top_of_data)
 
     def _firing(self, axes: Axes, firing: Firing) -> None:
-        """Shade what the trigger looked at; a triangle where it fired is full where the run went back."""
+        """Shade what the trigger looked at; the triangle where it fired is filled if the run went back."""
         for low, high in firing.spans:
             axes.axvspan(low, high, color=svg.SOFT, alpha=0.16, linewidth=0, zorder=0.6)
         pixel, top_of_data = self.last / self.box.inner_width, axes.get_xaxis_transform()
@@ -261,7 +261,7 @@ class _Panel:
         return {gid: [f"{run.records.name}, segment {s}, step {step}: {value:.3f}" for s, step, value in named]}
 
     def _end_values(self, axes: Axes) -> None:
-        """Write the last kept value of each run beside its line, apart from each other where two lines end together."""
+        """Write the last kept value of each run beside its line, kept apart where two lines end together."""
         last = {style: [piece for piece in found if piece.is_kept][-1:] for style, found in self.cut.items()}
         ends = [(style, float(kept[0].xs[-1]), float(kept[0].values[-1])) for style, kept in last.items() if kept]
         pixel = self.last / self.box.inner_width
@@ -283,7 +283,7 @@ class _Panel:
 
 
 def _last_paid(records: RunRecords, clock: Clock) -> float:
-    """Return where a clock ends, the same for every metric, so that panels below each other can be compared."""
+    """Return where a clock ends; it is the same for every metric, so that stacked panels can be compared."""
     ends = [(segment.id, records.last_step(segment.id)) for segment in records.segments]
     return float(paid_at(records, clock, ends).max())
 

@@ -1,7 +1,7 @@
-"""The lineage as a drawing: x is the step, one lane a segment, in the order they were trained.
+"""The lineage as a drawing: x is the step, and each segment has a lane, in the order of training.
 
-A solid bar is on the head's path, a hatched one was abandoned. An arrow leads from where a policy had trained ahead
-back to where the run started again; the diamond is the guide, the outlined stretch is where its trajectories were
+A solid bar is on the head's path, a hatched one was abandoned. An arrow leads back from where a policy had trained
+ahead to where the run started again; the diamond is the guide, and the outlined stretch is where its trajectories were
 injected.
 
 Not here: curves (`figures`).
@@ -67,7 +67,7 @@ class _Lanes:
         axes.grid(axis="x")
 
     def draw(self) -> None:
-        """Draw all lanes, ways back first so that the bars lie on them."""
+        """Draw all lanes; the ways back come first so that the bars cover them."""
         for segment in self.records.segments[1:]:
             self._way_back(segment)
         for segment in self.records.segments:
@@ -95,7 +95,7 @@ class _Lanes:
             self.axes.barh(top, last - first, height, first, align="edge", **looks)
 
     def _way_back(self, segment: Segment) -> None:
-        """Draw the way from the end of the segment before to the start of this one, and the checkpoint it loads."""
+        """Draw the way from the end of the previous segment to the start of this one, and the checkpoint it loads."""
         before = self.records.segments[segment.id - 1]
         start, end = segment.start_step, self.records.last_step(before.id)
         turn, top = _y(before) + BAR + 11, _y(segment) - 10

@@ -1,7 +1,7 @@
-"""A metric of a run cut into the pieces that are drawn: one kept and one abandoned piece of each segment.
+"""Cut a metric of a run into the pieces that are drawn: one kept and one abandoned piece per segment.
 
-A piece starts with the value its segment was branched from, so that on `step` the pieces join, and on the paid axes
-every rollback is a visible fall back to where the run started again.
+A piece starts with the value that its segment branched from, so that the pieces join on `step`, while on the paid axes
+every rollback is a visible drop to where the run started again.
 
 Not here: drawing (`figures`).
 """
@@ -28,14 +28,14 @@ class Piece:
     """A stretch of a curve.
 
     Attributes:
-        segment: which it belongs to.
-        is_kept: it lies on the head's path.
-        xs: where its points stand on a clock.
-        values: trailing means of the rows (equal to `raw` where the window is 1).
+        segment: the segment it belongs to.
+        is_kept: whether it is on the head's path.
+        xs: the positions of its points on a clock.
+        values: trailing means of the rows (equal to `raw` if the window is 1).
         raw: the single rows.
         ats: (segment, step) of each row.
-        places: what a clock is asked for to find `xs`: `ats`, but that the first point stands where the branch began.
-        before: the rows that precede the first on its path, for other means than that of `values`.
+        places: where on a clock the points are: `ats`, except that the first point is where the branch began.
+        before: the rows before the first on its path, for means over other windows than that of `values`.
     """
 
     segment: int
@@ -49,9 +49,9 @@ class Piece:
 
 
 def window_of(records: RunRecords, key: str) -> int:
-    """Return over how many rows a curve is averaged: a fortieth of it; what is an average already not at all.
+    """Return over how many rows a curve is averaged: a fortieth of it, or 1 for what is an average already.
 
-    Nor a guided share: it jumps where a window of guidance begins and ends, and a mean would blur just that.
+    A guided share is not averaged either: it jumps where a window of guidance begins and ends, which a mean would blur.
     """
     if key.startswith(("eval/", "autonpo/")) or key == GUIDED:
         return 1
@@ -59,12 +59,12 @@ def window_of(records: RunRecords, key: str) -> int:
 
 
 def smoothing(num_rows: int) -> int:
-    """Return over how many rows a curve is averaged: a fortieth of all."""
+    """Return a fortieth of all rows, over which a curve is averaged."""
     return int(min(LONGEST_WINDOW, max(1, round(num_rows / SMOOTHED_OVER))))
 
 
 def pieces(records: RunRecords, key: str, clock: Clock) -> list[Piece]:
-    """Cut a metric into pieces, in the order they were trained; empty where the run never wrote it."""
+    """Cut a metric into pieces, in the order of training; empty if the run never wrote it."""
     window = window_of(records, key)
     return [piece for segment in records.segments for piece in _of_segment(records, segment.id, key, clock, window)]
 
@@ -86,9 +86,9 @@ def _of_segment(records: RunRecords, segment_id: int, key: str, clock: Clock, wi
     start = inherited[-1:]
     kept_until = records.kept_until(segment_id)
     kept = [i for i in own if segment_id in records.head_path and ats[i][1] <= kept_until]
-    abandoned = own[len(kept) :]  # own is in the order of steps
+    abandoned = own[len(kept) :]  # `own` is in the order of steps
     places = dict(zip(range(len(ats)), ats, strict=True))
-    for i in start:  # the state it was branched from, at the price paid until it was branched
+    for i in start:  # the state it branched from, at the price paid until then
         is_base_of_first = segment_id == records.segments[0].id
         places[i] = ats[i] if is_base_of_first else (segment_id, segment.start_step)
     cut = []

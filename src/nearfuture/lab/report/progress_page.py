@@ -1,4 +1,4 @@
-"""The page of a study that goes on: which runs are done, and the curves of all that have begun.
+"""The page of a study in progress: which runs are done, and the curves of all that have begun.
 
 Not here: the comparison of finished methods (`study_page`), a single run (`report_page`).
 """
@@ -25,7 +25,7 @@ States = dict[str, str]
 
 
 def progress_page(path: Path, command: str) -> Page:
-    """Make the page of a study from whatever its runs have written.
+    """Make the page of a study from whatever its runs have written so far.
 
     Raises:
         UserError: the folder holds no study.
@@ -45,14 +45,14 @@ def progress_page(path: Path, command: str) -> Page:
 
 
 def begun(folder: StudyFolder, grid: Grid) -> list[StyledRun]:
-    """The runs with a step, in the colour of their method."""
+    """Return the runs that have a step, in the colour of their method."""
     methods = list(grid.methods)
     found = []
     for method, seed in grid.cells:
         try:
             records = RunRecords.load(folder.run(f"{method}-{seed}"))
         except UserError:
-            continue  # no step yet, or not begun; its state says so
+            continue  # no step yet, or not started; its state says so
         found.append(StyledRun(records, methods.index(method), method))
     return found
 

@@ -1,4 +1,4 @@
-"""The report: one page about one or more runs, or about a comparison, and the same sentences for the terminal.
+"""The report: one page about one or more runs or about a comparison, and the same sentences for the terminal.
 
 Not here: what is drawn, said and tabulated (`figures`, `lineage_drawing`, `words`, `tables`, `samples`), the page of a
 comparison (`study_page`), what a page is (`nearfuture.lab.page`).
@@ -61,8 +61,8 @@ def write_report(runs: Sequence[Path], output: Path) -> Path:
     """Write the report of some runs, or of a comparison.
 
     Args:
-        runs: run folders, of which the first one without interventions is what the others are compared with; or the
-            one folder that `nearfuture compare` filled.
+        runs: run folders, or the one folder that `nearfuture compare` filled; runs are compared with the first one
+            without interventions.
         output: the page, or a folder that will hold `index.html`.
 
     Returns:
@@ -82,7 +82,7 @@ def write_report(runs: Sequence[Path], output: Path) -> Path:
 
 
 def page_of(runs: Sequence[Path]) -> Path:
-    """Where the report of some runs goes: a run's own page stays its own.
+    """Return where the report of some runs goes; it never replaces the page of a single run.
 
     Example:
         >>> str(page_of([Path("a")])), str(page_of([Path("a"), Path("runs/b")]))
@@ -100,10 +100,10 @@ def page_of(runs: Sequence[Path]) -> Path:
 
 
 def is_study(runs: Sequence[Path]) -> bool:
-    """True where one folder was named, and it holds a comparison.
+    """True if exactly one folder was named and it holds a comparison.
 
     Raises:
-        UserError: a comparison was named beside something else.
+        UserError: a comparison was named together with something else.
     """
     studies = [run for run in runs if StudyFolder(Path(run)).is_study]
     if studies and len(runs) > 1:
@@ -116,7 +116,7 @@ def is_study(runs: Sequence[Path]) -> bool:
 
 @dataclass(frozen=True)
 class Runs:
-    """Some runs, read: what each paid, and how it stands beside the baseline at equal clocks."""
+    """Some runs with what each paid, and how each compares with the baseline at equal clocks."""
 
     records: Sequence[RunRecords]
     ledgers: Sequence[dict[str, Any]]
@@ -125,7 +125,7 @@ class Runs:
 
     @classmethod
     def load(cls, folders: Sequence[Path]) -> Runs:
-        """Read run folders and give each a name of its own.
+        """Read run folders and give each a unique name.
 
         Raises:
             UserError: no run was named, or one of them is not a run or has no row yet.
@@ -144,7 +144,7 @@ class Runs:
 
     @property
     def notes(self) -> list[list[str]]:
-        """What is torn, repeated or missing in each."""
+        """Notes on what is torn, repeated or missing in each run."""
         return list(map(words.notes, self.records, self.ledgers))
 
 
@@ -196,7 +196,7 @@ def _curves(runs: Sequence[StyledRun], keys: Sequence[str]) -> Iterator[Block]:
 
 
 def _drawn(runs: Sequence[StyledRun], metric: Metric) -> list[Block]:
-    """The same curves where no script runs: over two clocks, what was held-out over tokens too."""
+    """Draw the curves for readers without scripts: over two clocks, and held-out metrics also over tokens."""
     clocks: dict[Clock, str] = {"step": "by step", "total_steps": "by total steps paid"}
     drawn = [Figure(draw_panel(runs, metric, clock), metric.name, note) for clock, note in clocks.items()]
     over_tokens = draw_panel(runs, metric, "tokens") if metric is METRICS[0] else None
@@ -225,7 +225,7 @@ def _tree(run: StyledRun, key: str) -> Figure:
 
 
 def _by_run(keys: Sequence[str], blocks: Iterable[Iterable[Block]]) -> list[Block]:
-    """What there is of each run, under its name."""
+    """Show blocks of each run under its name."""
     return [block for key, found in zip(keys, blocks, strict=True) for block in titled(key, found)]
 
 

@@ -1,8 +1,8 @@
-"""The samples of a report: rollouts beside their guidance, and what evaluations drew.
+"""The samples of a report: rollouts beside their guidance, and the samples of evaluations.
 
-All that are kept can be searched on the page, as far as it stays small; where no script runs, a few are shown.
+All stored samples can be searched on the page, up to a size limit; readers without scripts see a few.
 
-Not here: their looks (`nearfuture.lab.page`), what of them is written down (`nearfuture.run.recorder`).
+Not here: their look (`nearfuture.lab.page`), which samples a run stores (`nearfuture.run.recorder`).
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ LONGEST_ROLLOUT = 2000
 NUM_SAMPLES = 3
 NUM_ROLLOUTS = 2
 SMALL_IMAGE = 120
-"""Pixels a side below which an image is enlarged, its pixels as they are."""
+"""An image with fewer pixels per side than this is enlarged without smoothing."""
 MOST_CHARS = 600_000
-"""Characters of all samples of a page; beyond it, some are left out evenly over each run."""
+"""The most characters of all samples on a page; beyond that, samples are left out evenly over each run."""
 MARKS = {"correct": "✓", "wrong": "✗", "no_answer": "✗", "cut_off": "✗"}
 Sample = Mapping[str, Any]
 
 
 def samples_block(runs: Sequence[tuple[RunRecords, int]], most_chars: int = MOST_CHARS) -> Samples:
-    """Every sample of some runs, each with its style, latest first; and a few of them for a reader without scripts."""
+    """All samples of some runs, each with its style, latest first, and a few of them for readers without scripts."""
     share = most_chars // max(1, len(runs))
     rows = [row for run, style in runs for row in fitting(_plain_rows(run, style), share)]
     still = [block for run, style in runs for block in shown_samples(run, style)]
@@ -37,7 +37,7 @@ def samples_block(runs: Sequence[tuple[RunRecords, int]], most_chars: int = MOST
 
 
 def fitting(rows: Sequence[dict[str, Any]], most_chars: int) -> list[dict[str, Any]]:
-    """As many of some samples as fit into so many characters, spread evenly.
+    """Keep as many samples as fit into a number of characters, spread evenly.
 
     Example:
         >>> len(fitting([{"prompt": "x" * 100, "answers": []}] * 10, 500))
@@ -56,13 +56,13 @@ def _size(row: Sample) -> int:
 
 
 def _plain_rows(run: RunRecords, style: int) -> list[dict[str, Any]]:
-    """The samples of a run, latest first; what a kill had drawn again counts once."""
+    """Return the samples of a run, latest first; a sample drawn again after a kill appears once."""
     latest = {(s.get("source"), s.get("segment"), s.get("step"), s["prompt_id"]): s for s in run.samples}
     return [plain_row(sample, run.name, f"s{style % NUM_STYLES}") for sample in reversed(latest.values())]
 
 
 def plain_row(sample: Sample, run: str, look: str = "") -> dict[str, Any]:
-    """A sample as the page's scripts read it."""
+    """Return a sample as the page's scripts read it."""
     source = str(sample.get("source") or "training")
     row = {
         "run": run,
@@ -111,7 +111,7 @@ def _where(sample: Sample, source: str = "") -> str:
 
 
 def shown_samples(run: RunRecords, style: int = 0) -> list[Group]:
-    """Choose the latest prompts that got guidance (else the latest prompts), one of each, a few in all."""
+    """Choose a few of the latest prompts that got guidance (or else of the latest prompts), one sample of each."""
     trained = [sample for sample in run.samples if sample.get("source") != HELD_OUT]
     guided = [sample for sample in trained if sample.get("guidance")]
     chosen: dict[str, Sample] = {}
@@ -122,7 +122,7 @@ def shown_samples(run: RunRecords, style: int = 0) -> list[Group]:
 
 
 def still_sample(sample: Sample, style: int = 0) -> Group:
-    """A sample as it is shown where no script runs."""
+    """Show a sample to readers without scripts."""
     rollouts = sorted(sample.get("rollouts") or [], key=lambda rollout: rollout.get("verdict") == "correct")
     picked = rollouts if len(rollouts) <= NUM_ROLLOUTS else [rollouts[0], *rollouts[-(NUM_ROLLOUTS - 1) :]]
     shown: list[Block] = [_quote(_answer(rollout)) for rollout in picked]
@@ -145,7 +145,7 @@ def still_sample(sample: Sample, style: int = 0) -> Group:
 
 
 def _shown_images(sample: Sample) -> list[Picture]:
-    """The images that lie in the log itself: a page loads nothing from elsewhere."""
+    """Show the images stored in the log itself: a page loads nothing from elsewhere."""
     images: Iterable[Mapping[str, Any]] = sample.get("images") or []
     return [
         Picture(

@@ -1,6 +1,6 @@
-"""Shows what `nearfuture signal` measured: a table for the terminal, and a page with Q, V and S over distance.
+"""Show what `nearfuture signal` measured: a table for the terminal, and a page with Q, V and S over distance.
 
-Read from the plain values that `--json` writes, so that a page can be written again without measuring.
+Both use the plain values that `--json` writes, so a page can be rewritten without measuring again.
 
 Not here: the measurement (`nearfuture.lab.measure.run_signal`), what a page is (`nearfuture.lab.page`).
 """
@@ -33,7 +33,7 @@ Values = dict[str, Any]
 
 
 def signal_text(result: Values) -> Shown:
-    """A table for each anchor, with the default Q and V; every form of V is in the page and the JSON."""
+    """Return a table for each anchor, with the default Q and V; the page and the JSON have every form of V."""
     parts: list[RenderableType] = []
     for anchor in result["anchors"]:
         parts += [_title(anchor, result), _table(anchor).for_terminal(), *_findings(anchor, result), ""]
@@ -90,7 +90,7 @@ def _effective(anchor: Values, result: Values) -> tuple[str, str, list[Series]]:
 
 
 def _by_cost(anchor: Values, result: Values, found: dict[str, list[Values]]) -> list[Series]:
-    """A line for each form of V, in the same colours; the default one strong and with its band."""
+    """Make a line for each form of V, always in the same colours; the default one is strong and has a band."""
     default = result["default"]["variance_cost"]
     looks = {name: Look(colour(style), "solid", name == default) for style, name in enumerate(_costs(anchor))}
     return [
@@ -183,7 +183,7 @@ def _costs_table(anchor: Values, result: Values) -> Table:
 
 
 def with_interval(estimate: Values) -> str:
-    """Write an estimate with its interval, three digits each; `-` where nothing is known.
+    """Write an estimate with its interval, three digits each; `-` if it is unknown.
 
     Example:
         >>> with_interval({"value": 0.25, "ci": [0.2, 0.3]})

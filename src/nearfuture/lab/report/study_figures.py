@@ -34,7 +34,7 @@ THRESHOLDS = np.linspace(0, 1, 51)
 
 
 def efficiency(summary: MethodSummary, look: Look, clock: Clock) -> Series:
-    """Held-out pass rate of what a run held against a clock, to the end of the first of its runs."""
+    """Held-out pass rate of the kept path against a clock, up to the earliest end among the method's runs."""
     end = min(figures.curve.end(clock) for figures in summary.runs)
     xs = np.linspace(0.0, 0.0 if math.isnan(end) else end, NUM_POSITIONS)
     values = np.stack([figures.curve.at(clock, xs) for figures in summary.runs])
@@ -42,7 +42,7 @@ def efficiency(summary: MethodSummary, look: Look, clock: Clock) -> Series:
 
 
 def dynamics(summary: MethodSummary, look: Look, key: str) -> Series | None:
-    """A metric of every step, each run's trailing mean, averaged over seeds; None where a run did not write it."""
+    """A metric at every step: each run's trailing mean, averaged over seeds; None if a run did not write it."""
     curves = [figures.run.records.curve(key) for figures in summary.runs]
     if not all(map(len, curves)):
         return None
@@ -52,7 +52,7 @@ def dynamics(summary: MethodSummary, look: Look, key: str) -> Series | None:
 
 
 def profile(summary: MethodSummary, look: Look) -> Series:
-    """Share of runs and families above each threshold, up to where all of it is below."""
+    """Share of runs and families above each threshold, up to the threshold that none exceeds."""
     band = summary.profile(THRESHOLDS)
     shown = np.flatnonzero(band[0] > 0)[-1] + 2 if (band[0] > 0).any() else 2
     return Series(summary.method, look, THRESHOLDS[:shown], band[:, :shown], has_band=look.is_strong)
@@ -129,7 +129,7 @@ def profile_figure(comparison: Comparison, look: Looks) -> Plotted:
 
 
 def dynamics_figures(comparison: Comparison, look: Looks, key: str) -> Iterator[Plotted]:
-    """A small panel for each method, with the baseline behind it."""
+    """A small panel per method, with the baseline behind it."""
     name, unit = DYNAMICS[key]
     baseline = comparison.baseline
     others = [summary for summary in comparison.summaries if summary is not baseline] or comparison.summaries

@@ -61,8 +61,8 @@ def write_study_report(folder: Path, path: Path, command: str) -> Path:
     """Write the report of a comparison.
 
     Args:
-        folder: of the comparison.
-        path: where the page goes; the other files lie beside it.
+        folder: the comparison's folder.
+        path: where the page goes; the other files go beside it.
         command: what the user typed, for the footer.
 
     Returns:
@@ -108,7 +108,7 @@ def study_page(comparison: Comparison, command: str) -> Page:
 
 
 def _samples(comparison: Comparison) -> Samples:
-    """What the runs answered on the test prompts; a study of before kept none."""
+    """Show what the runs answered on the test prompts; studies of earlier versions kept no answers."""
     tests = {run.records.name: run.test for run in comparison.study.runs}
     if comparison.study.base is not None:
         tests = {"untrained": comparison.study.base, **tests}
@@ -172,7 +172,7 @@ def _verdicts(comparison: Comparison) -> str:
 
 
 def _beside_baseline(comparison: Comparison, blocks: Sequence[Block]) -> list[Block]:
-    """Claims about every method beside the baseline, unless the reference is the baseline."""
+    """Show claims about every method beside the baseline, unless the reference is the baseline."""
     baseline = comparison.baseline
     if baseline is None or baseline is comparison.reference or not blocks[0]:
         return []

@@ -42,7 +42,7 @@ def rates_table(comparison: Comparison, k: int) -> Table:
 
 
 def overview_table(comparison: Comparison) -> Table:
-    """What each method reached and what a run of it paid."""
+    """What each method reached, and what one of its runs paid."""
     k = comparison.largest_k
     rows = [
         [
@@ -88,7 +88,7 @@ def _claims_table(
     pairs: Sequence[tuple[Claim, Mapping[int, Claim]]],
     p_values: Sequence[str] = (),
 ) -> Table:
-    """Pair by pair: mean@n, pass@k, and what both say together."""
+    """Pair by pair: mean@n, pass@k, and what both show together."""
     k = comparison.largest_k
     rows = []
     for index, (mean, pass_at) in enumerate(pairs):
@@ -102,7 +102,7 @@ def _claims_table(
 
 
 def equal_table(found: dict[str, Beside]) -> Table:
-    """Held-out pass rate at equal cost, pair by pair, on each clock: the difference, marked where it is decided."""
+    """Held-out pass rate at equal cost, per pair and clock: the difference, with a mark if it is decided."""
     rows = [
         [f"{pair.mean.method} minus {pair.mean.other}", *(marked(pair.at_equal[clock]) for clock in CLOCKS)]
         for pair in found.values()
@@ -112,7 +112,7 @@ def equal_table(found: dict[str, Beside]) -> Table:
 
 
 def efficiency_table(comparison: Comparison) -> Table:
-    """How many times less each method paid to reach levels of the baseline, and its area under the curve."""
+    """How many times less each method paid to reach the baseline's levels, and its area under the curve."""
     rows = []
     for pair in comparison.beside_baseline.values():
         row = [pair.mean.method]

@@ -1,7 +1,7 @@
 """The sentences of a comparison, written from the numbers by fixed rules.
 
-A claim is called supported only where the whole interval over seeds lies on its side; what an interval cannot carry is
-said as often as what it can.
+A claim is called supported only if the whole interval over seeds is on its side; undecided claims are stated as often
+as decided ones.
 
 Not here: the claims (`nearfuture.lab.study.claims`), tables (`study_tables`), figures (`study_figures`).
 """
@@ -44,7 +44,7 @@ def title(comparison: Comparison) -> str:
 
 
 def lead(comparison: Comparison) -> list[str]:
-    """Say what was reached: by the reference, the highest of all, the baseline and the untrained model."""
+    """Say what was reached by the reference, the highest of all, the baseline and the untrained model."""
     base = comparison.study.base
     levels = {summary.method: summary.mean().value for summary in comparison.summaries}
     best = max(comparison.summaries, key=lambda summary: levels[summary.method])
@@ -63,7 +63,7 @@ def lead(comparison: Comparison) -> list[str]:
 
 
 def standing(method: str, levels: Mapping[str, float], untrained: float | None) -> str:
-    """Say where a method stands among all, as the numbers that are shown allow it.
+    """Say where a method ranks among all, judged by the numbers as they are shown.
 
     Example:
         >>> standing("npo", {"npo": 0.5, "grpo": 0.4}, untrained=0.6)
@@ -82,7 +82,7 @@ def standing(method: str, levels: Mapping[str, float], untrained: float | None) 
 
 
 def _untrained(levels: Mapping[str, float], untrained: float) -> str:
-    """Say where training has not helped: the untrained model is as high as every method, or higher."""
+    """Say if training has not helped: the untrained model is as high as every method, or higher."""
     reached = [float(rate(level)) for level in levels.values() if not math.isnan(level)]
     own = float(rate(untrained))
     if not reached or own < max(reached):
@@ -104,7 +104,7 @@ def measured(comparison: Comparison) -> str:
 
 
 def shade(comparison: Comparison) -> str:
-    """Say what a shade around a mean is; two seeds have a range, because their interval would fill the figure."""
+    """Say what the shade around a mean is: for two seeds their range, since their interval would fill the figure."""
     numbers = {len(summary.runs) for summary in comparison.summaries}
     interval, spread = "the 95 % interval over seeds", "the range of the two seeds"
     if 2 not in numbers:
@@ -113,23 +113,23 @@ def shade(comparison: Comparison) -> str:
 
 
 def claim(found: Claim) -> str:
-    """Say one claim, its interval, and whether that supports it."""
+    """State one claim, its interval, and whether the interval supports it."""
     at = "" if found.clock is None or math.isnan(found.at) else f" ({position(found.clock, found.at)})"
     return f"{found.method} minus {found.other}, {found.measure}{at}: {_difference(found)}."
 
 
 def short(found: Claim) -> str:
-    """The same without the names."""
+    """State a claim without the names."""
     return f"{signed(found.difference.value)} {brackets(found.difference)}"
 
 
 def together(mean: Claim, coverage: Claim) -> str:
-    """Say what mean@n and pass@k say together."""
+    """Say what mean@n and pass@k show together."""
     return READINGS[read_together(mean, coverage)]
 
 
 def claims(comparison: Comparison) -> list[str]:
-    """Say every claim about the reference: main figure, pass@k, and equal cost, a sentence each."""
+    """State every claim about the reference, a sentence each: main figure, pass@k, and equal cost."""
     sentences = []
     for primary, found in zip(comparison.primary, comparison.against.values(), strict=True):
         adjusted = f" (p = {primary.adjusted_p:.2g} by Holm)" if not math.isnan(primary.adjusted_p) else ""
@@ -207,7 +207,7 @@ def _difference(found: Claim) -> str:
 
 
 def brackets(found: Estimate, *, is_difference: bool = True) -> str:
-    """Format an interval: of a difference with signs, else as shares."""
+    """Format an interval: with signs if it is a difference, otherwise as shares."""
     if math.isnan(found.low):
         return "no interval"
     form = signed if is_difference else rate

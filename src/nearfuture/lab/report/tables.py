@@ -40,7 +40,7 @@ def _reached(run: RunRecords, ledger: dict[str, Any]) -> list[str]:
 
 
 def comparison_table(run: RunRecords, baseline: RunRecords, readings: Sequence[AtEqualClock]) -> Table:
-    """Set two runs side by side at each clock."""
+    """Show two runs side by side at each clock."""
     rows = []
     for reading in readings:
         if reading.run is None or reading.baseline is None or reading.judgement is None:
@@ -62,7 +62,7 @@ def comparison_table(run: RunRecords, baseline: RunRecords, readings: Sequence[A
 
 
 def ledger_table(run: RunRecords, ledger: dict[str, Any]) -> Table:
-    """Set out what was paid, segment by segment."""
+    """List what was paid, segment by segment."""
     totals = ledger["totals"]
     generated = totals["generated_tokens"]
     seconds = _time(totals)
@@ -88,7 +88,7 @@ LEDGER = (
 
 
 def families_table(runs: Sequence[RunRecords]) -> Table:
-    """Show the held-out pass rate of every task family, first and last on the head's path."""
+    """Show the first and the last held-out pass rate on the head's path for every task family."""
     rows = []
     for family in sorted({family for run in runs for family in run.families()}):
         row = [family]

@@ -1,9 +1,9 @@
-"""Serves the page of a run, of several or of a study on this machine, and makes it anew while they go on.
+"""Serve the page of one run, several runs or a study on this machine, and update it while they go on.
 
-Only programs of this machine can ask for it: it listens on 127.0.0.1, and refuses what a page of another host sends.
-Reading is all it does: a run does not notice.
+Only programs on this machine can reach it: it listens on 127.0.0.1 and refuses requests from pages of another host.
+It only reads, so a run is not affected.
 
-Not here: the pages (`report_page`, `explain_page`, `progress_page`, `study_page`), how one asks for news
+Not here: the pages (`report_page`, `explain_page`, `progress_page`, `study_page`), how a page polls for news
 (`nearfuture.lab.page`).
 """
 
@@ -23,27 +23,27 @@ from nearfuture.types import UserError
 
 HOST, PORT = "127.0.0.1", 7474
 NUM_PORTS = 20
-"""Ports that are tried, one after the other, where none was asked for."""
+"""How many ports are tried, one after another, if none was asked for."""
 LOGS = ("lineage.json", "metrics.jsonl", "events.jsonl", "samples.jsonl", "test.json", "grid.json")
 MakePage = Callable[[], Page]
 
 
 class Watched:
-    """The pages of some folders, each made again only when a log has changed.
+    """The pages of some folders, each remade only when a log has changed.
 
     Args:
         folders: run folders, or one study.
-        seconds: how often a page looks for news.
+        seconds: how often a page polls for news.
 
     Raises:
-        UserError: a folder does not exist, or a study is named beside something else.
+        UserError: a folder does not exist, or a study is named together with something else.
     """
 
     def __init__(self, folders: Sequence[Path], seconds: float) -> None:
         missing = [str(folder) for folder in folders if not Path(folder).is_dir()]
         if missing:
             raise UserError(f"{', '.join(missing)} does not exist. Name a run folder (run_dir), or that of a study.")
-        is_study(folders)  # a study beside something else is refused here
+        is_study(folders)  # a study together with something else is refused here
         self.folders, self.seconds = [Path(folder) for folder in folders], seconds
         self.command = f"nearfuture watch {' '.join(map(str, folders))}"
         self._pages: dict[str, tuple[str, str]] = {}
@@ -51,14 +51,14 @@ class Watched:
 
     @property
     def routes(self) -> dict[str, tuple[str, MakePage]]:
-        """What is served: path -> name, and what makes the page."""
+        """The routes: path -> name, and the function that makes the page."""
         if is_study(self.folders):
             return {"/": ("runs", self._progress), "/comparison": ("comparison", self._comparison)}
         report: dict[str, tuple[str, MakePage]] = {"/": ("report", self._report)}
         return {**report, "/explain": ("decisions", self._explain)} if len(self.folders) == 1 else report
 
     def version(self) -> str:
-        """Changes whenever a log does."""
+        """A text that changes whenever a log does."""
         digest = hashlib.sha256()
         for folder in self.folders:
             for path in sorted(found for name in LOGS for found in (*folder.glob(name), *folder.glob(f"*/{name}"))):
@@ -67,7 +67,7 @@ class Watched:
         return digest.hexdigest()[:16]
 
     def html(self, route: str, version: str) -> str:
-        """The page of a route, as of that version; one that cannot be made yet says why."""
+        """Return the page of a route for that version; one that cannot be made yet says why."""
         with self._lock:  # several tabs wait for one page
             if self._pages.get(route, ("", ""))[0] != version:
                 try:
@@ -101,7 +101,7 @@ class Watched:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers GET with a page, or with 304 where the asker has it already."""
+    """Answers GET with a page, or with 304 if the client has it already."""
 
     watched: Watched
 
@@ -134,14 +134,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing of requests."""
+        """Do not log requests."""
 
 
 def start(watched: Watched, port: int | None = None) -> ThreadingHTTPServer:
-    """Listen; `serve_forever` of what is returned answers.
+    """Listen, and return a server whose `serve_forever` answers.
 
     Raises:
-        UserError: the port that was asked for is taken, or all that are tried are.
+        UserError: the requested port is taken, or all ports that were tried are.
     """
     handler = type("Handler", (_Handler,), {"watched": watched})
     for number in [port] if port is not None else range(PORT, PORT + NUM_PORTS):
@@ -154,5 +154,5 @@ def start(watched: Watched, port: int | None = None) -> ThreadingHTTPServer:
 
 
 def url(server: ThreadingHTTPServer) -> str:
-    """Where a browser finds it."""
+    """The address for a browser."""
     return f"http://{HOST}:{server.server_address[1]}/"

@@ -1,7 +1,7 @@
 """The sentences of a report, written from the numbers by fixed rules.
 
-"Ahead" and "behind" are said only where `comparison.judge` allows it, costs are named beside every result, and what
-one seed cannot show is said every time.
+"Ahead" and "behind" are used only where `comparison.judge` allows it, costs are named beside every result, and what one
+seed cannot show is said every time.
 
 Not here: the rules themselves (`nearfuture.record.equal_clocks`) and the sums (`nearfuture.record.ledger`).
 """
@@ -20,11 +20,11 @@ CLOCK_NAMES = {"step": "step", "total_steps": "total steps", "tokens": "generate
 ON_POLICY = "npo/pass_rate"
 NUM_LAST_STEPS = 10
 HOW: dict[str, str] = {Kind.AUTO: "as AutoNPO decided", Kind.RESAMPLING: "by resampling"}
-"""How a run was guided, where the kind of the intervention is no adverb."""
+"""How a run was guided, for kinds of intervention that are not adverbs."""
 
 
 def pick_baseline(runs: Sequence[RunRecords]) -> RunRecords:
-    """Return the run the others are compared with: the first one without interventions, else the first."""
+    """Return the run that the others are compared with: the first one without interventions, or else the first."""
     plain = [run for run in runs if all(segment.intervention is None for segment in run.segments)]
     return (plain or list(runs))[0]
 
@@ -39,7 +39,7 @@ def title(runs: Sequence[RunRecords]) -> str:
 
 
 def outcome(run: RunRecords) -> str:
-    """Say where a run stands, on held-out prompts if it was evaluated, else on its own rollouts."""
+    """Say what a run has reached: on held-out prompts if it was evaluated, otherwise on its own rollouts."""
     step = run.last_step(run.head)
     ended = "ended at" if run.is_finished else "has not finished (it is running or was stopped) and is at"
     measured = last_measured(run)
@@ -61,7 +61,7 @@ def outcome(run: RunRecords) -> str:
 
 
 def verdict(name: str, judgement: Judgement) -> str:
-    """Say one judgement in words, with the number and the noise it was held against."""
+    """Put one judgement into words, with the number and the noise it was compared with."""
     difference = signed(judgement.difference)
     if judgement.margin is None:
         return f"{name} differs by {difference}, not judged because eval/num_prompts is missing"
@@ -71,7 +71,7 @@ def verdict(name: str, judgement: Judgement) -> str:
 
 
 def comparison(run: RunRecords, baseline: RunRecords, clocks: Sequence[AtEqualClock]) -> list[str]:
-    """Say who is ahead at equal step, equal total steps and equal tokens, a clause each."""
+    """Say who is ahead at equal step, equal total steps and equal tokens, one clause each."""
     parts = []
     for reading in clocks:
         clock = f"at equal {CLOCK_NAMES[reading.clock]}"
@@ -89,7 +89,7 @@ def comparison(run: RunRecords, baseline: RunRecords, clocks: Sequence[AtEqualCl
 
 
 def story(run: RunRecords) -> str:
-    """Say where a run was guided and by which of its own policies; empty for plain GRPO."""
+    """Say where a run was guided, and by which of its own policies; empty for plain GRPO."""
     guided = []
     for segment in run.segments:
         plan = segment.intervention

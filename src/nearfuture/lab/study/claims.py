@@ -1,7 +1,7 @@
 """One method against another, over training seeds: what is claimed, and whether the interval supports it.
 
-A claim is "A is better than B" by some measure. Its interval is that of the paired difference over the seeds both
-have. Supported: the interval lies above 0. Contradicted: below 0. Otherwise: not supported.
+A claim is "A is better than B" by some measure. Its interval is that of the paired difference over the seeds that both
+have. Supported: the interval is above 0. Contradicted: it is below 0. Otherwise: not supported.
 
 Not here: the estimators (`nearfuture.stats.seeds`), the sentences (`nearfuture.lab.report.study_words`).
 """
@@ -30,7 +30,7 @@ CLOCK_NAMES: dict[Clock, str] = {
     "seconds": "wall-clock",
 }
 SHARES = (0.5, 1.0)
-"""Where on the baseline's way the level is read that a speed-up is about."""
+"""The shares of the baseline's course at which the level for a speed-up is read."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Claim:
         measure: what differs, in words: `mean@16`, `pass@8`, `held-out pass rate at equal total
             steps`.
         difference: A minus B.
-        clock: where both were read, if at equal cost.
-        at: position on that clock, mean over seeds.
-        adjusted_p: Holm's p-value over the claims of the same measure; NaN where it was not adjusted.
+        clock: the clock at which both were read, if at equal cost.
+        at: the position on that clock, mean over seeds.
+        adjusted_p: Holm's p-value over the claims of the same measure; NaN if it was not adjusted.
     """
 
     method: str
@@ -68,16 +68,16 @@ class Claim:
 
 @dataclass(frozen=True)
 class Beside:
-    """All claims about a method beside another one.
+    """All claims about one method compared with another.
 
     Attributes:
         mean: claim about mean@n over families, the main figure.
         pass_at: claims about pass@k, by k.
         at_equal: claims about the held-out pass rate at equal cost, by clock.
         areas: claims about the mean held-out pass rate on the way, by clock.
-        probability_of_improvement: of rliable, on mean@n.
+        probability_of_improvement: rliable's, on mean@n.
         speed_ups: by clock and share: how many times less was paid to reach the other's level, and the number of
-            seeds for which that is known; the estimate is NaN where it is not for one.
+            seeds for which that is known; the estimate is NaN unless it is known for all.
     """
 
     mean: Claim
@@ -89,7 +89,7 @@ class Beside:
 
 
 def beside(summary: MethodSummary, other: MethodSummary, pass_at: Sequence[int], num_samples: int) -> Beside:
-    """Hold a method against another one, paired by seed."""
+    """Compare a method with another one, paired by seed."""
     pairs = _Pairs(summary, other)
     improvement = seeds.probability_of_improvement(summary.resampled[0], other.resampled[0])
     return Beside(
@@ -143,7 +143,7 @@ def with_holm(claims: Sequence[Claim]) -> list[Claim]:
 
 
 def beyond_base(summary: MethodSummary, base: TestCounts, k: int, measure: str) -> Claim:
-    """Hold a method against the untrained model, which has no seeds: its evaluation is taken as exact."""
+    """Compare a method with the untrained model, which has no seeds: its evaluation is taken as exact."""
     values = summary.by_seed(k) - base.mean(k)
     return Claim(summary.method, "base", measure, seeds.mean_over_seeds(values, LEVEL))
 
@@ -163,7 +163,7 @@ class Ablation:
 def ablations(summaries: Sequence[MethodSummary], pass_at: Sequence[int], num_samples: int) -> list[Ablation]:
     """Find the pairs of methods that differ in one setting.
 
-    Beside the plain base settings nothing is an ablation, and another `method` is more than another setting.
+    A comparison with the plain base settings is not an ablation, and another `method` is more than one setting.
     """
     found = []
     for index, plain in enumerate(summaries):

@@ -1,6 +1,6 @@
 """A whole comparison: every method, every claim, computed once for the page, the text, the JSON and the CSV.
 
-Not here: how a method is summarised (`summary`) and held against another (`claims`), files (`export`).
+Not here: summarising a method (`summary`), comparing it with another (`claims`), files (`export`).
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ Reading = Literal["adds", "sharpens", "neither", "blunts", "loses", "not known"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a study says so far.
+    """What a study shows so far.
 
     Attributes:
-        study: its folder, read.
+        study: the contents of its folder.
         summaries: every method with a finished run, in the order of the grid.
-        reference: the method that claims are made about; None where none of its runs is finished.
+        reference: the method that claims are made about; None if none of its runs is finished.
         baseline: the method that changes nothing of the base settings, if there is one.
         primary: the reference against each other method on the main figure, p-values adjusted for their number.
         against: the reference beside each other method.
@@ -56,17 +56,17 @@ class Comparison:
 
     @property
     def num_samples(self) -> int:
-        """Samples of every test prompt."""
+        """The number of samples per test prompt."""
         return self.study.grid.test_num_samples
 
     @property
     def largest_k(self) -> int:
-        """The k that decides between sharper and abler: the largest of `pass_at`."""
+        """The k that decides between sharpening and adding ability: the largest of `pass_at`."""
         return max(self.study.grid.pass_at)
 
 
 def compare(path: Path) -> Comparison:
-    """Compute the comparison of a study's folder; again only where a file in it has changed.
+    """Compute the comparison of a study's folder; recompute it only if a file in it has changed.
 
     Raises:
         UserError: it is not a study, or none of its runs is finished.
@@ -78,7 +78,7 @@ def compare(path: Path) -> Comparison:
 
 @lru_cache(maxsize=1)
 def _compare(path: Path, files: tuple[tuple[str, int], ...]) -> Comparison:
-    """The page and the text of one command read the folder once; `files` is what it was read from."""
+    """Compute once for the page and the text of one command; `files` is what the study was read from."""
     study = Study.load(path)
     summaries = summarise(study)
     pass_at, num_samples = study.grid.pass_at, study.grid.test_num_samples
@@ -111,12 +111,12 @@ def _compare(path: Path, files: tuple[tuple[str, int], ...]) -> Comparison:
 
 
 def read_together(mean: Claim, coverage: Claim) -> Reading:
-    """Say whether a method got sharper or abler, from its claims about mean@n and pass@k.
+    """Say whether a method sharpened or added ability, from its claims about mean@n and pass@k.
 
-    Sharper: more of the samples are right, on prompts that k samples solve anyway; abler: k samples solve more prompts.
-    Only the second shows in pass@k.
+    Sharpening: more samples are right, on prompts that k samples solve anyway. Adding ability: k samples solve more
+    prompts. Only the second shows in pass@k.
 
-        pass@k      above: adds      below: loses     undecided: as mean@n says
+        pass@k      above: adds      below: loses     undecided: mean@n decides
         mean@n      above: sharpens  below: blunts    undecided: neither
     """
     if "not known" in (mean.verdict, coverage.verdict):

@@ -1,6 +1,6 @@
 """A comparison as plain values: `comparison.json`, and `comparison.csv` with one row per run.
 
-What is not known is null in JSON and empty in CSV.
+Unknown values are null in JSON and empty in CSV.
 
 Not here: the numbers (`comparison`), the page and the text (`nearfuture.lab.report`).
 """
@@ -25,7 +25,7 @@ VERSION = 1
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
-    """Return everything a comparison says; `methods[]` carries `method`, `mean`, `ci_low`, `ci_high` and its costs."""
+    """Return the whole comparison; `methods[]` has `method`, `mean`, `ci_low`, `ci_high` and its costs."""
     study = comparison.study
     result = {
         "version": VERSION,
@@ -65,7 +65,7 @@ def as_csv(comparison: Comparison) -> str:
 
 
 def run_rows(comparison: Comparison) -> list[dict[str, Any]]:
-    """Return what each run reached and paid, flat."""
+    """Return what each run reached and paid, as flat rows."""
     return [_row(figures, comparison) for summary in comparison.summaries for figures in summary.runs]
 
 

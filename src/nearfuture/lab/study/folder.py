@@ -1,9 +1,9 @@
-"""The files of a study: which runs it has, and where each keeps what.
+"""The files of a study: which runs it has, and where each keeps its files.
 
     grid.json                     the methods with their settings, the seeds, what was asked for
     <method>-<seed>.yaml .log     the configuration of a run, and what it printed
     <method>-<seed>/              the run folder; test.json: the final evaluation, prompt by prompt
-    base/test.json                the same of the untrained model
+    base/test.json                the same for the untrained model
     report/                       index.html, comparison.json, comparison.csv, comparison.txt
 
 Not here: running it (`grid`), its numbers (`results`). No torch.
@@ -29,14 +29,14 @@ LENGTH = "max_completion_length"
 
 @dataclass(frozen=True)
 class Grid:
-    """What is in `grid.json`. It only grows: what was asked for once stays part of the study.
+    """The content of `grid.json`. It only grows: what was asked for once stays part of the study.
 
     Attributes:
         base: settings of every run.
         methods: what each method changes, in the order of the tables.
         cells: (method, seed) of every run that was asked for.
-        test_num_samples: samples of every test prompt.
-        pass_at: the k of pass@k.
+        test_num_samples: samples per test prompt.
+        pass_at: the values of k for pass@k.
         reference: the method that claims are made about.
     """
 
@@ -48,12 +48,12 @@ class Grid:
     reference: str
 
     def seeds(self, method: str) -> list[int]:
-        """The seeds that were asked for, ascending."""
+        """The seeds that were asked for, in ascending order."""
         return sorted(seed for name, seed in self.cells if name == method)
 
 
 class StudyFolder:
-    """Paths of a study."""
+    """The paths of a study."""
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
@@ -62,11 +62,11 @@ class StudyFolder:
 
     @property
     def is_study(self) -> bool:
-        """True where a grid was begun here."""
+        """True if a grid was started here."""
         return self.grid.exists()
 
     def run(self, name: str) -> Path:
-        """The run folder of a cell, called `<method>-<seed>`, or of `base`."""
+        """The run folder of a cell, named `<method>-<seed>`, or of `base`."""
         return self.path / name
 
     def config(self, name: str) -> Path:
@@ -74,7 +74,7 @@ class StudyFolder:
         return self.path / f"{name}.yaml"
 
     def log(self, name: str) -> Path:
-        """What its processes printed."""
+        """The output of its processes."""
         return self.path / f"{name}.log"
 
     def test(self, name: str) -> Path:
@@ -82,11 +82,11 @@ class StudyFolder:
         return self.run(name) / "test.json"
 
     def is_trained(self, name: str) -> bool:
-        """True where the run has ended at its horizon."""
+        """True if the run has reached its horizon."""
         return (self.run(name) / "final").exists()
 
     def is_evaluated(self, name: str, num_samples: int) -> bool:
-        """True if the final evaluation was made, with the wanted samples at the length that the run trained with."""
+        """True if the final evaluation was made, with the required samples at the length that the run trained with."""
         found = read_object(self.test(name))
         length = read_object(self.config(name)).get(LENGTH)
         is_whole = length is None or found.get("sampling", {}).get(LENGTH) == length
@@ -96,7 +96,7 @@ class StudyFolder:
         """Read `grid.json`.
 
         Raises:
-            UserError: there is none, or another version of the tool wrote it.
+            UserError: it is missing, or another version of the tool wrote it.
         """
         if not self.grid.exists():
             raise UserError(
@@ -109,10 +109,10 @@ class StudyFolder:
         return Grid(**{**found, "cells": cells, "pass_at": tuple(found["pass_at"])})
 
     def write_grid(self, grid: Grid) -> Grid:
-        """Write `grid.json` with what stood there before, and return the whole.
+        """Add to `grid.json`, and return the whole grid.
 
         Raises:
-            UserError: settings of runs that were begun already would change.
+            UserError: settings of runs that have already started would change.
         """
         if self.is_study:
             grid = self._joined(self.read_grid(), grid)

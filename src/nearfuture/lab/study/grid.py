@@ -1,4 +1,4 @@
-"""Runs the grid of a study: every method with every seed, several at once; what is finished is not done again.
+"""Run the grid of a study: every method with every seed, several at once; finished work is not repeated.
 
     each cell   python -m nearfuture train CELL.yaml --resume      unless it has `final/`
                 python -m nearfuture.lab.study.test_split ...      unless it has `test.json`
@@ -42,10 +42,10 @@ class Outcome:
     """How one cell ended.
 
     Attributes:
-        name: of the cell.
-        state: `finished` where its final evaluation is there.
-        seconds: spent on it now; 0 where nothing was left to do.
-        last_lines: of its log, where it failed.
+        name: the cell's name.
+        state: `finished` if its final evaluation exists.
+        seconds: time spent on it now; 0 if nothing was left to do.
+        last_lines: the end of its log, if it failed.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Job:
-    """A cell with the optimizer steps it is known to pay for, by which the time left is estimated."""
+    """A cell with the optimizer steps it will pay for at least, from which the remaining time is estimated."""
 
     cell: Cell
     num_steps: int
@@ -69,7 +69,7 @@ class GridRunner:
         """Check every run of the grid and write the files it needs.
 
         Raises:
-            UserError: see `study_config.check_runs`, and settings that differ from those of before.
+            UserError: see `study_config.check_runs`; or settings differ from those of existing runs.
         """
         self.study, self.folder = study, StudyFolder(study.run_dir)
         configurations = check_runs(study)
@@ -105,10 +105,10 @@ class GridRunner:
                 write_whole(self.folder.config(job.cell.name), flat_yaml.dump(job.cell.settings))
 
     def run(self, say: Callable[[Outcome, float | None], None]) -> list[Outcome]:
-        """Run what is left of the grid.
+        """Run the rest of the grid.
 
         Args:
-            say: called with every outcome as it comes, and the seconds the rest will take (None: not known yet).
+            say: called with every outcome as it comes, and the seconds that the rest will take (None: unknown so far).
 
         Returns:
             The outcomes, in the order they came.
@@ -184,7 +184,7 @@ def _environment(runner: GridRunner, device: str | None) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGINT and SIGTERM raise KeyboardInterrupt (in the main thread), also where a shell's `&` had SIGINT ignored."""
+    """Let SIGINT and SIGTERM raise KeyboardInterrupt (in the main thread), even if a shell's `&` had SIGINT ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

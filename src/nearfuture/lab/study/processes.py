@@ -1,9 +1,9 @@
-"""Child processes of a grid: started with a log, one at a time for each log, ended together.
+"""The child processes of a grid: each has a log, each log has one process at a time, and all end together.
 
-A child holds a lock on its log (`flock`) for as long as it lives, also when the grid that started it was killed. A
-second grid on the same folder waits for it, and two grids share the work instead of training one run twice.
+A child holds a lock on its log (`flock`) for as long as it lives, even if the grid that started it was killed. A second
+grid on the same folder waits for it, so two grids share the work instead of training one run twice.
 
-Not here: which processes, and what their exit means (`grid`).
+Not here: which processes to start, and what their exit means (`grid`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BYTES_OF_A_TAIL = 8192
 
 
 class Children:
-    """The processes of a grid. `stop` ends them all, and starts none from then on."""
+    """The processes of a grid. `stop` ends them all; none is started after that."""
 
     def __init__(self) -> None:
         self.is_stopping = False
@@ -34,7 +34,7 @@ class Children:
 
     @contextlib.contextmanager
     def log(self, path: Path) -> Iterator[IO[bytes] | None]:
-        """Open a log to append to, once no other process writes it; None where `stop` was called meanwhile."""
+        """Open a log for appending, once no other process writes it; None if `stop` was called meanwhile."""
         with path.open("ab") as file:
             while not self.is_stopping:
                 try:
@@ -47,13 +47,13 @@ class Children:
             yield None
 
     def run(self, command: Sequence[str], log: IO[bytes], environment: Mapping[str, str]) -> int:
-        """Run a command to its end and return its exit code; `INTERRUPTED` where `stop` ended it or came before."""
+        """Run a command to its end and return its exit code; `INTERRUPTED` if `stop` ended it or was called before."""
         with self._lock:
             if self.is_stopping:
                 return INTERRUPTED
             log.write(f"$ {' '.join(command)}\n".encode())
             log.flush()
-            # A session of its own: Ctrl-C in a terminal reaches this process alone, and `stop` asks each child once.
+            # Its own session: Ctrl-C in a terminal reaches this process alone, and `stop` asks each child once.
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -69,7 +69,7 @@ class Children:
             return INTERRUPTED if self.is_stopping and code else code
 
     def stop(self) -> None:
-        """Ask every child to save and end (SIGTERM, which ends one that has not begun to train at once)."""
+        """Ask every child to save and end, by SIGTERM; one that has not begun to train ends at once."""
         with self._lock:
             self.is_stopping = True
             for process in self._running:

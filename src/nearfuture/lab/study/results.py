@@ -1,4 +1,4 @@
-"""What a study's folder holds, read back with plain JSON: every run's records and its final evaluation.
+"""Read back the contents of a study's folder with plain JSON: every run's records and its final evaluation.
 
 Letters: P test prompts, F families, S seeds.
 
@@ -32,7 +32,7 @@ class TestCounts:
         family_P: [P] number of each prompt's family.
         num_correct_P: [P] correct samples.
         num_judged_P: [P] judged samples.
-        protocol: the rest of `test.json`: split, samples, seed, sampling settings.
+        protocol: the rest of `test.json`: split, number of samples, seed, sampling settings.
     """
 
     __test__ = False
@@ -46,7 +46,7 @@ class TestCounts:
     def pass_at(self, k: int) -> Floats:
         """Unbiased pass@k of each family, [F]; k = 1 is mean@n, the share of correct samples.
 
-        A prompt with fewer than k judged samples leaves the mean; see `num_short`.
+        A prompt with fewer than k judged samples is left out of the mean; see `num_short`.
         """
         solved_P = pass_at_k(self.num_judged_P, self.num_correct_P, k)
         return np.array([_mean(solved_P[self.family_P == family]) for family in range(len(self.families))])
@@ -56,7 +56,7 @@ class TestCounts:
         return _mean(self.pass_at(k))
 
     def num_short(self, k: int) -> int:
-        """Prompts with fewer than k judged samples."""
+        """The number of prompts with fewer than k judged samples."""
         return int((self.num_judged_P < k).sum())
 
 
@@ -72,14 +72,14 @@ class StudyRun:
 
 @dataclass(frozen=True)
 class Study:
-    """A study as far as it has come.
+    """The finished part of a study.
 
     Attributes:
-        folder: where it lies.
+        folder: its folder.
         grid: what was asked for.
         runs: the finished runs, in the order of the methods, then of the seeds.
         base: the untrained model, if it was evaluated.
-        missing: the cells that are not finished, with what is known of them.
+        missing: the cells that are not finished, with what is known about them.
     """
 
     folder: StudyFolder
@@ -129,7 +129,7 @@ class Study:
 
     @property
     def split(self) -> str:
-        """The rows the final evaluation was made on: `test`, or `evaluation` where the task has no test rows."""
+        """The rows of the final evaluation: `test`, or `evaluation` if the task has no test rows."""
         return str(self.runs[0].test.protocol["split"])
 
 

@@ -1,4 +1,4 @@
-"""The configuration of a study: settings every run has, and what each method changes of them.
+"""The configuration of a study: settings that every run has, and what each method changes.
 
     base: {task: apprentice, max_steps: 240, ...}      keys of a run, without run_dir and seed
     methods: {grpo: {}, npo_early: {scout_steps: 40}}  keys of a run, by method
@@ -40,11 +40,11 @@ class StudyConfig:
         base: settings of every run.
         methods: what each method changes, in the order of the tables.
         run_dir: folder of the study.
-        num_seeds: training seeds of each method.
-        first_seed: the first of them; the others follow.
-        test_num_samples: samples of every test prompt in the final evaluation.
-        pass_at: the k of pass@k, each at most `test_num_samples`.
-        reference: the method that claims are made about, against each other one; None: the last method.
+        num_seeds: the number of training seeds per method.
+        first_seed: the first seed; the others follow it.
+        test_num_samples: samples per test prompt in the final evaluation.
+        pass_at: the values of k for pass@k, each at most `test_num_samples`.
+        reference: the method that claims are made about, compared with each other one; None: the last method.
     """
 
     base: dict[str, Any]
@@ -58,13 +58,13 @@ class StudyConfig:
 
     @property
     def seeds(self) -> list[int]:
-        """The training seeds, ascending."""
+        """The training seeds, in ascending order."""
         return list(range(self.first_seed, self.first_seed + self.num_seeds))
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of the grid: a method with a seed, its settings as they will stand in its file."""
+    """One run of the grid: a method with a seed, and its settings as its file will have them."""
 
     method: str
     seed: int
@@ -72,7 +72,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Name of its folder, its file and its log."""
+        """The name of its folder, its file and its log."""
         return BASE if self.method == BASE else f"{self.method}-{self.seed}"
 
 
@@ -83,13 +83,13 @@ def load_study(
 
     Args:
         path: the file.
-        overrides: `key=value`; a key of the study replaces it, every other one goes to `base`.
-        methods: those to run, in this order; empty: all.
-        num_seeds: replaces the file's.
+        overrides: `key=value`; a key of the study replaces its value there, every other key goes to `base`.
+        methods: the methods to run, in this order; empty: all.
+        num_seeds: replaces the file's number.
 
     Raises:
-        UserError: an unknown key or method (the nearest one is named), a value of the wrong type, a run that
-            `nearfuture train` would refuse.
+        UserError: a key or method is unknown (the nearest one is named), a value has the wrong type, or
+            `nearfuture train` would refuse a run.
     """
     values = read_yaml(path)
     if {"max_steps", "run_dir"} <= values.keys() and "methods" not in values:
@@ -116,7 +116,7 @@ def load_study(
 
 
 def choose(known: dict[str, dict[str, Any]], wanted: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the methods that were asked for, in that order.
+    """Return the requested methods, in that order.
 
     Raises:
         UserError: one of them is unknown.
@@ -130,7 +130,7 @@ def choose(known: dict[str, dict[str, Any]], wanted: Sequence[str]) -> dict[str,
 
 
 def cells(study: StudyConfig) -> list[Cell]:
-    """Return the grid seed by seed, so that a part of it is a comparison already."""
+    """Return the grid seed by seed, so that part of it is already a comparison."""
     return [
         Cell(method, seed, {**study.base, **changes, "run_dir": str(study.run_dir / f"{method}-{seed}"), "seed": seed})
         for seed in study.seeds
@@ -145,7 +145,7 @@ def check_runs(study: StudyConfig) -> dict[str, Configuration]:
         The configurations by method; `base` holds the settings that all methods are evaluated with.
 
     Raises:
-        UserError: with the method's name in front.
+        UserError: a run would be refused; the message begins with the method's name.
     """
     where = {"run_dir": str(study.run_dir), "seed": study.first_seed}
     found = {}

@@ -41,9 +41,9 @@ class Aggregate:
     """An aggregate over runs and families, with two bootstrap intervals.
 
     Attributes:
-        value: of all runs.
-        by_seed: whole seeds drawn: the one to read, because one policy answers every family.
-        by_run: rliable's, every family of every seed drawn by itself; None where only one is of use.
+        value: the value over all runs.
+        by_seed: the interval from resampling whole seeds: the one to read, because one policy answers every family.
+        by_run: rliable's interval, which resamples every family of every seed separately; None if one is enough.
     """
 
     value: float
@@ -53,7 +53,7 @@ class Aggregate:
 
 @dataclass(frozen=True)
 class RunFigures:
-    """What one run adds to a comparison."""
+    """The numbers that one run adds to a comparison."""
 
     run: StudyRun
     curve: HeldOutCurve
@@ -63,7 +63,7 @@ class RunFigures:
 
     @property
     def seconds(self) -> float:
-        """Training and collecting, without evaluation and start-up."""
+        """Seconds of training and collecting, without evaluation and start-up."""
         return self.costs["train_seconds"] + self.costs["collect_seconds"]
 
     @property
@@ -73,7 +73,7 @@ class RunFigures:
 
     @property
     def num_interventions(self) -> int:
-        """Segments that were begun by going back."""
+        """The number of segments that began by going back."""
         return sum(segment.intervention is not None for segment in self.run.records.segments)
 
 
@@ -89,7 +89,7 @@ class MethodSummary:
 
     @property
     def seeds(self) -> list[int]:
-        """Seeds of the finished runs, ascending."""
+        """Seeds of the finished runs, in ascending order."""
         return [figures.run.seed for figures in self.runs]
 
     def scores(self, k: int) -> Floats:
@@ -103,15 +103,15 @@ class MethodSummary:
         return self.scores(k).mean(1)
 
     def mean(self, k: int = 1) -> Estimate:
-        """The main figure for k = 1, and the same of pass@k."""
+        """The main figure for k = 1, and pass@k for larger k."""
         return mean_over_seeds(self.by_seed(k), LEVEL)
 
     def family(self, k: int, family: int) -> Estimate:
-        """The same on one family."""
+        """The same as `mean`, on one family."""
         return mean_over_seeds(self.scores(k)[:, family], LEVEL)
 
     def cost(self, key: str) -> float:
-        """Mean over seeds of a sum of the ledger; NaN where a run did not write it."""
+        """Mean over seeds of a sum in the ledger; NaN if a run did not write it."""
         return float(np.mean([figures.costs[key] for figures in self.runs]))
 
     @property
@@ -121,7 +121,7 @@ class MethodSummary:
 
     @property
     def num_interventions(self) -> float:
-        """Mean over seeds of the interventions."""
+        """Mean over seeds of the number of interventions."""
         return float(np.mean([figures.num_interventions for figures in self.runs]))
 
     @property
@@ -131,7 +131,7 @@ class MethodSummary:
 
     @cached_property
     def resampled(self) -> tuple[Floats, Floats]:
-        """Mean@n of resampled runs, by whole seeds and by single runs, [R, S, F] each; row 0 is the sample."""
+        """Mean@n of resampled runs, by whole seeds and by single runs, [R, S, F] each; row 0 is the original sample."""
         scores_S_F = self.scores(1)
         draws = (np.random.default_rng(RESAMPLING_SEED) for _ in range(2))
         by_seed = seeds.resample_seeds(scores_S_F, NUM_RESAMPLES, next(draws))
@@ -144,7 +144,7 @@ class MethodSummary:
 
     @property
     def optimality_gap(self) -> Aggregate:
-        """Optimality gap of mean@n to 1."""
+        """Optimality gap: how far mean@n falls short of 1."""
         return aggregate(*(seeds.optimality_gap(drawn) for drawn in self.resampled))
 
     def profile(self, thresholds_X: Floats) -> Floats:
@@ -163,7 +163,7 @@ def figures_of(run: StudyRun) -> RunFigures:
 
 
 def aggregate(by_seed_R: Floats, by_run_R: Floats | None = None) -> Aggregate:
-    """Put an aggregate's resamples together; without an interval where all are the same, as those of one seed are."""
+    """Combine an aggregate's resamples; without an interval if all are equal, as with one seed."""
     by_run = None if by_run_R is None else _interval(by_run_R)
     return Aggregate(float(by_seed_R[0]), _interval(by_seed_R), by_run)
 
@@ -179,7 +179,7 @@ def summarise(study: Study) -> list[MethodSummary]:
 
 
 def mean_curve(values_S: Sequence[tuple[Any, Any]]) -> tuple[NDArray[np.int64], Floats]:
-    """Average curves of several seeds over the steps that all of them have.
+    """Average the curves of several seeds over the steps that all of them have.
 
     Args:
         values_S: [S] steps and values of each seed.

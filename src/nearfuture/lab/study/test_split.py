@@ -3,9 +3,9 @@
     python -m nearfuture.lab.study.test_split CELL.yaml BASE.yaml OUTPUT.json NUM_SAMPLES
 
 Every method is sampled with the settings of `base` and one fixed seed, whatever the method trained with, so that two
-policies meet the same draws; only how long a completion may be is the method's own, because a policy that learned to
-write more would be cut off. What is stored lets anyone compute mean@k and pass@k. Nothing is chosen by these numbers:
-no checkpoint, no setting, no rollback.
+policies meet the same draws. Only the length limit is the method's own, because a policy that learned to write more
+would be cut off. The stored counts let anyone compute mean@k and pass@k. Nothing is selected by these numbers: no
+checkpoint, no setting, no rollback.
 
 Not here: sampling and judging (`nearfuture.guidance.held_out`), means and intervals (`nearfuture.stats.seeds`).
 """
@@ -37,14 +37,14 @@ VERSION = 1
 TEST_SEED = 20_261
 WHOLE = "all"
 NUM_SHOWN = 40
-"""Prompts whose samples are kept for people to look at."""
+"""How many prompts keep their samples for people to look at."""
 
 
 def evaluate_final(cell: Configuration, base: Configuration, num_samples: int, output: Path) -> dict[str, Any]:
-    """Evaluate the final policy of a run (the base weights where `cell` is `base`), and write what was counted.
+    """Evaluate the final policy of a run (the base weights if `cell` is `base`), and write the counts.
 
     Args:
-        cell: the run's configuration; its model and adapters are loaded with it.
+        cell: the run's configuration, by which its model and adapters are loaded.
         base: the settings that every method is sampled with.
         num_samples: completions per prompt.
         output: the file.
@@ -99,13 +99,13 @@ def evaluate_final(cell: Configuration, base: Configuration, num_samples: int, o
 
 
 def _sampled_as(cell: Configuration, base: Configuration) -> Configuration:
-    """The model and length of `cell`, and everything else of `base`."""
+    """Return the model and length of `cell`, and everything else of `base`."""
     config = base.with_training(max_completion_length=cell.training.max_completion_length)
     return replace(config, model_settings=cell.model_settings, run=replace(base.run, model=cell.run.model))
 
 
 def final_rows(task: Task) -> tuple[str, list[dict[str, Any]]]:
-    """Return the split a study ends with and its rows: the task's test prompts, its evaluation prompts without any.
+    """Return the split of the final evaluation and its rows: the task's test prompts, or else its evaluation prompts.
 
     Raises:
         UserError: the task has neither.
