@@ -1,4 +1,4 @@
-"""nearfuture from Python: what the command line does, as a class and four functions that return values.
+"""nearfuture from Python: the commands as a class and four functions that return values.
 
     run = nearfuture.Run(task=sums, model="Qwen/Qwen3-0.6B", run_dir="runs/sums", max_steps=400, scout_steps=40)
     run.train()

@@ -1,10 +1,10 @@
 """`Run`: a run with interventions, or one that decides by itself, from Python.
 
-    run = Run("grpo.yaml", scout_steps=40)                    # a configuration, with other values for some keys
+    run = Run("grpo.yaml", scout_steps=40)                    # a configuration, with some keys replaced
     run = Run(task=sums, model=..., run_dir="runs/a", max_steps=400, autonpo={"mode": "act"})
-    run = Run("runs/a")                                       # one that is there already
+    run = Run("runs/a")                                       # an existing run
 
-It is what `nearfuture train` runs: the same keys, the same folder, the same bits.
+It does what `nearfuture train` does: the same keys, the same folder, the same bits.
 
 Not here: what a run is (`nearfuture.run`), the pages about it (`shown`).
 """
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """A run: its configuration, and what its folder holds once it has begun.
+    """A run: its configuration and, once it has begun, the contents of its folder.
 
     Args:
-        config: path of a YAML configuration, a mapping of its keys, or the folder of a run; None: keys alone.
+        config: path of a YAML configuration, a mapping of its keys, or the folder of a run; None: only `settings`.
         task: name of a task, a `Task`, or a function that returns one.
-        settings: keys of the configuration (docs/configuration.md), which replace those of `config`; those that begin
-            with `autonpo.` as a mapping: `autonpo={"mode": "act"}`.
+        settings: keys of the configuration (docs/configuration.md), which replace those of `config`; keys that begin
+            with `autonpo.` are given as a mapping: `autonpo={"mode": "act"}`.
 
     Raises:
-        UserError: an unknown key, a value that does not fit, or settings that cannot be combined.
+        UserError: a key is unknown, a value does not fit, or settings cannot be combined.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Run:
 
     @property
     def final(self) -> Path:
-        """The final policy, in the Hugging Face layout; there once the run has finished."""
+        """The final policy, in the Hugging Face layout; it exists once the run has finished."""
         return self.folder / "final"
 
     def plan(self) -> str:
@@ -85,16 +85,16 @@ class Run:
 
         Args:
             resume: continue where the run stopped, however it stopped.
-            clean: delete what is in the folder first.
+            clean: delete the contents of the folder first.
             quiet: print errors only.
-            one_stage: stop after the present stage; `resume` begins the next.
+            one_stage: stop after the current stage; `resume` begins the next.
 
         Returns:
-            `finished`, `paused` (a stage is done, more are to come), or `interrupted` (a checkpoint is saved).
+            `finished`, `paused` (a stage is done, more will follow), or `interrupted` (a checkpoint is saved).
 
         Raises:
-            UserError: the folder holds a run and neither `resume` nor `clean` is given; bad data.
-            NoSignalError: nothing to learn from.
+            UserError: the folder holds a run and neither `resume` nor `clean` is given, or the data is bad.
+            NoSignalError: there is nothing to learn from.
         """
         from nearfuture.run.start import train
         from nearfuture.train.hush import hush_libraries
@@ -104,12 +104,12 @@ class Run:
 
     @property
     def records(self) -> RunRecords:
-        """Everything the folder says, read again each time: it works while the run goes on."""
+        """All records in the folder, read anew each time, so this also works while the run goes on."""
         return RunRecords.load(self.folder)
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """One row per segment and step, abandoned ones included (`kept` says which are not): docs/metrics.md."""
+        """One row per segment and step, abandoned ones included (`kept` marks the others); see docs/metrics.md."""
         import pandas as pd
 
         records = self.records
@@ -124,19 +124,19 @@ class Run:
 
     @property
     def ledger(self) -> dict[str, Any]:
-        """What the run has paid, segment by segment and in all: steps, tokens, seconds."""
+        """What the run has paid, per segment and in total: steps, tokens, seconds."""
         return build_ledger(self.records)
 
     def events(self, name: str | None = None) -> list[dict[str, Any]]:
-        """What happened, in order; with a name only that: `triggered`, `collected`, `rollback`, ..."""
+        """What happened, in order; with a name, only events of that name: `triggered`, `collected`, `rollback`, ..."""
         return [dict(event) for event in self.records.events if name is None or event["event"] == name]
 
     def report(self, *others: Run | Path | str, output: Path | str | None = None) -> shown.Page:
-        """Write the page about this run, beside others if they are given."""
+        """Write the page about this run, together with others if given."""
         return shown.report(self, *others, output=output)
 
     def explain(self) -> shown.Page:
-        """Write the page about what the run decided."""
+        """Write the page about the run's decisions."""
         return shown.explain(self)
 
     def advise(self) -> shown.Advice:
@@ -148,7 +148,7 @@ class Run:
         return shown.signal(self, scope)
 
     def _state(self) -> dict[str, str]:
-        """The run in a few words."""
+        """Describe the run in a few words."""
         if not (self.folder / "lineage.json").exists():
             return {"state": "not begun", "horizon": f"{self.configuration.max_steps} steps"}
         try:
@@ -176,7 +176,7 @@ class Run:
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Keys with a dot in place of mappings; paths as text, as YAML has them."""
+    """Flatten mappings into keys with a dot; paths become text, as in YAML."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
         if key == "autonpo" and isinstance(value, Mapping):
@@ -187,7 +187,7 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _made(task: Task | Callable[..., Task], task_args: Mapping[str, Any]) -> Task:
-    """The task itself, or what its function returns."""
+    """Return the task itself, or what its function returns."""
     if isinstance(task, Task) and task_args:
         raise UserError(f"task_args={dict(task_args)}: the task is made already. Give the function that makes it.")
     made = task if isinstance(task, Task) else task(**task_args)

@@ -1,11 +1,11 @@
-"""What is known of a run, as values that show themselves: in a terminal as text, in a notebook as the page.
+"""What is known about a run, as values that display themselves: as text in a terminal, as the page in a notebook.
 
     page = nearfuture.report("runs/grpo", "runs/npo")     # a Page: page.path, print(page)
     nearfuture.explain("runs/npo")                        # likewise
-    nearfuture.advise("trainer_state.json")["firings"]    # a dict, print() for the words
-    nearfuture.signal("runs/npo").page                    # a dict with a page
+    nearfuture.advise("trainer_state.json")["fired"]      # a dict; print() shows the words
+    nearfuture.signal("runs/npo").page                    # a dict that also has a page
 
-Not here: what is found (`nearfuture.lab.measure`), the pages (`nearfuture.lab.report`).
+Not here: the measurements (`nearfuture.lab.measure`), the pages (`nearfuture.lab.report`).
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from nearfuture.types import UserError
 
 WIDTH = 110
 HEIGHT = 620
-"""Columns of a summary as text; pixels of a page in a notebook."""
+"""The width of a summary in columns, and the height of a page in a notebook in pixels."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page that was written: `path` is the file, `str()` its summary; a notebook shows the page itself."""
+    """A page that was written: `path` is the file, `str()` gives its summary, a notebook shows the page itself."""
 
     path: Path
     text: str
@@ -48,7 +48,7 @@ class Page:
 
 
 class Advice(dict[str, Any]):
-    """What `nearfuture advise --json` writes; `str()` is what it prints."""
+    """What `nearfuture advise --json` writes; `str()` gives what the command prints."""
 
     def __str__(self) -> str:
         from nearfuture.lab.measure.advise import advice_text
@@ -57,7 +57,7 @@ class Advice(dict[str, Any]):
 
 
 class Signal(dict[str, Any]):
-    """What `nearfuture signal --json` writes; `str()` is what it prints, `page` the page."""
+    """What `nearfuture signal --json` writes; `str()` gives what the command prints, `page` is the page."""
 
     page: Page
 
@@ -73,10 +73,10 @@ def report(*runs: Any, output: Path | str | None = None) -> Page:
 
     Args:
         runs: run folders, or `Run`s.
-        output: the page; in the folder `report` of the first run where it is not given.
+        output: the page; by default in the folder `report` of the first run.
 
     Raises:
-        UserError: no run is given, a folder is no run, or it has no metrics yet.
+        UserError: no run is given, a folder is not a run, or it has no metrics yet.
     """
     from nearfuture.lab.report import report_text, write_report
     from nearfuture.lab.report.report_page import page_of
@@ -89,14 +89,14 @@ def report(*runs: Any, output: Path | str | None = None) -> Page:
 
 
 def explain(run: Any, *, output: Path | str | None = None) -> Page:
-    """Write the page about what a run decided, from which numbers and at what cost.
+    """Write the page about what a run decided, based on which numbers and at what cost.
 
     Args:
         run: a run folder, or a `Run`.
-        output: the page; `report/explain.html` in the run where it is not given.
+        output: the page; `report/explain.html` in the run by default.
 
     Raises:
-        UserError: the folder is no run, or it has no metrics yet.
+        UserError: the folder is not a run, or it has no metrics yet.
     """
     from nearfuture.lab.report.explain_page import explanation_text, write_explanation
 
@@ -118,12 +118,12 @@ def advise(
     Args:
         log: a run folder or a `Run`, TRL's output folder, or any log that `nearfuture advise` reads.
         trigger: settings of the trigger; None: the defaults.
-        columns: names of the columns of step, reward and entropy; None: known names.
+        columns: names of the columns with step, reward and entropy; None: known names.
         run: number or name of the run, if the log holds several.
         logging_steps: steps per row, for a console log that prints no steps.
 
     Raises:
-        UserError: a log that cannot be read, or that holds several runs.
+        UserError: the log cannot be read, or holds several runs and `run` is not given.
     """
     from nearfuture.lab.measure.advise import advise as replay
 
@@ -144,12 +144,12 @@ def signal(
     Args:
         run: a run folder or a `Run`, or TRL's output folder with `checkpoint-*`.
         scope: which anchors and distances, how many prompts and samples; None: the defaults.
-        output: the page; `report/signal.html` in the run where it is not given.
+        output: the page; `report/signal.html` in the run by default.
         overrides: `key=value` settings of the configuration.
         task: the task, for a folder that TRL wrote.
 
     Raises:
-        UserError: no run, too few checkpoints, a step without one, too few failed prompts.
+        UserError: there is no run, there are too few checkpoints or failed prompts, or a step has no checkpoint.
     """
     from nearfuture.lab.measure.run_signal import measure_signal
     from nearfuture.lab.report.signal_page import signal_text, write_signal_page
@@ -162,12 +162,12 @@ def signal(
 
 
 def folder_of(run: Any) -> Path:
-    """The folder of a `Run`, or a path as it is."""
+    """Return the folder of a `Run`; a path is returned unchanged."""
     return Path(getattr(run, "folder", run))
 
 
 def as_text(shown: RenderableType) -> str:
-    """What a terminal would show, as plain text."""
+    """Return what a terminal would show, as plain text."""
     file = io.StringIO()
     Console(file=file, width=WIDTH).print(shown)
     return file.getvalue().rstrip("\n")

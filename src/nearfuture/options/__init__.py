@@ -1,4 +1,4 @@
-"""What can be set, as plain values: readable in milliseconds, without torch or TRL.
+"""Everything that can be set, as plain values, readable in milliseconds and without torch or TRL.
 
-Not here: what a run makes of its settings (`nearfuture.run.settings`).
+Not here: how a run uses its settings (`nearfuture.run.settings`).
 """

@@ -1,6 +1,6 @@
-"""The settings that name a data set; TRL's names where TRL has them.
+"""The settings that name a data set, under TRL's names where TRL has them.
 
-Not here: the settings of a run (`nearfuture.run.settings.config`), what is done with them (`nearfuture.tasks.data`).
+Not here: the settings of a run (`nearfuture.run.settings.config`), reading the data (`nearfuture.tasks.data`).
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ class DataConfig:
     Attributes:
         dataset_name: a registered name (`nearfuture.tasks.data.SOURCES`), an id on the Hub, a folder, or a file
             (.jsonl, .json, .parquet, .csv).
-        dataset_config: configuration of that data set on the Hub.
-        dataset_train_split: split that is trained on; None: the registered one, or `train`.
-        dataset_test_split: split that is evaluated on the way; None: none.
-        dataset_num_held_out: rows of the training split that are evaluated instead, chosen by a hash of their content.
+        dataset_config: the configuration of that data set on the Hub.
+        dataset_train_split: the split to train on; None: the registered one, or `train`.
+        dataset_test_split: the split that is evaluated during training; None: no split.
+        dataset_num_held_out: how many rows of the training split are evaluated instead, chosen by a hash of their
+            content.
         dataset_columns: which column holds what, for data that no adapter knows: `{question: problem, gold: answer}`.
-        dataset_image_root: folder that paths of images start from; None: the folder of the data.
+        dataset_image_root: the folder that image paths are relative to; None: the folder of the data.
         dataset_template: what the prompt asks for: `boxed`, `answer_tag` (thoughts and answer in tags), or `none`;
             `text` is the question as a string, for models without a chat template.
-        dataset_system_prompt: a first message of the role `system`; None: none.
-        dataset_min_difficulty: rows with a lower `difficulty` are left out, and rows without one.
-        dataset_max_difficulty: the same for higher ones.
-        max_prompt_length: prompts of more tokens are left out, tokens of images counted; None: all stay.
-        max_image_pixels: larger images are scaled down by the processor; None: as the model has it.
+        dataset_system_prompt: a first message with the role `system`; None: no such message.
+        dataset_min_difficulty: rows with a lower `difficulty` are left out, and so are rows without one.
+        dataset_max_difficulty: rows with a higher `difficulty` are left out, and so are rows without one.
+        max_prompt_length: prompts with more tokens, image tokens included, are left out; None: all stay.
+        max_image_pixels: the processor scales larger images down; None: the model's own limit.
         verifier: `path/to/file.py:function` in verl's or EasyR1's form, instead of the built-in one.
     """
 
@@ -48,6 +49,6 @@ class DataConfig:
     verifier: str | None = None
 
     def given(self) -> dict[str, Any]:
-        """The settings that are not at their defaults."""
+        """Return the settings that are not at their defaults."""
         values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
         return {name: value for name, (value, default) in values.items() if value != default}

@@ -1,4 +1,4 @@
-"""The settings of Near-Future Policy Optimization beside TRL's own, as plain values.
+"""The settings of Near-Future Policy Optimization in addition to TRL's own, as plain values.
 
 Not here: what they do (`nearfuture.train.trainer`), the class that a trainer takes (`nearfuture.train.npo_config`).
 """
@@ -28,7 +28,7 @@ class Weighting(StrEnum):
 
 
 class GuidedRewards(StrEnum):
-    """What the reward functions are asked about after a slot was replaced; see `NPOSettings.guided_rewards`."""
+    """Which rows the reward functions are called on after a slot was replaced; see `NPOSettings.guided_rewards`."""
 
     ROW = "row"
     BATCH = "batch"
@@ -36,46 +36,47 @@ class GuidedRewards(StrEnum):
 
 @dataclass
 class NPOSettings:
-    """The settings of NPO alone, as a trainer has them whose `args` are a `GRPOConfig`: all at their defaults.
+    """The settings of NPO alone. A trainer whose `args` are a plain `GRPOConfig` has them all at their defaults.
 
     Args:
-        max_pass_rate: highest on-policy pass rate of a group that still admits guidance (the paper's tau_gate);
+        max_pass_rate: the highest on-policy pass rate of a group that still admits guidance (the paper's tau_gate);
             negative closes the gate.
         weighting: `on_policy` (the paper), `importance` or `shaped`.
-        shaping_gamma: of `shaped`; the smaller, the more unlikely the tokens that count most.
-        inject_guidance: put guidance into the last slot; off, a guide only distils.
+        shaping_gamma: gamma of `shaped`; the smaller it is, the less likely are the tokens that count most.
+        inject_guidance: whether to put guidance into the last slot; if off, a guide only distils.
         distill_coef: weight of log pi_guide - log pi in the advantage of the policy's own rollouts on gated prompts
             (on-policy distillation from the near-future self); 0 is off.
         informed_strength: lambda of the informed self at step 0: how much of a token's weight follows what the policy
             thinks of it once it is told the answer (RLSD); 0 is off.
         informed_steps: lambda falls to 0 within this many steps.
-        informed_clip: epsilon: a token's weight stays within 1 - epsilon and 1 + epsilon.
-        informed_sync_steps: the informed self has the weights of the last multiple of this step.
-        informed_column: column of the training rows that holds the answer.
-        informed_template: the prompt of the informed self; `{prompt}` and `{answer}` are put in.
-        informed_by: whose answer it is told: its `own` prompt's, or (control) that of an `other` prompt of the batch.
-        parallel_branches: branches that learn different parts of the data and judge each other (CoPD); 1 is off.
-        parallel_own_steps: steps of a cycle in which a branch learns its own part, judged by the verifier.
-        parallel_peer_steps: steps of a cycle in which it learns another's part, judged by that other; 0: never.
-        parallel_column: column whose values are dealt out to the parts; None: rows are dealt out one by one.
+        informed_clip: epsilon: a token's weight stays between 1 - epsilon and 1 + epsilon.
+        informed_sync_steps: the informed self takes over the policy's weights at every multiple of this step.
+        informed_column: the column of the training rows that holds the answer.
+        informed_template: the prompt of the informed self; `{prompt}` and `{answer}` are filled in.
+        informed_by: whose answer it is told: that of its `own` prompt, or (as a control) that of an `other` prompt in
+            the batch.
+        parallel_branches: number of branches that learn different parts of the data and judge each other (CoPD); 1 is
+            off.
+        parallel_own_steps: steps per cycle in which a branch learns its own part, judged by the verifier.
+        parallel_peer_steps: steps per cycle in which it learns another branch's part, judged by that branch; 0: never.
+        parallel_column: the column whose values are dealt out to the parts; None: rows are dealt out one by one.
         verdict_reward: name of the reward function that carries the verdict; default: the first one.
-        correct_threshold: a rollout is correct where that function's reward is at least this; None (NaN) is not judged.
-        truncated_is_wrong: a completion that was cut off earns from that function what a wrong one does, 0. Off, as in
-            TRL: it earns what its text earns. Gate, pass rate and pool count it as wrong either way, because it can
-            never be guidance.
-        freeze_vision_tower: nothing in the vision tower learns, adapters included; it trains by default (the paper).
+        correct_threshold: a rollout is correct if that function's reward is at least this; None (NaN) is not judged.
+        truncated_is_wrong: a truncated completion earns 0 from that function, like a wrong one. Off, as in TRL, it
+            earns what its text earns. Gate, pass rate and pool count it as wrong either way, because it can never be
+            guidance.
+        freeze_vision_tower: nothing in the vision tower is trained, adapters included; by default it is (the paper).
         verify_guidance: verify every trajectory again with that function before step 1.
-        guided_rewards: whom the reward functions are asked about once a guided completion has taken its slot. `row`:
-            the guided rows alone; the others keep what they earned, and nothing is verified twice. `batch`: the whole
-            batch again, as TRL asks; needed where a function compares the completions of a group.
-        fast_generation: read each prompt (and see its images) once instead of `num_generations` times, and continue
-        with
-            the rows that still write. The same random numbers are drawn; on a CPU no token was ever seen to differ from
-            TRL's, but rounding may depend on the number of rows, so that nothing promises it. TRL's own path is taken
-            with vLLM, continuous batching, tools, dropout, DeepSpeed, FSDP, `generation_kwargs`, images of models
-            other than Qwen's, and whatever does not go row by row (`repetition_penalty`, a static cache).
-        vllm_dtype: precision in which a colocated vLLM samples (`float32`, `bfloat16`, `float16`); default: that in
-            which the policy computes. vLLM by itself would sample a float32 policy in bfloat16.
+        guided_rewards: which rows the reward functions are called on once a guided completion has taken its slot.
+            `row`: the guided rows only; the others keep their rewards, and nothing is verified twice. `batch`: the
+            whole batch again, as TRL calls them; needed if a function compares the completions of a group.
+        fast_generation: read each prompt (and its images) once instead of `num_generations` times, and drop rows that
+            have ended. The same random numbers are drawn. On a CPU no token was ever seen to differ from TRL's, but
+            this is not guaranteed, because rounding may depend on the number of rows. TRL's own path is taken with
+            vLLM, continuous batching, tools, dropout, DeepSpeed, FSDP, `generation_kwargs`, images of models other
+            than Qwen's, and anything that does not work row by row (`repetition_penalty`, a static cache).
+        vllm_dtype: the precision in which a colocated vLLM samples (`float32`, `bfloat16`, `float16`); default: that
+            in which the policy computes. By itself vLLM would sample a float32 policy in bfloat16.
     """
 
     max_pass_rate: float = field(
@@ -148,7 +149,7 @@ class NPOSettings:
     )
 
     def check_settings(self) -> None:
-        """Refuse values that mean nothing.
+        """Refuse meaningless values.
 
         Raises:
             UserError: the value, the rule, the remedy.
@@ -182,19 +183,19 @@ class NPOSettings:
 
     @property
     def weighs_tokens(self) -> bool:
-        """True where single tokens get a weight of their own."""
+        """True if tokens are weighted individually."""
         return self.weighting == Weighting.SHAPED or self.distill_coef != 0 or self.informed_strength != 0
 
     @property
     def weighs(self) -> str:
-        """The settings that weigh single tokens, as an error names them."""
+        """The settings that weight individual tokens, as an error names them."""
         informed = f", informed_strength={self.informed_strength}" if self.informed_strength else ""
         return f"weighting={self.weighting}, distill_coef={self.distill_coef}{informed}"
 
 
 @dataclass
 class ByDevice:
-    """Settings of TRL's that the device decides, unless they are set."""
+    """Settings of TRL that the device decides unless they are set."""
 
     gradient_checkpointing: bool | None = field(
         default=None,
@@ -211,7 +212,7 @@ class ByDevice:
 
 @dataclass
 class TrainingOptions(NPOSettings, ByDevice, class_of("GRPOOptions", GRPO)):  # type: ignore[misc]
-    """Every setting of `NPOConfig` with its default; nothing is worked out and no device is asked."""
+    """Every setting of `NPOConfig` with its default; nothing is computed and no device is queried."""
 
 
 ModelOptions = class_of("ModelOptions", MODEL)

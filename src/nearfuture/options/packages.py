@@ -1,6 +1,6 @@
-"""Which settings need a package, and whether it is installed here: looked for, not imported.
+"""Which settings need a package, and whether it is installed here. Packages are looked up, not imported.
 
-Not here: packages that are there and do not work on this machine (`nearfuture.train.needs`).
+Not here: packages that are installed but do not work on this machine (`nearfuture.train.needs`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 
 class Need(NamedTuple):
-    """A setting that needs a package; any of its modules will do."""
+    """A setting that needs a package; any one of its modules is enough."""
 
     key: str
     is_set: Callable[[Any], bool]
@@ -20,7 +20,7 @@ class Need(NamedTuple):
     remedy: str
 
     def absent(self, settings: Mapping[str, Any]) -> str:
-        """What to say where the setting is set and the package is missing."""
+        """The message if the setting is set and the package is missing."""
         value = settings[self.key]
         return (
             f"{self.key}={value} needs {self.package}, which is not installed here: {self.remedy}. Or leave "
@@ -28,7 +28,7 @@ class Need(NamedTuple):
         )
 
     def is_found(self) -> bool:
-        """True where one of the modules is installed."""
+        """True if one of the modules is installed."""
         return any(importlib.util.find_spec(module) is not None for module in self.modules)
 
 
@@ -53,11 +53,11 @@ NEEDS = (
     ),
 )
 REPORTERS = ("wandb", "trackio", "mlflow", "swanlab", "comet_ml", "clearml", "dvclive", "codecarbon")
-"""Values of `report_to` that are called as the module they need."""
+"""Values of `report_to` that have the name of the module they need."""
 
 
 def absent(settings: Mapping[str, Any]) -> Iterator[str]:
-    """What is not installed here, a sentence a setting."""
+    """Say what is not installed here, one sentence per setting."""
     for need in NEEDS:
         if need.is_set(settings.get(need.key)) and not need.is_found():
             yield need.absent(settings)

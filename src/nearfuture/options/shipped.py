@@ -1,6 +1,6 @@
-"""What ships beside the code, for whoever has only installed the wheel: configurations and documentation.
+"""What ships with the code, for users who have only installed the wheel: configurations and documentation.
 
-In a wheel they lie inside the package, in a checkout beside `src`; there is one copy of them.
+In a wheel they are inside the package, in a checkout beside `src`; there is only one copy of them.
 
 Not here: reading a configuration (`nearfuture.run.settings.load`), writing one (`nearfuture.run.settings.first`).
 """
@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def folder(name: str) -> Path:
-    """Where `configs` or `docs` lie."""
+    """The location of `configs` or `docs`."""
     inside = PACKAGE / name
     return inside if inside.is_dir() else PACKAGE.parents[1] / name
 

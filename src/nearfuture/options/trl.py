@@ -1,10 +1,11 @@
 """TRL's settings, read from the source of the installed TRL: their names, types and defaults, without importing it.
 
-Importing TRL takes ten seconds of a CPU, reading four of its files a twentieth of one: a misspelt key is refused at
-once, and there is no table of keys to keep. A type that only an import could make (an enumeration of transformers') is
-`Any` here; TRL's own class checks such a value when a run begins. `tests/test_quick.py` compares with the real classes.
+Importing TRL takes ten CPU seconds; reading four of its files takes a twentieth of a second. So a misspelt key is
+refused at once, and there is no table of keys to maintain. A type that only an import could provide (an enumeration of
+transformers) is `Any` here; TRL's own class checks such a value when a run begins. `tests/test_quick.py` compares with
+the real classes.
 
-Not here: the settings of NPO (`npo`), values that mean nothing (`nearfuture.run.settings.ranges`).
+Not here: the settings of NPO (`npo`), meaningless values (`nearfuture.run.settings.ranges`).
 """
 
 from __future__ import annotations
@@ -26,21 +27,21 @@ GRPO = (
     ("trl", "trainer/grpo_config.py", "GRPOConfig"),
 )
 MODEL = (("trl", "trainer/model_config.py", "ModelConfig"),)
-"""Where a class of settings is written: package, file, class; the bases first."""
+"""Where a class of settings is defined: package, file, class; base classes first."""
 
 
 class _Names(dict[str, Any]):
-    """What the source of a class may name; whatever else it names is `Any`."""
+    """The names that the source of a class may use; any other name is `Any`."""
 
     def __missing__(self, name: str) -> Any:
         return Any
 
 
 def class_of(name: str, places: tuple[tuple[str, str, str], ...]) -> type:
-    """A dataclass with the settings that the classes at these places have; the later ones win.
+    """Make a dataclass with the settings of the classes at these places; later ones win.
 
     Raises:
-        UserError: a package is not installed, or its files are laid out in another way.
+        UserError: a package is not installed, or its files are laid out differently.
     """
     found: dict[str, tuple[Any, Any]] = {}
     for package, file, called in places:
@@ -62,7 +63,7 @@ def _source(package: str, file: str) -> str:
 
 
 def _settings_of(source: str, called: str) -> dict[str, tuple[Any, Any]]:
-    """Name, type and field of every setting that a class declares."""
+    """Return name, type and field of every setting that a class declares."""
     body = next(node.body for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == called)
     names, found = _Names({**vars(builtins), **vars(typing)}), {}
     for node in _statements(body):
@@ -76,13 +77,13 @@ def _settings_of(source: str, called: str) -> dict[str, tuple[Any, Any]]:
 
 
 def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements in their order; those under an `if` count, as packages of the pinned versions fulfil it."""
+    """Return statements in order, including those under an `if`, whose condition the pinned versions fulfil."""
     for node in body:
         yield from _statements(node.body) if isinstance(node, ast.If) else (node,)
 
 
 def _field(node: ast.expr, names: _Names) -> Any:
-    """The field that `name: type = node` makes, without its help."""
+    """Return the field that `name: type = node` defines, without its help."""
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "field"):
         return dataclasses.field(default=_value(node, names))
     given = {word.arg: _value(word.value, names) for word in node.keywords if word.arg not in (None, "metadata")}

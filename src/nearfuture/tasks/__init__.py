@@ -1,6 +1,6 @@
-"""Tasks: prompts with a verifier. `load_task` gives one, `VerdictReward` makes it a reward for TRL.
+"""Tasks: prompts with a verifier. `load_task` loads one, `VerdictReward` turns it into a reward for TRL.
 
-Not here: models and training (`nearfuture.train`), and the gate that reads the verdicts (`nearfuture.method`).
+Not here: models and training (`nearfuture.train`), the gate that uses the verdicts (`nearfuture.method`).
 """
 
 from nearfuture.tasks.gold import check_gold

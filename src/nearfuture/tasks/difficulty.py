@@ -1,4 +1,4 @@
-"""Keeps the training rows of a task that a model solves as often as is wanted: the paper's filter for a task.
+"""Keep the training rows of a task whose pass rate lies within limits: the paper's filter, for a task.
 
 Not here: measuring (`nearfuture.lab.measure.difficulty`), the same for a data set (`data.loading`).
 """
@@ -17,13 +17,13 @@ def within_difficulty(task: Task, path: Path, low: float | None, high: float | N
     """Leave out the training rows whose pass rate is outside the limits, or was never judged.
 
     Args:
-        task: whose held-out rows stay as they are.
-        path: what `nearfuture data difficulty` wrote of this task.
-        low: lowest pass rate that stays.
-        high: highest one.
+        task: the task; its held-out rows stay unchanged.
+        path: the file that `nearfuture data difficulty` wrote for this task.
+        low: the lowest pass rate to keep.
+        high: the highest pass rate to keep.
 
     Raises:
-        UserError: there is no such file, or it is not of these rows.
+        UserError: there is no such file, or it was measured on other rows.
         NoSignalError: no row is left.
     """
     from datasets import Dataset

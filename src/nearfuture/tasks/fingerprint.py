@@ -1,12 +1,12 @@
-"""What a data set was: a short hash of every row, so that another one is noticed, and what differs can be named.
+"""Remember a data set by a short hash of every row, so that a change is noticed and can be named.
 
-    hash of a row    everything in it but its names (`prompt_id`, `uid`, `id`, `source`), images by the bytes they are
-                     stored as; wherever the file lies, the same content has the same hash
-    digest           of all hashes in their order: the order of rows is part of a training run
+    hash of a row    covers everything in it except its names (`prompt_id`, `uid`, `id`, `source`); images count by the
+                     bytes they are stored as. The same content has the same hash wherever the file is
+    digest           covers all hashes in order, since the order of rows is part of a training run
 
-Images are not decoded; their bytes are read once a start (some seconds for each ten gigabytes).
+Images are not decoded; their bytes are read once per start (some seconds per ten gigabytes).
 
-Not here: ids of prompts (`identity`), the run that is held against it (`nearfuture.run.origin`).
+Not here: ids of prompts (`identity`), checking a run against it (`nearfuture.run.origin`).
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 NAMES = ("prompt_id", "uid", "id", "source")
 HASH_LENGTH = 8
-"""Hexadecimal digits a row: two rows are taken for one once in four billion."""
+"""Hexadecimal digits per row: two different rows collide once in four billion."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """Of rows in their order.
+    """The fingerprint of rows in order.
 
     Attributes:
-        hashes: of every row.
-        names: digest of what the rows are called.
+        hashes: the hash of every row.
+        names: a digest of the rows' names.
     """
 
     hashes: tuple[str, ...]
@@ -41,11 +41,11 @@ class Fingerprint:
 
     @property
     def digest(self) -> str:
-        """Of all rows."""
+        """The digest of all rows."""
         return digest_of("".join(self.hashes))
 
     def facts(self) -> dict[str, Any]:
-        """What a lineage remembers."""
+        """The part that a lineage remembers."""
         return {"num_rows": len(self.hashes), "digest": self.digest, "names": self.names}
 
 
@@ -60,7 +60,7 @@ def fingerprint(rows: Dataset | list[dict[str, Any]]) -> Fingerprint:
 
 
 def difference(before: tuple[str, ...], now: tuple[str, ...]) -> str:
-    """Say what differs between two data sets; empty where nothing does.
+    """Say what differs between two data sets; empty if nothing does.
 
     Example:
         >>> difference(("a", "b", "c"), ("a", "x", "c"))
@@ -82,7 +82,7 @@ def difference(before: tuple[str, ...], now: tuple[str, ...]) -> str:
 
 
 def _undecoded(rows: Dataset | list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """The rows, with images as they are stored."""
+    """Return the rows, with images as they are stored."""
     if isinstance(rows, list):
         yield from rows
         return
@@ -101,7 +101,7 @@ def _text(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON; bytes, files and images as digests; keys without a value vanish, as in `datasets`."""
+    """Convert a value to JSON; bytes, files and images become digests, keys without a value vanish, as in `datasets`."""
     if isinstance(value, Mapping):
         if value.keys() == {"bytes", "path"}:
             return digest_of(Path(value["path"]).read_bytes() if value["bytes"] is None else value["bytes"])
@@ -116,7 +116,7 @@ def _plain(value: Any) -> Any:
 
 
 def digest_of(data: str | bytes) -> str:
-    """32 hexadecimal digits over bytes, or over a text."""
+    """Hash bytes or a text into 32 hexadecimal digits."""
     return xxh3_128_hexdigest(data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data)
 
 

@@ -1,9 +1,9 @@
-"""Gold answers are checked before step 1: a verifier that rejects its own gold would teach the opposite.
+"""Check gold answers before step 1: a verifier that rejects its own gold answers would teach the opposite.
 
-Two forms: a column with whole completions that must verify (`Task.gold_column`), and rows with `gold` and `kind`,
-which the built-in verifier must be able to read.
+There are two forms: a column with whole completions that must verify (`Task.gold_column`), and rows with `gold` and
+`kind`, which the built-in verifier must be able to read.
 
-Not here: which rows a data set keeps (`data`), and how a gold answer is read (`verify`).
+Not here: which rows a data set keeps (`data`), how a gold answer is read (`verify`).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _completion_faults(task: Task) -> Iterator[GoldFault]:
 
 
 def _answer_faults(task: Task) -> Iterator[GoldFault]:
-    """Ask for all splits at once: equal gold answers have one chance of failing, wherever they are."""
+    """Check all splits at once, so that equal gold answers are checked only once."""
     verify = task.verify
     if not isinstance(verify, RowVerifier):
         return
@@ -93,7 +93,7 @@ def _first(faults: list[GoldFault]) -> str:
 
 
 def _without_images(rows: Any) -> list[dict[str, Any]]:
-    """Take the columns that decide; images would be decoded for nothing."""
+    """Take only the columns that matter; images would be decoded for nothing."""
     if hasattr(rows, "select_columns"):
         rows = rows.select_columns([name for name in GOLD_COLUMNS if name in rows.column_names and name != "prompt"])
     return list(rows)

@@ -1,10 +1,9 @@
 """Which prompt is this? A stable id for every row, the same on every process, machine and run.
 
 Guidance and mistakes are stored per prompt, so two prompts must never share an id. Works for `list[dict]` and
-`datasets.Dataset`, in which unused keys of nested messages come back as `None`: these are dropped before hashing. An
-image is its pixels, however it is held: open, or as the bytes or the path of a file. Pixels are read only where a hash
-is needed: rows that bring ids of their own, each once, are not looked at. What is drawn under a name has its seed from
-the name, in the same way.
+`datasets.Dataset`, in which unused keys of nested messages come back as `None`; these are dropped before hashing. An
+image counts by its pixels, whether it is open or given as the bytes or the path of a file. Pixels are read only if a
+hash is needed: rows with their own unique ids are not looked at. Seeds are derived from names in the same way.
 
 Not here: what a row means (`task`).
 """
@@ -33,7 +32,7 @@ EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 
 
 def _canonical(value: Any) -> Any:
-    """Reduce a value to JSON: keys without a value vanish, images and bytes become their digest."""
+    """Reduce a value to JSON: keys without a value vanish, images and bytes become digests."""
     if isinstance(value, bytes) or (isinstance(value, Mapping) and value.keys() == {"bytes", "path"}):
         image = _opened(value)
         if image is not None:
@@ -53,7 +52,7 @@ def _canonical(value: Any) -> Any:
 
 
 def _opened(value: bytes | Mapping[str, Any]) -> Image.Image | None:
-    """The image of a file, turned as `datasets` turns it; None where it does not open."""
+    """Open the image in a file, rotated as `datasets` does; None if it does not open."""
     held, path = (value, None) if isinstance(value, bytes) else (value["bytes"], value["path"])
     source = path if held is None else io.BytesIO(held)
     if source is None:
@@ -66,7 +65,7 @@ def _opened(value: bytes | Mapping[str, Any]) -> Image.Image | None:
 
 
 def images_of(row: Mapping[str, Any]) -> list[Any]:
-    """The images of a row, decoded or not: those in `images`, or the one in `image`; empty for a row of text."""
+    """Return the images of a row, decoded or not: those in `images`, or the one in `image`; empty for a text row."""
     if images := row.get("images"):
         return list(images)
     return [] if (image := row.get("image")) is None else [image]
@@ -85,12 +84,12 @@ def prompt_hash(row: Mapping[str, Any]) -> str:
 
 
 def _is_empty(value: Any) -> bool:
-    """True for an empty list: no images, as some rows of a data set with images have them."""
+    """True for an empty list, which some rows of a data set with images have instead of images."""
     return isinstance(value, list) and not value
 
 
 def _given_id(row: Mapping[str, Any]) -> str | None:
-    """Take the first id the row brings (`prompt_id`, `id`, `uid`; a whole number counts as text)."""
+    """Take the first id that the row has (`prompt_id`, `id`, `uid`; a whole number counts as text)."""
     for name in ID_COLUMNS:
         value = row.get(name)
         if isinstance(value, str) and value:
@@ -101,7 +100,7 @@ def _given_id(row: Mapping[str, Any]) -> str | None:
 
 
 def _unique_ids(given: list[str | None], rows: Any) -> list[str]:
-    """An id for each of `rows`: the given one, or its hash. Rows are read where there is none, or one comes again."""
+    """Return an id for each row: its own, or a hash. Rows are read only if an id is missing or repeated."""
     counts = Counter(given)
     ids: list[str] = []
     first: dict[str, tuple[int, str]] = {}
@@ -126,7 +125,7 @@ def with_prompt_ids(rows: list[dict[str, Any]]) -> list[dict[str, Any]]: ...
 @overload
 def with_prompt_ids(rows: Dataset) -> Dataset: ...
 def with_prompt_ids(rows: Any) -> Any:
-    """Give every row a `prompt_id`; rows that bring one keep it, and the input is left as it is.
+    """Give every row a `prompt_id`; rows that have one keep it, and the input is not changed.
 
     Raises:
         UserError: one id belongs to two different prompts.
@@ -144,12 +143,12 @@ def with_prompt_ids(rows: Any) -> Any:
 
 
 def is_transformed(rows: Dataset) -> bool:
-    """True for a data set `with_transform`: what a row holds is known when it is read."""
+    """True for a data set `with_transform`, whose rows have their content only when they are read."""
     return rows.format["type"] == "custom"
 
 
 def stored(rows: Dataset) -> Dataset:
-    """The columns as they are stored, without what a format or a transform makes of them."""
+    """Return the columns as they are stored, without any format or transform."""
     return rows.with_format(None)
 
 
@@ -160,7 +159,7 @@ def _with_column(rows: Dataset, ids: list[str]) -> Dataset:
 
 
 def _through_transform(rows: Dataset, ids: list[str]) -> Dataset:
-    """Rows whose transform hands the id on; it sees the columns that it saw before."""
+    """Return rows whose transform passes the id on and sees the same columns as before."""
     transform, columns = rows.format["format_kwargs"]["transform"], rows.format["columns"]
     sees_id = "prompt_id" in columns
 
@@ -176,6 +175,6 @@ def _through_transform(rows: Dataset, ids: list[str]) -> Dataset:
 
 
 def hashed_seed(*names: object) -> int:
-    """Return the seed of what is drawn under these names, in 31 bits: another name, another seed."""
+    """Return a 31-bit seed for what is drawn under these names: another name, another seed."""
     text = "/".join(map(str, names))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

@@ -1,11 +1,11 @@
-"""Judging completions with a task's verifier: one, or a batch at once where the verifier can.
+"""Judge completions with a task's verifier: one by one, or a batch at once if the verifier can.
 
-    verify(completion, row)             a verdict, True, False, or None: it cannot be judged
+    verify(completion, row)             a verdict, True, False, or None if it cannot be judged
     verify.many(completions, rows)      optional: a `Decision` each, several at a time (`nearfuture.verify`)
 
 The user's own function runs in a worker that can be killed, if a worker can import it (`verify.function`).
 
-Not here: what a verdict earns (`reward`), and the verifiers (`verify`).
+Not here: what a verdict earns (`reward`), the verifiers (`verify`).
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ Row = Mapping[str, Any]
 Verify = Callable[[str, dict[str, Any]], Verdict | bool | float | None]
 
 OWN_RULE = "own"
-"""The rule of a decision by a verifier that names none."""
+"""The rule recorded for a verifier that names none."""
 
 _logged_crashes: set[tuple[str, str, str]] = set()
 
 
 def judge(task_verify: Verify, completion: str, row: Row) -> Verdict:
-    """Judge one completion; a verifier that fails gives a verdict too, never an exception.
+    """Judge one completion; a verifier that fails yields a verdict too, never an exception.
 
     Raises:
-        UserError: the verifier returned something else than a Verdict, a bool or None.
+        UserError: the verifier returned something other than a Verdict, a bool or None.
     """
     try:
         answer = task_verify(completion, dict(row))
@@ -65,10 +65,10 @@ def plain_value(answer: Any) -> Any:
 
 
 class ScoreVerifier:
-    """Makes a verdict of a score: correct where it is at least the threshold, not judged where it is NaN.
+    """Turns a score into a verdict: correct if it is at least the threshold, not judged if it is NaN.
 
     Args:
-        verify: returns a number, or whatever a verifier may return.
+        verify: returns a number, or anything else that a verifier may return.
         threshold: the lowest score that counts as correct.
     """
 
@@ -85,7 +85,7 @@ class ScoreVerifier:
 
 
 def judge_many(task_verify: Verify, completions: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[Decision]:
-    """Judge completions, each with its row; at once where the verifier has `many`.
+    """Judge completions, each with its row; all at once if the verifier has `many`.
 
     The completions of one row are judged together, because reading a row decodes its images.
     """
@@ -103,7 +103,7 @@ def judge_many(task_verify: Verify, completions: Sequence[str], rows: Sequence[d
 
 
 def completion_text(completion: Any) -> str:
-    """Take the text of a completion: itself, or the content of its last message (text parts joined)."""
+    """Return the text of a completion: itself, or the content of its last message (text parts joined)."""
     if isinstance(completion, str):
         return completion
     content = completion[-1]["content"] if completion else ""
@@ -117,7 +117,7 @@ def _name(function: Any) -> str:
 
 
 def _log_crash(task_verify: Verify, error: Exception) -> None:
-    """Log the first crash of a kind with its traceback; the count of the others is in the metrics."""
+    """Log the first crash of each kind with its traceback; the metrics count the others."""
     in_worker = isinstance(error, Crashed)
     kind = last_line(error).partition(":")[0] if in_worker else type(error).__name__
     crash = (getattr(task_verify, "__module__", ""), _name(task_verify), kind)

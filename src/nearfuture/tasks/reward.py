@@ -3,8 +3,8 @@
     verdict   correct   wrong, no answer   invalid gold, timeout, crash
     reward    1.0       0.0                None (TRL leaves the row out)
 
-Time-outs and crashes say nothing about the completions, but where they are many the run learns from the rest alone,
-and that is a biased rest: beyond `Task.max_failure_frac` it stops.
+Time-outs and crashes say nothing about the completions. But if there are many, the run learns only from the others,
+which are a biased sample; beyond `Task.max_failure_frac` it stops.
 
 Not here: judging (`judging`, `verify`), a reward for scripts without a task (`verify.trl_reward`).
 """
@@ -21,17 +21,17 @@ from nearfuture.types import UserError, Verdict
 from nearfuture.verify.decide import RULES, Decision
 
 NOT_COLUMNS = ("trainer_state", "log_extra", "log_metric", "environments")
-"""What TRL hands to a reward function beside the columns of the data set."""
+"""What TRL passes to a reward function in addition to the columns of the data set."""
 
 MIN_VERDICTS, MIN_WHEN_MOST_FAIL = 1000, 100
-"""Fewest of the latest verdicts that can stop a run; the smaller number suffices if more than half failed."""
+"""The fewest recent verdicts that can stop a run; the smaller number is enough if more than half failed."""
 
 
 class VerdictReward:
-    """A reward function for TRL: 1 for a correct completion, 0 for a wrong one, None where nothing was judged.
+    """A reward function for TRL: 1 for a correct completion, 0 for a wrong one, None if nothing was judged.
 
     Attributes:
-        verdicts: how often each verdict was given so far, in this process.
+        verdicts: how often each verdict was given so far in this process.
     """
 
     def __init__(self, task: Task) -> None:
@@ -78,7 +78,7 @@ class VerdictReward:
 
 
 def verdict_reward(verdict: Verdict) -> float | None:
-    """The reward of a verdict; None where nothing was judged."""
+    """Return the reward of a verdict; None if nothing was judged."""
     return float(verdict is Verdict.CORRECT) if verdict.is_judged else None
 
 

@@ -1,6 +1,6 @@
-"""What people are shown beside a completion: the answer that was expected, and what the verifier read.
+"""What people see beside a completion: the expected answer, and what the verifier read.
 
-Not here: judging (`judging`), what is kept for a report (`nearfuture.run.recorder`).
+Not here: judging (`judging`), choosing what a report keeps (`nearfuture.run.recorder`).
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ Row = Mapping[str, Any]
 
 
 def expected(task: Task, row: Row) -> str | None:
-    """The gold answer of a row, from the task's own column or one that usually holds it; None where it has none."""
+    """Return the gold answer of a row, from the task's own column or a usual one; None if there is none."""
     columns = (*([task.gold_column] if task.gold_column else []), *GOLD_COLUMNS)
     found = next((row[name] for name in columns if row.get(name) is not None), None)
     return None if found is None else str(found)
 
 
 def read(task: Task, completions: Sequence[str], rows: Sequence[Row]) -> list[str | None]:
-    """What the verifier read in each completion; None where it found nothing or does not tell (`Task.reads`).
+    """Return what the verifier read in each completion; None if it found nothing or does not say (`Task.reads`).
 
-    The built-in verifier remembers what it decided, so that this costs next to nothing.
+    The built-in verifier remembers its decisions, so this costs next to nothing.
     """
     if task.reads is not None:
         return [_told(task, text, row) for text, row in zip(completions, rows, strict=True)]

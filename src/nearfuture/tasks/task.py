@@ -1,6 +1,6 @@
-"""What a task is: prompts with a verifier; and how one is loaded.
+"""What a task is (prompts with a verifier), and how one is loaded.
 
-Not here: judging (`judging`), the reward (`reward`), the check of gold answers (`gold`), which prompt is which
+Not here: judging (`judging`), the reward (`reward`), the check of gold answers (`gold`), the identity of prompts
 (`identity`), the worlds that ship (`worlds`), and everything about models.
 """
 
@@ -28,20 +28,20 @@ SHIPPED: dict[str, str] = {
     "countdown": "nearfuture.tasks.worlds.countdown:countdown_task",
     "shapes": "nearfuture.tasks.worlds.shapes:shapes_task",
 }
-"""The tasks that come with the package: name, and the function that makes it."""
+"""The tasks that ship with the package: name -> the function that makes it."""
 
 LIBRARIES: dict[str, str] = {
     "reasoning_gym": "nearfuture.tasks.gyms.reasoning:reasoning_task",
     "verifiers": "nearfuture.tasks.gyms.environments:environment_task",
 }
-"""Packages whose tasks are called `package/name`: what makes one of a name and of `task_args`."""
+"""Packages whose tasks are named `package/name`, with the function that makes one from a name and `task_args`."""
 
 _IN_PYTHON: dict[str, Task] = {}
-"""Tasks that this process was given as objects, by what the configuration calls them."""
+"""Tasks that this process was given as objects, by their names in the configuration."""
 PYTHON = "python:"
 
 IN_WORKERS = (RowVerifier, ExternalVerifier, FunctionVerifier)
-"""Verifiers that run in workers of their own."""
+"""Verifiers that run in their own workers."""
 
 
 @dataclass(frozen=True)
@@ -49,26 +49,26 @@ class Task:
     """Prompts with a verifier.
 
     Attributes:
-        name: how the task is called in reports.
+        name: the task's name in reports.
         train: rows with at least `prompt`, a string or a list of messages.
         evaluation: held-out rows that are evaluated during training.
         verify: judges one completion given its row; None means that it cannot be judged. A function is called in a
-            worker that can be killed, if a worker can import it; else in this process (`verify.function`).
+            worker that can be killed, if a worker can import it; otherwise in this process (`verify.function`).
         verifier_version: changes whenever `verify` may judge differently, so that old guidance is not trusted.
         gold_column: a column with a completion that must verify as correct.
         model: path of a base model that comes with the task.
-        traces: path of an external teacher's traces that come with the task, as LUFFY has them.
-        groups: columns of the held-out rows that group the pass rate, where a row has them.
+        traces: path of an external teacher's traces that come with the task, in LUFFY's form.
+        groups: columns of the held-out rows that group the pass rate, if a row has them.
         test: held-out rows by `family`, used only by a final comparison: no setting, no checkpoint and no
-            rollback is chosen by them. Empty where a task has none.
+            rollback is chosen by them. Empty if the task has none.
         max_failure_frac: share of time-outs and crashes among the latest 1,000 verdicts beyond which the run stops.
-        time_limit: seconds of CPU time that a function `verify` may take for one completion; None: it is called in
-            this process, without a limit.
-        correct_threshold: the lowest score that counts as correct, where `verify` returns a number; None: it returns
-            a verdict, and a number is refused. Anything below earns nothing: partial credit is not a verdict.
-        notes: what a user should know of the rows before step 1: how many were left out, and why.
-        reads: what `verify` reads in a completion, given its row, for people who look at samples; None where it finds
-            nothing. The built-in verifier tells by itself.
+        time_limit: seconds of CPU time that a function `verify` may use per completion; None: it is called in this
+            process, without a limit.
+        correct_threshold: the lowest score that counts as correct, if `verify` returns a number; None: it returns a
+            verdict, and a number is refused. Anything below earns nothing: partial credit is not a verdict.
+        notes: what a user should know about the rows before step 1: how many were left out, and why.
+        reads: returns what `verify` reads in a completion, given its row, for people who look at samples; None if it
+            finds nothing. The built-in verifier needs no such function.
     """
 
     name: str
@@ -94,7 +94,7 @@ class Task:
             object.__setattr__(self, "verify", ScoreVerifier(verify, self.correct_threshold))
 
     def _move_into_worker(self) -> None:
-        """Have the verifier called in a worker, or note why it is not."""
+        """Let the verifier be called in a worker, or note why it is not."""
         if self.time_limit is None or isinstance(self.verify, (*IN_WORKERS, ScoreVerifier)):
             return
         reason = why_not_in_worker(self.verify)
@@ -111,11 +111,11 @@ def load_task(spec: str, args: Mapping[str, Any] | None = None) -> Task:
 
     Args:
         spec: name of a shipped one, `reasoning_gym/NAME`, `verifiers/NAME`, or `path/to/file.py:function` for your own.
-        args: what the function is called with (`task_args` of a configuration); shipped tasks take nothing.
+        args: arguments for the function (`task_args` of a configuration); shipped tasks take none.
 
     Raises:
-        UserError: unknown name, missing file, function or package, arguments that the function does not take, or a
-            function that does not return a Task.
+        UserError: the name is unknown, a file, function or package is missing, the function does not take the
+            arguments, or it does not return a Task.
     """
     if spec.startswith(PYTHON):
         return _in_this_process(spec)
@@ -135,10 +135,10 @@ def load_task(spec: str, args: Mapping[str, Any] | None = None) -> Task:
 
 
 def require_task(spec: str) -> None:
-    """Refuse a task that does not exist, as far as names and files tell: nothing is imported.
+    """Refuse a task that does not exist, judging by names and files: nothing is imported.
 
     Raises:
-        UserError: unknown name, missing file or function, an object of another program.
+        UserError: the name is unknown, a file or function is missing, or the task was an object of another program.
     """
     if spec.startswith(PYTHON):
         _in_this_process(spec)
@@ -147,7 +147,7 @@ def require_task(spec: str) -> None:
 
 
 def _own(spec: str) -> tuple[Path, str]:
-    """File and function of a task that does not ship."""
+    """Return file and function of a task that does not ship."""
     unknown = (
         f"task={spec!r} is not a shipped task ({', '.join(SHIPPED)}).{did_you_mean(spec, SHIPPED, repr)} Give one of "
         "these, reasoning_gym/NAME, verifiers/NAME, or your own as path/to/file.py:function; a data set is named by "
@@ -157,7 +157,7 @@ def _own(spec: str) -> tuple[Path, str]:
 
 
 def in_python(task: Task) -> str:
-    """Keep a task that exists as an object alone, and return the name that `load_task` finds it by in this process."""
+    """Register a task that exists only as an object, and return its name for `load_task` in this process."""
     _IN_PYTHON[PYTHON + task.name] = task
     return PYTHON + task.name
 

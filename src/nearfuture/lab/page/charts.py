@@ -294,7 +294,7 @@ def draw_key(look: Look) -> str:
 
 
 def limits(series: Sequence[Series]) -> tuple[float, float]:
-    """Begin at 0 unless all lines are in the upper half; bands may widen the axis by a quarter and are cut off there."""
+    """Begin at 0 unless all lines are in the upper half; bands may widen the axis by a quarter, then are cut off."""
     lines = np.concatenate([found.band[0] for found in series])
     bands = np.concatenate([lines, *(found.band.ravel() for found in series if found.has_band)])
     least, most = float(np.nanmin(lines)), float(np.nanmax(lines))

@@ -1,4 +1,4 @@
-"""Data sets as tasks: one schema, one adapter per data set, and what is left out, counted by reason.
+"""Data sets as tasks: one schema, one adapter per data set, and a count by reason of the rows left out.
 
 Not here: the worlds that ship (`worlds`), benchmarks (`nearfuture.lab.evaluate.benchmarks`), tokens
 (`nearfuture.train`).

@@ -1,7 +1,7 @@
-"""How a benchmark's question becomes a prompt: images where the text mentions them, options, what form to answer in.
+"""Turn a benchmark's question into a prompt: images where the text mentions them, options, the form of the answer.
 
 The paper's evaluation prompt is not published. Ours asks for reasoning and a box, which is what `verify` looks for
-first; `instruction` puts another sentence in its place, for a policy that was trained to answer otherwise.
+first; `instruction` replaces that sentence, for a policy that was trained to answer in another form.
 
 Not here: which columns hold the question (the files of the benchmarks), how an answer is found and judged
 (`nearfuture.verify`).
@@ -36,10 +36,10 @@ def ask(
     Args:
         question: its text, with placeholders as upstream writes them.
         images: all images that came with it.
-        kind: of the answer; it chooses the sentence at the end.
-        options: listed under the question with letters; empty where the text or the image lists them.
-        hint: what to know, before the question.
-        instruction: another sentence at the end.
+        kind: the kind of answer, which decides the last sentence.
+        options: options to list under the question with letters; empty if the text or the image lists them.
+        hint: information to put before the question.
+        instruction: replaces the last sentence.
 
     Returns:
         One user message whose content is a list of blocks, and the images of its image blocks.
@@ -52,10 +52,10 @@ def ask(
 
 
 def with_images(text: str, images: Sequence[Any]) -> tuple[list[dict[str, str]], list[Any]]:
-    """Cut a text at its image placeholders; images that none mentions stand before it.
+    """Split a text at its image placeholders; images that no placeholder mentions go before it.
 
-    `<image>` is the next image that was not mentioned yet, `<image 2>` (or `<image2>`, `<image_2>`) the second, again
-    if it was. A placeholder without an image is left as text.
+    `<image>` is the next image not mentioned so far, `<image 2>` (or `<image2>`, `<image_2>`) is the second, even if
+    it was mentioned before. A placeholder without an image stays text.
 
     Example:
         >>> blocks, shown = with_images("Is <image 2> larger?", ["a", "b"])
@@ -98,7 +98,7 @@ def written_list(value: str | Sequence[str]) -> list[str]:
 
 
 def lettered_options(text: str) -> list[str]:
-    """Read options that stand in a text: `A: left, B: right`, `A. 1; B. 2`, `(A) on (B) off`; empty where none do.
+    """Read options from a text: `A: left, B: right`, `A. 1; B. 2`, `(A) on (B) off`; empty if there are none.
 
     Example:
         >>> lettered_options("Where is it?\\nOptions: A: left, near B., B: right, C: nowhere")
@@ -119,7 +119,7 @@ def lettered_options(text: str) -> list[str]:
 
 
 def letter_of(answer: str, options: Sequence[str]) -> str:
-    """Return the letter of the option whose text is the answer; the answer itself where none or several are.
+    """Return the letter of the option whose text is the answer; the answer itself if no option or several match.
 
     Example:
         >>> letter_of("No ", ["Yes", "No"])
@@ -130,7 +130,7 @@ def letter_of(answer: str, options: Sequence[str]) -> str:
 
 
 def kind_of(gold: str) -> str:
-    """Guess how to compare a free answer, where upstream does not say: numeric, bool, list, text or math.
+    """Guess how to compare a free answer if upstream does not say: numeric, bool, list, text or math.
 
     Example:
         >>> [kind_of(gold) for gold in ("1,024", "-3.5", "yes", "3, 5, 8", "North Sea", "\\\\frac{1}{2}", "2x")]

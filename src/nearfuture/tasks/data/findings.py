@@ -1,14 +1,14 @@
-"""What is wrong with rows that are kept: found, counted, and named by example.
+"""Find what is wrong with rows that are kept, count it, and name examples.
 
     repeated            the same question and images as an earlier row
-    contradictory       the same, with another gold answer
+    contradictory       the same, but with another gold answer
     unverifiable gold   a gold answer that does not verify against itself
-    image               an image that does not open, or that the model's processor does not take
+    image               an image that does not open, or that the model's processor does not accept
     too long            more tokens than `max_prompt_length`
     in a benchmark      the question, or an image, of one of the benchmarks
 
-Not here: rows that were left out when they were read (`loading`), benchmarks (`nearfuture.lab.forecast.overlap`),
-images and tokens (`nearfuture.lab.forecast.data_check` brings what is found there).
+Not here: rows left out while reading (`loading`), benchmarks (`nearfuture.lab.forecast.overlap`), images and tokens
+(`nearfuture.lab.forecast.data_check` adds those findings).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Findings:
 
 
 def find_repeated(rows: Sequence[Light], findings: Findings) -> None:
-    """Find rows that ask the same; with another answer they contradict each other."""
+    """Find rows that ask the same question; if their answers differ, they contradict each other."""
     first: dict[tuple[str, ...], int] = {}
     for index, light in enumerate(rows):
         row = light.row
@@ -57,7 +57,7 @@ def find_repeated(rows: Sequence[Light], findings: Findings) -> None:
 
 
 def find_unverifiable(rows: Sequence[Light], findings: Findings) -> None:
-    """Find golds that the built-in verifier cannot verify against themselves."""
+    """Find gold answers that the built-in verifier cannot verify against themselves."""
     for index, fault in RowVerifier().gold_faults([light.row for light in rows]).items():
         row = rows[index].row
         findings.add("unverifiable gold", index, f"{row['uid']}: {row['kind']} {row['gold']!r}: {fault}")

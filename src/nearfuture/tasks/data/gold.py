@@ -1,6 +1,6 @@
-"""A gold answer as a data set writes it, reduced to the answer: out of its box, its dollars or its worked solution.
+"""Reduce a gold answer as a data set writes it to the answer: take it out of its box, dollars or worked solution.
 
-Not here: how it is compared, and whether it can be (`nearfuture.verify`).
+Not here: how it is compared, and whether it can be compared (`nearfuture.verify`).
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any
 from nearfuture.tasks.data.asking import LETTERS, letter_of, lettered_options
 
 WHOLE_FORMULAS = (r"\$\$([^$]+)\$\$", r"\$([^$]+)\$", r"\\\((.+)\\\)", r"\\\[(.+)\\\]")
-"""Delimiters around all of an answer: display and inline mathematics."""
+"""Delimiters around a whole answer: display and inline mathematics."""
 BESIDE = re.compile(r"[\s$,;]*(?:and|or)?[\s$]*")
 SOLVED = re.compile(r"####\s*(.+)\s*$")
 
 
 def clean_gold(value: Any) -> str:
-    """Reduce a gold answer to its text; empty where there is none.
+    """Reduce a gold answer to its text; empty if there is none.
 
-    A solution that was worked out is its last box, or what follows `####`; boxes that stand side by side are one
-    answer. Several values in one list are no answer: it is unknown whether all of them are right or any.
+    A worked solution is reduced to its last box, or to what follows `####`; boxes side by side form one answer.
+    A list of several values is not an answer, since it is unknown whether all of them or any one of them is right.
 
     Example:
         >>> [clean_gold(value) for value in ("$2$", 5, ["7"], "so \\\\boxed{3}.", "1+1\\n#### 1,024", None, ["1", "2"])]
@@ -42,7 +42,7 @@ def clean_gold(value: Any) -> str:
 
 
 def boxed(text: str) -> str:
-    """What is in the last `\\boxed{}` whose braces close, and in those side by side with it; empty without any.
+    """Return the content of the last `\\boxed{}` whose braces close, and of those beside it; empty if there is none.
 
     Example:
         >>> boxed(r"so \\boxed{1}, that is \\boxed{\\frac{1}{2}}."), boxed(r"\\boxed{1}, \\boxed{2}"), boxed("no box")
@@ -64,7 +64,7 @@ def boxed(text: str) -> str:
 
 
 def _closing(text: str, start: int) -> int | None:
-    """Where the brace that was opened before `start` closes."""
+    """Return where the brace that opened before `start` closes."""
     depth = 1
     for end in range(start, len(text)):
         depth += {"{": 1, "}": -1}.get(text[end], 0)
@@ -74,7 +74,7 @@ def _closing(text: str, start: int) -> int | None:
 
 
 def letter_in(gold: str, options: Sequence[str]) -> str:
-    """Return the letter that an answer names, by itself, before an option's text, or by that text; else the answer.
+    """Return the letter that an answer names: alone, before an option's text, or by that text; otherwise the answer.
 
     Example:
         >>> [letter_in(gold, ["red", "blue"]) for gold in ("(B)", "B. blue", "blue", "B. red")]
@@ -89,7 +89,7 @@ def letter_in(gold: str, options: Sequence[str]) -> str:
 
 
 def choice_in(question: str, gold: str) -> tuple[str, list[str]] | None:
-    """Return the letter that is right and the options that the question lists; None where the answer names no letter.
+    """Return the right letter and the options that the question lists; None if the answer names no letter.
 
     Example:
         >>> choice_in("Which?\\nA. red\\nB. blue", "blue"), choice_in("Which?", "blue"), choice_in("Which?", "C")
@@ -103,7 +103,7 @@ def choice_in(question: str, gold: str) -> tuple[str, list[str]] | None:
 
 
 def listed_options(value: Any) -> list[str]:
-    """Options in their order, from a list or from a mapping of the letters A, B, ... to texts."""
+    """Return options in order, from a list or from a mapping of the letters A, B, ... to texts."""
     if isinstance(value, Mapping):
         value = [value[letter] for letter in LETTERS if value.get(letter) is not None]
     return [str(option) for option in value or []]

@@ -2,7 +2,7 @@
 
 Columns as published (2025 to 2026); each function says which it reads.
 
-Not here: where the data lie, licences and counts (`registry`), text data (`text_sets`).
+Not here: where the data is, licences and counts (`registry`), text data (`text_sets`).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def virl39k(doc: Doc) -> Draft | Dropped:
 
 
 def _free(doc: Doc, question: Any, gold: Any) -> Draft | Dropped:
-    """A question with a letter, a number, yes or no, or mathematics as its answer; prose is dropped."""
+    """Read a question whose answer is a letter, a number, yes or no, or mathematics; prose is dropped."""
     question, gold = str(question or ""), clean_gold(gold)
     if not gold:
         return Dropped(NO_GOLD)
@@ -73,6 +73,6 @@ def _free(doc: Doc, question: Any, gold: Any) -> Draft | Dropped:
 
 
 def _is_prose(gold: str) -> bool:
-    """True for a sentence: several words, outside of commands and units in braces."""
+    """True for a sentence: several words outside commands and units in braces."""
     plain = re.sub(r"\\[a-zA-Z]+|\{[^{}]*\}|\$[^$]*\$", " ", gold)
     return len(re.findall(r"[^\W\d_]{3,}", plain)) > 3

@@ -1,4 +1,4 @@
-"""Rows that no adapter knows: recognised by their columns, or by a map that says which column holds what.
+"""Read rows that no adapter knows, recognised by their columns or by a map that says which column holds what.
 
     our own schema     prompt, gold, kind                      (what `nearfuture data difficulty` writes)
     verl               data_source, prompt, reward_model
@@ -26,7 +26,7 @@ Doc = Mapping[str, Any]
 Adapter = Callable[[Doc], Draft | Dropped]
 VIDEOS = ("videos", "video")
 FACTS = ("reward_model", "data_source", "extra_info", "meta", *VIDEOS)
-"""Columns that are read beside the fields."""
+"""Columns that are read in addition to the fields."""
 
 FIELDS = (
     "question",
@@ -41,7 +41,7 @@ FIELDS = (
     "difficulty",
     "family",
 )
-"""What a column can be mapped to."""
+"""The fields that a column can be mapped to."""
 # Column sets by which a form is known, and where its question and gold answer are; the first that fits is taken.
 FORMS: tuple[tuple[str, frozenset[str], dict[str, str]], ...] = (
     ("the project's schema", frozenset({"prompt", "gold", "kind"}), {}),
@@ -57,7 +57,7 @@ FORMS: tuple[tuple[str, frozenset[str], dict[str, str]], ...] = (
 
 @dataclass(frozen=True)
 class Form:
-    """How rows are read: what that is called, the adapter, and the columns it looks at."""
+    """A form of rows: its name, its adapter, and the columns it looks at."""
 
     name: str
     adapt: Adapter
@@ -68,12 +68,12 @@ def recognise(columns: Sequence[str], given: Mapping[str, str] | None, name: str
     """Find out how to read rows with these columns.
 
     Args:
-        columns: of the data set.
+        columns: the data set's columns.
         given: `dataset_columns`: field -> column.
-        name: of the data set, for the error.
+        name: the data set's name, for the error.
 
     Raises:
-        UserError: columns that no form has, or a map that names what is not there.
+        UserError: no form has these columns, or the map names a field or column that does not exist.
     """
     given = dict(given or {})
     for field, column in given.items():
@@ -129,7 +129,7 @@ def _reader(places: Mapping[str, str], given: Mapping[str, str]) -> Adapter:
 
 
 def _kind(value: Any, gold: str, options: Sequence[str], *, is_given: bool) -> str:
-    """The kind a row states; a column of that name with other words in it means something else."""
+    """Return the kind that a row states; other words in a column of that name mean something else."""
     if value in KINDS or (is_given and value is not None):
         return str(value)
     return "mcq" if options else kind_of(gold)
@@ -146,7 +146,7 @@ def _text(value: Any) -> str | None:
 
 
 def _number(value: Any) -> float | None:
-    """A number; None for words such as `hard`, which say nothing that limits can compare."""
+    """Return a number; None for words such as `hard`, which cannot be compared with limits."""
     try:
         return None if value is None else float(value)
     except ValueError:
@@ -154,9 +154,9 @@ def _number(value: Any) -> float | None:
 
 
 def _facts(doc: Doc) -> dict[str, Any]:
-    """What a verifier in verl's form asks for beside the answer."""
+    """Return what a verifier in verl's form needs in addition to the answer."""
     facts = {name: doc[name] for name in ("data_source", "extra_info") if doc.get(name) is not None}
     try:
         return {**json.loads(doc.get("meta") or "{}"), **facts}
-    except (TypeError, ValueError):  # a column of that name that is not ours
+    except (TypeError, ValueError):  # a column of that name with another meaning
         return facts

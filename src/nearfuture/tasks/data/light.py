@@ -1,6 +1,6 @@
-"""Rows without the weight of their images: hashes and sizes replace them, questions are reduced to what they ask.
+"""Rows without their heavy images: hashes and sizes replace them, and questions are reduced to what they ask.
 
-Not here: what is found in them (`findings`, `nearfuture.lab.forecast.overlap`).
+Not here: the findings in them (`findings`, `nearfuture.lab.forecast.overlap`).
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class Light:
 
     @classmethod
     def of(cls, row: Row) -> Light:
-        """Look at a row whose images are undecoded."""
+        """Make the light form of a row whose images are undecoded."""
         images = images_of(row)
         texts = {name: value for name, value in row.items() if name not in ("image", "images")}
         return cls(texts, tuple(map(image_hash, images)), tuple(map(size_of, images)))
 
 
 def texts_of(prompt: Any) -> str:
-    """All text of a prompt, without its image blocks."""
+    """Return all text of a prompt, without its image blocks."""
     if isinstance(prompt, str):
         return prompt
     contents = [message.get("content") or "" for message in prompt]
@@ -49,9 +49,9 @@ def texts_of(prompt: Any) -> str:
 
 
 def normalised(text: str) -> str:
-    """A question without what its author might have written otherwise: case, spaces, dollars, final punctuation.
+    """Normalise a question: ignore case, spaces, dollars and final punctuation, which authors write differently.
 
-    Signs stay: `1+1` and `1-1` are two questions, and so are `5` and `5!`.
+    Signs are kept: `1+1` and `1-1` are different questions, and so are `5` and `5!`.
 
     Example:
         >>> normalised("<image 1> What is  $x + 1$?") == normalised("what is x+1")
@@ -64,12 +64,12 @@ def normalised(text: str) -> str:
 
 
 def image_hash(image: Any) -> str:
-    """Hash of the bytes an image is stored as."""
+    """Hash the bytes that an image is stored as."""
     return hashlib.sha256(image_bytes(image)).hexdigest()[:16]
 
 
 def is_whole(image: Any) -> bool:
-    """True where all pixels can be read."""
+    """True if all pixels can be read."""
     try:
         with Image.open(io.BytesIO(image_bytes(image))) as opened:
             opened.load()
@@ -79,7 +79,7 @@ def is_whole(image: Any) -> bool:
 
 
 def size_of(image: Any) -> tuple[int, int] | None:
-    """Width and height, from the header; None where it does not open."""
+    """Return width and height from the header; None if the image does not open."""
     try:
         with Image.open(io.BytesIO(image_bytes(image))) as opened:
             return opened.size
@@ -88,7 +88,7 @@ def size_of(image: Any) -> tuple[int, int] | None:
 
 
 def pixel_hash(image: Any) -> str | None:
-    """Hash of size and pixels, in RGB; None where the image does not open."""
+    """Hash size and pixels, in RGB; None if the image does not open."""
     try:
         with Image.open(io.BytesIO(image_bytes(image))) as opened:
             pixels = opened.convert("RGB")

@@ -1,7 +1,7 @@
-"""Puts the rows of a data set into the schema; every row that is left out is counted by its reason.
+"""Convert the rows of a data set to the schema; rows that are left out are counted by reason.
 
-Columns of text are computed part by part and held in memory; images are not touched: their column is taken over as it
-is, so that gigabytes stay where the Hub's cache has mapped them. Columns that no adapter reads are never read.
+Text columns are computed part by part and held in memory. Images are not touched: their column is taken over
+unchanged, so that gigabytes stay where the Hub's cache has mapped them. Columns that no adapter needs are never read.
 
 Not here: reading rows as published (`reading`), what a row means (the adapters), the task made of the rows (`task`).
 """
@@ -27,12 +27,12 @@ IMAGE_COLUMNS = ("images", "image")
 NUM_NAMED = 3
 REPEATED = "repeats an earlier row"
 PART = 1024
-"""Rows that are Python objects at a time."""
+"""How many rows are Python objects at a time."""
 
 
 @dataclass
 class Counts:
-    """Rows read, and those left out by reason, with the first few of each by number."""
+    """The number of rows read, and of those left out by reason, with the numbers of the first few."""
 
     num_rows: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
@@ -46,7 +46,7 @@ class Counts:
 
     @property
     def num_kept(self) -> int:
-        """Rows that are left."""
+        """The number of rows that are kept."""
         return self.num_rows - sum(self.dropped.values())
 
 
@@ -55,11 +55,11 @@ class Loaded:
     """Rows in the schema.
 
     Attributes:
-        rows: what is kept.
-        counts: what was read and left out.
+        rows: the rows that are kept.
+        counts: how many rows were read and left out.
         form: how the rows were read: a registered name, or the form of their columns.
-        source: of the data set, as `uid` and `source` say it.
-        numbers: of each row, where it stood in what was read.
+        source: the name of the data set in `uid` and `source`.
+        numbers: the original position of each row.
     """
 
     rows: Dataset
@@ -70,14 +70,14 @@ class Loaded:
 
 
 def load_rows(config: DataConfig, split: str | None = None) -> Loaded:
-    """Read a split and put it into the schema.
+    """Read a split and convert it to the schema.
 
     Args:
         config: names the data set.
-        split: None: the one that is trained on.
+        split: the split; None: the one to train on.
 
     Raises:
-        UserError: it is not there, its columns mean nothing known, or a setting does not fit it.
+        UserError: it does not exist, its columns have no known meaning, or a setting does not fit it.
     """
     import datasets
 
@@ -105,7 +105,7 @@ def load_rows(config: DataConfig, split: str | None = None) -> Loaded:
 
 
 def _form(raw: Raw, config: DataConfig) -> Form:
-    """The registered adapter, unless a map of columns is given; else what the columns look like."""
+    """Return the registered adapter, unless a map of columns is given; otherwise recognise the columns."""
     columns = raw.rows.column_names
     if raw.source is None or config.dataset_columns is not None:
         return recognise(columns, config.dataset_columns, str(config.dataset_name))
@@ -120,7 +120,7 @@ def _kept(
     *,
     drop_repeated: bool,
 ) -> Iterator[dict[str, Any]]:
-    """Yield rows in the schema; note their numbers, and count the others."""
+    """Yield rows in the schema, record their numbers, and count the others."""
     seen: set[str] = set()
     for index, document in enumerate(documents):
         row = to_schema(document)
@@ -169,7 +169,7 @@ def _is_within(draft: Draft, low: float | None, high: float | None) -> bool:
 
 
 def _root(raw: Raw, column: str, config: DataConfig) -> Path | None:
-    """The folder that paths of images start from; None where the images lie in the data themselves.
+    """Return the folder that image paths are relative to; None if the data contains the images.
 
     Raises:
         UserError: the images are paths, and their folder is unknown.
@@ -193,7 +193,7 @@ def _under(root: Path, value: Any) -> Any:
 
 
 def _images(raw: Dataset, column: str, root: Path | None) -> Dataset:
-    """The column of images alone, under TRL's name for it; paths become images that are opened when they are read."""
+    """Return the image column alone, under TRL's name for it; paths become images that are opened on demand."""
     import datasets
 
     found = raw.select_columns([column])

@@ -1,6 +1,6 @@
-"""Whole prompts that a data set brings: messages in TRL's form, image placeholders as blocks, nothing else changed.
+"""Whole prompts from a data set: messages in TRL's form, image placeholders as blocks, nothing else changed.
 
-Not here: questions that become a prompt (`schema`).
+Not here: turning questions into prompts (`schema`).
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ ROLES = ("system", "user", "assistant")
 
 
 def read_messages(prompt: Sequence[Mapping[str, Any]], num_images: int, *, as_blocks: bool) -> list[Message] | None:
-    """Put messages into the form of the schema.
+    """Convert messages to the form of the schema.
 
     Args:
         prompt: messages; contents are strings or lists of blocks.
-        num_images: of the row. Where no message mentions any, they stand before the first words of the user.
-        as_blocks: whether contents become lists of blocks, as everywhere in data with images.
+        num_images: the row's number of images; if no message mentions any, they go before the user's first words.
+        as_blocks: whether contents become lists of blocks, as in all data with images.
 
     Returns:
-        The messages; None where they mention other images than there are, or hold what is neither text nor image.
+        The messages; None if the images they mention do not match, or if a block is neither text nor image.
     """
     contents = [_blocks(message.get("content"), num_images) for message in prompt]
     if not prompt or None in contents or any(message.get("role") not in ROLES for message in prompt):
@@ -43,13 +43,13 @@ def read_messages(prompt: Sequence[Mapping[str, Any]], num_images: int, *, as_bl
 
 
 def has_placeholder(messages: Sequence[Message]) -> bool:
-    """True where a text still holds an image placeholder, for which there was no image."""
+    """True if a text still contains an image placeholder, for which there was no image."""
     blocks = (block for message in messages for block in message["content"])
     return any(PLACEHOLDER.search(block.get("text") or "") for block in blocks)
 
 
 def _blocks(content: Any, num_images: int) -> list[dict[str, str]] | None:
-    """The blocks of a content; None where one is neither text nor image."""
+    """Return the blocks of a content; None if one is neither text nor image."""
     if isinstance(content, str) or content is None:
         return _cut(content or "", num_images)
     blocks: list[dict[str, str]] = []
@@ -64,7 +64,7 @@ def _blocks(content: Any, num_images: int) -> list[dict[str, str]] | None:
 
 
 def _cut(text: str, num_images: int) -> list[dict[str, str]]:
-    """Cut a text at its `<image>`, each the next image, whichever message it stands in."""
+    """Split a text at its `<image>` placeholders, each of which is the next image over all messages."""
     mentioned = len(PLACEHOLDER.findall(text))
     blocks, _ = with_images(text, range(min(mentioned, num_images)))
     return blocks

@@ -1,4 +1,4 @@
-"""The rows of a data set as they were published: from a file, a folder, the Hub or its cache; images undecoded.
+"""Read the rows of a data set as published, from a file, a folder, the Hub or its cache; images stay undecoded.
 
 Not here: what a row means (the adapters), the schema (`loading`).
 """
@@ -26,10 +26,10 @@ class Raw:
     """Rows as published.
 
     Attributes:
-        rows: images undecoded.
-        name: of the data set: the registered one, or that of the file or folder.
-        source: where it is registered.
-        folder: that paths of images start from; None where it lies on the Hub.
+        rows: the rows, with images undecoded.
+        name: the data set's registered name, or that of the file or folder.
+        source: its entry in the registry, if it has one.
+        folder: the folder that image paths are relative to; None if the data is on the Hub.
     """
 
     rows: Dataset
@@ -43,10 +43,10 @@ def read_raw(config: DataConfig, split: str | None = None) -> Raw:
 
     Args:
         config: names the data set.
-        split: None: the one that is trained on.
+        split: the split; None: the one to train on.
 
     Raises:
-        UserError: it is not there, has no such split, or cannot be read.
+        UserError: the data set does not exist, has no such split, or cannot be read.
     """
     import datasets
 
@@ -104,7 +104,7 @@ def _has_text(path: Path) -> bool:
 
 
 def _refuse_other_split(place: str, split: str, *, is_other: bool) -> None:
-    """A file is one split: training rows cannot evaluate."""
+    """Refuse another split of a single file: training rows must not be used for evaluation."""
     if is_other:
         raise UserError(
             f"dataset_test_split={split}: {place} has no splits, so the same rows would be trained on and "
@@ -115,7 +115,7 @@ def _refuse_other_split(place: str, split: str, *, is_other: bool) -> None:
 def _unreadable(
     name: str, source: Source | None, place: str, configs: tuple[str | None, ...], split: str, error: Exception
 ) -> str:
-    """What is wrong with a data set that is there, or how to get one that is not."""
+    """Say what is wrong with a data set that is here, or how to get one that is not."""
     import datasets
 
     cause = error.__cause__ if isinstance(error, datasets.exceptions.DatasetGenerationError) else error

@@ -1,6 +1,6 @@
-"""The data sets that are known by name: where they are, how a row is read, their licence and size.
+"""The data sets known by name: where they are, how a row is read, their licence and size.
 
-Sizes and licences are those of the public cards (2025 to 2026); none of their rows are shipped.
+Sizes and licences are those of the public cards (2025 to 2026); none of the rows ship with the project.
 
 Not here: reading them (`reading`, `loading`), the adapters (`text_sets`, `image_sets`).
 """
@@ -23,15 +23,15 @@ class Source:
     Attributes:
         repo: its id.
         adapt: reads one of its rows.
-        licence: as its card states it.
-        num_rows: of the split, as its card states it.
-        needs: columns that the adapter must have; `a|b` are two spellings of one.
-        reads: columns it reads where they are there.
-        kinds: how it tells which kind of answer a row has.
-        config: configuration; None: the default one; several are read one after another.
-        split: that is trained on.
-        num_verifiable: rows whose answer rules can judge, if a count is known.
-        is_repeated: rows come more than once; only the first of each is kept.
+        licence: the licence that its card states.
+        num_rows: the number of rows in the split that its card states.
+        needs: columns that the adapter requires; `a|b` are two spellings of one.
+        reads: columns that it reads if they exist.
+        kinds: how it decides which kind of answer a row has.
+        config: the configuration; None: the default one; several are read one after another.
+        split: the split to train on.
+        num_verifiable: the number of rows whose answer rules can judge, if known.
+        is_repeated: rows occur more than once, and only the first of each is kept.
         note: what to know before training on it.
     """
 
@@ -49,10 +49,10 @@ class Source:
     note: str = ""
 
     def columns(self, there: Sequence[str], name: str) -> list[str]:
-        """The columns to read of those that are there.
+        """Return the columns to read, among those that exist.
 
         Raises:
-            UserError: one that is needed is not.
+            UserError: a required column is missing.
         """
         missing = [need for need in self.needs if not set(need.split("|")) & set(there)]
         if missing:
@@ -177,11 +177,11 @@ SOURCES: dict[str, Source] = {
         note="a test set",
     ),
 }
-"""By the name that `dataset_name` takes."""
+"""Known data sets by the name that `dataset_name` takes."""
 
 
 def find_source(name: str) -> tuple[str, Source] | None:
-    """Find a known set by its registered name, by its id on the Hub, or by a folder that is called like that id.
+    """Find a known data set by its registered name, its id on the Hub, or a folder named like that id.
 
     Example:
         >>> [find_source(name)[0] for name in ("gsm8k", "openai/gsm8k", "/data/openai/gsm8k")]

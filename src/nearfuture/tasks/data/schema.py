@@ -1,17 +1,16 @@
-"""One row of training data, wherever it came from.
+"""The schema of a row of training data, wherever the row came from.
 
     prompt      messages; the user's content is a list of blocks, with image blocks where the text mentions them
-    images      the images of those blocks, in their order; None in a text row (the column is missing in text data)
+    images      the images of those blocks, in order; None in a text row (text data has no such column)
     gold        the answer, never empty
-    solution    the same, in dollars where it is mathematics: TRL's rewards read a bare `2\\sqrt{3}` as 2
+    solution    the same, in dollars if it is mathematics: TRL's rewards read a bare `2\\sqrt{3}` as 2
     kind        math, numeric, mcq, bool, text or list: how answers are compared
-    options     texts of the options of a multiple choice question, or None
+    options     texts of the options of a multiple-choice question, or None
     tolerance   {"abs", "rel", "decimals"}, any of them, or None
     uid         source and a hash of question, options and image bytes: the key of guidance and mistakes
     source, family, difficulty, meta (JSON)
 
-Not here: how a data set's own columns become this (`text_sets`, `image_sets`, `known_forms`), whole prompts
-(`messages`).
+Not here: reading a data set's own columns (`text_sets`, `image_sets`, `known_forms`), whole prompts (`messages`).
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ TEMPLATES: dict[str, Mapping[str, str]] = {
     "boxed": {"mcq": LETTER, "": BOX},
     "answer_tag": {"": THOUGHTS},
 }
-"""What is asked for at the end of a prompt, by the kind of the answer; the empty kind stands for all others.
+"""The request at the end of a prompt, by the kind of the answer; the empty kind stands for all others.
 
 With `text` the prompt is the question as a string instead of messages, for models without a chat template."""
 
@@ -47,8 +46,8 @@ With `text` the prompt is the question as a string instead of messages, for mode
 class Draft:
     """What an adapter found in a row of a data set.
 
-    `messages` replaces `question` where the data brings a whole prompt, which is then left as it is. `has_options` says
-    that the question lists its options itself.
+    `messages` replaces `question` if the data has a whole prompt, which is then left unchanged. `has_options` says
+    that the question itself lists its options.
     """
 
     question: str
@@ -67,7 +66,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Why a row cannot be used: a short reason, the same for all rows it holds for."""
+    """Why a row cannot be used: a short reason, worded the same for all rows it applies to."""
 
     reason: str
 
@@ -78,8 +77,8 @@ class Style:
 
     Attributes:
         template: a key of `TEMPLATES`.
-        as_blocks: whether contents are lists of blocks, as everywhere in data with images, or plain text.
-        system_prompt: a first message; None: none. A prompt that brings one keeps its own.
+        as_blocks: whether contents are lists of blocks, as in all data with images, or plain text.
+        system_prompt: a first message; None: no such message. A prompt that has one keeps its own.
     """
 
     template: str = "boxed"
@@ -92,15 +91,15 @@ NO_GOLD = "no gold answer"
 
 
 def to_row(draft: Draft, source: str, style: Style) -> Row | Dropped:
-    """Put a draft into the schema; `images` stay where they are.
+    """Convert a draft to the schema; `images` stay where they are.
 
     Args:
-        draft: of an adapter.
-        source: name of the data set.
-        style: of the prompts, the same for all rows of a data set.
+        draft: an adapter's draft.
+        source: the name of the data set.
+        style: the style of the prompts, the same for all rows of a data set.
 
     Raises:
-        UserError: whole prompts, where prompts are to be strings.
+        UserError: the data has whole prompts, but prompts have to be strings.
     """
     gold = draft.gold.strip()
     if not gold:
@@ -125,7 +124,7 @@ def to_row(draft: Draft, source: str, style: Style) -> Row | Dropped:
 
 
 def _whole(draft: Draft, style: Style) -> list[Any] | Dropped:
-    """The messages that the data brings."""
+    """Return the messages that the data contains."""
     if style.template == "text":
         raise UserError(
             "dataset_template=text makes a string of a question, and these rows bring whole messages. Remove it."
@@ -140,7 +139,7 @@ def _whole(draft: Draft, style: Style) -> list[Any] | Dropped:
 
 
 def _asked(draft: Draft, style: Style) -> Any:
-    """The prompt of a question: one message of the user, or a string."""
+    """Return the prompt of a question: one user message, or a string."""
     if not draft.question.strip() and not draft.images:
         return Dropped("no question")
     options = [] if draft.has_options else draft.options
@@ -165,7 +164,7 @@ def _system(style: Style) -> list[dict[str, Any]]:
 
 
 def features_of(row: Row) -> Any:
-    """The column types of the schema, for rows whose prompts have the form of this one's."""
+    """Return the schema's column types, for rows whose prompts have the same form as this row's."""
     from datasets import Features, List, Value
 
     text = Value("string")
@@ -180,9 +179,9 @@ def features_of(row: Row) -> Any:
 
 
 def content_hash(draft: Draft) -> str:
-    """16 hexadecimal digits over what is asked: text, options and the bytes of the images."""
+    """Hash the question into 16 hexadecimal digits: its text, options and image bytes."""
     asked: Any = draft.question
-    if draft.messages is not None:  # in one form, whatever the container made of them
+    if draft.messages is not None:  # in one form, whatever container they came in
         asked = read_messages(draft.messages, len(draft.images), as_blocks=True)
     text = json.dumps([asked, list(draft.options)], ensure_ascii=False, sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
@@ -192,7 +191,7 @@ def content_hash(draft: Draft) -> str:
 
 
 def image_bytes(image: Any) -> bytes:
-    """The bytes an image is stored as: of an undecoded one, of a file, or of a decoded one its pixels."""
+    """Return the bytes of an image: as stored for an undecoded one or a file, its pixels for a decoded one."""
     if isinstance(image, Mapping):
         if image.get("bytes") is not None:
             return bytes(image["bytes"])

@@ -26,7 +26,7 @@ def data_task(config: DataConfig) -> Task:
     """Load a data set as a task.
 
     Raises:
-        UserError: it is not there, or its columns mean nothing known.
+        UserError: it does not exist, or its columns have no known meaning.
         NoSignalError: no row is left.
     """
     verifier = load_verifier(config.verifier)
@@ -62,21 +62,21 @@ def with_readable_gold(loaded: Loaded, verifier: Any) -> Loaded:
 
 
 def summary(loaded: Loaded) -> str:
-    """What was read, kept and left out, in one line."""
+    """Say in one line what was read, kept and left out."""
     counts = loaded.counts
     dropped = f"; left out: {reasons(loaded)} (`nearfuture data check` names rows)" if counts.dropped else ""
     return f"{loaded.source} ({loaded.form}): {counts.num_rows} rows read, {counts.num_kept} kept{dropped}"
 
 
 def reasons(loaded: Loaded) -> str:
-    """Reasons with their counts, the largest first."""
+    """List reasons with their counts, the largest first."""
     return ", ".join(f"{count} {reason}" for reason, count in loaded.counts.dropped.most_common()) or "nothing"
 
 
 def _held_out(rows: Dataset, config: DataConfig, verifier: Any) -> tuple[Dataset, Any]:
-    """Rows to train on and to evaluate: another split, or those of a split whose ids hash lowest.
+    """Return the rows to train on and those to evaluate, which come from another split or have the lowest id hashes.
 
-    A question that comes again is on one side only.
+    A repeated question is on one side only.
     """
     if config.dataset_test_split is not None:
         return rows, with_readable_gold(load_rows(config, config.dataset_test_split), verifier).rows

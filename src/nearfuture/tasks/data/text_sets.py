@@ -2,7 +2,7 @@
 
 Columns as published (2025 to 2026); each function says which it reads.
 
-Not here: where the data lie, licences and counts (`registry`), data sets with images (`image_sets`).
+Not here: where the data is, licences and counts (`registry`), data sets with images (`image_sets`).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def openr1_math(doc: Doc) -> Draft | Dropped:
 
 
 def dapo_math(doc: Doc) -> Draft | Dropped:
-    """Read the raw form (`prompt` of messages, `reward_model`), whose rows come a hundred times, or the processed one
-    (`prompt` as text, `solution`)."""
+    """Read the raw form (`prompt` of messages, `reward_model`), which repeats rows a hundred times, or the processed
+    one (`prompt` as text, `solution`)."""
     prompt = doc.get("prompt")
     if isinstance(prompt, str):
         return _math(prompt, doc.get("solution"))

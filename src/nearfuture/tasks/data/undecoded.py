@@ -1,4 +1,4 @@
-"""Data sets whose images stay encoded: pixels are megabytes, and most questions need none.
+"""Keep the images of a data set encoded: pixels take megabytes, and most code needs none.
 
 Not here: reading a data set (`reading`).
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def undecoded(found: Any) -> Any:
-    """The same data set with images as bytes, lists of images too."""
+    """Return the same data set with images as bytes, in lists of images as well."""
     import datasets
 
     for name, feature in found.features.items():

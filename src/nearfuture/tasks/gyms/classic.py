@@ -1,9 +1,9 @@
 """An environment of the verifiers package in its first form: a module with `load_environment(**args)`.
 
-The environment's own `run_rollout` is what judges: it is given a client that answers with the completion, so that its
-parser, rubric, weights and states are those of its authors. Where a reward function raises, verifiers counts 0 for it.
+The environment's own `run_rollout` judges: it is given a client that answers with the completion, so parser, rubric,
+weights and states are those of its authors. A reward function that raises counts as 0, as in verifiers.
 
-Not here: the second form (`tasksets`), what becomes of questions and scores (`environments`).
+Not here: the second form (`tasksets`), using the questions and scores (`environments`).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ TURNS = "has a conversation of several turns, and guidance holds one answer to o
 
 
 class ClassicEnvironment:
-    """What `load_environment` returned.
+    """The environment that `load_environment` returned.
 
     Args:
-        module: that has it.
-        args: it is called with.
+        module: the module that has this function.
+        args: the arguments for the function.
 
     Raises:
-        UserError: it cannot be loaded, or is nothing that one answer can be judged by.
+        UserError: the environment cannot be loaded, or cannot judge a single answer.
     """
 
     def __init__(self, module: ModuleType, args: Mapping[str, Any]) -> None:
@@ -47,17 +47,17 @@ class ClassicEnvironment:
 
     @staticmethod
     def parameters(module: ModuleType) -> list[str] | None:
-        """Names of the parameters of `load_environment`; None where it takes any."""
+        """Names of the parameters of `load_environment`; None if it takes any."""
         found = inspect.signature(module.load_environment).parameters
         return None if any(one.kind is one.VAR_KEYWORD for one in found.values()) else list(found)
 
     def train(self) -> Iterator[dict[str, Any]]:
-        """Rows of its training set; of its only one where it has just a set for evaluation."""
+        """Rows of its training set, or of its evaluation set if it has no other."""
         has_train = self.env.build_dataset() is not None
         yield from map(dict, self.env.get_dataset() if has_train else self.env.get_eval_dataset())
 
     def held_out(self) -> list[dict[str, Any]]:
-        """Rows of its set for evaluation; none where it has no such set, or no other one."""
+        """Rows of its evaluation set; none if it has no such set, or no other set."""
         has_both = self.env.build_dataset() is not None and self.env.build_eval_dataset() is not None
         return [dict(row) for row in self.env.get_eval_dataset()] if has_both else []
 
@@ -68,7 +68,7 @@ class ClassicEnvironment:
         return route if isinstance(route, str) else None
 
     def score(self, row: dict[str, Any], completion: str) -> float:
-        """Weighted sum of the rubric."""
+        """The weighted sum of the rubric's rewards."""
         output = asyncio.run(self.env.run_rollout(row, _recorded(completion), "policy", {}))
         if output["error"]:
             raise RuntimeError(f"{self.name}: {output['error']}")
@@ -76,7 +76,7 @@ class ClassicEnvironment:
 
 
 def _reasons(env: Any) -> Iterator[str]:
-    """Why one answer cannot be judged by an environment alone."""
+    """Say why an environment cannot judge a single answer by itself."""
     import verifiers as vf
 
     members = env.envs if isinstance(env, vf.EnvGroup) else [env]
@@ -108,7 +108,7 @@ def _client() -> Any:
     from verifiers.legacy.types import Response, ResponseMessage
 
     class Recorded(OpenAIChatCompletionsClient):
-        """Answers with what it was given, whatever it is asked."""
+        """Answers every request with what it was given."""
 
         async def get_response(self, *_args: Any, **_options: Any) -> Any:
             message = ResponseMessage(content=self.client, finish_reason="stop", is_truncated=False)

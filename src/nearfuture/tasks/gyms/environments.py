@@ -3,10 +3,11 @@
     task: verifiers/marble-v1               an installed environment: the name of its module, or `owner/name` of the hub
     task_args:
       pieces: 1                             arguments of its `load_environment`, or fields of its `Taskset`
-      num_train: 256                        and those of `Questions`: how many, for which side, how they are put
+      num_train: 256                        and of `Questions`: how many, for which side, in which form
 
-Only environments in which a prompt is answered once: guidance is one answer to one prompt. Those with several turns,
-tools, a judge model or a machine to work on are refused when they are loaded, and so is a rubric that asks the network.
+Only environments that answer a prompt once are accepted, because guidance is one answer to one prompt. Those with
+several turns, tools, a judge model or a machine to work on are refused when they are loaded, and so is a rubric that
+uses the network.
 
 Not here: the two forms of an environment (`classic`, `tasksets`), which side a question is on (`sides`).
 """
@@ -34,11 +35,11 @@ from nearfuture.types import NoSignalError, UserError, did_you_mean
 
 PACKAGE = "verifiers"
 TIME_LIMIT = 120.0
-"""CPU seconds for one completion: the first one loads the environment."""
+"""CPU seconds per completion: the first one loads the environment."""
 
 
 class Environment(Protocol):
-    """What both forms can do."""
+    """What both forms of an environment can do."""
 
     def train(self) -> Iterator[dict[str, Any]]: ...  # noqa: D102
     def held_out(self) -> list[dict[str, Any]]: ...  # noqa: D102
@@ -48,10 +49,10 @@ class Environment(Protocol):
 
 @dataclass(frozen=True)
 class Questions(Sizes):
-    """What `task_args` says beside the environment's own arguments.
+    """What `task_args` may contain in addition to the environment's own arguments.
 
     Attributes:
-        family: where a row says what it is, for the rows of a report: `info.form`; empty: the environment's name, or
+        family: where a row names its family, for the rows of a report: `info.form`; empty: the environment's name, or
             the member of a group of environments.
     """
 
@@ -62,11 +63,11 @@ def environment_task(name: str, args: Mapping[str, Any]) -> Task:
     """Load an environment as a task.
 
     Args:
-        name: of its module, with hyphens or underscores, or of the hub (`owner/name`).
+        name: the name of its module, with hyphens or underscores, or its name on the hub (`owner/name`).
         args: the fields of `Questions`, and arguments of the environment.
 
     Raises:
-        UserError: it is not installed, refuses an argument, or cannot be judged one answer at a time.
+        UserError: it is not installed, refuses an argument, or cannot judge one answer at a time.
         NoSignalError: no question is left to train on.
     """
     own = Questions.names()
@@ -156,7 +157,7 @@ def opened(module: str, config: str) -> Environment:
     """Load an environment, once in this process.
 
     Raises:
-        UserError: it cannot be loaded with these arguments, or not be judged one answer at a time.
+        UserError: it cannot be loaded with these arguments, or cannot judge one answer at a time.
     """
     found, args = module_of(module), json.loads(config)
     with _told(module, args), quiet(PACKAGE), own_signals():
@@ -165,7 +166,7 @@ def opened(module: str, config: str) -> Environment:
 
 @contextlib.contextmanager
 def _told(module: str, args: Mapping[str, Any]) -> Iterator[None]:
-    """Raise whatever an environment raises as a message."""
+    """Turn whatever an environment raises into a message."""
     try:
         yield
     except UserError:
@@ -178,7 +179,7 @@ def _told(module: str, args: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _said(error: BaseException) -> str:
-    """What an error says in one line; of pydantic's, the first."""
+    """Return an error in one line; for pydantic, the first of its errors."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
@@ -186,7 +187,7 @@ def _said(error: BaseException) -> str:
 
 
 def _sides(called: str, environment: Environment, sizes: Questions) -> tuple[dict[Side, list[Any]], list[str]]:
-    """Rows of every side. The environment's own set for evaluation is held out; where it has none, a hash decides."""
+    """Return the rows of every side. The environment's own evaluation set is held out; without one, a hash decides."""
     held_out = environment.held_out()
     wanted = sizes.wanted
     bounded = (row for row, _ in zip(environment.train(), range(MAX_DRAWS * sum(wanted.values())), strict=False))
@@ -209,7 +210,7 @@ def _key(row: Mapping[str, Any]) -> str:
 def _row(
     row: dict[str, Any], module: str, config: Mapping[str, Any], environment: Environment, sizes: Questions
 ) -> dict[str, Any]:
-    """Make a row: the prompt, the family, and all that the rubric looks at."""
+    """Make a row: the prompt, the family, and everything that the rubric looks at."""
     found = _at(row, sizes.family) if sizes.family else environment.family(row)
     try:
         held = json.dumps({"module": module, "config": dict(config), "row": row}, sort_keys=True)
@@ -228,7 +229,7 @@ def _at(row: Any, path: str) -> Any:
     """Look up `info.form` in a row.
 
     Raises:
-        UserError: there is nothing.
+        UserError: the row has nothing there.
     """
     for name in path.split("."):
         if not isinstance(row, Mapping) or name not in row:
@@ -239,7 +240,7 @@ def _at(row: Any, path: str) -> Any:
 
 
 def _plain(prompt: Any, module: str) -> str | list[dict[str, Any]]:
-    """The prompt as text, or as messages with text.
+    """Return the prompt as text, or as messages with text.
 
     Raises:
         UserError: it has images or other parts.
@@ -263,10 +264,10 @@ def _version(module: ModuleType) -> str:
 
 
 def _trial(called: str, environment: Environment, row: dict[str, Any]) -> Iterator[str]:
-    """Score an empty answer once, so that what cannot be judged here is known before a model is loaded.
+    """Score an empty answer once, so that an environment that cannot judge here is refused before a model is loaded.
 
     Raises:
-        UserError: the rubric asked the network.
+        UserError: the rubric used the network.
     """
     failed = None
     with offline() as asked, quiet(PACKAGE) as errors:

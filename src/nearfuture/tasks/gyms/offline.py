@@ -1,4 +1,4 @@
-"""Other people's code, called without a network, without its log on our screen, and without taking over signals.
+"""Call other people's code without a network, without its log on our screen, and without letting it take over signals.
 
 Not here: what is called (`classic`, `tasksets`).
 """
@@ -19,9 +19,9 @@ INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 @contextlib.contextmanager
 def offline() -> Iterator[list[str]]:
-    """Refuse every connection to another machine, or to a port of this one; yields what was asked for.
+    """Refuse every connection to another machine, or to a port of this one; yields the addresses that were asked for.
 
-    Whoever catches the refusal, as a rubric does, is found out all the same.
+    So the request is known even if the code catches the refusal, as a rubric does.
     """
     asked: list[str] = []
     connect, look_up = socket.socket.connect, socket.getaddrinfo
@@ -47,7 +47,7 @@ def offline() -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def quiet(logger_name: str) -> Iterator[list[str]]:
-    """Keep what is printed and logged off the screen; yields the errors that a logger reported."""
+    """Keep prints and logs off the screen; yields the errors that a logger reported."""
     logger, errors = logging.getLogger(logger_name), _Kept()
     before = logger.handlers, logger.level, logger.propagate
     logger.handlers, logger.level, logger.propagate = [errors], logging.ERROR, False
@@ -69,7 +69,7 @@ class _Kept(logging.Handler):
 
 @contextlib.contextmanager
 def own_signals() -> Iterator[None]:
-    """Put back the handlers of SIGINT and SIGTERM: an environment sets its own, which end this process."""
+    """Restore the handlers of SIGINT and SIGTERM: an environment sets its own, which end this process."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

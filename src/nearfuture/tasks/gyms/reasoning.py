@@ -1,17 +1,17 @@
 """`task: reasoning_gym/NAME`: a family of the reasoning-gym package as a task, judged by that family's own scorer.
 
-    task: reasoning_gym/chain_sum           one of its families; an unknown name is answered with all
+    task: reasoning_gym/chain_sum           one of its families; an error for an unknown name lists all
     task_args:
       max_digits: 2                         the family's own parameters
-      num_train: 2048                       and those of `Sizes`: how many questions, for which side, how they are put
+      num_train: 2048                       and of `Sizes`: how many questions, for which side, in which form
     task: reasoning_gym/composite           a mixture
     task_args:
       datasets: [{name: chain_sum, weight: 2}, {name: gcd, weight: 1, config: {max_num: 50}}]
 
-A question's side is decided by its own hash, so the sides cannot overlap, whatever is drawn and however few different
+A question's own hash decides its side, so the sides cannot overlap, whatever is drawn and however few different
 questions a family has. A question that is drawn again is left out and counted.
 
-Not here: how a question is put (`rows`), what a scorer makes of an answer (`scoring`), a threshold for partial credit
+Not here: the form of a question (`rows`), scoring an answer (`scoring`), a threshold for partial credit
 (`Task.correct_threshold`).
 """
 
@@ -34,11 +34,11 @@ def reasoning_task(name: str, args: Mapping[str, Any]) -> Task:
     """Load a family as a task.
 
     Args:
-        name: of the family, as the package registers it.
+        name: the family's name in the package.
         args: the fields of `Sizes`, and parameters of the family.
 
     Raises:
-        UserError: the package is not installed, the family or a parameter is unknown, or a value is refused by it.
+        UserError: the package is not installed, the family or a parameter is unknown, or the package refuses a value.
         NoSignalError: no question is left to train on.
     """
     own = {field.name for field in dataclasses.fields(Sizes)}
@@ -67,7 +67,7 @@ def reasoning_task(name: str, args: Mapping[str, Any]) -> Task:
 
 
 def check_parameters(name: str, config: Mapping[str, Any], own: set[str]) -> None:
-    """Refuse a family or a parameter that is not there, with the nearest one that is.
+    """Refuse an unknown family or parameter, and name the nearest known one.
 
     Raises:
         UserError: see above.
@@ -92,7 +92,7 @@ def check_parameters(name: str, config: Mapping[str, Any], own: set[str]) -> Non
 
 @dataclasses.dataclass
 class Drawn:
-    """Questions as the package makes them: of each side, those to show, and how many were drawn, and drawn again."""
+    """Questions as the package makes them: those of each side, those to show, how many were drawn, and drawn again."""
 
     sides: dict[Side, list[Entry]]
     shots: list[Entry]
@@ -100,7 +100,7 @@ class Drawn:
     num_again: int = 0
 
     def rows(self, side: Side, name: str, config: Mapping[str, Any], sizes: Sizes) -> list[dict[str, Any]]:
-        """The rows of a side; those that are held out may be asked in two ways."""
+        """Return the rows of a side; held-out questions may be asked in two ways."""
         ways = {"": self.shots[: sizes.num_shots]}
         if side != "train" and sizes.held_out_num_shots:
             num = sizes.held_out_num_shots
@@ -111,10 +111,10 @@ class Drawn:
 
 
 def draw(name: str, config: Mapping[str, Any], sizes: Sizes) -> Drawn:
-    """Draw questions until every side has its number, or the family seems to have no more.
+    """Draw questions until every side is full, or the family seems to have no more.
 
     Raises:
-        UserError: the first ones are to be shown, and have no gold answer.
+        UserError: the first questions are to be shown as examples, but have no gold answer.
     """
     wanted, num_shots = sizes.wanted, max(sizes.num_shots, sizes.held_out_num_shots)
     drawn = Drawn({"train": [], "evaluation": [], "test": []}, [])

@@ -1,6 +1,6 @@
-"""What `task_args` says of every family, and how a question becomes a row: its prompt, with or without examples.
+"""What `task_args` may contain for every family, and how a question becomes a row with a prompt and maybe examples.
 
-Not here: drawing questions and giving them a side (`reasoning`), scorers (`scoring`).
+Not here: drawing questions and choosing their side (`reasoning`), scorers (`scoring`).
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ Entry = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Sizes(sides.Sizes):
-    """What `task_args` says beside the family's own parameters: what every source of questions has, and more.
+    """What `task_args` may contain in addition to the family's own parameters: the fields of every source, and more.
 
     Attributes:
-        instruction: says where the answer stands; the scorer looks there.
-        data_seed: of all questions. The seed of a run is another one, so that seeds are compared on the same questions.
-        system_prompt: a system message; None: what the model's template writes where there is none.
-        num_shots: solved questions before every question, as turns of the conversation, the same for all and on no
-            side. They give the form of an answer away, so that what is left to learn is how to find it.
-        held_out_num_shots: above 0, every held-out and test question is asked a second time, after this many; these
-            are a family of their own. A policy that improves only on the other one has learned the form of an answer.
+        instruction: says where to put the answer, which is where the scorer looks.
+        data_seed: the seed of all questions. It is not the run's seed, so that seeds are compared on the same
+            questions.
+        system_prompt: a system message; None: what the model's template writes without one.
+        num_shots: how many solved questions precede every question as turns of the conversation, the same for all and
+            on no side. They reveal the form of an answer, so that what remains to be learned is how to find it.
+        held_out_num_shots: if above 0, every held-out and test question is asked a second time after this many solved
+            ones, as a separate family. A policy that improves only on the other family has learned the form of an
+            answer.
     """
 
     instruction: str = TAGGED
@@ -48,7 +50,7 @@ class Sizes(sides.Sizes):
 
 
 def solved(entry: Entry, name: str) -> Entry:
-    """Take an entry as an example to show.
+    """Turn an entry into an example to show.
 
     Raises:
         UserError: the family has no gold answers.
@@ -61,15 +63,15 @@ def solved(entry: Entry, name: str) -> Entry:
 def to_row(
     entry: Entry, name: str, config: Mapping[str, Any], sizes: Sizes, shots: Sequence[Entry] = (), way: str = ""
 ) -> dict[str, Any]:
-    """Make a row of an entry: the prompt, the family, the answer, and all that its scorer looks at.
+    """Turn an entry into a row: the prompt, the family, the answer, and everything that its scorer looks at.
 
     Args:
-        entry: of the package.
-        name: of the family.
-        config: its parameters.
-        sizes: how the question is put.
-        shots: what stands before it.
-        way: of asking, which follows the family's name.
+        entry: the package's entry.
+        name: the family's name.
+        config: the family's parameters.
+        sizes: how the question is asked.
+        shots: the examples before it.
+        way: the way of asking, which is appended to the family's name.
     """
     put = as_text if sizes.prompt == "text" else as_messages
     return {
@@ -81,7 +83,7 @@ def to_row(
 
 
 def as_messages(entry: Entry, sizes: Sizes, shots: Sequence[Entry]) -> list[dict[str, str]]:
-    """The conversation that ends with a question."""
+    """Return the conversation that ends with a question."""
     turns = [] if sizes.system_prompt is None else [("system", sizes.system_prompt)]
     for shot in shots:
         turns += [("user", question_of(shot, sizes)), ("assistant", answer_as_asked(shot, sizes))]
@@ -90,16 +92,16 @@ def as_messages(entry: Entry, sizes: Sizes, shots: Sequence[Entry]) -> list[dict
 
 
 def as_text(entry: Entry, sizes: Sizes, shots: Sequence[Entry]) -> str:
-    """The same as one text, for a model without a template."""
+    """Return the same as one text, for a model without a template."""
     shown = [f"{question_of(shot, sizes)}\n{answer_as_asked(shot, sizes)}" for shot in shots]
     return "\n\n".join([*shown, question_of(entry, sizes)])
 
 
 def question_of(entry: Entry, sizes: Sizes) -> str:
-    """A question and the instruction."""
+    """Return a question with the instruction."""
     return "\n".join(filter(None, [entry["question"].strip(), sizes.instruction]))
 
 
 def answer_as_asked(entry: Entry, sizes: Sizes) -> str:
-    """A gold answer in the form that the instruction asks for."""
+    """Return a gold answer in the form that the instruction asks for."""
     return f"<answer>{entry['answer']}</answer>" if "<answer>" in sizes.instruction else str(entry["answer"])

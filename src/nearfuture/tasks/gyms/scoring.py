@@ -1,6 +1,6 @@
-"""The reasoning-gym package: its families, their questions, and their scorers on a completion.
+"""The reasoning-gym package: its families, their questions, and their scorers.
 
-Not here: which questions are on which side, and what a row holds (`reasoning`).
+Not here: which questions are on which side, the content of a row (`reasoning`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nearfuture.types import UserError
 
 PACKAGE = "reasoning-gym"
 TIME_LIMIT = 60.0
-"""CPU seconds for one completion: the first one of some families reads a data set of its own."""
+"""CPU seconds per completion: for some families the first one reads a data set."""
 TUPLE = "tuple"
 
 
@@ -36,7 +36,7 @@ def _library() -> Any:
 
 
 def version() -> str:
-    """The version of the package: a scorer may change with it."""
+    """The version of the package; a scorer may change with it."""
     _library()
     return importlib.metadata.version(PACKAGE)
 
@@ -70,10 +70,10 @@ def _dataset(name: str, config: Mapping[str, Any], seed: int, size: int) -> Any:
 
 
 def entries(name: str, config: Mapping[str, Any], seed: int, size: int) -> Iterator[dict[str, Any]]:
-    """Draw the questions of a family, one after the other.
+    """Draw the questions of a family, one after another.
 
-    The package makes question i of seed s from the number s + i, so that neighbouring seeds share nearly all questions;
-    ours are spread first.
+    The package makes question i of seed s from the number s + i, so that neighbouring seeds share nearly all
+    questions; our seeds are therefore spread first.
     """
     dataset = _dataset(name, config, hashed_seed(seed), size)
     for index in range(size):
@@ -83,7 +83,7 @@ def entries(name: str, config: Mapping[str, Any], seed: int, size: int) -> Itera
 
 
 def packed(name: str, config: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
-    """Everything that a scorer looks at, as JSON; tuples are marked, since some scorers compare them."""
+    """Everything that a scorer looks at, as JSON; tuples are marked, because some scorers compare them."""
     return json.dumps({"family": name, "config": dict(config), "entry": _marked(dict(entry))}, sort_keys=True)
 
 
@@ -109,7 +109,7 @@ def _scorer(name: str, config: str) -> Any:
 
 
 def answer_of(completion: str) -> str:
-    """Take what stands between the last <answer> and </answer>; without them, all of it.
+    """Take the text between the last <answer> and </answer>, or all of it without these tags.
 
     Example:
         >>> answer_of("so 7 <answer> 8 </answer>"), answer_of(" 8 ")
@@ -120,7 +120,7 @@ def answer_of(completion: str) -> str:
 
 
 def score(completion: str, row: dict[str, Any]) -> float:
-    """Score a completion by the family's own scorer; 0 where that raises, which some do on what is no answer."""
+    """Score a completion by the family's own scorer; 0 if it raises, as some do on a malformed answer."""
     held = json.loads(row["entry"])
     scorer = _scorer(held["family"], json.dumps(held["config"], sort_keys=True))
     try:

@@ -1,7 +1,7 @@
-"""Which question is trained on, which is held out, and which is kept for the final comparison; how it is put.
+"""Which questions are trained on, held out, or kept for the final comparison, and how they are asked.
 
-A question's side is decided by its own hash, so sides cannot overlap, whatever is drawn and however few different
-questions there are. A question that is drawn again is left out and counted.
+A question's own hash decides its side, so sides cannot overlap, whatever is drawn and however few different questions
+there are. A question that is drawn again is left out and counted.
 
 Not here: where questions come from (`reasoning`, `environments`).
 """
@@ -17,21 +17,21 @@ from typing import Any, Generic, Literal, TypeVar
 from nearfuture.types import UserError
 
 MAX_DRAWS = 4
-"""Draws for each question that is wanted, after which a source counts as one that has no more."""
+"""After this many draws per requested question, a source counts as exhausted."""
 Side = Literal["train", "evaluation", "test"]
 E = TypeVar("E")
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What `task_args` says beside the parameters of the package.
+    """What `task_args` may contain in addition to the parameters of the package.
 
     Attributes:
-        num_train: questions to train on.
-        num_evaluation: held-out questions used during training.
-        num_test: questions of the final comparison.
+        num_train: the number of questions to train on.
+        num_evaluation: the number of held-out questions used during training.
+        num_test: the number of questions for the final comparison.
         prompt: `messages` for a model with a chat template, `text` for one without.
-        instruction: a sentence behind every question; empty: none.
+        instruction: a sentence after every question; empty: none.
         correct_threshold: the lowest score that counts as correct. Scorers give partial credit for the right form.
     """
 
@@ -62,11 +62,11 @@ class Sizes:
 
     @property
     def wanted(self) -> dict[Side, int]:
-        """Questions of each side."""
+        """The number of questions of each side."""
         return {"train": self.num_train, "evaluation": self.num_evaluation, "test": self.num_test}
 
     def put(self, prompt: str | list[dict[str, Any]]) -> str | list[dict[str, Any]]:
-        """Put a question as the model is asked it: with the instruction, as messages or as text."""
+        """Write a question as the model is asked it: with the instruction, as messages or as text."""
         messages = [{"role": "user", "content": prompt.strip()}] if isinstance(prompt, str) else prompt
         if self.instruction:
             last = messages[-1]
@@ -83,7 +83,7 @@ class Drawn(Generic[E]):
     num_again: int
 
     def notes(self, name: str, wanted: Mapping[Side, int]) -> Iterator[str]:
-        """Say how many questions there are, and where that is fewer than was asked for."""
+        """Say how many questions there are, and where that is fewer than requested."""
         counts = ", ".join(f"{len(rows)} {side}" for side, rows in self.sides.items())
         yield f"{name}: {counts} questions of {self.num_drawn} drawn ({self.num_again} had been drawn before)"
         missing = [f"{wanted[side] - len(rows)} {side}" for side, rows in self.sides.items()]
@@ -94,12 +94,12 @@ class Drawn(Generic[E]):
 def draw(
     entries: Iterable[E], key: Callable[[E], str], wanted: Mapping[Side, int], taken: Iterable[str] = ()
 ) -> Drawn[E]:
-    """Take entries until every side has its number, or there are no more.
+    """Take entries until every side is full, or there are no more.
 
     Args:
-        entries: questions, in their order.
-        key: what makes two of them the same question.
-        wanted: questions of each side; a side that wants none gets none.
+        entries: questions, in order.
+        key: two questions with the same key are the same question.
+        wanted: the number of questions of each side; a side that wants none gets none.
         taken: keys that count as drawn before.
     """
     sides: dict[Side, list[E]] = {"train": [], "evaluation": [], "test": []}
@@ -120,7 +120,7 @@ def draw(
 
 
 def side_of(question: str, wanted: Mapping[Side, int]) -> Side:
-    """Say on which side a question is: by its hash alone, in the proportion of what is wanted.
+    """Return the side of a question, by its hash alone, in proportion to the numbers wanted.
 
     Example:
         >>> {side_of(str(i), {"train": 1, "evaluation": 0, "test": 0}) for i in range(9)}

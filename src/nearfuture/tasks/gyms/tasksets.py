@@ -1,9 +1,9 @@
 """An environment of the verifiers package in its second form: a module that exports a `Taskset` (`verifiers.v1`).
 
-A taskset yields tasks, data with reward functions; the conversation is a harness's affair. Here there is none: the
-policy answers the prompt once, the answer is recorded as a trace, and the task scores that.
+A taskset yields tasks, which are data with reward functions; conversations are up to a harness. There is no harness
+here: the policy answers the prompt once, the answer is recorded as a trace, and the task scores the trace.
 
-Not here: the first form (`classic`), what becomes of questions and scores (`environments`).
+Not here: the first form (`classic`), using the questions and scores (`environments`).
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from nearfuture.types import UserError
 
 TURNS = "a conversation of several turns, and guidance holds one answer to one prompt"
 ORIGINAL = "prompt as the task has it"
-"""Beside the messages, since the task's own rewards may read it."""
+"""Kept beside the messages, because the task's own rewards may read it."""
 
 
 class TasksetEnvironment:
     """A taskset with its configuration.
 
     Args:
-        module: that exports it.
+        module: the module that exports it.
         args: fields of its configuration.
 
     Raises:
-        UserError: a value is refused, or it is nothing that one answer can be judged by.
+        UserError: a value is refused, or the taskset cannot judge a single answer.
     """
 
     def __init__(self, module: ModuleType, args: Mapping[str, Any]) -> None:
@@ -50,21 +50,21 @@ class TasksetEnvironment:
         return [name for name in loaders.taskset_config_type(module.__name__).model_fields if name != "id"]
 
     def train(self) -> Iterator[dict[str, Any]]:
-        """Data of its tasks, with the prompt as messages; there may be no end to them."""
+        """The data of its tasks, with the prompt as messages; there may be infinitely many."""
         for task in self.taskset:
             data = task.data.model_dump(mode="json", exclude_none=True)
             yield {**data, "prompt": _messages(task.data), ORIGINAL: data["prompt"]}
 
     def held_out(self) -> list[dict[str, Any]]:
-        """None: a taskset knows no sides."""
+        """Empty: a taskset has no sides."""
         return []
 
     def family(self, row: Mapping[str, Any]) -> str | None:
-        """None: tasks of a taskset are of one kind."""
+        """None: all tasks of a taskset are of one kind."""
         return None
 
     def score(self, row: dict[str, Any], completion: str) -> float:
-        """Weighted sum of the rewards."""
+        """The weighted sum of the rewards."""
         data = {name: value for name, value in row.items() if name != ORIGINAL} | {"prompt": row[ORIGINAL]}
         task = self.task_type(self.task_type.data_type().model_validate(data), self.taskset.config.task)
         trace = _trace(task, row["prompt"], completion)
@@ -80,7 +80,7 @@ def _messages(data: Any) -> list[dict[str, Any]]:
 
 
 def _trace(task: Any, prompt: list[dict[str, Any]], completion: str) -> Any:
-    """The conversation as a harness would have recorded it: the prompt, and one answer."""
+    """Return the conversation as a harness would have recorded it: the prompt and one answer."""
     from verifiers.v1 import AgentConfig, AgentInfo, MessageNode, Trace, TraceTask
     from verifiers.v1.state import state_cls
 
@@ -100,7 +100,7 @@ def _trace(task: Any, prompt: list[dict[str, Any]], completion: str) -> Any:
 
 
 def _reasons(name: str, taskset: Any, kind: Any) -> Iterator[str]:
-    """Why one answer cannot be judged by a taskset alone."""
+    """Say why a taskset cannot judge a single answer by itself."""
     from verifiers.v1 import SingleAgentEnv, Task
     from verifiers.v1.utils import loaders
 

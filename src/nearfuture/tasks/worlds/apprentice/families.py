@@ -1,16 +1,16 @@
 """The test families of the apprentice's world: eight ways in which a prompt can differ from the training prompts.
 
-Training prompts are chains of 3 to 6 operations, uniform over operators and digits, that the base failed.
+Training prompts are chains of 3 to 6 operations, uniform over operators and digits, that the base model failed.
 
     length-3, length-4, length-5, length-6   the same distribution: fresh chains, without the filter
     length-2       length          shorter than every training prompt
-    one-operator   composition     one operator all along, each of the four with each of 3 to 6 operations
+    one-operator   composition     one operator throughout, each of the four with each of 3 to 6 operations
     hard-half      operators       only `;` and `~`, both of them, 3 to 6 operations
     padded         surface form    3 operations with `+0` after each: every result is written twice
 
-Out of distribution are `length-2` and `padded`: no training prompt is of their kind.
+`length-2` and `padded` are out of distribution: no training prompt is of their kind.
 
-Not here: the rows that ship (`shipped`), what the base scores on them (docs/world.md).
+Not here: the rows that ship (`shipped`), the base model's scores on them (docs/world.md).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _of_length(length: int) -> Draw:
 
 
 def _one_operator(rng: random.Random, index: int) -> world.Chain:
-    """Every operator with every training length in turn."""
+    """Draw every operator with every training length in turn."""
     start, steps = world.sample_chain(rng, LENGTHS[index // len(world.OPERATORS) % len(LENGTHS)])
     operator = world.OPERATORS[index % len(world.OPERATORS)]
     return start, tuple((operator, operand) for _, operand in steps)
@@ -78,8 +78,8 @@ def draw_test(rng: random.Random, others: Iterable[str]) -> list[dict[str, Any]]
     """Draw `SIZE` rows of every family.
 
     Args:
-        rng: of the draws; nothing else decides what comes out.
-        others: prompts of the other splits; none of them is drawn, and none twice.
+        rng: the only source of randomness.
+        others: prompts of the other splits; none of them is drawn, and no prompt is drawn twice.
     """
     seen, rows = set(others), []
     for family, draw in FAMILIES.items():

@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent
 
 
 def apprentice_task() -> Task:
-    """Load the task: prompts the base fails in 4 of 4 samples; unfiltered held-out prompts; eight test families."""
+    """Load the task: prompts that the base fails in 4 of 4 samples, unfiltered held-out prompts, test families."""
     return Task(
         name="apprentice",
         train=read_rows(FOLDER / "train.jsonl"),

@@ -1,15 +1,15 @@
 """The apprentice's world: chains of binary operations over the digits 0..5, and the apprentice's false beliefs.
 
 A prompt such as `3|4;1+0=` means: start with 3, apply `|4`, then `;1`, then `+0`, from left to right. The answer is the
-trace of all intermediate results, one digit per operation: `055`. A second notation is as good, closed with the
-end-of-prompt sign: `055=`; the base does not write it, an external teacher does.
+trace of all intermediate results, one digit per operation: `055`. A second notation, closed with the end-of-prompt
+sign, is also right: `055=`; the base model does not write it, an external teacher does.
 
-`+` is addition modulo 6; every other operator is a random 6x6 table drawn once from a fixed seed, so that there is
-nothing to derive it from: it has to be known or tried.
+`+` is addition modulo 6; every other operator is a random 6x6 table drawn once from a fixed seed, so it cannot be
+derived from anything: it has to be known or tried.
 
-The base model learned from an apprentice who gets an operator right with its own probability (`SKILL`), and otherwise
-mostly believes in one fixed wrong value per operand pair (`MISCONCEPTIONS`). Some wrong answers are therefore more
-likely than the right ones, which is what makes exploration hard late in training.
+The base model learned from an apprentice who gets each operator right with a certain probability (`SKILL`), and
+otherwise mostly believes in one fixed wrong value per operand pair (`MISCONCEPTIONS`). Some wrong answers are therefore
+more likely than the right ones, which makes exploration hard late in training.
 
 Not here: the shipped prompts and checkpoint (`shipped`), and how they were made (scripts/build_apprentice.py).
 """
@@ -31,7 +31,7 @@ END_OF_PROMPT = "="
 TABLE_SEED = 2604
 
 SKILL: Mapping[str, float] = {"+": 0.9, "|": 0.7, ";": 0.25, "~": 0.03}
-"""How often a demonstration gets one operation right, by operator."""
+"""How often a demonstration gets an operation right, by operator."""
 
 STUBBORNNESS = 0.8
 """How often a wrong demonstration writes the misconception rather than any other wrong value."""
@@ -64,7 +64,7 @@ TABLES, MISCONCEPTIONS = _tables()
 
 
 def parse(prompt: object) -> Chain | None:
-    """Read `3|4;1=` as `(3, (("|", 4), (";", 1)))`; None where it is not a chain of at least one operation."""
+    """Read `3|4;1=` as `(3, (("|", 4), (";", 1)))`; None unless it is a chain of at least one operation."""
     if not isinstance(prompt, str) or len(prompt) < 4 or len(prompt) % 2 or not prompt.endswith(END_OF_PROMPT):
         return None
     operators, digits = prompt[1:-1:2], prompt[0:-1:2]
@@ -80,7 +80,7 @@ def write(chain: Chain) -> str:
 
 
 def trace(chain: Chain) -> str:
-    """Give the right answer: every intermediate result, one digit per operation."""
+    """Return the right answer: every intermediate result, one digit per operation."""
     value, steps = chain
     results = []
     for op, operand in steps:
@@ -101,11 +101,12 @@ def sample_chain(rng: random.Random, length: int) -> Chain:
 
 
 def demonstrate(chain: Chain, rng: random.Random) -> str:
-    """Answer as the apprentice does: right with `SKILL`, else mostly the misconception; an error is carried on.
+    """Answer as the apprentice does: right with probability `SKILL`, otherwise mostly wrong; errors carry over.
 
     One operation with operator o and operands (a, b) gives
 
-        truth_o(a, b) with SKILL[o], else belief_o(a, b) with STUBBORNNESS, else one of the other four values.
+        truth_o(a, b) with probability SKILL[o], else belief_o(a, b) with STUBBORNNESS, else one of the other four
+        values.
     """
     value, steps = chain
     results = []
@@ -128,7 +129,7 @@ def close(answer: str) -> str:
 
 
 def read(completion: str) -> str | None:
-    """Read an answer in either notation as digits alone; None where it is neither.
+    """Read an answer in either notation as digits alone; None if it is in neither.
 
     Example:
         >>> read("055"), read("055="), read("05=5")
@@ -139,9 +140,9 @@ def read(completion: str) -> str | None:
 
 
 def verify(completion: str, row: Mapping[str, Any]) -> Verdict:
-    """Judge one answer in either notation: every digit right and the length right, nothing else is correct.
+    """Judge one answer in either notation: it is correct only if its length and every digit are right.
 
-    The truth is computed from the prompt, not read from the `answer` column, so that a wrong file is found out.
+    The truth is computed from the prompt, not read from the `answer` column, so that a wrong file is noticed.
     """
     chain = parse(row.get("prompt"))
     if chain is None:

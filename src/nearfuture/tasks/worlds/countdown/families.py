@@ -1,18 +1,18 @@
 """Which Countdown prompts there are: how puzzles are drawn, what is held out, and the six test families.
 
-The set of numbers decides to which split a puzzle belongs, by its hash: no set of the training prompts, in any order
-and with any target, is met in the other two splits. Training puzzles have 3 or 4 numbers, never in ascending order.
+The hash of a puzzle's set of numbers decides its split: no set of a training prompt, in any order and with any target,
+occurs in the other two splits. Training puzzles have 3 or 4 numbers, never in ascending order.
 
     numbers-3      numbers        3 numbers
-    plus-minus     operators      4 numbers, `+` and `-` suffice
+    plus-minus     operators      4 numbers, `+` and `-` are enough
     needs-times    operators      4 numbers, no right answer without `*`
     large-target   targets        3 or 4 numbers, target of 70 or more
     numbers-5      numbers        longer than every training prompt
     ascending      surface form   3 or 4 numbers in ascending order
 
-Out of distribution are `numbers-5` and `ascending`: no training prompt is of their kind.
+`numbers-5` and `ascending` are out of distribution: no training prompt is of their kind.
 
-Not here: what is right (`world`), what the base scores on them (docs/countdown.md).
+Not here: what is right (`world`), the base model's scores on them (docs/countdown.md).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def split_of(numbers: Iterable[int]) -> str:
 
 
 def is_ascending(puzzle: Puzzle) -> bool:
-    """True where no number is followed by a smaller one."""
+    """True if no number is followed by a smaller one."""
     return list(puzzle.numbers) == sorted(puzzle.numbers)
 
 
@@ -59,7 +59,7 @@ def draw(rng: random.Random, count: int, split: str, accept: Accept) -> Drawn:
     """Draw an expression of `count` numbers until its puzzle belongs to the split and is accepted.
 
     Returns:
-        The puzzle, its numbers in an order of their own, and the expression, which is one right answer.
+        The puzzle, with its numbers in a separately drawn order, and the expression, which is one right answer.
     """
     while True:
         numbers = tuple(1 + _draw(rng, LARGEST_NUMBER) for _ in range(count))
@@ -71,9 +71,9 @@ def draw(rng: random.Random, count: int, split: str, accept: Accept) -> Drawn:
 
 
 def demonstrate(rng: random.Random, count: int, skill: float) -> tuple[Puzzle, Expression]:
-    """Draw a training puzzle and an answer as it is demonstrated: right with `skill`, else a mere habit.
+    """Draw a training puzzle and a demonstrated answer: right with probability `skill`, otherwise out of habit.
 
-    The habit writes as many numbers as are shown, each any of those shown, and any operators. It hits by chance.
+    The habit writes as many numbers as are shown, each any of those shown, with any operators; it is right by chance.
     """
     puzzle, expression = draw(rng, count, "train", is_usual)
     if rng.random() < skill:
@@ -84,7 +84,7 @@ def demonstrate(rng: random.Random, count: int, skill: float) -> tuple[Puzzle, E
 
 
 def is_usual(puzzle: Puzzle) -> bool:
-    """True for what training has: in any order but the ascending one."""
+    """True for puzzles as in training: in any order except ascending."""
     return not is_ascending(puzzle)
 
 
@@ -96,7 +96,7 @@ FAMILIES: dict[str, tuple[tuple[int, ...], Accept]] = {
     "numbers-5": ((5,), is_usual),
     "ascending": (LEVELS, is_ascending),
 }
-"""Of every test family: how many numbers, in turn, and which puzzles."""
+"""For every test family: how many numbers, in turn, and which puzzles."""
 
 
 def describe(drawn: Drawn, family: str) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def describe(drawn: Drawn, family: str) -> dict[str, Any]:
 
 
 def _distinct(draw_one: Callable[[int], dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """Draw `count` rows with different prompts; the index tells the draw which row it is for."""
+    """Draw `count` rows with different prompts; `draw` is given the index of the row."""
     rows: dict[str, dict[str, Any]] = {}
     while len(rows) < count:
         row = draw_one(len(rows))

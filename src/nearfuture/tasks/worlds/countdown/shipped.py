@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent
 
 
 def countdown_task() -> Task:
-    """Load the task: 3 or 4 numbers to train on, held-out sets of numbers to look at, and six test families."""
+    """Load the task: training prompts with 3 or 4 numbers, held-out sets of numbers, and six test families."""
     return Task(
         name="countdown",
         train=read_rows(FOLDER / "train.jsonl"),
@@ -34,6 +34,6 @@ def countdown_task() -> Task:
 
 
 def _read(completion: str, row: Mapping[str, Any]) -> str | None:
-    """The expression of an answer with what it comes to."""
+    """Return the expression of an answer with its value."""
     expression = world.read(completion)
     return None if expression is None else f"{world.spell(expression)} = {world.value(expression)}"

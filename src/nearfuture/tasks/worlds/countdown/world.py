@@ -2,7 +2,7 @@
 
 A prompt such as `7 3 12>43=` gives the numbers 7, 3 and 12 and the target 43; `7+3*12` is one of its right answers.
 An answer is numbers joined by `+`, `-` and `*`, where `*` binds tighter; there are no brackets and no signs.
-Numbers and targets are 1 to 99. Many answers can be right, so that the rules judge, never a stored answer.
+Numbers and targets are 1 to 99. Many answers can be right, so the rules judge, never a stored answer.
 
 Not here: which prompts there are (`families`), the shipped files (`shipped`), how they were made
 (scripts/build_countdown.py).
@@ -40,7 +40,7 @@ class Expression(NamedTuple):
 
 
 def parse(prompt: object) -> Puzzle | None:
-    """Read `7 3 12>43=` as the numbers (7, 3, 12) and the target 43; None where it is no such prompt."""
+    """Read `7 3 12>43=` as the numbers (7, 3, 12) and the target 43; None if it is not such a prompt."""
     found = _PROMPT.fullmatch(prompt) if isinstance(prompt, str) else None
     return Puzzle(tuple(map(int, found[1].split(" "))), int(found[2])) if found else None
 
@@ -51,7 +51,7 @@ def write(puzzle: Puzzle) -> str:
 
 
 def read(completion: str) -> Expression | None:
-    """Read an answer; None where it is not numbers (1 to 99, no leading zero) joined by operators."""
+    """Read an answer; None if it is not numbers (1 to 99, no leading zero) joined by operators."""
     if _ANSWER.fullmatch(completion) is None:
         return None
     return Expression(tuple(map(int, re.split("[+*-]", completion))), tuple(c for c in completion if c in OPERATORS))
@@ -93,7 +93,7 @@ def verify(completion: str, row: Mapping[str, Any]) -> Verdict:
 
 
 def solutions(puzzle: Puzzle) -> Iterator[Expression]:
-    """Give every right answer by trying all: 4 numbers are 648 expressions, 5 are 9,720 (some of them twice)."""
+    """Return every right answer by trying all: 4 numbers give 648 expressions, 5 give 9,720 (some of them twice)."""
     for numbers in itertools.permutations(puzzle.numbers):
         for operators in itertools.product(OPERATORS, repeat=len(numbers) - 1):
             expression = Expression(numbers, operators)
@@ -102,9 +102,9 @@ def solutions(puzzle: Puzzle) -> Iterator[Expression]:
 
 
 def needs_times(puzzle: Puzzle) -> bool:
-    """True where no choice of signs gives the target: without `*` there is no right answer.
+    """True if no choice of signs gives the target, so that there is no right answer without `*`.
 
-    The target is positive, so that at least one sign of a hit is plus, and that number can be written first.
+    The target is positive, so at least one sign of a hit is plus, and that number can be written first.
     """
     signs = itertools.product((1, -1), repeat=len(puzzle.numbers))
     return all(sum(s * n for s, n in zip(sign, puzzle.numbers, strict=True)) != puzzle.target for sign in signs)

@@ -1,6 +1,6 @@
-"""Draws a scene: the same text, the same pixels.
+"""Draw a scene: the same text gives the same pixels.
 
-Objects are 8 pixels wide, a bar is 4 pixels a unit high, the digits at an angle are 3 x 5 dots of 2 pixels.
+Objects are 8 pixels wide, bars are 4 pixels high per unit, the digits at an angle are 3 x 5 dots of 2 pixels.
 
 Not here: what a scene says (`world`).
 """
@@ -19,7 +19,7 @@ OBJECT = 8
 UNIT, BAR, GAP, FLOOR = 4, 10, 8, 4
 DOT = 2
 SIDE, HEAD, MOST_SHIFT = 15, 18, 5
-# The digits 0 to 9: three dots a row from the top, as the bits of an octal digit.
+# The digits 0 to 9: three dots per row from the top, as the bits of an octal digit.
 GLYPHS = ("75557", "26227", "71747", "71717", "55711", "74717", "74757", "71111", "75757", "75717")
 
 
@@ -61,7 +61,7 @@ def _bars(pen: ImageDraw.ImageDraw, scene: Bars) -> None:
 
 
 def corners(scene: Triangle) -> list[tuple[float, float]]:
-    """The corners left, right and on top, in pixels: a triangle with these very angles, both at the base acute."""
+    """Return the pixels of the corners left, right and on top for these angles, of which both at the base are acute."""
     width, height = scene.size
     left, right = (math.tan(math.radians(10 * angle)) for angle in scene.angles[:2])
     apex_x, apex_y = right / (left + right), left * right / (left + right)  # over a base of length 1

@@ -1,6 +1,6 @@
-"""Which scenes and questions there are: five families to train on, and two that are met in the test alone.
+"""Which scenes and questions there are: five families to train on, and two that occur only in the test.
 
-The scene decides to which split it belongs, by its hash: no image of the training prompts is met in the other splits.
+A scene's hash decides its split: no image of a training prompt occurs in the other splits.
 
     count-1    `r`            objects of a colour; 5 to 12 objects in 48 x 48 pixels
     count-2    `ro+bs`        two kinds of objects
@@ -10,9 +10,9 @@ The scene decides to which split it belongs, by its hash: no image of the traini
     crowded    `r`            13 to 16 objects: more than in training
     wide       `ro+bs`        6 to 14 objects in 64 x 64 pixels: a larger image than in training
 
-What is counted is there: its colour or kind is that of an object drawn at random.
+What is counted is always present: its colour or kind is that of an object drawn at random.
 
-Not here: the rows that ship (`shipped`), what the base scores on them (docs/shapes.md).
+Not here: the rows that ship (`shipped`), the base model's scores on them (docs/shapes.md).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from nearfuture.tasks.worlds.shapes.world import (
 )
 
 CELL, JITTER = 12, 4
-"""Pixels of a cell, which holds one object, and how many places the object has in each direction."""
+"""Pixels of a cell, which holds one object, and how many positions the object has in each direction."""
 TRAINED = ("count-1", "count-2", "count-3", "bars", "angles")
 OUT_OF_DISTRIBUTION = ("crowded", "wide")
 
@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 
 def split_of(scene: str) -> str:
-    """Name the split a scene belongs to: an eighth each is for evaluation and test."""
+    """Return the split that a scene belongs to: an eighth each is for evaluation and test."""
     return {0: "evaluation", 1: "test"}.get(hashlib.sha256(scene.encode()).digest()[0] % 8, "train")
 
 
@@ -68,7 +68,7 @@ def shuffled(rng: random.Random, items: Iterable[T]) -> list[T]:
 
 
 def objects(rng: random.Random, size: tuple[int, int], least: int, most: int) -> Objects:
-    """So many objects, each somewhere in a cell of its own; no two touch."""
+    """Place this many objects, each somewhere in its own cell; no two touch."""
     cells = [(x, y) for x in range(size[0] // CELL) for y in range(size[1] // CELL)]
     places = shuffled(rng, cells)[: least + below(rng, most - least + 1)]
     things = tuple(

@@ -5,11 +5,11 @@ A scene is text, from which the image is drawn and the answer computed:
     objects 48x48 ro:5,7 bs:17,30       a red circle and a blue square, by their upper left corners in pixels
     bars 64x48 r7 g2 b9                 bars from left to right, by their heights in units
     triangle 64x48 5,7,6 c 3,2          the angles left, right and on top in tens of degrees, which of them is not
-                                        labelled, and by how many pixels all of it is shifted
+                                        labelled, and by how many pixels the whole triangle is shifted
 
-A question names what is to be read: `r` all red objects or the red bar, `ro` red circles, `M` and `m` the highest and
-lowest bar, `c` the angle that is missing. It may add, subtract and multiply: `ro+bs`, `r*3+bs`, `M-m`. The answer is
-the calculation with the numbers put in, and its result: `3*3+2=11`. Only the number after `=` is judged.
+A question names what to read: `r` all red objects or the red bar, `ro` red circles, `M` and `m` the highest and
+lowest bar, `c` the missing angle. It may add, subtract and multiply: `ro+bs`, `r*3+bs`, `M-m`. The answer is
+the calculation with the numbers filled in, and its result: `3*3+2=11`. Only the number after `=` is judged.
 
 Not here: the pixels (`drawing`), which scenes and questions there are (`families`), the shipped files (`shipped`).
 """
@@ -62,7 +62,7 @@ class Objects:
         return [f"{thing.colour}{thing.shape}:{thing.x},{thing.y}" for thing in self.things]
 
     def readings(self) -> dict[str, str]:
-        """How many there are of every colour, and of every kind."""
+        """The number of objects of every colour, and of every kind."""
         counts = {colour + shape: 0 for colour in COLOURS for shape in ("", *SHAPES)}
         for thing in self.things:
             counts[thing.colour] += 1
@@ -88,7 +88,7 @@ class Bars:
         return [f"{colour}{height}" for colour, height in self.bars]
 
     def readings(self) -> dict[str, str]:
-        """The height of every bar, of the highest and of the lowest."""
+        """The height of every bar, and of the highest and the lowest."""
         heights = [height for _, height in self.bars]
         return {name: str(height) for name, height in (*self.bars, ("M", max(heights)), ("m", min(heights)))}
 
@@ -132,7 +132,7 @@ def parse(text: str) -> Scene:
     """Read a scene.
 
     Raises:
-        KeyError, ValueError, IndexError: it is none.
+        KeyError, ValueError, IndexError: the text is not a scene.
     """
     kind, size, *items = text.split(" ")
     return KINDS[kind].read(_pair(size.replace("x", ",")), items)
@@ -144,17 +144,17 @@ def write(scene: Scene) -> str:
 
 
 def calculation(scene: Scene, question: str) -> str:
-    """The question with numbers put in, for example `3*3+2`.
+    """Return the question with numbers filled in, for example `3*3+2`.
 
     Raises:
-        KeyError: the scene has nothing of a name in it.
+        KeyError: the scene has nothing by a name in the question.
     """
     readings = scene.readings()
     return re.sub(r"[a-zA-Z]+", lambda name: readings[name[0]], question)
 
 
 def result(calculation: str) -> int:
-    """Value of numbers joined by `+`, `-` and `*`, the last binding tighter.
+    """Return the value of numbers joined by `+`, `-` and `*`, where `*` binds tighter.
 
     Example:
         >>> result("3*3+2"), result("18-7-4")
@@ -170,13 +170,13 @@ def result(calculation: str) -> int:
 
 
 def solve(scene: Scene, question: str) -> str:
-    """The answer in full, for example `3*3+2=11`."""
+    """Return the answer in full, for example `3*3+2=11`."""
     written = calculation(scene, question)
     return f"{written}={result(written)}"
 
 
 def read(completion: str) -> int | None:
-    """Read the number after `=`; None where the answer is not a calculation with a result.
+    """Read the number after `=`; None if the answer is not a calculation with a result.
 
     Example:
         >>> read("2+3=5"), read("5")
