@@ -101,7 +101,7 @@ def _text(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Turn a value into JSON; bytes, files and images become digests, keys without a value vanish (as in `datasets`)."""
+    """Turn a value into JSON; bytes, files and images become digests, keys without a value vanish, as in `datasets`."""
     if isinstance(value, Mapping):
         if value.keys() == {"bytes", "path"}:
             return digest_of(Path(value["path"]).read_bytes() if value["bytes"] is None else value["bytes"])
