@@ -17,7 +17,6 @@ from torchrun import two_processes
 
 from nearfuture.method.lineage import Lineage
 
-"""Processes that wait for each other for ever are ended, and the tests fail."""
 BY_RANK = """
 import os
 from dataclasses import replace

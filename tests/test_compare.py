@@ -1,18 +1,21 @@
-"""The grid in real processes: killed, interrupted, with a run that fails; nothing is lost and nothing trained twice."""
+"""The grid in real processes: killed, interrupted, with a run that fails; nothing is lost and nothing trained twice.
+
+Grid and runs are forks here (`warm`); `make test-long` does the same with interpreters that start from nothing.
+"""
 
 from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from commands import CONFIGS, start, warm
 from safetensors.torch import load_file
-from warm import HANGS_AFTER
+from warm import HANGS_AFTER, WarmProcess
 
 from nearfuture.lab.study.processes import Children
 from nearfuture.lab.study.test_split import evaluate_final
@@ -37,12 +40,32 @@ def arguments(folder: Path) -> list[object]:
     return ["compare", SMOKE, f"run_dir={folder}", *TINY, "--seeds", "1", "--jobs", "2"]
 
 
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    while not path.exists() and process.poll() is None:
+class FromNothing:
+    """A grid in an interpreter of its own, as are its runs; asked for what a `WarmProcess` is asked for."""
+
+    def __init__(self, *arguments: object) -> None:
+        self.process = start(*arguments)
+
+    @property
+    def is_running(self) -> bool:
+        return self.process.poll() is None
+
+    def interrupt(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def result(self) -> tuple[int, str]:
+        output, _ = self.process.communicate(timeout=HANGS_AFTER)
+        return self.process.returncode, output
+
+
+def wait_for(has_come: Callable[[], bool], process: WarmProcess | FromNothing) -> None:
+    while not has_come() and process.is_running:
         time.sleep(0.01)
-    if not path.exists():
-        process.send_signal(signal.SIGINT)
-        raise AssertionError(process.communicate()[0])
+    assert has_come() and process.is_running, process.result()
 
 
 def compare(folder: Path, *more: object) -> tuple[int, str]:
@@ -67,26 +90,24 @@ def is_idle(folder: Path, name: str) -> bool:
         return log is not None
 
 
-@pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, str]:
+@pytest.fixture(scope="module", params=["forked", pytest.param("from nothing", marks=pytest.mark.long)])
+def killed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, str]:
     """A grid that was interrupted, and whose parent was killed while two runs trained; what came of it then."""
+    begin = {"forked": warm, "from nothing": FromNothing}[request.param]
     folder = tmp_path_factory.mktemp("grid") / "study"
-    process = start(*arguments(folder))
-    wait_for(folder / "npo_early-100" / "metrics.jsonl", process)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=HANGS_AFTER)
-    assert process.returncode == 130, output
+    process = begin(*arguments(folder))
+    wait_for((folder / "npo_early-100" / "metrics.jsonl").exists, process)
+    process.interrupt()
+    code, output = process.result()
+    assert code == 130, output
     assert "The same command continues" in output
     assert is_idle(folder, "npo_early-100") and is_idle(folder, "grpo-100")
     assert list((folder / "npo_early-100" / "segments").rglob(checkpoint.MARKER))
 
     before = num_begun(folder)
-    process = start(*arguments(folder))
-    while num_begun(folder) == before and process.poll() is None:
-        time.sleep(0.01)
-    assert process.poll() is None, process.communicate()[0]
+    process = begin(*arguments(folder))
+    wait_for(lambda: num_begun(folder) > before, process)
     process.kill()  # SIGKILL to the parent alone: its children live on, and hold their logs
-    process.communicate()
     code, output = compare(folder)
     return folder, code, output
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import copy
 import gc
 import random
+import sys
 import weakref
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -73,7 +75,7 @@ TEXT = {"type": "text", "text": "Which is larger?"}
 # --- memory and random states
 
 
-def test_what_is_frozen_is_freed_as_well() -> None:
+def test_what_vllm_froze_is_freed_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     class Cycle:
         def __init__(self) -> None:
             self.me = self
@@ -83,7 +85,11 @@ def test_what_is_frozen_is_freed_as_well() -> None:
     gc.collect()
     assert frozen() is not None
     collect()
+    assert frozen() is not None, "without vLLM, what is frozen was meant to be"
+    monkeypatch.setitem(sys.modules, "vllm", ModuleType("vllm"))
+    collect()
     assert frozen() is None
+    gc.freeze()  # as it was (conftest.py)
 
 
 def test_what_is_drawn_on_the_side_leaves_no_trace_even_where_it_fails() -> None:

@@ -13,6 +13,7 @@ import torch
 from accelerate import FullyShardedDataParallelPlugin
 from commands import CONFIGS, SMALL, environment
 from safetensors.torch import load_file
+from torchrun import run_two
 from warm import HANGS_AFTER
 
 from nearfuture.run.build import load_run_task
@@ -35,7 +36,7 @@ FSDP2 = {
 
 
 def launch(run_dir: Path, *program: str, **variables: str) -> str:
-    """Train in two processes; what was printed."""
+    """Train in two processes that the launcher starts; what was printed."""
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-endpoint", "localhost:0"]
     command += ["--rdzv-backend", "c10d", *program, "train", str(CONFIGS / "tiny.yaml"), *SETTINGS]
     env = {**environment(), "ACCELERATE_USE_CPU": "true", **variables}
@@ -48,9 +49,10 @@ def launch(run_dir: Path, *program: str, **variables: str) -> str:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run under DDP."""
-    run_dir = tmp_path_factory.mktemp("runs") / "ddp"
-    assert launch(run_dir, "-m", "nearfuture").count("final policy:") == 1
-    return run_dir
+    folder = tmp_path_factory.mktemp("runs")
+    arguments = ["train", str(CONFIGS / "tiny.yaml"), *SETTINGS, f"run_dir={folder / 'ddp'}"]
+    assert "".join(run_two(("-m", "nearfuture"), arguments, folder)).count("final policy:") == 1
+    return folder / "ddp"
 
 
 def test_a_run_with_groups_split_over_two_processes(whole: Path) -> None:

@@ -14,8 +14,6 @@ import torch
 import two_process_script as script
 from torchrun import two_processes
 
-"""Processes that wait for each other for ever are ended, and the tests fail."""
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -1,8 +1,9 @@
 """The command line in a process of its own that need not import torch and TRL again: a fork of a server that has.
 
 Such a process has its own id, signals, streams and memory, and ends as any other does; the server holds the libraries
-and nothing of the tests. It spares a start its import, ten seconds on two slow cores. What it cannot show is a start
-from nothing: `commands.start` does that, and the grids that are killed or interrupted use it.
+and nothing of the tests. It spares a start its import, ten seconds on two slow cores. The interpreters that it starts
+itself (the runs of a grid, the commands of the self-test) are such forks as well. What a fork cannot show is a start
+from nothing: `commands.start` does that, in `make test-long` for what takes minutes.
 
 A moment is a file, not a time: the process stops itself when it has made it (`until`), however late the test sees that.
 """
@@ -14,10 +15,15 @@ import importlib.util
 import multiprocessing
 import os
 import resource
+import runpy
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import forkserver, reduction
 from pathlib import Path
+from typing import IO, Any
 
 import psutil
 
@@ -47,6 +53,7 @@ class WarmProcess:
         environment: its variables.
         file_size: bytes no file may grow beyond, as on a disk that is full then (EFBIG); None: none.
         until: a file; once it is there, the process stops before it touches another (SIGSTOP).
+        program: what an interpreter is called with before the arguments, where it is not the command line.
     """
 
     def __init__(
@@ -56,9 +63,11 @@ class WarmProcess:
         environment: dict[str, str],
         file_size: int | None = None,
         until: Path | None = None,
+        program: Sequence[str] = ("-m", "nearfuture"),
     ) -> None:
         self.output = output
-        self.process = CONTEXT.Process(target=_main, args=(arguments, output, environment, file_size, until))
+        command = [*program, *arguments]
+        self.process = CONTEXT.Process(target=_main, args=(command, output, environment, file_size, until))
         self.process.start()
 
     @property
@@ -95,23 +104,102 @@ class WarmProcess:
 
 
 def _main(
-    arguments: list[str], output: Path, environment: dict[str, str], file_size: int | None, until: Path | None
+    command: list[str], output: Path, environment: dict[str, str], file_size: int | None, until: Path | None
 ) -> None:
-    """In the fork: the streams, the variables, and the command line as `python -m nearfuture` calls it."""
+    """In the fork: the streams, the variables, and the program as an interpreter would run it."""
     stream = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(stream, sys.stdout.fileno())
-    os.dup2(stream, sys.stderr.fileno())
-    os.environ.clear()
-    os.environ.update(environment)
     if file_size is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
-    sys.argv = ["nearfuture", *arguments]
     if until is not None:
         stop_once_there(until)
-    from nearfuture.cli import main
+    _interpret(command, (stream, stream), environment)
 
+
+def _interpret(command: Sequence[str], streams: tuple[int, int], environment: Mapping[str, str]) -> None:
+    """`python -m MODULE ...` or `python FILE ...`, with everything imported already."""
+    os.dup2(streams[0], sys.stdout.fileno())
+    os.dup2(streams[1], sys.stderr.fileno())
+    os.environ.clear()
+    os.environ.update(environment)
+    forkserver._forkserver.ensure_running = lambda: None  # type: ignore[method-assign]  (it is: it made this process)
+    subprocess.Popen = _forked_where_it_can_be  # type: ignore[assignment, misc]
     gc.freeze()  # what the libraries have made is not gone through each time a trainer collects garbage
-    main()
+    if command[0] == "-m":
+        sys.argv = list(command[1:])
+        runpy.run_module(command[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = list(command)
+        sys.path.insert(0, str(Path(command[0]).parent))
+        runpy.run_path(command[0], run_name="__main__")
+
+
+REAL_POPEN = subprocess.Popen
+
+
+def _forked_where_it_can_be(command: Any, **how: Any) -> Any:
+    """`subprocess.Popen`; a command of ours, `python -m nearfuture...`, is a fork of the server."""
+    is_ours = isinstance(command, list) and command[:2] == [sys.executable, "-m"] and "nearfuture" in command[2]
+    return Forked(command[1:], **how) if is_ours else REAL_POPEN(command, **how)
+
+
+class Forked:
+    """What our code asks of a `subprocess.Popen`, for a fork of the server."""
+
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        stdin: int = subprocess.DEVNULL,
+        stdout: IO[bytes] | int = subprocess.DEVNULL,
+        stderr: int = subprocess.DEVNULL,
+        env: Mapping[str, str] | None = None,
+        start_new_session: bool = False,
+    ) -> None:
+        assert stdin == subprocess.DEVNULL and stderr in (subprocess.DEVNULL, subprocess.STDOUT)
+        with open(os.devnull, "wb") as null:
+            out = null if isinstance(stdout, int) else stdout
+            error = out if stderr == subprocess.STDOUT else null
+            streams = Handed(out.fileno()), Handed(error.fileno())
+            arguments = (command, streams, dict(os.environ if env is None else env), start_new_session)
+            self.process = CONTEXT.Process(target=_forked, args=arguments)
+            self.process.start()
+
+    @property
+    def pid(self) -> int | None:
+        return self.process.pid
+
+    def poll(self) -> int | None:
+        return self.process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self.process.join(timeout)
+        if self.process.exitcode is None:
+            raise subprocess.TimeoutExpired("a fork", timeout or 0)
+        return self.process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None and self.pid is not None:
+            os.kill(self.pid, number)
+
+
+class Handed:
+    """A descriptor that goes with the arguments into the fork, locks on its file included."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __reduce__(self) -> tuple[Callable[[Any], int], tuple[Any]]:
+        return _received, (reduction.DupFd(self.descriptor),)
+
+
+def _received(handed: Any) -> int:
+    return int(handed.detach())
+
+
+def _forked(command: list[str], streams: tuple[int, int], environment: dict[str, str], new_session: bool) -> None:
+    if new_session:
+        os.setsid()
+    _interpret(command, streams, environment)
 
 
 def stop_once_there(path: Path) -> None:
