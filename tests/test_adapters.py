@@ -26,6 +26,8 @@ LORA = [
     "learning_rate=1e-3",
 ]
 
+ASKED = ["guide_num_samples=1", "guide_batch_size=1024"]
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -41,7 +43,7 @@ def size(folder: Path) -> int:
 
 def test_an_adapters_checkpoint_is_a_guide(trained: Path, tmp_path: Path) -> None:
     guide = trained / "segments" / "001" / "checkpoint-3"
-    code, output = run("guide", "collect", TINY, "--guide", guide, "--output", tmp_path / "cache", "eval_every=0")
+    code, output = run("guide", "collect", TINY, "--guide", guide, "--output", tmp_path / "cache", *ASKED)
     assert code == 0, output
     code, output = invoke("guide", "show", tmp_path / "cache", "--num", "2")
     assert code == 0 and output.count("samples correct") == 2, output

@@ -21,7 +21,8 @@ from nearfuture import Run, Task, UserError, load_task
 from nearfuture.record import flat_yaml
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-TINY = dict(flat_yaml.load_value(setting, "") for setting in SMALL)
+SIX_STEPS = [*SMALL, "max_steps=6", "scout_steps=2", "guide_step=5", "rollback_to=3", "eval_every=0"]
+TINY = dict(flat_yaml.load_value(setting, "") for setting in SIX_STEPS)
 
 
 def example(name: str) -> ModuleType:
@@ -83,9 +84,9 @@ def test_a_task_that_is_an_object_is_known_in_this_process_alone(run: Run) -> No
 
 
 def test_python_and_the_command_line_train_the_same_bits(tmp_path: Path) -> None:
-    code, output = invoke("train", CONFIGS / "tiny.yaml", f"run_dir={tmp_path / 'line'}", *SMALL, "max_steps=9")
+    code, output = invoke("train", CONFIGS / "tiny.yaml", f"run_dir={tmp_path / 'line'}", *SIX_STEPS)
     assert code == 0, output
-    run = Run(CONFIGS / "tiny.yaml", run_dir=tmp_path / "python", **TINY | {"max_steps": 9})
+    run = Run(CONFIGS / "tiny.yaml", run_dir=tmp_path / "python", **TINY)
     assert "not begun" in repr(run) and str(run.folder) in run.plan()
     assert run.train(quiet=True) == "finished"
     line, python = (load_file(tmp_path / name / "final" / "model.safetensors") for name in ("line", "python"))
@@ -114,10 +115,17 @@ def test_the_examples_are_short_and_take_public_names_alone(name: str) -> None:
     assert ours <= set(nearfuture.__all__)
 
 
-def test_the_short_loop_replays_with_guidance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    example("short_loop").main(str(tmp_path / "out"))
+@pytest.mark.parametrize("ahead_to", [12, pytest.param(24, marks=pytest.mark.long)])
+def test_the_short_loop_replays_with_guidance(
+    ahead_to: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it stands, and with a horizon that is nearer."""
+    loop = example("short_loop")
+    assert (loop.START, loop.AHEAD) == (6, 24)
+    monkeypatch.setattr(loop, "AHEAD", ahead_to)
+    loop.main(str(tmp_path / "out"))
     solved, _, asked, *_ = capsys.readouterr().out.strip().splitlines()[-1].split()
-    assert 0 < int(solved) < int(asked) == 18 * 16
+    assert 0 < int(solved) < int(asked) == (ahead_to - 6) * 16
     assert len(nearfuture.GuidanceCache.open(tmp_path / "out" / "guidance")) == int(solved)
 
 

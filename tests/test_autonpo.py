@@ -6,23 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from auto_runs import events, same
+from auto_runs import SETTINGS, events, same
 from commands import train, train_and_kill
-from eager import eager
 
 from nearfuture.method.lineage import Lineage
 
-# A trigger so eager that it fires in a run of 18 steps: these tests are about what follows, not about when.
-EAGER = [
-    "max_steps=18",
-    "per_device_train_batch_size=128",
-    "learning_rate=1e-3",
-    "scout_steps=0",
-    "guide_step=null",
-    "rollback_to=null",
-    "save_steps=4",
-    *eager(warmup=8, cooldown=8),
-]
+# The run of 11 steps in which an eager trigger fires: these tests are about what follows, not about when.
+EAGER = SETTINGS
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +73,7 @@ def test_killed_and_resumed_equals_never_killed(moment: str, acted: Path, tmp_pa
         "after the trigger's checkpoint": f"segments/000/checkpoint-{fired}/nearfuture_state.json",
         "while it collects": "segments/001/guidance.partial/journal.jsonl",
         "just before the branch": "segments/001/guidance/header.json",
-        "in the replay": f"segments/001/checkpoint-{fired // 4 * 4 + 4}/nearfuture_state.json",
+        "in the replay": f"segments/001/checkpoint-{fired}/nearfuture_state.json",
     }
     folder = tmp_path / "run"
     assert train_and_kill(folder, folder / files[moment], *EAGER, "autonpo.mode=act")
@@ -103,7 +93,7 @@ def test_a_probe_that_solves_nothing_lets_the_run_go_on(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "final").exists()
 
 
-COMPARES = [*EAGER, "autonpo.mode=act", "autonpo.accept=if_better", "eval_every=18"]
+COMPARES = [*EAGER, "autonpo.mode=act", "autonpo.accept=if_better", "eval_every=11"]
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +123,7 @@ def test_both_branches_are_compared_and_the_better_one_goes_on(compared: Path) -
 
 def test_the_abandoned_tail_comes_back_bit_for_bit(compared: Path, tmp_path: Path) -> None:
     """A run that is made to return to its tail ends as the run that never left it."""
-    code, output = train(tmp_path / "off", *EAGER, "autonpo.mode=off", "eval_every=18")
+    code, output = train(tmp_path / "off", *EAGER, "autonpo.mode=off", "eval_every=11")
     assert code == 0, output
     fired = events(compared, "rollback")[0]["from_step"]
     folder = tmp_path / "back"

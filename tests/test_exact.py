@@ -23,7 +23,9 @@ from nearfuture.train.proofs import difference as first_difference
 from nearfuture.train.proofs import metrics_of
 from nearfuture.types import UserError
 
-few = settings(max_examples=8, deadline=None)
+few = settings(max_examples=4, deadline=None)
+turns = pytest.mark.parametrize("turn", [0, *(pytest.param(turn, marks=pytest.mark.long) for turn in (1, 2, 3))])
+"""Each turn draws other examples."""
 cycles = st.fixed_dictionaries(
     {
         "gradient_accumulation_steps": st.sampled_from([1, 2, 3]),
@@ -57,9 +59,10 @@ def weights(trainer: NPOTrainer) -> dict[str, torch.Tensor]:
     return {name: value.detach().clone() for name, value in trainer.model.named_parameters()}
 
 
+@turns
 @few
 @given(k=st.integers(1, 8), m=st.integers(1, 6), cycle=cycles)
-def test_resume_equals_continue(k: int, m: int, cycle: dict[str, Any]) -> None:
+def test_resume_equals_continue(turn: int, k: int, m: int, cycle: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         whole = trainer_with(Path(folder) / "whole", k + m, cycle)
         whole.train()
@@ -71,9 +74,10 @@ def test_resume_equals_continue(k: int, m: int, cycle: dict[str, Any]) -> None:
         assert first_difference(whole, resumed) is None
 
 
+@turns
 @few
 @given(k=st.integers(1, 6), m=st.integers(1, 6), cycle=cycles)
-def test_rollback_and_replay_reproduces_the_abandoned_tail(k: int, m: int, cycle: dict[str, Any]) -> None:
+def test_rollback_and_replay_reproduces_the_abandoned_tail(turn: int, k: int, m: int, cycle: dict[str, Any]) -> None:
     """On one trainer object, which still holds the tail's buffers, counters and optimizer."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = trainer_with(Path(folder), k + m, cycle, callbacks=[StopAt(k + m, save_at={k})])

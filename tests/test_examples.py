@@ -6,11 +6,12 @@ Not here: that going back is exact (test_exact.py), and what guidance does to a 
 from __future__ import annotations
 
 import ast
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
+
+import pytest
+from commands import environment
+from warm import WarmProcess
 
 import nearfuture
 
@@ -18,16 +19,24 @@ EXAMPLE = Path(__file__).parent.parent / "examples" / "npo_loop.py"
 STEP = re.compile(r"  step +(\d+)  pass rate (\d\.\d{3})  groups with guidance (\d+)%")
 
 
-def test_the_loop_trains_ahead_collects_goes_back_and_replays_with_guidance(tmp_path: Path) -> None:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(EXAMPLE), "out"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr
-    ahead, _, replay = done.stdout.partition("3. back to step 10")
+HORIZON = "START, AHEAD = 10, 40"
+
+
+@pytest.mark.parametrize("ahead_to", [20, pytest.param(40, marks=pytest.mark.long)])
+def test_the_loop_trains_ahead_collects_goes_back_and_replays_with_guidance(ahead_to: int, tmp_path: Path) -> None:
+    """As it stands, and with a horizon that is nearer."""
+    source = EXAMPLE.read_text()
+    assert source.count(HORIZON) == 1
+    script = tmp_path / "npo_loop.py"
+    script.write_text(source.replace(HORIZON, f"START, AHEAD = 10, {ahead_to}"))
+    process = WarmProcess([str(tmp_path / "out")], tmp_path / "said.txt", environment(), program=[str(script)])
+    code, output = process.result()
+    assert code == 0, output
+    ahead, _, replay = output.partition("3. back to step 10")
     solved, asked = map(int, re.search(r"solved (\d+) of the (\d+) prompts", ahead).groups())
     assert 0 < solved < asked
     plain, guided = ([(int(step), int(share)) for step, _, share in STEP.findall(text)] for text in (ahead, replay))
-    assert [step for step, _ in plain] == [step for step, _ in guided] == [15, 20, 25, 30, 35, 40]
+    assert [step for step, _ in plain] == [step for step, _ in guided] == list(range(15, ahead_to + 1, 5))
     assert {share for _, share in plain} == {0}
     assert all(share > 0 for _, share in guided)
     assert (tmp_path / "out" / "checkpoint-10").is_dir()
