@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -93,15 +94,15 @@ def test_each_has_the_log_probs_and_the_step_of_the_policy_that_wrote_it(harvest
     assert {found.prompt_id: found for found in own} == kept.answers([found.prompt_id for found in own], after=0)
 
 
-def test_a_run_that_stays_has_its_path_and_a_kill_changes_no_bit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("back", [fired, pytest.param(in_the_replay, marks=pytest.mark.long)])  # both: `test_stay`
+def test_a_run_that_stays_has_its_path_and_a_kill_changes_no_bit(back: Callable[..., Path], tmp_path: Path) -> None:
     whole = run(tmp_path / "whole", *STAY)
     (collected,) = events(whole, "collected")
     assert collected["num_harvested"] > 0
-    for folder in (fired(whole, tmp_path / "fired"), in_the_replay(whole, tmp_path / "later")):
-        run(folder, *STAY, resume=True)
-        assert same(folder, whole)
-        ours, theirs = (json.loads((f / "ledger.json").read_text())["totals"] for f in (folder, whole))
-        assert ours["harvested_tokens"] == theirs["harvested_tokens"] and ours["guide_tokens"] == theirs["guide_tokens"]
+    folder = run(back(whole, tmp_path / "back"), *STAY, resume=True)
+    assert same(folder, whole)
+    ours, theirs = (json.loads((f / "ledger.json").read_text())["totals"] for f in (folder, whole))
+    assert ours["harvested_tokens"] == theirs["harvested_tokens"] and ours["guide_tokens"] == theirs["guide_tokens"]
 
 
 def test_one_rollout_a_prompt_is_no_pool(tmp_path: Path) -> None:

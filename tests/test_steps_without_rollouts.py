@@ -117,7 +117,11 @@ def test_it_is_as_silent_as_the_batch_it_was_trained_on() -> None:
 
 @pytest.mark.parametrize(
     "cycle",
-    [["num_iterations=2"], ["steps_per_generation=2"], ["steps_per_generation=3", "gradient_accumulation_steps=2"]],
+    [
+        ["num_iterations=2"],
+        pytest.param(["steps_per_generation=2"], marks=pytest.mark.long),  # the next one is this and more
+        ["steps_per_generation=3", "gradient_accumulation_steps=2"],
+    ],
     ids=" ".join,
 )
 def test_such_a_run_trains_and_is_reported(cycle: list[str], tmp_path: Path) -> None:

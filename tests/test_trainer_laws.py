@@ -16,6 +16,7 @@ import pytest
 import tiny
 import torch
 from datasets import Dataset, IterableDataset
+from slices import keep, leave
 from transformers import Trainer
 from trl import GRPOTrainer
 
@@ -77,7 +78,7 @@ def advantages_with(folder: Path, num_correct: int, scale_rewards: str) -> NPOTr
     return trained(guided(folder, num_prompts=5, reward=BySlot(num_correct, 8, N), **settings))
 
 
-@pytest.mark.parametrize("scale_rewards", ["group", "none"])
+@pytest.mark.parametrize("scale_rewards", keep(["group"], ["group", "none"]))  # `none` is in the next law as well
 @pytest.mark.parametrize("num_correct", ADVANTAGES)
 def test_advantages_of_the_mixed_group(tmp_path: Path, num_correct: int, scale_rewards: str) -> None:
     trainer = advantages_with(tmp_path, num_correct, scale_rewards)
@@ -121,7 +122,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", leave(["grpo, accumulation", "cispo, adam"], SHAPES))  # the others have all but Adam
 @pytest.mark.parametrize("is_gate_closed", [False, True], ids=["no guidance", "closed gate"])
 def test_it_is_grpo_bit_for_bit(tmp_path: Path, name: str, is_gate_closed: bool) -> None:
     """Ten prompts, so that every run goes beyond the end of an epoch and leaves some prompts out there."""
@@ -447,7 +448,7 @@ PACES = [(1, 1, 1), (2, 1, 1), (2, 2, 1), (1, 2, 1), (1, 1, 2), (2, 1, 3), (2, 3
 
 
 @pytest.mark.parametrize("shuffle", [True, False], ids=["shuffled", "in order"])
-@pytest.mark.parametrize("pace", PACES, ids=str)
+@pytest.mark.parametrize("pace", keep([(1, 2, 1), (2, 1, 3), (2, 3, 1)], PACES), ids=str)  # each number above 1
 def test_prompts_between_are_those_that_are_met(tmp_path: Path, pace: tuple[int, int, int], shuffle: bool) -> None:
     """Three generated batches an epoch and one prompt left over; some epochs end with half an accumulation."""
     accumulation, split, passes = pace

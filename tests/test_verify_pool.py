@@ -35,8 +35,8 @@ def pool() -> Iterator[WorkerPool]:
 
 @pytest.fixture
 def impatient() -> Iterator[WorkerPool]:
-    """A worker that stands still for two seconds is given up, as others are after `PATIENCE`."""
-    pool = WorkerPool(SERVICE, size=1, patience=2.0)
+    """A worker that stands still for a second is given up, as others are after `PATIENCE`."""
+    pool = WorkerPool(SERVICE, size=1, patience=1.0)
     yield pool
     pool.close()
 
@@ -66,13 +66,13 @@ def test_a_request_ends_when_its_cpu_time_is_used_up(pool: WorkerPool, what: str
 
 def test_time_that_is_waited_is_not_time_that_is_used(pool: WorkerPool) -> None:
     """What a busy machine does to a worker, it does to itself here: most of its time it has no core."""
-    assert pool.ask(["sleep", 1.5], limit=0.2) == 1.5
+    assert pool.ask(["sleep", 0.7], limit=0.2) == 0.7
     assert pool.ask(["compute", 0.2], limit=2.0) == 0.2
 
 
 def test_a_request_that_stands_still_ends_too(impatient: WorkerPool) -> None:
     pid = impatient.ask(["pid", 0], limit=AMPLE)
-    with pytest.raises(TimedOut, match="idle for 2 s"):
+    with pytest.raises(TimedOut, match="idle for 1 s"):
         impatient.ask(["sleep", 3600], limit=AMPLE)
     assert not is_running(pid)
     assert impatient.ask(["echo", 5], limit=AMPLE) == 5

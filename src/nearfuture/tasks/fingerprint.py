@@ -27,6 +27,10 @@ HASH_LENGTH = 8
 """Hexadecimal digits per row: two different rows collide once in four billion."""
 
 
+READ_AT_ONCE = 64
+"""Rows of a data set: fewer calls than rows, and no more images than a batch has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """The fingerprint of rows in order.
@@ -93,7 +97,9 @@ def _undecoded(rows: Dataset | list[dict[str, Any]]) -> Iterator[Mapping[str, An
             rows = rows.cast_column(name, Image(decode=False))
         elif isinstance(getattr(feature, "feature", None), Image):
             rows = rows.cast_column(name, List(Image(decode=False)))
-    yield from rows
+    for batch in rows.iter(READ_AT_ONCE):
+        for values in zip(*batch.values(), strict=True):
+            yield dict(zip(batch, values, strict=True))
 
 
 def _text(value: Any) -> str:

@@ -134,7 +134,7 @@ def with_prompt_ids(rows: Any) -> Any:
         ids = _unique_ids([_given_id(row) for row in rows], rows)
         return [{**row, "prompt_id": prompt_id} for row, prompt_id in zip(rows, ids, strict=True)]
     brings = [name for name in rows.column_names if name in ID_COLUMNS]
-    named = stored(rows).select_columns(brings) if brings else [{}] * len(rows)
+    named = stored(rows).select_columns(brings).to_list() if brings else [{}] * len(rows)
     given = [_given_id(row) for row in named]
     if is_transformed(rows):
         return _through_transform(rows, _unique_ids(given, rows))

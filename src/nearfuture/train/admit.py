@@ -45,8 +45,8 @@ class Ids:
 
     def __init__(self, rows: Dataset) -> None:
         found = with_prompt_ids(rows)
-        before = list(stored(rows)[PROMPT_ID]) if PROMPT_ID in rows.column_names else None
-        after = list(stored(found)[PROMPT_ID])
+        before = stored(rows)[PROMPT_ID][:] if PROMPT_ID in rows.column_names else None  # at once, not row by row
+        after = stored(found)[PROMPT_ID][:]
         self.rows = rows if before == after else found
         self._is_new = before is None
         self._before = None if before is None or before == after else dict(zip(after, before, strict=True))
@@ -122,7 +122,7 @@ def check(trainer: GRPOTrainer, npo: NPOSettings, source: Source, verify: Verify
 
 def _check_cache(trainer: GRPOTrainer, npo: NPOSettings, cache: GuidanceCache) -> dict[str, Row]:
     """Check a cache against this trainer; return the training rows it has guidance for, by prompt id."""
-    ids = list(stored(trainer.train_dataset)[PROMPT_ID])
+    ids = stored(trainer.train_dataset)[PROMPT_ID][:]
     guided = trainer.train_dataset.select([i for i, prompt_id in enumerate(ids) if prompt_id in cache])
     rows = {row[PROMPT_ID]: row for row in guided}
     coverage = cache.check_compatible(
