@@ -8,8 +8,10 @@ import fuzz_runner
 import pytest
 from fuzz_kinds import KINDS
 
-NUM = {"starts": 4, "lineages": 15, "paths": 25, "responses": 100}
+NUM = {"starts": 4, "lineages": 8, "paths": 12, "responses": 100, "logs": 6, "traces": 8}
 OTHERS = 15
+TURNS = [0, *(pytest.param(turn, marks=pytest.mark.long) for turn in (1, 2))]
+"""Each turn has cases of its own."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -18,9 +20,11 @@ def imported() -> None:
         importlib.import_module(name)
 
 
+@pytest.mark.parametrize("turn", TURNS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_traceback_and_nothing_lost(kind: str) -> None:
-    numbers = range(NUM.get(kind, OTHERS))
+def test_no_traceback_and_nothing_lost(kind: str, turn: int) -> None:
+    num = NUM.get(kind, OTHERS)
+    numbers = range(turn * num, (turn + 1) * num)
     cases = list(fuzz_runner.run(kind, numbers))
     assert [number for number, _, _ in cases] == list(numbers)
     faults = [f"{fault.place}\n{fault.command}\n{fault.said}" for _, faults, _ in cases for fault in faults]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig
+from slices import keep
 from tiny import assert_same_run, npo, rows
 from torch import nn
 
@@ -174,7 +175,7 @@ def test_a_run_is_the_same_with_and_without(tmp_path: Path) -> None:
     assert_same_run(fast, slow)
 
 
-@pytest.mark.parametrize("k", [1, 3, 4, 6])
+@pytest.mark.parametrize("k", keep([3, 4], [1, 3, 4, 6]))  # inside a generation cycle, and between two
 def test_resume_equals_continue_with_fast_generation(tmp_path: Path, k: int) -> None:
     settings: dict[str, Any] = {
         "max_steps": 8,

@@ -85,8 +85,12 @@ def test_with_strength_it_is_not_grpo_until_the_strength_is_spent(tmp_path: Path
 
 @pytest.mark.parametrize(
     ("settings", "stop"),
-    [(RLSD, 3), ({**RLSD, "informed_by": "other"}, 1), (COPD, 3), (COPD, 5)],
-    ids=["rlsd", "other", "copd in a branch", "copd at a peer"],
+    [
+        pytest.param(RLSD, 3, id="rlsd", marks=pytest.mark.long),  # "other" has one more copy to keep
+        pytest.param({**RLSD, "informed_by": "other"}, 1, id="other"),
+        pytest.param(COPD, 3, id="copd in a branch", marks=pytest.mark.long),
+        pytest.param(COPD, 5, id="copd at a peer"),
+    ],
 )
 def test_resume_equals_continue(settings: dict[str, Any], stop: int, tmp_path: Path) -> None:
     whole = trainer_with(tmp_path / "whole", 7, **settings)
