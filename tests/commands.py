@@ -27,7 +27,7 @@ SMALL = [
     "per_device_train_batch_size=64",
     "learning_rate=1e-3",
     "save_steps=2",
-    "eval_every=5",
+    "eval_every=10",
     "eval_num_samples=1",
 ]
 

@@ -80,7 +80,7 @@ def test_a_budget_counts_the_interventions_of_the_trigger_alone() -> None:
 
 
 def test_nothing_stops_for_a_trigger_when_the_budget_is_spent(tmp_path: Path) -> None:
-    folder = run(tmp_path / "run", "max_steps=24", "autonpo.cooldown=2")
+    folder = run(tmp_path / "run", "max_steps=18", "autonpo.cooldown=2")
     assert len(events(folder, "rollback")) == len(events(folder, "triggered")) == 1 and not events(folder, "declined")
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert max(row["autonpo/num_fired"] for row in rows) > 1, "the trigger fires again, and nothing comes of it"

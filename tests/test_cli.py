@@ -119,13 +119,14 @@ def test_a_checkpoint_deleted_by_hand_is_named(tmp_path: Path) -> None:
     import shutil
 
     folder = tmp_path / "run"
-    assert train(folder)[0] == 0
-    shutil.rmtree(folder / "segments" / "001" / "checkpoint-5")
+    settings = ["max_steps=6", "scout_steps=2", "guide_step=5", "rollback_to=3", "eval_every=0"]
+    assert train(folder, *settings)[0] == 0
+    shutil.rmtree(folder / "segments" / "001" / "checkpoint-3")
     shutil.rmtree(folder / "segments" / "002")
     shutil.rmtree(folder / "final")
-    lineage = (folder / "lineage.json").read_text().replace('"end_step": 10', '"end_step": null')
+    lineage = (folder / "lineage.json").read_text().replace('"end_step": 6', '"end_step": null')
     (folder / "lineage.json").write_text(lineage)
-    code, output = train(folder, "--resume")
+    code, output = train(folder, *settings, "--resume")
     assert code == 2 and "Traceback" not in output, output
 
 

@@ -15,6 +15,7 @@ import pytest
 import torch
 from commands import CONFIGS, start, warm
 from safetensors.torch import load_file
+from slices import keep
 from warm import HANGS_AFTER, WarmProcess
 
 from nearfuture.lab.study.processes import Children
@@ -145,7 +146,7 @@ def test_other_settings_are_refused(killed: tuple[Path, int, str]) -> None:
     assert code == 2 and "base.learning_rate: 0.0005 -> 1e-05" in output
 
 
-@pytest.mark.parametrize("name", ["grpo-100", "npo_early-100"])
+@pytest.mark.parametrize("name", keep(["npo_early-100"], ["grpo-100", "npo_early-100"]))  # the one with two segments
 def test_it_ends_with_the_weights_and_answers_of_a_run_that_nobody_stopped(
     name: str, killed: tuple[Path, int, str], tmp_path: Path
 ) -> None:
