@@ -22,6 +22,7 @@ from nearfuture.record import flat_yaml
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SIX_STEPS = [*SMALL, "max_steps=6", "scout_steps=2", "guide_step=5", "rollback_to=3", "eval_every=0"]
+SIX_STEPS += ["guide_batch_size=64"]
 TINY = dict(flat_yaml.load_value(setting, "") for setting in SIX_STEPS)
 
 

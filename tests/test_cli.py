@@ -120,6 +120,7 @@ def test_a_checkpoint_deleted_by_hand_is_named(tmp_path: Path) -> None:
 
     folder = tmp_path / "run"
     settings = ["max_steps=6", "scout_steps=2", "guide_step=5", "rollback_to=3", "eval_every=0"]
+    settings += ["guide_batch_size=64"]
     assert train(folder, *settings)[0] == 0
     shutil.rmtree(folder / "segments" / "001" / "checkpoint-3")
     shutil.rmtree(folder / "segments" / "002")
