@@ -49,7 +49,8 @@ def start(*arguments: object) -> subprocess.Popen[str]:
 def warm(*arguments: object, file_size: int | None = None, until: Path | None = None) -> WarmProcess:
     """Start a command whose libraries are loaded already; see `warm`."""
     output = Path(tempfile.mkdtemp()) / "output.txt"
-    return WarmProcess([str(argument) for argument in arguments], output, environment(), file_size, until)
+    told = [str(argument) for argument in arguments]
+    return WarmProcess(told, output, environment(), file_size, until, forks=True)
 
 
 def run(*arguments: object, file_size: int | None = None) -> tuple[int, str]:

@@ -2,8 +2,8 @@
 
 Such a process has its own id, signals, streams and memory, and ends as any other does; the server holds the libraries
 and nothing of the tests. It spares a start its import, ten seconds on two slow cores. The interpreters that it starts
-itself (the runs of a grid, the commands of the self-test) are such forks as well. What a fork cannot show is a start
-from nothing: `commands.start` does that, in `make test-long` for what takes minutes.
+itself (the runs of a grid, the commands of the self-test) can be such forks as well (`forks`). What a fork cannot show
+is a start from nothing: `commands.start` does that, in `make test-long` for what takes minutes.
 
 A moment is a file, not a time: the process stops itself when it has made it (`until`), however late the test sees that.
 """
@@ -54,6 +54,7 @@ class WarmProcess:
         file_size: bytes no file may grow beyond, as on a disk that is full then (EFBIG); None: none.
         until: a file; once it is there, the process stops before it touches another (SIGSTOP).
         program: what an interpreter is called with before the arguments, where it is not the command line.
+        forks: True where the commands of ours that it starts are forks of the server too, and no children of its own.
     """
 
     def __init__(
@@ -64,10 +65,11 @@ class WarmProcess:
         file_size: int | None = None,
         until: Path | None = None,
         program: Sequence[str] = ("-m", "nearfuture"),
+        forks: bool = False,
     ) -> None:
         self.output = output
         command = [*program, *arguments]
-        self.process = CONTEXT.Process(target=_main, args=(command, output, environment, file_size, until))
+        self.process = CONTEXT.Process(target=_main, args=(command, output, environment, file_size, until, forks))
         self.process.start()
 
     @property
@@ -104,7 +106,12 @@ class WarmProcess:
 
 
 def _main(
-    command: list[str], output: Path, environment: dict[str, str], file_size: int | None, until: Path | None
+    command: list[str],
+    output: Path,
+    environment: dict[str, str],
+    file_size: int | None,
+    until: Path | None,
+    forks: bool,
 ) -> None:
     """In the fork: the streams, the variables, and the program as an interpreter would run it."""
     stream = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -112,6 +119,9 @@ def _main(
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
     if until is not None:
         stop_once_there(until)
+    if forks:
+        forkserver._forkserver.ensure_running = lambda: None  # type: ignore[method-assign]  (it is: it made this process)
+        subprocess.Popen = _forked_where_it_can_be  # type: ignore[assignment, misc]
     _interpret(command, (stream, stream), environment)
 
 
@@ -121,8 +131,6 @@ def _interpret(command: Sequence[str], streams: tuple[int, int], environment: Ma
     os.dup2(streams[1], sys.stderr.fileno())
     os.environ.clear()
     os.environ.update(environment)
-    forkserver._forkserver.ensure_running = lambda: None  # type: ignore[method-assign]  (it is: it made this process)
-    subprocess.Popen = _forked_where_it_can_be  # type: ignore[assignment, misc]
     gc.freeze()  # what the libraries have made is not gone through each time a trainer collects garbage
     if command[0] == "-m":
         sys.argv = list(command[1:])
