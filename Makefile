@@ -29,8 +29,11 @@ install: $(VENV)/.installed ## an environment in .venv, with the versions the su
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("nearfuture needs Python 3.11 or newer, found " + sys.version.split()[0] + ". Use make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	@# One resolution where everything can be had; what cannot is left out, and its tests are skipped.
-	$(INSTALL) '.[dev,real,verifiers]' || { $(INSTALL) '.[dev]' && { $(INSTALL) '.[real]'; $(INSTALL) '.[verifiers]'; true; }; }
+	@# One resolution. What cannot be had here (pycosat, of reasoning-gym, needs a C compiler) is left out: its tests are skipped.
+	$(INSTALL) ".[dev,verifiers$$(command -v $${CC:-cc} > /dev/null && echo ,real)]" || $(INSTALL) '.[dev]'
+	@for extra in reasoning_gym:real verifiers:verifiers; do \
+	    $(BIN)/python -c "import importlib.util as u, sys; sys.exit(not u.find_spec('$${extra%:*}'))" \
+	        || $(INSTALL) ".[$${extra#*:}]" || true; done
 	@$(BIN)/python -c 'import reasoning_gym' 2> /dev/null || echo 'reasoning-gym is not installed (its pycosat needs a C compiler): its tests are skipped'
 	touch $@
 
