@@ -34,6 +34,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@for extra in reasoning_gym:real verifiers:verifiers; do \
 	    $(BIN)/python -c "import importlib.util as u, sys; sys.exit(not u.find_spec('$${extra%:*}'))" \
 	        || $(INSTALL) ".[$${extra#*:}]" || true; done
+	-@$(BIN)/python scripts/fetch_browser.py
 	@$(BIN)/python -c 'import reasoning_gym' 2> /dev/null || echo 'reasoning-gym is not installed (its pycosat needs a C compiler): its tests are skipped'
 	touch $@
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from commands import CONFIGS, invoke, run
+from huggingface_hub import ModelCard
+from safetensors.torch import load_file
+from test_card import load
 
+from nearfuture.record.reading import read_rows
 from nearfuture.run import build
 from nearfuture.run.disk import disk_plan
 from nearfuture.run.settings.load import load_configuration
 
 TINY = CONFIGS / "tiny.yaml"
+ADAPTER = "adapter_model.safetensors"
 LORA = [
     "use_peft=true",
     "lora_r=4",
@@ -57,6 +63,47 @@ def test_an_adapters_final_policy_and_checkpoints_weigh_what_was_planned(trained
     weights = sum((checkpoint / name).stat().st_size for name in ("adapter_model.safetensors", "optimizer.pt"))
     assert plan.checkpoint_bytes >= weights, "the plan is no underestimate"
     assert size(checkpoint) <= plan.checkpoint_bytes and size(trained / "final") <= plan.final_bytes
+
+
+def test_a_fork_of_an_adapter_with_the_same_settings_is_the_continuation(trained: Path, tmp_path: Path) -> None:
+    code, output = run("train", TINY, f"run_dir={tmp_path / 'fork'}", *LORA, "--from", f"{trained}@2")
+    assert code == 0, output
+    found, expected = (load_file(folder / "final" / ADAPTER) for folder in (tmp_path / "fork", trained))
+    assert found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in expected)
+    before = load_file(trained / "segments" / "001" / "checkpoint-2" / ADAPTER)
+    assert any(not torch.equal(found[name], before[name]) for name in before), "the last step has trained"
+    code, output = invoke("verify", tmp_path / "fork")
+    assert code == 0, output
+
+
+@pytest.mark.long
+def test_a_fork_of_an_adapter_with_other_settings_has_them(trained: Path, tmp_path: Path) -> None:
+    changed = ["learning_rate=1e-4", "max_steps=4"]
+    code, output = run("train", TINY, f"run_dir={tmp_path / 'fork'}", *LORA, *changed, "--from", f"{trained}@2")
+    assert code == 0, output
+    rows = read_rows(tmp_path / "fork" / "metrics.jsonl", "step").rows
+    assert {row["step"]: row["learning_rate"] for row in rows if row["segment"] == 1 and "loss" in row} == {
+        1: 1e-3,
+        2: 1e-3,
+        3: 1e-4,
+        4: 1e-4,
+    }
+    code, output = invoke("train", TINY, f"run_dir={tmp_path / 'more'}", *LORA, "lora_r=8", "--from", f"{trained}@2")
+    assert code == 2 and "lora_r" in output, output
+
+
+def test_an_adapters_card_is_loaded_with_its_base(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = ModelCard.load(trained / "final" / "README.md")
+    assert card.data.library_name == "peft" and "lora" in card.data.tags
+    assert "`0>2, 0>3 by 0@2`" in card.text
+    assert (
+        sum(
+            parameter.numel()
+            for name, parameter in load(card, trained / "final", monkeypatch).named_parameters()
+            if "lora_" in name
+        )
+        > 0
+    )
 
 
 def test_a_run_does_not_begin_with_an_adapter(trained: Path) -> None:

@@ -1,7 +1,9 @@
 """Pages in a real browser, with the mouse: headless Chromium, by playwright.
 
-Skipped where no Chromium is installed: neither pip nor make can bring one. `NEARFUTURE_BROWSER` names one that is not
-on the path. What the scripts compute is tested without a browser, everywhere (`test_scripts.py`).
+`make install` brings the Chromium (`scripts/fetch_browser.py`); where that cannot be, one on the path serves, or one
+that `NEARFUTURE_BROWSER` names, and without any these tests are skipped.
+
+Not here: what the scripts compute, without a browser and everywhere (`test_scripts.py`).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import itertools
 import json
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,9 +26,10 @@ from nearfuture.lab.report.explain_page import write_explanation
 from nearfuture.lab.report.watching import Watched, start, url
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
-FOUND = os.environ.get("NEARFUTURE_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
+FETCHED = str(Path(sys.prefix) / "chromium" / "browser")
+FOUND = os.environ.get("NEARFUTURE_BROWSER") or next(filter(None, map(shutil.which, (FETCHED, *NAMES))), None)
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra `dev`)")
-HOW = "no Chromium is installed: apt-get install chromium, or set NEARFUTURE_BROWSER"
+HOW = "no Chromium: run `make install`, install one, or set NEARFUTURE_BROWSER"
 pytestmark = pytest.mark.skipif(FOUND is None, reason=HOW)
 SIZES = {"phone": (400, 800), "laptop": (1280, 800), "screen": (1920, 1080)}
 DARK, LIGHT = (22, 24, 27), (253, 253, 251)

@@ -62,6 +62,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_an_extended_run_is_the_run_of_that_length(grown: Path, whole: Path) -> None:
     assert weights(grown) == weights(whole) and rows(grown) == rows(whole)
+    assert "5 in this policy, 7 paid for" in (grown / "final" / "README.md").read_text()
     records = RunRecords.load(grown)
     assert records.is_finished and records.config["max_steps"] == 5 and records.has("eval/pass_rate")
     change = next(event for event in records.events if event["event"] == "configuration_changed")
@@ -78,6 +79,9 @@ def test_a_fork_with_the_same_settings_is_the_continuation(whole: Path, tmp_path
     lineage = Lineage.read(folder / "lineage.json")
     assert lineage.origin is not None and lineage.origin["forked_from"]["step"] == 3
     assert os.stat(folder / "segments/001/checkpoint-3/model.safetensors").st_nlink == 2
+    said, before = ((run / "final" / "README.md").read_text() for run in (folder, whole))
+    assert "| forked from | whole, step 3 |" in said and "forked" not in before
+    (folder / "final" / "README.md").write_text(said + "Mine.\n")  # its owner may
     assert invoke("verify", folder)[0] == 0 and invoke("verify", whole)[0] == 0
 
 

@@ -66,6 +66,18 @@ def test_a_run_with_groups_split_over_two_processes(whole: Path) -> None:
 
 
 @pytest.mark.long
+def test_a_fork_with_the_same_settings_is_the_continuation(whole: Path, tmp_path: Path) -> None:
+    """From inside the guided stretch of the head, with its guidance and the random states of both processes."""
+    fork = tmp_path / "fork"
+    arguments = ["train", str(CONFIGS / "tiny.yaml"), *SETTINGS, f"run_dir={fork}", "--from", f"{whole}@6"]
+    assert "".join(run_two(("-m", "nearfuture"), arguments, tmp_path)).count("final policy:") == 1
+    found, expected = (load_file(folder / "final" / "model.safetensors") for folder in (fork, whole))
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    rows = [json.loads(line) for line in (fork / "metrics.jsonl").read_text().splitlines()]
+    assert max(row.get("npo/guided_frac", 0) for row in rows if row["segment"] == 2 and row["step"] > 6) > 0
+
+
+@pytest.mark.long
 def test_under_fsdp2_the_same_run(whole: Path, tmp_path: Path) -> None:
     # Three trainers in one process, two rollbacks: the scout, the guide, the path to the horizon.
     launch(tmp_path / "run", str(Path(__file__).with_name("fsdp2_script.py")), **FSDP2)

@@ -26,7 +26,7 @@ from nearfuture.record.records import RunRecords
 from nearfuture.run.auto import autonpo
 from nearfuture.run.auto.controller import fired_state
 from nearfuture.run.auto.probe import Bench
-from nearfuture.run.build import RunContext
+from nearfuture.run.build import RunContext, base_model
 from nearfuture.run.checkpoints import Policies, saved_policies
 from nearfuture.run.guides import Guides
 from nearfuture.run.rows import plain_rows, rows_by_id
@@ -263,7 +263,7 @@ class Executor:
         if not processes.from_main(self.checkpoints.is_final_whole):
             source = self.checkpoints.whole(ref)
             if self.folder.is_main:
-                self.checkpoints.write_final(source, step)
+                self.checkpoints.write_final(source, step, base_model(self.config, self.context.task))
         self.folder.event("finished", segment=ref.segment, step=step, total_steps=self.lineage.total_steps(step))
         if self.folder.is_main:
             write_ledger(RunRecords.load(self.folder.path))

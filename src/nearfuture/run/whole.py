@@ -18,6 +18,8 @@ from pathlib import Path
 from nearfuture.guidance import GuidanceCache
 from nearfuture.method.lineage import Lineage, Segment
 from nearfuture.record.folder import RunFolder
+from nearfuture.record.records import RunRecords
+from nearfuture.run import card
 from nearfuture.train import checkpoint, processes
 from nearfuture.types import PolicyRef, UserError
 
@@ -34,6 +36,7 @@ NOT_IN_FINAL = (
     "rollouts-*",
     "harvest.json",
     "self-*.safetensors",
+    card.NAME,  # TRL's, or peft's
     checkpoint.MARKER,
 )
 
@@ -118,10 +121,11 @@ class WholeCheckpoints:
             shutil.rmtree(self.folder.final)
         return self.folder.final.exists()
 
-    def write_final(self, source: Path, step: int) -> None:
-        """Write the final policy, whole or not at all."""
+    def write_final(self, source: Path, step: int, base: str) -> None:
+        """Write the final policy, whole or not at all. Its card is not held to a digest: its owner may edit it."""
         draft = self.folder.path / "final.tmp"
         shutil.rmtree(draft, ignore_errors=True)
         shutil.copytree(source, draft, ignore=shutil.ignore_patterns(*NOT_IN_FINAL))
         checkpoint.mark_complete(draft, {"step": step})
+        card.write_card(RunRecords.load(self.folder.path), base, draft)
         draft.rename(self.folder.final)
