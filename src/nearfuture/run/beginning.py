@@ -1,9 +1,10 @@
-"""A start is whole or leaves no trace: what it has written is taken back if it ends before anything was paid for.
+"""A start either succeeds or leaves no trace: its files are removed if it ends before anything was paid for.
 
-Paid for is what costs time to get again: a step, an evaluation, a whole checkpoint, samples of a guide. Until then a
-run folder holds what a start writes within a second, and the corrected command is to find the folder as it was.
+Paid for is whatever takes time to obtain again: a step, an evaluation, a whole checkpoint, samples of a guide. Until
+then a run folder holds only what a start writes within a second, and the corrected command must find the folder as it
+was before.
 
-    refused, failed or interrupted before then    taken back at once
+    refused, failed or interrupted before then    removed at once
     killed before then                            started over by the next start, as if it did not exist
 
 Not here: what is checked before anything is written (`start`, `nearfuture.train.needs`), the lock
@@ -28,18 +29,18 @@ FIRST = "env.json"
 FILES = (FIRST, "config.yaml", DATA, COPY, "lineage.json", "events.jsonl")
 SEGMENTS = "segments"
 WRITTEN = (*FILES, *(f"{name}.tmp" for name in FILES), SEGMENTS, LOCK)
-"""What a start writes, by name."""
+"""The names of the files that a start writes."""
 PAID = ("metrics.jsonl", "samples.jsonl", "final", f"{SEGMENTS}/*/*/{MARKER}", f"{SEGMENTS}/*/guidance*")
 
 
 def has_paid(run: Path) -> bool:
-    """True where a run folder holds something that cost time to get, a collection that solved nothing included."""
+    """True if a run folder holds something that took time to obtain, even a collection that solved nothing."""
     rows = read_rows(run / "events.jsonl", required="event").rows
     return any(any(run.glob(pattern)) for pattern in PAID) or any(row["event"] == "collected" for row in rows)
 
 
 def is_untouched(run: Path) -> bool:
-    """True where there is nothing but what a start has written that was killed before it had paid for anything.
+    """True if the folder holds only the files of a start that was killed before anything was paid for.
 
     A `config.yaml` alone belongs to the user.
     """
@@ -48,10 +49,10 @@ def is_untouched(run: Path) -> bool:
 
 
 def refuse_taken(run: Path, *, resume: bool) -> None:
-    """Refuse a folder that holds something: a run without `--resume`, or no run.
+    """Refuse a folder that is not empty: it holds a run (and there is no `--resume`), or something else.
 
     Raises:
-        UserError: what to do.
+        UserError: the folder is taken; the message says what to do.
     """
     if is_untouched(run):
         return
@@ -69,12 +70,12 @@ def refuse_taken(run: Path, *, resume: bool) -> None:
 
 @contextlib.contextmanager
 def made_in_vain(run: Path) -> Iterator[None]:
-    """Remove the folders that are made inside on the way to `run`, if it ends by an exception and they are empty."""
+    """Remove the parent folders of `run` that are made inside the block if it raises and they are empty."""
     made = [folder for folder in (run, *run.absolute().parents) if not folder.exists()]
     try:
         yield
     except BaseException:
-        with contextlib.suppress(OSError):  # something is in one of them
+        with contextlib.suppress(OSError):  # one of them is not empty
             for folder in made:
                 folder.rmdir()
         raise
@@ -82,7 +83,7 @@ def made_in_vain(run: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def beginning(run: Path, before: Collection[str]) -> Iterator[None]:
-    """Take back what is written inside, if it ends by an exception before anything was paid for.
+    """Remove what is written inside the block if it raises before anything was paid for.
 
     Args:
         run: the run folder, whose lock is held.
@@ -97,12 +98,12 @@ def beginning(run: Path, before: Collection[str]) -> Iterator[None]:
 
 
 def names_in(folder: Path) -> set[str]:
-    """The names in a folder; none where it is not there."""
+    """The names in a folder; none if it does not exist."""
     return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
 def remove(paths: Iterable[Path]) -> None:
-    """Delete files and folders, those that are there."""
+    """Delete those of the files and folders that exist."""
     for path in paths:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

@@ -1,4 +1,4 @@
-"""From a checked configuration to the data, the base model and the trainer of a stage.
+"""Turn a checked configuration into the data, the base model and the trainer of a stage.
 
 Not here: what the stages are (`nearfuture.run.settings.plan`), running them (`nearfuture.run.executor`).
 """
@@ -31,15 +31,15 @@ from nearfuture.train.vision.processor import load_for_training
 from nearfuture.types import UserError
 
 REPORTED = "reported.json"
-"""Under which id a run reports to `report_to`."""
+"""The id under which a run reports to `report_to`."""
 
 
 def load_run_task(config: Configuration) -> Task:
     """Load the task of a configuration: the one it names, or the data set it names.
 
     Raises:
-        UserError: no such task or data, or a setting that does not fit.
-        NoSignalError: no training rows.
+        UserError: the task or the data does not exist, or a setting does not fit.
+        NoSignalError: there are no training rows.
     """
     task = load_task(config.run.task, config.run.task_args) if config.run.task is not None else data_task(config.data)
     if config.run.task_difficulty is not None:
@@ -54,8 +54,8 @@ def load_checked_task(config: Configuration) -> Task:
     """Load the task of a configuration and check its gold answers against its own verifier.
 
     Raises:
-        UserError: no such task or data, or golds that do not verify.
-        NoSignalError: no training rows.
+        UserError: the task or the data does not exist, or gold answers do not verify.
+        NoSignalError: there are no training rows.
     """
     task = load_run_task(config)
     check_gold(task)
@@ -63,7 +63,7 @@ def load_checked_task(config: Configuration) -> Task:
 
 
 def check_needs(config: Configuration, task: Task) -> None:
-    """Refuse a task that lacks what the configuration needs of it.
+    """Refuse a task that lacks what the configuration needs.
 
     Raises:
         UserError: what is missing, and what needs it.
@@ -81,30 +81,30 @@ def check_needs(config: Configuration, task: Task) -> None:
 
 
 def policy_notes(config: Configuration, task: Task) -> list[str]:
-    """Say how the policy will read the prompts and draw its rollouts, where that deserves a warning."""
+    """Say how the policy will read the prompts and draw its rollouts, if that deserves a warning."""
     notes = []
     if config.model.use_peft and config.model.lora_dropout:
         notes.append(
             f"lora_dropout={config.model.lora_dropout}: TRL draws rollouts with dropout on, so they come from a "
             "policy that is never scored or saved, and fast_generation is off. lora_dropout=0 avoids both"
         )
-    with contextlib.suppress(OSError, ValueError):  # a model without a tokenizer is refused where it is loaded
+    with contextlib.suppress(OSError, ValueError):  # a model without a tokenizer is refused when it is loaded
         found = load_for_training(base_model(config, task))
         notes += filter(None, [template_note(found, task.train)])
     return notes
 
 
 def training_rows(task: Task) -> Dataset:
-    """Training rows with ids."""
+    """Return the training rows with ids."""
     train = task.train if isinstance(task.train, Dataset) else Dataset.from_list(task.train)
     return with_prompt_ids(train)
 
 
 def base_model(config: Configuration, task: Task) -> str:
-    """The base model of a run.
+    """Return the base model of a run.
 
     Raises:
-        UserError: neither the configuration nor the task names one, or it is a run.
+        UserError: neither the configuration nor the task names one, or what is named is a run.
     """
     model = config.run.model or task.model
     if model is None:
@@ -121,7 +121,7 @@ def build_trainer(config: Configuration, task: Task, train: Dataset, output_dir:
 
 @dataclass(frozen=True)
 class RunContext:
-    """One run at work; `train_rows` are its training rows with their ids."""
+    """A run in progress; `train_rows` are its training rows with their ids."""
 
     config: Configuration
     task: Task
@@ -131,13 +131,13 @@ class RunContext:
 
     @classmethod
     def of(cls, config: Configuration, task: Task, display: Display) -> RunContext:
-        """The context of a run in its folder, which the main process writes."""
+        """Make the context of a run in its folder, which the main process writes."""
         folder = RunFolder(config.run.run_dir, is_main=processes.is_main())
         return cls(config, task, display, folder, training_rows(task))
 
     @property
     def identity(self) -> Identity:
-        """What reporters call the run: the same name and id whenever it is resumed, others for a run begun anew."""
+        """The run's name and id for reporters: the same whenever it is resumed, new for a run that starts over."""
         name = self.folder.path.resolve().name
         known = read_object(self.folder.path / REPORTED).get("id")
         if known is None:

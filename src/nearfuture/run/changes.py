@@ -1,12 +1,12 @@
 """What may change when a run is resumed: a longer horizon, and whatever does not touch training.
 
-    max_steps      larger: the run goes on as if it had been that long from the start, to the same bits; its learning
-                   rate must not depend on the horizon, or the steps so far would have been others
+    max_steps      larger: the run goes on, bit for bit, as if it had been that long from the start; its learning
+                   rate must not depend on the horizon, or the steps so far would have been different
     WATCHING       evaluations, checkpoints, reports, logs, patience
 
-Whoever wants to change more forks the run (`fork`): the steps so far stay what they were, in the run they belong to.
+For other changes, fork the run (`fork`): the steps so far then stay what they were, in the run they belong to.
 
-Not here: reading what a run was begun with (`origin`), writing a change down (`start`).
+Not here: reading what a run started with (`origin`), recording a change (`start`).
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ _WATCHING = """
     include_num_input_tokens_seen skip_memory_metrics vllm_server_timeout ddp_timeout
 """
 WATCHING = frozenset(_WATCHING.split())
-"""Keys that say what is looked at, kept and reported. Evaluations leave every random state as it was."""
+"""Keys that say what is evaluated, kept and reported. Evaluations leave every random state unchanged."""
 CANDIDATES = frozenset(("save_steps", "save_total_limit"))
-"""Of those, keys that say which checkpoints there are: AutoNPO may go back to any of them."""
+"""Among those, the keys that decide which checkpoints exist: AutoNPO may go back to any of them."""
 WITHOUT_HORIZON = ("constant", "constant_with_warmup", "inverse_sqrt")
-"""Schedules whose rate at a step is the same however long the run is."""
+"""Schedules whose rate at a step does not depend on the length of the run."""
 
 
 def changed(before: Mapping[str, Any], now: Mapping[str, Any], free: tuple[str, ...]) -> dict[str, tuple[Any, Any]]:
-    """What differs between two configurations, by key, `free` keys aside."""
+    """Return what differs between two configurations, by key, apart from `free` keys."""
     keys = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key) and key not in free)
     return {key: (before.get(key), now.get(key)) for key in keys}
 
 
 def refuse_changes(changes: Mapping[str, tuple[Any, Any]], config: Configuration) -> None:
-    """Refuse to resume with changes that would make the steps so far another run's.
+    """Refuse to resume with changes under which the steps so far would have been different.
 
     Raises:
-        UserError: which, and how to have them all the same.
+        UserError: there are such changes; the message names them, and how to make them anyway.
     """
     refused = {key: why for key, (then, now) in changes.items() if (why := _why_not(key, then, now, config))}
     if not refused:
@@ -60,7 +60,7 @@ TOUCHES = "it touches training"
 
 
 def _why_not(key: str, then: Any, now: Any, config: Configuration) -> str:
-    """Why a key cannot change on resume; empty where it can."""
+    """Say why a key cannot change on resume; empty if it can."""
     if key in CANDIDATES and config.autonpo.mode == "act":
         return f"With autonpo.mode=act {key} says what the run may go back to."
     if key in WATCHING:

@@ -1,4 +1,4 @@
-"""The policies of a finished run, by step, one at a time in one trainer: step 0 is the base weights.
+"""The policies of a finished run by step, one at a time in one trainer; step 0 is the base weights.
 
 Not here: what is measured with them (`nearfuture.lab.measure.run_signal`), a run that is being trained (`executor`).
 """
@@ -27,7 +27,7 @@ WEIGHTS = ("model*.safetensors", "pytorch_model*.bin", "adapter_model*")
 
 
 def find_checkpoints(run: Path) -> dict[int, Path]:
-    """Return the checkpoints of a run by step, ascending: those on the head's path, or those of a TRL output folder.
+    """Return the checkpoints of a run by ascending step: those on the head's path, or those of a TRL output folder.
 
     Raises:
         UserError: the folder does not exist, or holds neither a lineage nor checkpoints.
@@ -49,7 +49,7 @@ def find_checkpoints(run: Path) -> dict[int, Path]:
 
 
 def saved_policies(run: Path, lineage: Lineage) -> list[PolicyRef]:
-    """The checkpoints on the path to the head that were written to their end, ascending; whole or not."""
+    """Return the completed checkpoints on the path to the head, in ascending order, damaged or not."""
     found = {}
     for segment, last in lineage.path():
         for step in checkpoint.saved_steps(run / segment.folder):
@@ -59,7 +59,7 @@ def saved_policies(run: Path, lineage: Lineage) -> list[PolicyRef]:
 
 
 def _is_there(folder: Path) -> bool:
-    """True for a checkpoint with all its files in their sizes; another one is named and left out."""
+    """True for a checkpoint whose files all have the right sizes; a warning names any other."""
     try:
         checkpoint.read_state(folder)
     except UserError as error:
@@ -73,7 +73,7 @@ def _has_weights(folder: Path) -> bool:
 
 
 class Policies:
-    """Loads one policy after another; what was loaded before is gone."""
+    """Loads one policy after another, and releases the previous one."""
 
     def __init__(
         self, config: Configuration, task: Task, rows: Dataset, checkpoints: dict[int, Path], scratch: Path
@@ -84,10 +84,10 @@ class Policies:
         self._step = 0
 
     def load(self, step: int) -> TRLEngine:
-        """Return the policy of a step as an engine; the one returned before must not be used any more.
+        """Return the policy of a step as an engine; the engine returned before must no longer be used.
 
         The base weights come with a new trainer, so that they are the same whatever was loaded before (a checkpoint
-        may hold adapters alone); every other step is loaded into the trainer that is there.
+        may hold only adapters); every other step is loaded into the existing trainer.
         """
         if self._trainer is None or (step == 0 and self._step != 0):
             self.release()
@@ -111,12 +111,12 @@ class Policies:
                 ) from None
             self._step = step
             if self._trainer.use_vllm:
-                self._trainer._last_loaded_step = -1  # vLLM holds the weights of the policy before
+                self._trainer._last_loaded_step = -1  # vLLM holds the weights of the previous policy
         return TRLEngine(self._trainer)
 
     @staticmethod
     def _refuse_other_model(folder: Path, trainer: NPOTrainer) -> None:
-        """transformers loads what fits and warns about the rest; weights that fit nowhere would measure the base."""
+        """Refuse weights that fit nowhere: transformers only warns about them, and the base would be measured."""
         names: set[str] = set()
         for path in folder.glob("model*.safetensors"):
             with safe_open(path, framework="numpy") as file:
@@ -128,7 +128,7 @@ class Policies:
             )
 
     def release(self) -> None:
-        """Let go of the trainer's memory."""
+        """Release the trainer's memory."""
         if self._trainer is not None:
             release(self._trainer)
             self._trainer = None

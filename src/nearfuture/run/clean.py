@@ -1,10 +1,10 @@
-"""Frees the disk of a run: checkpoints that nothing in its lineage needs, and leftovers of kills.
+"""Free the disk space of a run: checkpoints that nothing in its lineage needs, and leftovers of kills.
 
-    kept      the final policy; the head's latest checkpoint, from which it is resumed or extended
-              guides and the steps that were gone back to, on the path to the head, with their guidance
-              what the run is still to go back to: planned steps, and whatever AutoNPO may choose
-              rows, events, samples, reports: they are small, and costs are in them
-    freed     every other checkpoint, abandoned tails included; folders that were never written to their end
+    kept      the final policy; the head's latest checkpoint, from which it is resumed or extended;
+              guides, and the steps that the run went back to, on the path to the head, with their guidance;
+              what the run may still go back to: planned steps, and whatever AutoNPO may choose;
+              rows, events, samples, reports: they are small, and hold the costs
+    freed     every other checkpoint, abandoned tails included; folders that were never completed
 
 Not here: deleting old checkpoints while a run trains (`nearfuture.train.checkpoint`).
 """
@@ -33,10 +33,10 @@ class Piece:
     """Something in a run folder that is kept or freed.
 
     Attributes:
-        path: relative to the run.
-        why: in a few words.
-        is_kept: it stays.
-        num_bytes: that its deletion frees: none of a file that another run has as well.
+        path: its path relative to the run.
+        why: the reason, in a few words.
+        is_kept: whether it stays.
+        num_bytes: the bytes that its deletion frees; a file that another run shares frees none.
     """
 
     path: str
@@ -46,11 +46,11 @@ class Piece:
 
 
 def pieces(run: Path, keep: frozenset[int] = frozenset()) -> list[Piece]:
-    """Everything in a run that could be freed, and what is decided about it.
+    """List everything in a run that could be freed, with the decision about it.
 
     Args:
-        run: its folder.
-        keep: steps of which every checkpoint stays.
+        run: the run's folder.
+        keep: steps whose checkpoints all stay.
 
     Raises:
         UserError: it is not a run, or its configuration cannot be read.
@@ -71,10 +71,10 @@ def pieces(run: Path, keep: frozenset[int] = frozenset()) -> list[Piece]:
 
 
 def clean(run: Path, keep: frozenset[int] = frozenset()) -> list[Piece]:
-    """Free what `pieces` says, and write down what was freed.
+    """Free what `pieces` lists, and record what was freed.
 
     Raises:
-        UserError: the run is being written.
+        UserError: another process is writing the run.
     """
     with writing(run, "run"):
         freed = [piece for piece in pieces(run, keep) if not piece.is_kept]
@@ -90,7 +90,7 @@ def clean(run: Path, keep: frozenset[int] = frozenset()) -> list[Piece]:
 
 
 def _needed(run: Path, lineage: Lineage, config: Configuration) -> dict[str, str]:
-    """Why a checkpoint stays, by its path."""
+    """Say why checkpoints stay, by path."""
     why = {path: "AutoNPO may go back to it" for path in _within_reach(run, lineage, config)}
     path = _on_path(run, lineage)
     ahead = {stage.start_step for _, stage in stages_ahead(config, lineage) if isinstance(stage, Intervention)}
@@ -115,7 +115,7 @@ def _within_reach(run: Path, lineage: Lineage, config: Configuration) -> Iterato
 
 
 def _on_path(run: Path, lineage: Lineage) -> dict[str, int]:
-    """The checkpoints on the path to the head, by step."""
+    """Return the checkpoints on the path to the head, by step."""
     return {
         segment.checkpoint(step): step
         for segment, last in lineage.path()
@@ -138,7 +138,7 @@ def steps_to_keep(values: list[str]) -> frozenset[int]:
     """Read steps given as `100,200` or one by one.
 
     Raises:
-        UserError: something that is no step.
+        UserError: a value is not a step.
     """
     parts = [part.strip() for value in values for part in value.split(",")]
     if wrong := [part for part in parts if not part.isdecimal()]:

@@ -1,4 +1,4 @@
-"""Collecting and verifying guidance outside a run.
+"""Collect and verify guidance outside a run.
 
 Not here: the collection of an intervention (`nearfuture.run.executor`), the algorithm (`nearfuture.guidance.collect`).
 """
@@ -63,7 +63,7 @@ def collect_from(
 
 @contextlib.contextmanager
 def writing_cache(folder: Path) -> Iterator[None]:
-    """Be the only process that writes a cache, and the run it lies in.
+    """Be the only process that writes a cache and the run that contains it.
 
     Raises:
         UserError: another process writes one of them.
@@ -74,7 +74,7 @@ def writing_cache(folder: Path) -> Iterator[None]:
 
 
 def verify_cache(folder: Path, config: Path | None) -> list[str]:
-    """Verify bytes, entries and verdicts of a cache; say what was checked.
+    """Verify bytes, entries and verdicts of a cache, and say what was checked.
 
     Raises:
         UserError: what is wrong with it.
@@ -108,11 +108,11 @@ def verify_cache(folder: Path, config: Path | None) -> list[str]:
 
 
 def config_of(folder: Path) -> Path | None:
-    """The configuration of the run a cache lies in."""
+    """Return the configuration of the run that contains a cache."""
     run = run_of(folder)
     return run / "config.yaml" if run is not None and (run / "config.yaml").exists() else None
 
 
 def run_of(path: Path) -> Path | None:
-    """The run that a file or folder lies in."""
+    """Return the run that contains a file or folder."""
     return next((parent for parent in path.absolute().parents if (parent / "lineage.json").exists()), None)

@@ -4,8 +4,8 @@
                  under FSDP + the weights again, as accelerate resumes from them
     peak       = checkpoints that exist at once + guidance + the final policy, which is a checkpoint's weights
 
-Parameters are counted from the model's shape, without loading a weight. Where the shape cannot be worked out, they are
-counted from the safetensors headers, and all of them count as trained: an upper bound.
+Parameters are counted from the model's shape, without loading a weight. If the shape cannot be worked out, they are
+counted from the safetensors headers, and all of them count as trained, which gives an upper bound.
 
 Not here: which checkpoints are kept (`nearfuture.train.checkpoint.rotate`), what a run trains
 (`nearfuture.run.settings.plan`).
@@ -28,16 +28,16 @@ from nearfuture.train.shape.shapes import load_shape
 from nearfuture.types import DiskError, Intervention, UserError
 
 GUIDANCE_BYTES_PER_TOKEN = 8  # an int32 id and a float32 log-prob
-HARVEST_BYTES_PER_TOKEN, HARVEST_BYTES_PER_PROMPT = 11, 200  # the same, as text, with ids and hashes
+HARVEST_BYTES_PER_TOKEN, HARVEST_BYTES_PER_PROMPT = 11, 200  # as text, with ids and hashes
 CHECKPOINT_OVERHEAD = 1 << 18  # trainer state, random states, configurations
 TOKENIZER_FILES = ("tokenizer.json", "chat_template.jinja", "chat_template.json")
 TOKENIZER_BYTES = 10 << 20
-"""Of a tokenizer that is not on this machine: those of today's models take 2 to 12 MB."""
+"""Bytes of a tokenizer that is not on this machine: those of today's models take 2 to 12 MB."""
 
 
 @dataclass(frozen=True)
 class DiskPlan:
-    """Bytes a run writes at its peak, by part."""
+    """Bytes that a run writes at its peak, by part."""
 
     num_checkpoints: int
     checkpoint_bytes: int
@@ -46,7 +46,7 @@ class DiskPlan:
 
     @property
     def peak_bytes(self) -> int:
-        """All parts together."""
+        """The sum of all parts."""
         return self.num_checkpoints * self.checkpoint_bytes + self.guidance_bytes + self.final_bytes
 
     def __str__(self) -> str:
@@ -91,8 +91,8 @@ def disk_plan(config: Configuration, model: str, num_prompts: int, *, is_sharded
     Args:
         config: the run.
         model: its base model.
-        num_prompts: of the training data.
-        is_sharded: FSDP trains it.
+        num_prompts: the number of training prompts.
+        is_sharded: whether FSDP trains it.
     """
     total, trained, stored = _size(config, model)
     numerics = numerics_of(config, stored, "fsdp2" if is_sharded else "ddp")
@@ -118,7 +118,7 @@ def disk_plan(config: Configuration, model: str, num_prompts: int, *, is_sharded
 
 
 def _size(config: Configuration, model: str) -> tuple[int, int, str]:
-    """Return the parameters of a model, how many of them are trained, and the format its files hold them in."""
+    """Return the number of parameters of a model, how many are trained, and the format of its files."""
     try:
         shape = load_shape(model, config.model_settings)
     except UserError:
@@ -130,13 +130,13 @@ def _size(config: Configuration, model: str) -> tuple[int, int, str]:
 
 
 def _tokenizer_bytes(model: str) -> int:
-    """Return what a checkpoint's copy of the tokenizer takes."""
+    """Return the bytes of a checkpoint's copy of the tokenizer."""
     files = [Path(model) / name for name in TOKENIZER_FILES]
     return sum(file.stat().st_size for file in files if file.is_file()) if Path(model).is_dir() else TOKENIZER_BYTES
 
 
 def _kept(config: Configuration, start: int, end: int) -> set[int]:
-    """Steps in (start, end] whose checkpoints exist when the segment ends, one more while it saves."""
+    """Return the steps in (start, end] whose checkpoints exist when the segment ends, one more included for saving."""
     save_steps = config.training.save_steps
     every = math.ceil(save_steps * config.max_steps) if save_steps < 1 else int(save_steps)
     pinned = {step for step in rollback_steps(config) if start < step <= end} | {end}
@@ -149,8 +149,8 @@ def require_space(plan: DiskPlan, folder: Path, *, num_freed: int = 0) -> None:
     """Refuse a run that the disk cannot hold.
 
     Args:
-        plan: of the run.
-        folder: it goes to.
+        plan: the run's disk plan.
+        folder: the folder that the run goes to.
         num_freed: bytes in it that will be deleted first.
 
     Raises:

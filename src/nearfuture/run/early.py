@@ -1,7 +1,7 @@
-"""What can be refused within a second: files, folders, columns and packages, before torch and TRL are imported.
+"""Refuse within a second whatever files, folders, columns and packages reveal, before torch and TRL are imported.
 
-A start checks all of it again, in the same words, and what only the libraries can tell beside it. So nothing is refused
-here that a start would take.
+A start checks all of it again, in the same words, together with what only the libraries can tell. So nothing is refused
+here that a start would accept.
 
 Not here: keys and values (`nearfuture.run.settings.load`), what needs the libraries (`nearfuture.train.needs`).
 """
@@ -37,14 +37,14 @@ from nearfuture.verify.external import require_verifier
 
 MODEL_FILES = ("config.json", "adapter_config.json")
 MAX_READ = 1 << 22
-"""Bytes of a file of rows that are read for its columns; those of a larger one are found when it is loaded."""
+"""The largest file of rows, in bytes, that is read for its columns; a larger one is checked when it is loaded."""
 
 
 def check_files(config: Configuration) -> None:
-    """Refuse a task, data, a verifier or traces that are not there, and columns that say nothing.
+    """Refuse a task, data, a verifier or traces that do not exist, and columns without a known meaning.
 
     Raises:
-        UserError: what is missing, and what was probably meant.
+        UserError: something is missing; the message says what was probably meant.
     """
     if config.run.task is not None:
         require_task(config.run.task)
@@ -57,12 +57,12 @@ def check_files(config: Configuration) -> None:
 
 
 def check_start(config: Configuration, *, resume: bool = False, clean: bool = False) -> None:
-    """Refuse what would stop a run before its first step, as far as files and installed packages tell.
+    """Refuse what would stop a run before its first step, judging by files and installed packages.
 
     Raises:
-        UserError: a run folder that is taken, a model or package that is not there, or what `check_files` finds.
+        UserError: the run folder is taken, a model or package is missing, or `check_files` finds something.
     """
-    if os.environ.get("RANK", "0") == "0" and not clean:  # of several processes the first one writes the folder
+    if os.environ.get("RANK", "0") == "0" and not clean:  # with several processes, the first one writes the folder
         refuse_taken(config.run.run_dir, resume=resume)
         if resume:
             _check_resumed(config)
@@ -74,7 +74,7 @@ def check_start(config: Configuration, *, resume: bool = False, clean: bool = Fa
 
 
 def _check_resumed(config: Configuration) -> None:
-    """Refuse other settings than a run was begun with; whatever is damaged in its folder is left to the start."""
+    """Refuse settings other than those a run started with; damage in its folder is left to the start."""
     with contextlib.suppress(OSError, KeyError):
         run = config.run.run_dir
         data = (run / "config.yaml").read_bytes()
@@ -97,7 +97,7 @@ def _check_data(data: DataConfig, name: str) -> None:
 
 
 def _columns(path: Path) -> list[str]:
-    """The columns of a file of rows; none where it is large, empty, or only the library reads it."""
+    """Return the columns of a file of rows; none if it is large or empty, or only the library can read it."""
     try:
         if path.suffix == ".parquet":
             from pyarrow import parquet
@@ -114,7 +114,7 @@ def _columns(path: Path) -> list[str]:
 
 
 def _keys(lines: Iterable[str]) -> list[str]:
-    """The keys of all rows, in their order."""
+    """Return the keys of all rows, in order."""
     rows = [json.loads(line) for line in lines if line.strip()]
     return list(dict.fromkeys(key for row in rows if isinstance(row, dict) for key in row))
 
@@ -123,7 +123,7 @@ def check_model(model: str) -> None:
     """Refuse a model that is neither a folder in the Hugging Face layout nor one that can be fetched.
 
     Raises:
-        UserError: what is there instead.
+        UserError: it is neither; the message says what is there instead.
     """
     path = Path(model).expanduser()
     refuse_run(model)
@@ -147,7 +147,7 @@ def refuse_run(model: str) -> None:
     """Refuse a run folder in place of a model.
 
     Raises:
-        UserError: which folders in it are models.
+        UserError: it is a run; the message names the folders in it that are models.
     """
     if (Path(model) / "lineage.json").exists():
         raise UserError(f"{model} is a run. Name its final policy, {model}/final, or one of its checkpoints.")

@@ -1,4 +1,4 @@
-"""Runs a configuration to its end: read the lineage, run its head.
+"""Run a configuration to its end: read the lineage, run its head.
 
     while the plan is not finished:
         train the head from its latest whole checkpoint to the next planned stop, or
@@ -67,7 +67,7 @@ class Executor:
         self.guides = Guides(self.context, self.checkpoints)
 
     def run(self, *, one_stage: bool = False) -> Outcome:
-        """Carry the run to its horizon, to the end of the present stage, or to an interrupt with a checkpoint saved."""
+        """Run to the horizon, to the end of the current stage, or to an interrupt with a checkpoint saved."""
         with self.interrupt.listening():
             try:
                 while not isinstance(stage := next_stage(self.lineage, self.config), Finish):
@@ -112,7 +112,7 @@ class Executor:
             self._end_segment(step, TRIGGERED)
 
     def _train_from(self, start: tuple[int, Path] | None, stage: Train) -> tuple[int, bool]:
-        """Train the head from a checkpoint, and return the step it has reached and whether the trigger fired there."""
+        """Train the head from a checkpoint; return the step it has reached, and whether the trigger fired there."""
         self.guides.collect_damaged_again(self.lineage)
         return Stretch(self.context, self.guides, self.lineage, stage, self.interrupt).train(start)
 
@@ -126,14 +126,14 @@ class Executor:
         self.folder.event(event, segment=self.lineage.head.id, step=step, total_steps=total_steps, **facts)
 
     def _fired_before_a_kill(self, head: Segment, reached: int) -> bool:
-        """True where the trigger fired at the last checkpoint, and a kill came before that was written down."""
+        """True if the trigger fired at the last checkpoint, and a kill came before that was recorded."""
         path = state_file(self.folder.path / head.checkpoint(reached), CONTROLLER)
         if not may_go_back(self.config, self.lineage) or reached in head.passed_triggers or not path.exists():
             return False
         return bool(json.loads(path.read_text())["trigger"]["state"] == State.FIRED)
 
     def _train_again(self, policy: PolicyRef) -> None:
-        """Train a segment as the head that it was, from its last whole checkpoint to the one that is damaged.
+        """Train a segment as the head that it once was, from its last whole checkpoint to the damaged one.
 
         Raises:
             Interrupted: a signal came; a checkpoint on the way is saved.
@@ -152,7 +152,7 @@ class Executor:
             self.lineage = present
 
     def _confirm(self, step: int) -> None:
-        """The trigger has fired: probe, weigh, and go back or go on."""
+        """Handle a trigger that has fired: probe, weigh, and go back or go on."""
         config, task, head = self.config, self.context.task, self.lineage.head
         rows = rows_by_id(self.context.train_rows)
         checkpoints = {
@@ -190,7 +190,7 @@ class Executor:
             self._save_lineage(self.lineage.extend_head(passed_trigger=step))
 
     def _compare(self, step: int) -> None:
-        """The replay has reached the step of the trigger: continue from the better of both branches."""
+        """Continue from the better of both branches once the replay has reached the step of the trigger."""
         head = self.lineage.head
         assert head.intervention is not None
         guide = head.intervention.guide
@@ -201,7 +201,7 @@ class Executor:
         self._save_lineage(self.lineage.extend_head(passed_trigger=step) if is_kept else self.lineage.return_to(guide))
 
     def _answers(self, policy: PolicyRef) -> Answers:
-        """What a policy answers to the held-out prompts; the same draws for every policy compared at its step."""
+        """Let a policy answer the held-out prompts, with the same draws for every policy compared at its step."""
         output_dir = self.folder.path / self.lineage.head.folder
         with self.guides.policy(policy, output_dir) as trainer:
             return answer(
@@ -233,7 +233,7 @@ class Executor:
             counts = self.guides.collect(self.lineage, intervention, self.folder.path / new.folder, rows, given, known)
             num_guidance = counts.num_solved
         if start is not None:
-            checkpoint.read_state(self.folder.path / start.path)  # nobody has deleted it meanwhile
+            checkpoint.read_state(self.folder.path / start.path)  # nobody has deleted it in the meantime
         step = intervention.guide.step
         facts = {"kind": intervention.kind, "segment": old.id, "step": step, "total_steps": new.total_steps_before}
         self.folder.event(
@@ -256,7 +256,7 @@ class Executor:
         processes.wait_for_everyone()
 
     def _finish(self) -> None:
-        """The final policy in the Hugging Face layout, the ledger, the last event."""
+        """Write the final policy in the Hugging Face layout, the ledger and the last event."""
         step = self.config.max_steps
         ref = self.lineage.ref(step)
         assert ref is not None

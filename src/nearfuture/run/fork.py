@@ -1,15 +1,15 @@
-"""A run that begins at a checkpoint of another one, with its past up to there and settings of its own from there on.
+"""Begin a run at a checkpoint of another one, with the other's past up to there and its own settings from there on.
 
     lineage, rows, events, samples     those of the other run up to the checkpoint; `origin.forked_from` names both
-    checkpoints, guidance, traces      on the path to it, as hard links (as copies where there are none)
+    checkpoints, guidance, traces      those on the path to it, as hard links (as copies if links are not possible)
 
-Step numbers, schedules and the order of prompts go on where they stood, so that a fork with the settings of its parent
-is the parent's own continuation, bit for bit. Of what is changed, in short (docs/configuration.md):
+Step numbers, schedules and the order of prompts continue where they were, so a fork with the settings of its parent
+is the parent's own continuation, bit for bit. Changed settings have these effects (docs/configuration.md):
 
     batch, data, seed      the position in the data follows from the step; only between two generation cycles
-    seed                   random states begin anew, from the new seed
+    seed                   random states start over from the new seed
     optimizer's numbers    replace those in the checkpoint; its moments stay
-    model, adapters, optim the weights or moments would not fit, and it is refused
+    model, adapters, optim refused, since the weights or moments would not fit
 
 Not here: resuming the run itself (`start`), reading a checkpoint (`nearfuture.train.exact`).
 """
@@ -44,21 +44,21 @@ _POSITION = """
     dataset_max_difficulty max_prompt_length max_image_pixels
 """
 POSITION = SEED | frozenset(_POSITION.split())
-"""Keys that say which prompts belong to which step."""
+"""Keys that decide which prompts belong to which step."""
 _FITTING = """
     model use_peft optim optim_args dtype model_revision freeze_vision_tower load_in_4bit
 """
 FITTING = frozenset(_FITTING.split())
-"""Keys without which weights or moments of a checkpoint do not fit; and every `lora_*`."""
+"""Keys that must not change, or weights or moments of a checkpoint would not fit; also every `lora_*`."""
 
 
 @dataclass(frozen=True)
 class Fork:
-    """A checkpoint of a run, to begin another one at.
+    """A checkpoint of a run at which another run begins.
 
     Attributes:
         run: folder of the other run.
-        lineage: of the new run: the other's up to the checkpoint, with a head that goes on from there.
+        lineage: the new run's lineage: the other's up to the checkpoint, with a head that continues from there.
         policy: the checkpoint.
     """
 
@@ -68,10 +68,10 @@ class Fork:
 
     @classmethod
     def named(cls, name: str) -> Fork:
-        """Find `RUN@STEP`: on the path to the run's head, else on the tail that was abandoned last.
+        """Find `RUN@STEP`, on the path to the run's head or else on the tail that was abandoned last.
 
         Raises:
-            UserError: no such run or checkpoint.
+            UserError: there is no such run or checkpoint.
         """
         stem, at, step = name.rpartition("@")
         if not at or not step.isdecimal():
@@ -89,14 +89,14 @@ class Fork:
         return cls(run, cut, PolicyRef(segment.id, number, segment.checkpoint(number)))
 
     def facts(self) -> dict[str, Any]:
-        """What the new lineage remembers."""
+        """The facts that the new lineage remembers."""
         return {"run": str(self.run.absolute()), "segment": self.policy.segment, "step": self.policy.step}
 
     def check(self, config: Configuration) -> dict[str, tuple[Any, Any]]:
-        """What the new run changes of the other's settings.
+        """Return what the new run changes in the other's settings.
 
         Raises:
-            UserError: a change that does not fit the checkpoint, or an intervention that lies before it.
+            UserError: a change does not fit the checkpoint, or an intervention would be before it.
         """
         if config.run.run_dir.resolve() == self.run.resolve():
             raise UserError(
@@ -140,7 +140,7 @@ class Fork:
                 )
 
     def write(self, folder: RunFolder, changes: Mapping[str, Any]) -> None:
-        """Put everything but the lineage into the folder of the new run."""
+        """Write everything except the lineage into the folder of the new run."""
         checkpoint.verified(self.run / self.policy.path)
         for path in self._needed():
             if (self.run / path).is_dir():
@@ -155,7 +155,7 @@ class Fork:
         folder.event("forked", segment=self.policy.segment, step=step, **{"from": self.facts()}, changes=facts)
 
     def _needed(self) -> Iterable[str]:
-        """Checkpoints on the path, those of its guides, and what was collected."""
+        """Return the checkpoints on the path, those of its guides, and the collected guidance."""
         step = self.policy.step
         for segment, last in self.lineage.path():
             for saved in checkpoint.saved_steps(self.run / segment.folder):
@@ -168,7 +168,7 @@ class Fork:
         yield "traces"
 
     def _adjust(self, folder: Path, changes: Mapping[str, Any]) -> None:
-        """Write into the marker what of the checkpoint the changed settings replace; without any it stays as it was."""
+        """Record in the marker what the changed settings replace in the checkpoint; without changes it stays as is."""
         if not changes:
             return
         state = {key: value for key, value in checkpoint.read_state(folder).items() if key not in ("files", "digests")}
@@ -180,20 +180,20 @@ class Fork:
 
 
 def _until(rows: Iterable[Row], policy: PolicyRef, *, is_events: bool) -> Iterable[Row]:
-    """Rows that were written until the checkpoint; of events, what was decided at it belongs to the other run."""
+    """Return the rows written until the checkpoint; events of decisions made at it belong to the other run."""
     for row in rows:
         segment, step = row.get("segment"), row.get("step")
         if isinstance(segment, int) and isinstance(step, int):
             at, end = (segment, step), (policy.segment, policy.step)
             if is_events and at >= end:
-                return  # they stand in the order in which they happened
+                return  # they are in the order in which they happened
             if at > end:
                 continue
         yield row
 
 
 def _link(source: Path, target: Path) -> None:
-    """A folder whose files are those of another one, by links where the file system has them."""
+    """Make a folder whose files are those of another one, as links if the file system supports them."""
     for path in sorted(source.rglob("*")):
         place = target / path.relative_to(source)
         if path.is_dir() or place.exists():

@@ -1,4 +1,4 @@
-"""The guides of a run: load a policy of the lineage, have it solve prompts, keep what was verified.
+"""The guides of a run: load a policy of the lineage, let it solve prompts, keep what is verified.
 
 Not here: when that happens (`nearfuture.run.settings.plan`), the sampling itself (`nearfuture.guidance.collect`).
 """
@@ -45,11 +45,11 @@ class Guides:
 
     @property
     def injects(self) -> bool:
-        """True where guidance takes a slot; a guide that only distils is not sampled."""
+        """True if guidance takes a slot; a guide that only distils is not sampled."""
         return self.config.training.inject_guidance
 
     def weights(self, ref: PolicyRef) -> Path:
-        """The folder with the weights of a policy of the lineage, whole; step 0 is the base model."""
+        """Return the folder with the intact weights of a policy of the lineage; step 0 is the base model."""
         if ref.step == 0:
             return Path(build.base_model(self.config, self.task))
         return self.checkpoints.whole(ref)
@@ -71,10 +71,10 @@ class Guides:
             release(trainer)
 
     def source(self, lineage: Lineage) -> Source | None:
-        """Where the head's guidance comes from; None: nowhere.
+        """Return the source of the head's guidance; None if it has none.
 
-        All guidance on the path to the head counts, the latest first. What an abandoned branch collected is left
-        behind with it.
+        All guidance on the path to the head counts, the latest first. What an abandoned branch collected stays behind
+        with it.
         """
         run = self.config.run
         if run.source == "experience":
@@ -89,7 +89,7 @@ class Guides:
         return LayeredCaches(tuple(layers)) if layers else None
 
     def _layer(self, folder: Path, intervention: Intervention | None = None) -> WindowedCache:
-        """A cache, served as long as its intervention says (None: for ever), from pools where the run asks for them."""
+        """Open a cache, served as long as its intervention says (None: for ever), from pools if the run wants them."""
         run, cache = self.config.run, GuidanceCache.open(folder)
         start, end = (0, None) if intervention is None else (intervention.start_step, intervention.end_step)
         draws = run.guide_num_kept > 1 or run.guide_min_correct > 1
@@ -97,7 +97,7 @@ class Guides:
         return WindowedCache(cache, start, end, pool)
 
     def _traces(self) -> Path:
-        """The external teacher's traces as a cache of this run, imported when they are first needed.
+        """Return the external teacher's traces as a cache of this run, imported when they are first needed.
 
         Raises:
             UserError: there are none.
@@ -121,10 +121,10 @@ class Guides:
         return folder
 
     def collect_damaged_again(self, lineage: Lineage) -> None:
-        """Collect guidance on the path to the head again where it is damaged: the same guide writes the same.
+        """Collect damaged guidance on the path to the head again: the same guide writes the same answers.
 
         Raises:
-            UserError: what AutoNPO asked its guide depends on a probe that is gone.
+            UserError: AutoNPO's questions to its guide came from a probe that no longer exists.
         """
         for segment, _ in lineage.path() if self.injects else ():
             intervention, folder = segment.intervention, self.folder.path / segment.folder
@@ -149,12 +149,12 @@ class Guides:
         """Collect what an intervention needs into `segment_dir`/guidance.
 
         Args:
-            lineage: before the branch.
+            lineage: the lineage before the branch.
             intervention: says who guides, and from where.
-            segment_dir: folder of the segment that will be guided.
-            rows: the prompts to ask; None: those of the window that is replayed.
-            given: samples of the guide that were drawn before, by prompt id.
-            known: how often prompts were tried and solved before.
+            segment_dir: the folder of the segment that will be guided.
+            rows: the prompts to ask; None: those of the replayed window.
+            given: samples that the guide has drawn already, by prompt id.
+            known: how often prompts were solved and tried before.
         """
         guide, start = intervention.guide, lineage.ref(intervention.start_step)
         facts = {"kind": intervention.kind, "segment": guide.segment, "step": guide.step}
@@ -180,7 +180,7 @@ class Guides:
             try:
                 cache = collect_guidance(*asked, guide=guide, given=given, progress=progress, **settings)
             except NoSignalError:
-                if drawn.num_samples:  # nothing was solved, and it was paid for
+                if drawn.num_samples:  # nothing was solved, but it was paid for
                     self._write_down(drawn, lineage, guide, facts)
                 raise
         with contextlib.closing(cache):
@@ -192,7 +192,7 @@ class Guides:
     def _harvest(
         self, lineage: Lineage, intervention: Intervention, prompt_ids: list[str]
     ) -> tuple[dict[str, Guidance], Known]:
-        """What need not be bought: answers that the run wrote itself or bought before; and how often it tried."""
+        """Return answers that the run wrote itself or bought before, and how often it tried prompts."""
         guide, start = intervention.guide, intervention.start_step
         if not self.config.run.guidance_harvest:
             return {}, {}
@@ -212,7 +212,7 @@ class Guides:
         return found | own, harvest.known(prompt_ids)
 
     def _settings(self) -> dict[str, Any]:
-        """What every collection of the run is asked to do, as arguments of `collect_guidance`."""
+        """Return the settings of every collection of the run, as arguments of `collect_guidance`."""
         run = self.config.run
         return {
             "num_samples": run.guide_num_samples,
@@ -226,18 +226,18 @@ class Guides:
         }
 
     def _sampling(self) -> dict[str, float]:
-        """Settings of training that a guide samples with in place of the run's own."""
+        """Return settings of training that replace the run's own when a guide samples."""
         run = self.config.run
         sampling = {"temperature": run.guide_temperature, "top_p": run.guide_top_p}
         return {name: value for name, value in sampling.items() if value is not None}
 
     def _window(self, trainer: NPOTrainer, intervention: Intervention) -> list[dict[str, Any]]:
-        """The prompts of the window that is replayed."""
+        """Return the prompts of the replayed window."""
         prompts = trainer.prompts_between(intervention.start_step, window_end(self.config, intervention))
         return plain_rows(self.context.train_rows, prompts)
 
     def _write_down(self, counts: CollectionCounts, lineage: Lineage, guide: PolicyRef, facts: dict[str, Any]) -> None:
-        """Write down what a collection found and cost."""
+        """Record what a collection found and cost."""
         self.folder.event(
             "collected",
             **facts,
@@ -255,7 +255,7 @@ class Guides:
 
 
 def _reused(counts: CollectionCounts, harvested: dict[str, Guidance], start: int) -> dict[str, Any]:
-    """What was not bought again, and how far from the start of the replay it was written, on the average."""
+    """Return how much was not bought again, and its mean distance in steps from the start of the replay."""
     distances = [guidance.guide_step - start for guidance in harvested.values()]
     mean = sum(distances) / len(distances) if distances else None
     return {

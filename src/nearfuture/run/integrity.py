@@ -1,12 +1,12 @@
-"""Is everything in a run folder as it was written? Looks through all files, and names those that are not.
+"""Check that everything in a run folder is as it was written, and name the files that are not.
 
     lineage, configuration, environment, data, ledger    sealed objects
     metrics, events, samples, responses                  sealed rows
     checkpoints, final policy                            sizes and digests in their markers
     guidance                                             header, and the digest of its table
 
-A run from before there were seals has none where none can be expected; what it has is looked at. Pages and tables that
-a report writes are not checked: they can be written again.
+A run from before seals existed need not have any; those it has are checked. Pages and tables of a report are not
+checked, since they can be written again.
 
 Not here: continuing without what is damaged (`executor`, `origin`), caches alone (`nearfuture guide verify`).
 """
@@ -31,7 +31,7 @@ from nearfuture.train import checkpoint
 from nearfuture.types import UserError
 
 OBJECTS = ("config.yaml", "env.json", DATA)
-"""Sealed objects that every run has from its beginning."""
+"""Sealed objects that every run has from the start."""
 LATER = ("ledger.json", "test.json")
 
 
@@ -47,11 +47,11 @@ class Damage:
 
 
 def damages(run: Path, *, with_weights: bool = True) -> list[Damage]:
-    """Look through a run folder.
+    """Check a run folder.
 
     Args:
         run: the folder.
-        with_weights: read every byte of checkpoints and caches, too; else what they say of themselves.
+        with_weights: also read every byte of checkpoints and caches; otherwise only their markers and headers.
 
     Raises:
         UserError: it is not a run folder, or neither copy of its lineage can be used.
@@ -100,7 +100,7 @@ def _rows(run: Path, *, is_sealed: bool) -> Iterator[Damage]:
 
 
 def _has_seals(path: Path) -> bool:
-    """True where the protocol beside a file of responses says that its rows are sealed."""
+    """True if the protocol beside a file of responses says that its rows are sealed."""
     head = path.with_name(f"{path.name.removesuffix('.jsonl').removesuffix('.part')}.json")
     try:
         return bool(json.loads(head.read_bytes()).get("is_sealed"))
@@ -109,7 +109,7 @@ def _has_seals(path: Path) -> bool:
 
 
 def _checkpoints(run: Path) -> list[Path]:
-    """Folders with a marker, wherever they lie."""
+    """Find folders with a marker, wherever they are."""
     return sorted(path.parent for path in run.rglob(checkpoint.MARKER))
 
 

@@ -30,7 +30,7 @@ from nearfuture.train.tokenizer import load_codec
 from nearfuture.types import PolicyRef, UserError
 
 UNVERIFIED = "unverified"
-"""Verifier version of a cache whose verdicts are the word of the file it came from."""
+"""Verifier version of a cache whose verdicts were taken over from the file it came from."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Setting:
         return load_codec(build.base_model(self.config, self.task), **kwargs)
 
     def header(self, codec: Codec) -> CacheHeader:
-        """What a cache for this configuration says of itself."""
+        """The header of a cache for this configuration."""
         with tempfile.TemporaryDirectory() as scratch:
             found = sampling(factory.make_args(Path(scratch), self.config.training_settings))
         return CacheHeader(
@@ -79,12 +79,12 @@ def import_file(
     """Read trajectories from a file into a cache.
 
     Args:
-        source: rows, see `nearfuture.guidance.interop`.
-        format_name: of the rows.
-        folder: of the cache; what was left out goes to `<folder>.left_out.jsonl` beside it.
-        like: a cache that the new one is to fit: its sampling settings, its tokenizer, its prompts.
+        source: the rows; see `nearfuture.guidance.interop`.
+        format_name: the format of the rows.
+        folder: the cache's folder; what was left out goes to `<folder>.left_out.jsonl` beside it.
+        like: a cache whose sampling settings, tokenizer and prompts the new one takes over.
         config: a configuration with the task, the tokenizer and (without `like`) the sampling settings; default: that
-            of the run `like` lies in.
+            of the run that contains `like`.
 
     Raises:
         NoSignalError: no row can be used.
@@ -122,9 +122,9 @@ def import_for(
     Args:
         setting: task, tokenizer and sampling settings.
         source: the file.
-        format_name: of its rows.
-        folder: of the cache.
-        header: of a cache the new one is to fit, instead of the setting's own.
+        format_name: the format of its rows.
+        folder: the cache's folder.
+        header: the header of a cache that the new one has to match, instead of the setting's own.
     """
     codec = setting.codec()
     header = setting.header(codec) if header is None else header
@@ -155,7 +155,7 @@ def _import(importer: Importer, source: Path, folder: Path) -> tuple[GuidanceCac
 
 
 def _write_findings(report: Report, output: Path) -> None:
-    """Write down every finding beside the output, for those that a summary does not name."""
+    """Write every finding to a file beside the output, since a summary names only some."""
     path = output.with_name(output.name + ".left_out.jsonl")
     path.unlink(missing_ok=True)
     if report.findings:
@@ -165,7 +165,7 @@ def _write_findings(report: Report, output: Path) -> None:
 
 
 def _guide_codec(cache: GuidanceCache) -> Codec:
-    """The tokenizer of the guide, where the cache names a model folder."""
+    """Return the tokenizer of the guide if the cache names a model folder."""
     guide = Path(cache.header.guide.path)
     if not (guide / "config.json").is_file():
         raise UserError(
@@ -188,13 +188,13 @@ def export_file(folder: Path, format_name: str, output: Path, *, config: Path | 
     """Write a cache as rows of another framework.
 
     Args:
-        folder: of the cache.
-        format_name: of the rows.
-        output: the file; its ending says which kind.
-        config: a configuration with the task, for the text of the prompts; default: that of the run the cache lies in.
+        folder: the cache's folder.
+        format_name: the format of the rows.
+        output: the file, whose ending decides its kind.
+        config: a configuration with the task, for the text of the prompts; default: that of the run with the cache.
 
     Raises:
-        UserError: the format needs prompts and the task is not known, or nothing can be written.
+        UserError: the format needs prompts but the task is not known, or nothing can be written.
     """
     cache, wanted = GuidanceCache.open(folder), format_named(format_name)
     path = config or config_of(folder)

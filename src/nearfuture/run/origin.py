@@ -1,6 +1,6 @@
-"""What a run was begun with, its configuration and its data; and whether it is resumed with the same.
+"""The configuration and data that a run started with, and whether it is resumed with the same.
 
-    lineage.json   origin: digest of the configuration, and of the rows that are trained on and held out, with counts
+    lineage.json   origin: digests of the configuration and of the training and held-out rows, with counts
     data.json      a hash of every row, so that the first one that differs can be named
 
 Not here: hashing rows (`nearfuture.tasks.fingerprint`), writing the files (`start`).
@@ -27,17 +27,17 @@ from nearfuture.types import UserError
 DATA = "data.json"
 SPLITS = {"train": "training rows", "evaluation": "held-out rows"}
 PLACES = ("run_dir", "dataset_name", "task_difficulty")
-"""Keys that say where something lies, and not what it is."""
+"""Keys that say where something is, not what it is."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Configuration and data, as they are now.
+    """Configuration and data as they are now.
 
     Attributes:
-        config: digest of everything that is not a place.
-        source: how the data is called.
-        data: what every split is.
+        config: a digest of everything that is not a place.
+        source: the name of the data.
+        data: the fingerprint of every split.
     """
 
     config: str
@@ -51,7 +51,7 @@ class Origin:
         return cls(digest(config), task.name, {"train": fingerprint(train), "evaluation": fingerprint(held_out)})
 
     def facts(self) -> dict[str, Any]:
-        """What the lineage remembers."""
+        """The facts that the lineage remembers."""
         data = {split: found.facts() for split, found in self.data.items()}
         return {"config": self.config, "source": self.source, "data": data}
 
@@ -61,7 +61,7 @@ class Origin:
 
 
 def digest(config: Configuration) -> str:
-    """Of the configuration, wherever it and its data lie."""
+    """Digest a configuration, wherever it and its data are."""
     values = {key: value for key, value in with_former_names(config.as_dict()).items() if key not in PLACES}
     return digest_of(json.dumps(flat_yaml.load(flat_yaml.dump(values)), sort_keys=True, default=str))
 
@@ -69,12 +69,12 @@ def digest(config: Configuration) -> str:
 def changed_configuration(
     folder: RunFolder, config: Configuration, origin: Mapping[str, Any] | None
 ) -> dict[str, tuple[Any, Any]]:
-    """What differs from the configuration a run was begun with: nothing that would make its steps another run's.
+    """Return what differs from the configuration that a run started with, where a resumed run may differ.
 
-    A file that is damaged is written again.
+    A damaged file is written again.
 
     Raises:
-        UserError: something differs that a resumed run cannot have.
+        UserError: something differs that must not change on resume.
     """
     if origin is not None and seal.state(folder.config.read_bytes() if folder.config.exists() else b"") != "whole":
         if origin["config"] != digest(config):
@@ -99,10 +99,10 @@ def changed_configuration(
 
 
 def refuse_other_data(folder: RunFolder, now: Origin, origin: Mapping[str, Any]) -> None:
-    """Refuse to continue with other rows than those the run was begun with; the same in another place are the same.
+    """Refuse to continue with rows other than those the run started with; equal rows in another place are accepted.
 
     Raises:
-        UserError: what differs.
+        UserError: rows differ; the message says which.
     """
     hashes = _hashes(folder)
     if origin["source"] != now.source and _together(hashes.values()) == _together(
@@ -122,11 +122,11 @@ def refuse_other_data(folder: RunFolder, now: Origin, origin: Mapping[str, Any])
                 "begun with, or choose another run_dir."
             )
     if seal.state((folder.path / DATA).read_bytes() if (folder.path / DATA).exists() else b"") != "whole":
-        folder.write(DATA, now.hashes())  # a damaged one can be made again: the data is the same
+        folder.write(DATA, now.hashes())  # a damaged file can be written again: the data is the same
 
 
 def _said(then: tuple[str, ...], now: Fingerprint, before: Mapping[str, Any]) -> str:
-    """Which rows differ, as far as `data.json` can tell."""
+    """Say which rows differ, as far as `data.json` shows."""
     if before["digest"] == now.digest:
         return "the ids of the rows differ"
     if len(then) != before["num_rows"]:
@@ -135,7 +135,7 @@ def _said(then: tuple[str, ...], now: Fingerprint, before: Mapping[str, Any]) ->
 
 
 def _hashes(folder: RunFolder) -> dict[str, tuple[str, ...]]:
-    """The hashes in `data.json`; none where it is damaged."""
+    """Return the hashes in `data.json`; none if it is damaged."""
     try:
         found = read_object(folder.path / DATA)
     except UserError:

@@ -1,4 +1,4 @@
-"""The numbers of a run in one line, in the order in which they matter, and how long the rest will take.
+"""The numbers of a run in one line, the most important first, and how long the rest will take.
 
 Not here: where the line goes (`show`), what the numbers mean (docs/metrics.md).
 """
@@ -15,12 +15,12 @@ NUMBERS = {"pass": "npo/pass_rate", "entropy": "npo/entropy"}
 SHARES = {"guided": "npo/guided_frac", "cut off": "completions/clipped_ratio"}
 WIDE = {"length": "completions/mean_length", "s/step": "seconds"}
 WIDEST = {"grad norm": "grad_norm", "lr": "learning_rate", "zero-variance": "frac_reward_zero_std"}
-"""What is shown beside these from 120 columns on, and from 160 on."""
+"""What is shown in addition from 120 columns on, and from 160 columns on."""
 NAMES = (*NUMBERS.values(), *SHARES.values(), *WIDE.values(), *WIDEST.values())
 
 
 class Readings:
-    """The latest of every number; a step that generated nothing keeps those of the rollouts it was trained on."""
+    """The latest value of every number; a step that generated nothing keeps those of the rollouts it trained on."""
 
     def __init__(self) -> None:
         self.latest: dict[str, Any] = {}
@@ -28,16 +28,16 @@ class Readings:
         self.is_new = False
 
     def stepped(self, row: dict[str, Any]) -> None:
-        """Take over the numbers of a step."""
+        """Record the numbers of a step."""
         self.latest |= {name: row[name] for name in NAMES if name in row}
 
     def evaluated(self, metrics: dict[str, float]) -> None:
-        """Take over an evaluation; the line of its step is shown."""
+        """Record an evaluation; the line of its step is shown."""
         self.held_out.append(metrics[HELD_OUT])
         self.is_new = True
 
     def line(self, width: int) -> str:
-        """The line for a terminal of that width."""
+        """The line for a terminal of this width."""
         parts = [self._held_out()] if self.held_out else []
         parts += [f"{word} {_number(self.latest.get(name))}" for word, name in NUMBERS.items()]
         parts += [f"{word} {self.latest[name]:.0%}" for word, name in SHARES.items() if name in self.latest]
@@ -51,17 +51,17 @@ class Readings:
 
 
 class Pace:
-    """How long the steps ahead will take, from those since the segment began."""
+    """Estimates how long the remaining steps will take, from those since the segment began."""
 
     def __init__(self) -> None:
         self.begin(0)
 
     def begin(self, total_steps: int) -> None:
-        """Measure from here on."""
+        """Start measuring."""
         self._began, self._at = time.perf_counter(), total_steps
 
     def left(self, total_steps: int, all_steps: int) -> str:
-        """Time left, in words; empty before the first step."""
+        """The remaining time, in words; empty before the first step."""
         if total_steps <= self._at:
             return ""
         left = (time.perf_counter() - self._began) / (total_steps - self._at) * (all_steps - total_steps)
@@ -71,7 +71,7 @@ class Pace:
 
 
 def lineage_line(lineage: Lineage, until: int) -> str:
-    """The segments of a run in the order in which they were begun: from > to, and whose guidance they had."""
+    """The segments of a run in the order in which they began: from > to, and whose guidance they had."""
     return "lineage " + ", ".join(
         f"{segment.start_step}>{until if segment.end_step is None else segment.end_step}" + _guide_of(segment)
         for segment in lineage.segments
@@ -86,5 +86,5 @@ def _guide_of(segment: Segment) -> str:
 
 
 def _number(value: float | None) -> str:
-    """Three decimals; a dash where no rollout could be judged, or none is known yet (a resume within a batch)."""
+    """Three decimals; a dash if no rollout could be judged, or none is known yet (a resume within a batch)."""
     return "-" if value is None else f"{value:.3f}"

@@ -1,4 +1,4 @@
-"""Writes down a segment while it is trained: one row per step, evaluations, a few groups beside their guidance.
+"""Record a segment while it is trained: one row per step, evaluations, a few groups beside their guidance.
 
 Not here: training it (`nearfuture.run.executor`), reading it back (`nearfuture.record.records`), files
 (`nearfuture.record.folder`).
@@ -23,10 +23,10 @@ from nearfuture.train import NPOTrainer, TRLEngine, reporters
 from nearfuture.train.examples import Example
 
 NUM_GROUPS = 200
-"""Groups of training that are kept of a run, and prompts of its evaluations, spread over all of it."""
+"""How many groups of training and prompts of evaluations are kept, spread over the run."""
 FIRST_GUIDED = 6
 NUM_LOOKED_AT = 32
-"""Prompts, from all over the data, that the base policy is asked before a run pays for a guide."""
+"""How many prompts, spread over the data, the base policy is asked before a run pays for a guide."""
 VERDICTS = {1.0: "correct", 0.0: "wrong"}
 
 
@@ -42,19 +42,19 @@ class Recorder:
 
     @property
     def evaluates(self) -> bool:
-        """True where there is something to evaluate."""
+        """True if there is something to evaluate."""
         return bool(self.config.run.eval_every and self.eval_rows)
 
     def is_due(self, stage: Train, step: int) -> bool:
-        """True where a step of a stage is evaluated."""
+        """True if a step of a stage is evaluated."""
         return self.evaluates and is_evaluated(self.config, self.lineage.head, stage, step)
 
     def start(self) -> None:
-        """Begin to measure the next step's time."""
+        """Start measuring the time of the next step."""
         self._began = time.perf_counter()
 
     def clock(self, step: int) -> dict[str, int]:
-        """Where a step stands: segment, step on the path, steps paid for."""
+        """The position of a step: segment, step on the path, steps paid for."""
         return {"segment": self.lineage.head.id, "step": step, "total_steps": self.lineage.total_steps(step)}
 
     def step(self, step: int, logs: dict[str, Any]) -> None:
@@ -66,9 +66,9 @@ class Recorder:
         self.display.step(row)
 
     def evaluate(self, trainer: NPOTrainer, step: int) -> None:
-        """Evaluate the held-out prompts and write their row; its time is not a step's time.
+        """Evaluate the held-out prompts and write their row; this time does not count as a step's.
 
-        A step is evaluated before its row is written, so that the clock of the step must continue where it stood.
+        A step is evaluated before its row is written, so the step's clock must continue where it stood.
         """
         run, paused = self.config.run, time.perf_counter()
         engine = TRLEngine(trainer)
@@ -93,7 +93,7 @@ class Recorder:
         self._began += time.perf_counter() - paused
 
     def look(self, trainer: NPOTrainer) -> None:
-        """Ask the base policy a few prompts, so that a run says what can be learned before it pays for a guide."""
+        """Ask the base policy a few prompts, so that a run shows what can be learned before it pays for a guide."""
         paused, train_rows = time.perf_counter(), self.context.train_rows
         spread = range(0, len(train_rows), max(1, len(train_rows) // NUM_LOOKED_AT))[:NUM_LOOKED_AT]
         rows = plain_rows(train_rows, spread)
@@ -111,11 +111,11 @@ class Recorder:
         self._began += time.perf_counter() - paused
 
     def shows(self, step: int) -> bool:
-        """True for the steps, spread over the run, of which a group is kept."""
+        """True for the steps, spread over the run, from which a group is kept."""
         return step == 1 or step % math.ceil(self.config.max_steps / NUM_GROUPS) == 0
 
     def sample(self, example: Example) -> None:
-        """Keep a group for the report: the first few that guidance entered, and one of each step that is shown."""
+        """Keep a group for the report: the first few that guidance entered, and one of each step that `shows` names."""
         self._num_guided += example.guidance_text is not None
         is_early = example.guidance_text is not None and self._num_guided <= FIRST_GUIDED
         if not is_early and (example.step == self._last_kept or not self.shows(example.step)):

@@ -1,9 +1,9 @@
-"""The rows of a data set as plain values; images stay encoded until they are read, and are not kept.
+"""The rows of a data set as plain values; images are decoded each time they are read, and not kept.
 
-A picture of a million pixels takes three megabytes once it is decoded, so a list of all rows of a data set with
+An image of a million pixels takes three megabytes once it is decoded, so a list of all rows of a data set with
 images would not fit into memory.
 
-Not here: what is read of them (`nearfuture.tasks`).
+Not here: what the rows mean (`nearfuture.tasks`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ImageRow(Mapping[str, Any]):
 
 
 def plain_rows(rows: Dataset | Sequence[Row], indices: Sequence[int] | None = None) -> list[Any]:
-    """Rows (all of them, or those of `indices`, in that order) as mappings."""
+    """Return rows (all of them, or those of `indices`, in that order) as mappings."""
     if not isinstance(rows, Dataset):
         return [dict(rows[i]) for i in (range(len(rows)) if indices is None else indices)]
     if indices is not None:
@@ -51,5 +51,5 @@ def plain_rows(rows: Dataset | Sequence[Row], indices: Sequence[int] | None = No
 
 
 def rows_by_id(rows: Dataset | Sequence[Row]) -> dict[str, Any]:
-    """Rows by prompt id; of several of one id the last."""
+    """Return rows by prompt id; if several have one id, the last."""
     return {row["prompt_id"]: row for row in plain_rows(rows)}

@@ -4,8 +4,8 @@
     lineage 0>10, 0>30 by 0@10, 20>40 by 1@30
     step 31  41 of 60 ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╸━━━━━━━━━━━━━━━━━━ 58 s left
 
-What matters first stands first: a narrow terminal cuts off the rest. The pass rate is the policy's own, the reward it
-repeats is not shown.
+The most important comes first, since a narrow terminal cuts off the rest. The pass rate is the policy's own; the
+reward, which would only repeat it, is not shown.
 
 Not here: the words for numbers (`readings`), the report after it (`nearfuture.lab.report`).
 """
@@ -45,7 +45,7 @@ class Lines(Progress):
 
 
 class Display:
-    """Shows a run. In a terminal one progress bar over all steps it will pay for; otherwise a line now and then."""
+    """Shows a run: in a terminal as one progress bar over all steps it will pay for, otherwise as occasional lines."""
 
     def __init__(self, config: Configuration, plan: DiskPlan, *, quiet: bool = False) -> None:
         self.console = Console(quiet=quiet, highlight=False, soft_wrap=True)
@@ -74,16 +74,16 @@ class Display:
         self.progress.stop()
 
     def notes(self, notes: Sequence[str]) -> None:
-        """Say what there is to know of the data and the policy before step 1."""
+        """Say what there is to know about the data and the policy before step 1."""
         for note in notes:
             self.console.print(f"note: {note}")
 
     def warning(self, text: str) -> None:
-        """Say what is not as it should be, whatever else is silent."""
+        """Print a warning, even if everything else is quiet."""
         self.console.print(f"warning: {text}") if not self.console.quiet else print(f"warning: {text}", file=sys.stderr)
 
     def segment(self, lineage: Lineage, start: int, until: int) -> None:
-        """A segment begins, or is taken up again."""
+        """A segment begins or is resumed."""
         head = lineage.head
         ahead = num_steps_ahead(self.config, lineage.end_head(start, "so far"))
         self.all_steps = max(self.all_steps, lineage.total_steps(start) + ahead)
@@ -111,14 +111,14 @@ class Display:
         self._draw()
 
     def evaluated(self, step: int, metrics: dict[str, float]) -> None:
-        """The held-out prompts were evaluated; the line of the step itself follows, but for the base weights."""
+        """The held-out prompts were evaluated; the line of the step itself follows, except for the base weights."""
         self.readings.evaluated(metrics)
         if not self.console.is_terminal and step == 0:
             self.console.print(f"  step 0  {self.readings.line(0)}")
         self._draw()
 
     def base(self, num_samples: int, num_correct: int, num_cut_off: int) -> None:
-        """What the base policy does, before a guide is paid for."""
+        """Show what the base policy does before a guide is paid for."""
         self.console.print(
             f"base policy: {num_correct} of {num_samples} samples correct, {num_cut_off} cut off at "
             "max_completion_length"
@@ -152,17 +152,17 @@ class Display:
 
 
 def collection_line(counts: CollectionCounts) -> str:
-    """How far a collection is."""
+    """The progress of a collection."""
     cut_off = counts.num_dropped_no_eos / max(1, counts.num_samples)
     solved = f"collecting: {counts.num_solved} of {counts.num_prompts} prompts solved, {counts.num_samples:,} samples"
     return f"{solved}  cut off {cut_off:.0%}" if cut_off else solved
 
 
 class CollectionDisplay:
-    """Shows a collection of its own: a bar in a terminal, a line now and then elsewhere.
+    """Shows a collection outside a run: a bar in a terminal, occasional lines elsewhere.
 
     Args:
-        num_samples: most samples per prompt.
+        num_samples: the most samples per prompt.
     """
 
     def __init__(self, num_samples: int) -> None:

@@ -1,4 +1,4 @@
-"""Begins a run, or takes up one that stopped: the rules for an existing run folder, and what is checked before step 1.
+"""Begin a run, or resume one that stopped: the rules for an existing run folder, and the checks before step 1.
 
 Not here: what happens then (`nearfuture.run.executor`).
 """
@@ -33,7 +33,7 @@ from nearfuture.train import checkpoint, factory, needs, processes, sharding
 from nearfuture.types import UserError
 
 NUM_COMPARED = 1024
-"""Rows that are compared between processes, spread over the data."""
+"""How many rows are compared between processes, spread over the data."""
 
 
 def train(
@@ -50,20 +50,20 @@ def train(
     Args:
         config: a checked configuration.
         resume: continue where the run in this folder stopped, however it stopped.
-        clean: delete what is in the folder first.
-        quiet: print the result only.
-        fork: the checkpoint of another run that a new run begins at.
-        one_stage: stop after the present stage; what holds a process for good (DeepSpeed) then begins
-            the next one in a fresh process.
+        clean: delete the contents of the folder first.
+        quiet: print only the result.
+        fork: the checkpoint of another run at which a new run begins.
+        one_stage: stop after the current stage; a backend that needs a fresh process per stage (DeepSpeed) then
+            begins the next one in a new process.
 
     Returns:
-        `finished`, `paused` (a stage is done, more are to come), or `interrupted` (a checkpoint is saved).
+        `finished`, `paused` (a stage is done, more will follow), or `interrupted` (a checkpoint is saved).
 
     Raises:
-        UserError: a run folder that exists or that another process writes, another configuration on resume, bad data,
-            processes that disagree.
-        DiskError: too little space.
-        NoSignalError: nothing to learn from.
+        UserError: the run folder exists or another process writes it, the configuration differs on resume, the data
+            is bad, or processes disagree.
+        DiskError: there is too little space.
+        NoSignalError: there is nothing to learn from.
     """
     args = factory.make_args(config.run.run_dir, config.training_settings)
     processes.join(args)
@@ -94,7 +94,7 @@ def train(
 
 
 def _take_over(run: Path, held: contextlib.ExitStack) -> None:
-    """Lock the run folder; if nothing comes of the start, it is as before once the lock is let go of."""
+    """Lock the run folder; if the start fails, the folder is as before once the lock is released."""
     held.enter_context(made_in_vain(run))
     before = names_in(run)
     held.enter_context(writing(run, "run"))
@@ -102,7 +102,7 @@ def _take_over(run: Path, held: contextlib.ExitStack) -> None:
 
 
 def _sampled(rows: Any) -> str:
-    """How many rows there are, and a hash of prompts spread over them: enough to tell two data sets apart."""
+    """Return the number of rows and a hash of prompts spread over them, enough to tell two data sets apart."""
     spread = range(0, len(rows), max(1, len(rows) // NUM_COMPARED))
     digest = hashlib.sha256("".join(prompt_hash(rows[i]) for i in spread).encode()).hexdigest()
     return f"{len(rows)} rows, {digest[:8]}"
@@ -118,7 +118,7 @@ class Start:
 
 
 def _prepare(folder: RunFolder, config: Configuration, task: Task, plan: DiskPlan, start: Start) -> list[str]:
-    """Refuse, clean or check the folder; after this it holds a lineage and the configuration. Returns what to tell."""
+    """Refuse, clean or check the folder, which then holds a lineage and the configuration; returns what to report."""
     changes = start.fork.check(config) if start.fork is not None else {}
     if start.clean:
         _refuse_to_delete_other_things(folder)
@@ -144,7 +144,7 @@ def _prepare(folder: RunFolder, config: Configuration, task: Task, plan: DiskPla
 
 
 def _take_up(folder: RunFolder, config: Configuration, task: Task) -> list[str]:
-    """Check a run that is continued, and name what is damaged in it; what can be restored is."""
+    """Check a run that is resumed, name what is damaged in it, and restore what can be restored."""
     lineage = Lineage.read(folder.lineage)
     damaged = damages(folder.path, with_weights=False)
     changes = changed_configuration(folder, config, lineage.origin)
@@ -165,7 +165,7 @@ def _take_up(folder: RunFolder, config: Configuration, task: Task) -> list[str]:
 def _write_down(
     changes: Mapping[str, tuple[Any, Any]], folder: RunFolder, config: Configuration, lineage: Lineage
 ) -> list[str]:
-    """Write down what is changed on resume; a finished run whose horizon moves has no final policy any more."""
+    """Record what changes on resume; a finished run whose horizon moves no longer has a final policy."""
     step = max([lineage.head.start_step, *checkpoint.saved_steps(folder.path / lineage.head.folder)])
     folder.event("configuration_changed", segment=lineage.head.id, step=step, changes=dict(changes))
     origin = None if lineage.origin is None else {**lineage.origin, "config": digest(config)}
@@ -181,7 +181,7 @@ def _write_down(
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """What is in a folder beside the lock, which stays for as long as there is the folder."""
+    """List the contents of a folder except the lock, which stays as long as the folder exists."""
     return [path for path in folder.iterdir() if path.name != LOCK] if folder.exists() else []
 
 
@@ -190,7 +190,7 @@ def _size(folder: Path) -> int:
 
 
 def _refuse_to_delete_other_things(folder: RunFolder) -> None:
-    """`--clean` deletes runs, not whatever folder a slip of the finger names."""
+    """Refuse to clean anything but a run: `--clean` must not delete a folder that was named by mistake."""
     if not is_untouched(folder.path) and not (folder.lineage.exists() or folder.config.exists()):
         raise UserError(
             f"run_dir={folder.path} is not empty and holds no run (no lineage.json): --clean does not delete it. "

@@ -1,4 +1,4 @@
-"""One stretch of training: the head of the lineage from a checkpoint to a stop, watched and written down.
+"""One stretch of training: the head of the lineage from a checkpoint to a stop, watched and recorded.
 
 Not here: which stretch is due (`nearfuture.run.settings.plan`), what follows it (`nearfuture.run.executor`), its rows
 (`nearfuture.run.recorder`).
@@ -26,7 +26,7 @@ from nearfuture.types import Intervention, Kind
 
 
 def may_go_back(config: Configuration, lineage: Lineage) -> bool:
-    """True where a trigger is examined: AutoNPO is on, and its budget is not spent."""
+    """True if a trigger is examined: AutoNPO is on, and its budget is not spent."""
     return config.autonpo.mode != "off" and not autonpo.is_spent(lineage, config.autonpo)
 
 
@@ -34,10 +34,10 @@ class Stretch:
     """Trains the head of a lineage for a stage.
 
     Args:
-        context: of the run.
+        context: the run's context.
         guides: where guidance and guides come from.
-        lineage: its head is trained.
-        stage: until when, and why it ends there.
+        lineage: the lineage whose head is trained.
+        stage: the step at which to stop, and why.
         interrupt: stops it at a signal.
     """
 
@@ -107,7 +107,7 @@ class Stretch:
         return trainer
 
     def _told(self, step: int) -> dict[str, Any]:
-        """What reporters are told of a step: where it stands, and the intervention at the first one after it."""
+        """What reporters are told about a step: its position, and the intervention if it is the first after one."""
         head = self.head
         where: dict[str, Any] = {"npo/step": step, "npo/segment": head.id}
         if head.intervention is None or step != head.start_step + 1:
@@ -119,17 +119,17 @@ class Stretch:
 
     @property
     def _is_watched(self) -> bool:
-        """True for what leads to the horizon: a scout or a guide has its end already."""
+        """True for a stretch that leads to the horizon; the end of a scout or a guide is already fixed."""
         return self.config.autonpo.mode != "off" and self.stage.reason in ("horizon", REPLAYED)
 
     @property
     def _pays_for_guides(self) -> bool:
-        """True where a policy of the run is asked for guidance, or may be."""
+        """True if a policy of the run is asked for guidance, or may be."""
         is_planned = any(isinstance(stage, Intervention) for _, stage in stages_ahead(self.config))
         return self.guides.injects and (is_planned or self.config.autonpo.mode == "act")
 
     def _watch(self, reached: int) -> Controller:
-        """The controller of the segment; one that AutoNPO began inherits the trigger that fired."""
+        """Return the segment's controller; in a segment that AutoNPO began, it inherits the trigger that fired."""
         fired, intervention, start = None, self.head.intervention, self.head.start_step
         if intervention is not None and intervention.kind == Kind.AUTO and reached == start:
             fired = fired_state(self.guides.weights(intervention.guide))["trigger"]
@@ -147,7 +147,7 @@ class Stretch:
         self.controller.observe_batch(trainer.state.global_step + 1, prompt_ids, pass_rates)
 
     def _distiller(self) -> Distiller | None:
-        """The guide of the head beside the policy, where it distils."""
+        """Return the head's guide to be loaded beside the policy, if it distils."""
         intervention = self.head.intervention
         if not self.config.training.distill_coef or intervention is None:
             return None

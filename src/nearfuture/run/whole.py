@@ -1,8 +1,8 @@
-"""Which checkpoints and caches of a run are whole, byte for byte; one that is not is named, on screen and in an event.
+"""Which checkpoints and caches of a run are intact, byte for byte; damaged ones are named on screen and in an event.
 
-The final policy is a checkpoint without what only training reads.
+The final policy is a checkpoint without the files that only training reads.
 
-The main process reads the bytes, the others learn what it found.
+The main process reads the bytes and tells the others what it found.
 
 Not here: the digests (`nearfuture.train.checkpoint`), continuing without a checkpoint (`nearfuture.run.executor`), all
 other files (`integrity`).
@@ -42,7 +42,7 @@ NOT_IN_FINAL = (
 
 
 def damage_of(cache: Path, *, with_table: bool = True) -> str:
-    """What is wrong with the bytes of a guidance cache (its table is a matter of seconds); empty where nothing is."""
+    """Say what is wrong with the bytes of a guidance cache (its table takes seconds); empty if nothing is."""
     try:
         with contextlib.closing(GuidanceCache.open(cache)) as opened:
             if with_table:
@@ -56,29 +56,29 @@ class WholeCheckpoints:
     """The checkpoints of a run folder.
 
     Args:
-        folder: of the run.
+        folder: the run's folder.
         say: called with what is damaged.
-        train_again: makes a damaged checkpoint again, to the same bits.
+        train_again: trains a damaged checkpoint again, to the same bits.
     """
 
     def __init__(self, folder: RunFolder, say: Callable[[str], None], train_again: Callable[[PolicyRef], None]) -> None:
         self.folder, self.say, self.train_again = folder, say, train_again
 
     def whole(self, policy: PolicyRef) -> Path:
-        """The folder of a checkpoint that is needed; a damaged one is trained again.
+        """Return the folder of a checkpoint that is needed; a damaged one is trained again.
 
         Raises:
-            UserError: there is none, which is not a disk's doing.
+            UserError: it does not exist, which a failing disk does not explain.
         """
         if policy.step and not processes.from_main(lambda: self._is_whole(policy)):
             self.train_again(policy)
         return self.folder.path / policy.path
 
     def resume_point(self, lineage: Lineage, until: int | None = None) -> tuple[int, Path] | None:
-        """The latest whole checkpoint of the head (none after `until`), else the one it branched from, else None.
+        """Return the head's latest intact checkpoint (up to `until`), or the one it branched from, or None.
 
         Raises:
-            UserError: it has saved some, none of them is whole, and there is nothing before them but the base weights.
+            UserError: it has saved some but none is intact, and only the base weights come before them.
         """
         head = lineage.head
         step = processes.from_main(lambda: self._latest(head, until))

@@ -1,9 +1,9 @@
 """What AutoNPO does when the trigger has fired: confirm, weigh the candidates, decide. The executor acts.
 
     probe      pi_t samples its past mistakes; too few solved -> continue
-    weigh      every saved checkpoint behind t: Q from its slice of the pool, V from the same samples; staying, too
-    decide     argmax S = Q / V, with guards; budget and places already returned to are guards as well
-               or argmax of expected gain minus price, where steps are charged (`autonpo.price: slope`)
+    weigh      every saved checkpoint before t, and staying: Q from its slice of the pool, V from the same samples
+    decide     argmax S = Q / V with guards, among them the budget and places already returned to;
+               or argmax of expected gain minus price, if steps are charged (`autonpo.price: slope`)
     compare    after the replay both branches exist at one step: which one does the run continue from?
 
 Every decision is an event with its numbers. See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3. The
@@ -42,12 +42,12 @@ class Fired:
     """A trigger that fired.
 
     Attributes:
-        lineage: its head stands at the step where it fired.
-        state: the controller's, there.
-        steps: of the checkpoints on the path behind it, 0 for the base weights.
-        max_pass_rate: of the gate.
-        num_samples: most samples of a prompt when the guide is asked.
-        num_generations: rollouts of a group.
+        lineage: its head is at the step where the trigger fired.
+        state: the controller's state at that step.
+        steps: the steps of earlier checkpoints on the path, 0 for the base weights.
+        max_pass_rate: the gate's highest pass rate.
+        num_samples: the most samples per prompt when the guide is asked.
+        num_generations: rollouts per group.
     """
 
     lineage: Lineage
@@ -59,7 +59,7 @@ class Fired:
 
     @property
     def step(self) -> int:
-        """Where it fired."""
+        """The step where it fired."""
         step = self.lineage.head.end_step
         assert step is not None
         return step
@@ -77,13 +77,13 @@ class Fired:
         return pool
 
     def terms(self, config: AutoNPOConfig) -> Terms:
-        """What gain and price of a candidate rest on; the slope is that of the last steps."""
+        """The terms of a candidate's gain and price; the slope is that of the last steps."""
         seen = [row for row in self.state["trigger"]["seen"] if row[0] > self.step - SLOPE_STEPS]
         slope = slope_of([row[0] for row in seen], [row[1] for row in seen])
         return Terms(config.gain_factor, self.num_samples, self.num_generations, slope)
 
     def blocked_steps(self) -> list[int]:
-        """Steps an earlier intervention returned to, at a reward that has not been passed since."""
+        """Steps that an earlier intervention returned to, at a reward that has not been exceeded since."""
         earlier = (s.intervention for s in self.lineage.segments)
         back = [i for i in earlier if i and i.kind == Kind.AUTO and i.start_step < i.guide.step]
         reward_ema = self.emas["reward_ema"]
@@ -95,10 +95,10 @@ class WayBack:
     """Where to go back to and why.
 
     Attributes:
-        step: of the checkpoint; where the trigger fired, if the run stays.
-        prompt_ids: what the guide is asked for.
-        given: what the probe has sampled already, by prompt id.
-        known: correct and judged rollouts of a prompt when it was failed last, by its id.
+        step: the checkpoint's step; if the run stays, the step where the trigger fired.
+        prompt_ids: the prompts to ask the guide.
+        given: the samples that the probe has drawn already, by prompt id.
+        known: correct and judged rollouts of a prompt when it was last failed, by its id.
         evidence: the numbers that led here.
     """
 
@@ -110,7 +110,7 @@ class WayBack:
 
 
 def is_spent(lineage: Lineage, config: AutoNPOConfig) -> bool:
-    """True where as many interventions were made as the run may make; nothing stops for a trigger then."""
+    """True if the run has made as many interventions as it may; it then no longer stops for a trigger."""
     made = sum(s.intervention is not None and s.intervention.kind == Kind.AUTO for s in lineage.segments)
     return made >= config.max_interventions
 
@@ -150,7 +150,7 @@ def decide(fired: Fired, bench: Bench, config: AutoNPOConfig, event: WriteEvent)
 
 
 def _choice(candidates: list[Candidate], fired: Fired, config: AutoNPOConfig) -> Choice:
-    """By Q / V, as the paper does, or by what is left of the expected gain when the steps are paid for."""
+    """Choose by Q / V, as the paper does, or by the expected gain minus the price of the steps."""
     blocked, least = fired.blocked_steps(), config.probe_min_pass_rate
     if config.price == "slope":
         return select_worth(candidates, min_prompts=config.min_prompts, min_quality=least, blocked_steps=blocked)
@@ -164,7 +164,7 @@ def _choice(candidates: list[Candidate], fired: Fired, config: AutoNPOConfig) ->
 
 
 def _facts(candidates: list[Candidate], choice: Choice) -> dict[str, Any]:
-    """Why: all candidates with Q, V and S, the choice, and what overruled the argmax."""
+    """Return the reasons: all candidates with Q, V and S, the choice, and what overruled the argmax."""
     return {
         "candidates": [candidate.as_row() for candidate in candidates],
         "rollback_distance": None if choice.candidate is None else choice.candidate.rollback_distance,
@@ -202,15 +202,15 @@ def _unconfirmed(probe: Probe, config: AutoNPOConfig) -> str | None:
 
 
 def compare(guided: Answers, abandoned: Answers) -> dict[str, Any]:
-    """Keep the better branch; the guided one where they are equal.
+    """Keep the better branch; the guided one if they are equal.
 
         difference = mean over held-out prompts of (pass rate, guided) - (pass rate, abandoned)
 
-    Same prompts, same seeds, so that prompts that are merely hard cancel. The prompts are the task's `evaluation`
-    split, so what is chosen here must be judged on another one (`Task.test`).
+    Both branches get the same prompts and seeds, so that the difficulty of prompts cancels. The prompts are the task's
+    `evaluation` split, so the choice must be judged on another split (`Task.test`).
 
     Args:
-        guided: answers of the policy that was trained again with guidance.
+        guided: answers of the policy that was retrained with guidance.
         abandoned: answers of the policy that guided it, to the same prompts with the same seeds.
 
     Returns:

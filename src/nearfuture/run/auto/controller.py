@@ -22,7 +22,7 @@ class Controller:
 
     Args:
         config: AutoNPO's settings.
-        max_pass_rate: of the gate; a prompt at or under it is a mistake.
+        max_pass_rate: the gate's; a prompt with at most this pass rate is a mistake.
         fired: state of the trigger that led to this segment; it goes back with the run and knows where it fired.
         back_to: the step the run went back to.
     """
@@ -39,20 +39,20 @@ class Controller:
             self.trigger.rewind(back_to)
 
     def observe_batch(self, step: int, prompt_ids: list[str], pass_rates: list[float]) -> None:
-        """Take note of the rollouts for `step`."""
+        """Record the rollouts for `step`."""
         self.pool.observe(step, prompt_ids, pass_rates)
 
     def observe_step(self, step: int, logs: dict[str, Any]) -> bool:
-        """Take note of a finished step; True where the trigger fires. One that generated nothing has no pass rate."""
+        """Record a finished step; True if the trigger fires. A step that generated nothing has no pass rate."""
         return self.trigger.observe(step, logs.get("npo/pass_rate", math.nan), logs["npo/entropy"])
 
     @property
     def has_fired(self) -> bool:
-        """True after the step at which the trigger fired, until the next one."""
+        """True after the step at which the trigger fired, until the next step."""
         return self.trigger.state is State.FIRED
 
     def metrics(self) -> dict[str, float]:
-        """Metrics of pool and trigger."""
+        """The metrics of pool and trigger."""
         return {**self.pool.metrics(), **self.trigger.metrics()}
 
     def state_dict(self) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class Controller:
         return {"pool": self.pool.state_dict(), "trigger": self.trigger.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where `state_dict` was called; a trigger that was rewound already stays as it is."""
+        """Continue where `state_dict` was called; a trigger that has been rewound already is left alone."""
         self.pool.load_state_dict(state["pool"])
         if not self._is_rewound:
             self.trigger.load_state_dict(state["trigger"])
@@ -70,7 +70,7 @@ def fired_state(folder: Path) -> dict[str, Any]:
     """The controller's state in the checkpoint of the step at which the trigger fired.
 
     Raises:
-        UserError: the checkpoint holds none.
+        UserError: the checkpoint has no such state.
     """
     path = state_file(folder, CONTROLLER)
     if not path.exists():

@@ -1,11 +1,11 @@
-"""The probe of AutoNPO: does the present policy solve what it failed before, and how far back does it pay to go?
+"""The probe of AutoNPO: does the current policy solve what it failed before, and how far back does it pay to go?
 
     1. pi_t samples a subset of the mistake pool, a few times each; the verifier judges
     2. enough of them solved?  otherwise the run continues: the plateau is not one a near-future guide can lift
     3. every checkpoint r < t scores the same samples: V(D) from log pi_r - log pi_t; Q(D) from the slice of the
        pool that a replay from r would cross
 
-One set of samples serves everything: the old checkpoints only score, one after the other, and the solved samples go
+One set of samples serves all purposes: the old checkpoints only score, one after another, and the solved samples go
 into the collection. See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.3; reconstruction.md 2.1, and
 2.3 for the numbers.
 
@@ -39,11 +39,11 @@ class Bench:
     """What a probe works with.
 
     Attributes:
-        load: puts the policy of a step into an engine; the one before is gone then.
+        load: loads the policy of a step into an engine, and releases the previous one.
         rows: training rows by prompt id.
-        verify: of their task.
-        seed: of the draw and the sampling.
-        batch_size: completions sampled or scored at once.
+        verify: their task's verifier.
+        seed: the seed of the draw and of the sampling.
+        batch_size: how many completions are sampled or scored at once.
     """
 
     load: Callable[[int], Engine]
@@ -60,8 +60,8 @@ class Probe:
     Attributes:
         step: t.
         rows: the probed prompts.
-        samples: per prompt.
-        seconds: wall clock of sampling and judging.
+        samples: the samples of each prompt.
+        seconds: wall-clock time of sampling and judging.
     """
 
     step: int
@@ -81,7 +81,7 @@ class Probe:
 
     @property
     def pass_rate(self) -> float:
-        """Mean pass rate over the probed prompts, of the samples that could be judged."""
+        """Mean pass rate over the probed prompts, counting samples that could be judged."""
         return _pass_rate(self.samples)
 
     def given(self) -> dict[str, list[list[int]]]:
@@ -107,9 +107,9 @@ def run_probe(bench: Bench, pool: MistakePool, step: int, config: AutoNPOConfig)
 
     Args:
         bench: what to work with.
-        pool: of the run, at step t.
+        pool: the run's pool at step t.
         step: t.
-        config: how many prompts and samples, how far back.
+        config: how many prompts and samples, and how far back.
     """
     engine = bench.load(step)
     began = time.monotonic()
@@ -130,16 +130,16 @@ def run_probe(bench: Bench, pool: MistakePool, step: int, config: AutoNPOConfig)
 def score_candidates(
     bench: Bench, probe: Probe, pool: MistakePool, steps: Iterable[int], config: AutoNPOConfig
 ) -> list[Candidate]:
-    """Q and V of every checkpoint one could go back to, from the samples of the probe.
+    """Return Q and V of every checkpoint that the run could go back to, from the samples of the probe.
 
         Q(D) = mean pass rate of pi_t on the probed prompts of the slice D;   V(D) from d = log pi_(t-D) - log pi_t
 
     Args:
         bench: what to work with.
         probe: the samples of pi_t.
-        pool: tells which probed prompts belong to a distance.
-        steps: of the saved checkpoints before t.
-        config: the reading of a slice, the form of V.
+        pool: says which probed prompts belong to a distance.
+        steps: the steps of the saved checkpoints before t.
+        config: how a slice is read, and the form of V.
     """
     guide_logps = _score(bench, probe, probe.step)
     found = []
@@ -160,7 +160,7 @@ def score_candidates(
 
 
 def _score(bench: Bench, probe: Probe, step: int) -> list[list[float]]:
-    """Log-probs under the policy of a step, of every sample that is not empty."""
+    """Return the log-probs of every non-empty sample under the policy of a step."""
     pairs = zip(probe.rows, probe.samples, strict=True)
     written = [(row, one.completion_ids) for row, samples in pairs for one in samples if one.completion_ids]
     rows, completions = [row for row, _ in written], [ids for _, ids in written]
@@ -168,7 +168,7 @@ def _score(bench: Bench, probe: Probe, step: int) -> list[list[float]]:
 
 
 def _pass_rate(samples: Sequence[Sequence[Sample]]) -> float:
-    """Mean over prompts of correct over judged; a prompt without a judgement is left out; NaN where none is left."""
+    """Mean over prompts of correct over judged samples, over prompts that have any; NaN if there are none."""
     rates = []
     for of_prompt in samples:
         judged = [sample.verdict for sample in of_prompt if sample.verdict.is_judged]
@@ -178,7 +178,7 @@ def _pass_rate(samples: Sequence[Sequence[Sample]]) -> float:
 
 
 def _cost(probe: Probe, learner: list[list[float]], guide: list[list[float]], form: str) -> float:
-    """V over all samples of the probe, in the form asked for; infinite where it overflows."""
+    """V over all samples of the probe, in the given form; infinite if it overflows."""
     samples = GuideSamples(
         num_judged_P=np.array([len(of_prompt) for of_prompt in probe.samples]),
         num_correct_P=np.array(probe.num_correct),

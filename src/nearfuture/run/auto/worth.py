@@ -1,6 +1,6 @@
 """What a candidate is worth to this run: staying as a candidate, the expected gain of each, and the price of its steps.
 
-All of it comes from what the probe has sampled and the pool remembers; no policy is asked again.
+All of it is computed from the probe's samples and the pool; no policy is asked again.
 
 Not here: the formulas (`nearfuture.method.price`), Q and V (`nearfuture.run.auto.probe`).
 """
@@ -25,7 +25,7 @@ def staying(probe: Probe) -> Candidate:
 
 
 def asked_for(candidate: Candidate, pool: MistakePool, now: int, config: AutoNPOConfig) -> list[Mistake]:
-    """Whose answers the guide is asked for: the slice of the candidate, or the pool. Staying has no slice."""
+    """Return the mistakes to ask the guide about: the candidate's slice, or the pool. Staying has no slice."""
     if config.ask == "pool" or candidate.rollback_distance == 0:
         return pool.slice(0, now)
     return pool.slice(candidate.step, now, config.slice)
@@ -42,12 +42,12 @@ def weighed(
     """Give every candidate its expected gain and its price.
 
     Args:
-        candidates: with Q and V.
-        probe: what the present policy solves of its mistakes.
+        candidates: the candidates with Q and V.
+        probe: which of its mistakes the current policy solves.
         pool: how the policy that would be guided had failed them.
-        terms: of the run.
-        num_prompts: of the training data.
-        config: what the guide is asked for, and whether steps are charged.
+        terms: the run's terms.
+        num_prompts: the number of training prompts.
+        config: what the guide is asked, and whether steps are charged.
     """
     counts = np.array([[sum(one.verdict.is_judged for one in samples) for samples in probe.samples], probe.num_correct])
     found = []

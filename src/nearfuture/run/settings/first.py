@@ -1,8 +1,8 @@
 """A first configuration, commented and ready to run.
 
-The sizes fit a CPU where the model is one that ships, and one GPU otherwise.
+The sizes fit a CPU if the model is one that ships, and otherwise one GPU.
 
-Not here: a first task of one's own (`first_task`), configurations that ship (`nearfuture.options.shipped`).
+Not here: the user's first own task (`first_task`), configurations that ship (`nearfuture.options.shipped`).
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from nearfuture.run.settings.methods import METHODS
 from nearfuture.types import UserError, did_you_mean
 
 TINY = "apprentice"
-"""The task whose model a task of one's own is tried with, until it has one."""
+"""The task whose model is used to try the user's own task until it has one."""
 MODEL = "Qwen/Qwen3-0.6B"
 ON_CPU: dict[str, dict[str, Any]] = {
     "apprentice": {"max_steps": 40, "learning_rate": "5e-4", "batch": 256, "length": 8, "takes": "under a minute"},
     "countdown": {"max_steps": 40, "learning_rate": "1e-4", "batch": 256, "length": 16, "takes": "two minutes"},
     "shapes": {"max_steps": 20, "learning_rate": "3e-4", "batch": 128, "length": 12, "takes": "two minutes"},
 }
-"""Sizes by the task that ships with its model, each a minute or two of a CPU."""
+"""Sizes by the task that ships with its model; each takes a minute or two on a CPU."""
 ON_GPU = {"max_steps": 200, "learning_rate": "1e-6", "batch": 8, "length": 1024}
 KINDS = ("grpo", *METHODS, "autonpo")
-"""What `--method` takes: `grpo` is `npo` without an intervention, `autonpo` decides about them by itself."""
+"""The values of `--method`: `grpo` is `npo` without an intervention, `autonpo` decides about them by itself."""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What a first configuration is to be for.
+    """What a first configuration is for.
 
     Attributes:
-        name: of the file; the run's folder is called so.
-        task: a task, shipped or `file.py:function`; None where `data` names the rows.
+        name: the name of the file and of the run's folder.
+        task: a task, shipped or `file.py:function`; None if `data` names the rows.
         data: a data set.
-        model: None: the one that ships with the task, else `MODEL`.
+        model: a model; None: the one that ships with the task, or else `MODEL`.
         method: one of `KINDS`.
     """
 
@@ -58,7 +58,7 @@ class Wish:
 
     @property
     def own_task(self) -> tuple[Path, str] | None:
-        """File and function of a task of one's own."""
+        """File and function of the user's own task."""
         file, colon, function = (self.task or "").rpartition(":")
         return (Path(file), function) if colon else None
 

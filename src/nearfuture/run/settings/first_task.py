@@ -1,4 +1,4 @@
-"""A first task of one's own, as a file to change: for the tiny model that ships, or for one that reads messages.
+"""The user's first own task, as a file to change: for the tiny model that ships, or for one that reads messages.
 
 Not here: the configuration beside it (`first`), what a task is (`nearfuture.tasks.task`).
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 def task_file(function: str, *, for_tiny_model: bool) -> str:
-    """The text of a Python file whose function of that name returns a task."""
+    """The text of a Python file whose function of this name returns a task."""
     return (TINY if for_tiny_model else CHAT).replace("FUNCTION", function)
 
 

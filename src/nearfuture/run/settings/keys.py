@@ -1,6 +1,6 @@
-"""Keys beside those of a run: managed by it, without effect in it, called something else before.
+"""Keys other than those of a run: managed by the run, without effect in it, or renamed.
 
-Not here: the keys a run has (`config`), their values (`ranges`).
+Not here: the keys that a run has (`config`), their values (`ranges`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ RENAMED = {
     "replay_frac": "experience_frac",
     "replay_start_pass_rate": "experience_start_pass_rate",
 }
-"""Keys of the release before, by the names they have now. They are taken for one more release."""
+"""Current names of keys from the previous release. The old names are accepted for one more release."""
 
 RETIRED = {
     f"autonpo.{name}": f"{why} docs/methods/autonpo.md has a table of old and new settings."
@@ -30,7 +30,7 @@ RETIRED = {
     )
     for name in names.split()
 }
-"""Keys of the release before that have no meaning any more, with what stands in their place. Told for one release."""
+"""Keys of the previous release that no longer mean anything, with their replacements. Explained for one release."""
 
 TASK_ARGS = "task_args."
 
@@ -62,7 +62,7 @@ ELSEWHERE = {
         "get_soft_overlong_punishment(...)] and verdict_reward='correct': the gate goes by the verdict. Remove it.",
     ),
 }
-"""What other frameworks have and a run does not, with what to do."""
+"""What other frameworks have and a run does not, with what to do instead."""
 
 WITHOUT_EFFECT = {
     "held-out prompts are evaluated by the run itself (eval_every, eval_num_samples, guide_batch_size)": (
@@ -89,15 +89,15 @@ WITHOUT_EFFECT = {
     ),
     "a run trains, and logs every step": ("do_train", "do_predict", "logging_first_step"),
 }
-"""Fields of TRL's configuration that a run does not read, by the reason: set, they would be ignored in silence."""
+"""Fields of TRL's configuration that a run does not read, with the reason; if set, they would be silently ignored."""
 
 
 def with_present_names(values: dict[str, Any], *, is_told: bool = True) -> dict[str, Any]:
-    """Give keys of the release before the names they have now, and say so.
+    """Rename keys of the previous release to their current names, and say so.
 
     Raises:
-        UserError: both names are set, or a key has no meaning any more (in the configuration of an old run it is passed
-            over).
+        UserError: both names are set, or a key no longer means anything (in the configuration of an old run it is
+            ignored).
     """
     for key in RETIRED.keys() & values.keys() if is_told else ():
         raise UserError(f"{key} has no meaning any more. {RETIRED[key]} Remove it.")
@@ -111,7 +111,7 @@ def with_present_names(values: dict[str, Any], *, is_told: bool = True) -> dict[
 
 
 def with_former_names(values: dict[str, Any]) -> dict[str, Any]:
-    """The same keys under the names they had first: digests of a run's configuration use these."""
+    """Return the same keys under their first names, which digests of a run's configuration use."""
     former = {new: old for old, new in RENAMED.items()}
     return {former.get(key, key): value for key, value in values.items()}
 
@@ -120,7 +120,7 @@ def with_task_args(values: Mapping[str, Any]) -> dict[str, Any]:
     """Gather keys like `task_args.max_digits` under `task_args`.
 
     Raises:
-        UserError: `task_args` is set, and holds no names and values.
+        UserError: `task_args` is set, but is not a mapping of names to values.
 
     Example:
         >>> with_task_args({"task_args": {"a": 1, "b": 1}, "task_args.b": 2, "task": "x"})
@@ -137,7 +137,7 @@ def with_task_args(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unknown(key: str, known: Collection[str]) -> UserError:
-    """The error for a key that no setting of a run has."""
+    """The error for a key that is not a setting of a run."""
     if key in ELSEWHERE:
         return UserError(f"{key} is no setting of a run. {ELSEWHERE[key]}")
     if key in MANAGED:
@@ -150,7 +150,7 @@ def refuse_without_effect(key: str) -> None:
     """Refuse a key that a run would ignore.
 
     Raises:
-        UserError: why.
+        UserError: the key would be ignored; the message says why.
     """
     for reason, keys in WITHOUT_EFFECT.items():
         if key in keys:

@@ -1,8 +1,8 @@
-"""Reads the configuration of a run: flat YAML in TRL's dialect, strict keys, checked before a model is loaded.
+"""Read the configuration of a run: flat YAML in TRL's dialect, strict keys, checked before a model is loaded.
 
-Every field of `NPOConfig` (and of TRL's `ModelConfig`, for LoRA) stands at the top level, beside those of `RunConfig`.
+Every field of `NPOConfig` (and of TRL's `ModelConfig`, for LoRA) is at the top level, beside those of `RunConfig`.
 
-Not here: what a configuration is (`config`), one value alone (`ranges`), what keys mean to each other (`combinations`).
+Not here: what a configuration is (`config`), single values (`ranges`), combinations of keys (`combinations`).
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ TRAINING_DEFAULTS: dict[str, Any] = {
     "lr_scheduler_type": "constant",
     "truncated_is_wrong": True,
 }
-"""Where a run departs from TRL, and from `NPOConfig`, which keeps TRL's values for whoever brings a script."""
+"""Where a run departs from TRL, and from `NPOConfig`, which keeps TRL's values for users with their own script."""
 MODEL_DEFAULTS: dict[str, Any] = {"lora_dropout": 0.0}
-"""TRL's is 0.05. TRL draws rollouts with dropout on, so that they come from no policy that is ever scored or saved, and
-`fast_generation` is off. docs/configuration.md says so."""
+"""TRL's value is 0.05. TRL draws rollouts with dropout on, so they would come from a policy that is never scored or
+saved, and `fast_generation` would be off. docs/configuration.md says so."""
 
 
 def load_configuration(path: Path | None, overrides: Sequence[str] = ()) -> Configuration:
     """Read a YAML file, apply `key=value` overrides, and check everything.
 
     Raises:
-        UserError: a file that cannot be read, an unknown key (the nearest one is named), a value of the wrong type, a
-            missing key, or interventions that cannot happen.
+        UserError: a file cannot be read, a key is unknown (the nearest one is named) or missing, a value has the wrong
+            type, or interventions cannot happen.
     """
     values = read_yaml(path) if path is not None else {}
     if {"base", "methods"} <= values.keys():
@@ -59,7 +59,7 @@ def load_configuration(path: Path | None, overrides: Sequence[str] = ()) -> Conf
 
 
 def find_yaml(path: Path) -> Path:
-    """The file of a configuration: the path itself, or the one that ships and is called so (`apprentice/tiny`)."""
+    """The file of a configuration: the path itself, or the one that ships under this name (`apprentice/tiny`)."""
     ships = shipped.configurations()
     return path if path.exists() else ships.get(str(path.with_suffix("")), path)
 
@@ -132,15 +132,15 @@ def _training_settings(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _model_settings(given: dict[str, Any]) -> dict[str, Any]:
-    """Add our defaults where adapters are trained, so that `config.yaml` shows them."""
+    """Add our defaults if adapters are trained, so that `config.yaml` shows them."""
     return {**MODEL_DEFAULTS, **given} if given.get("use_peft") else given
 
 
 def _typed(values: dict[str, Any], kinds: tuple[type, ...], *, prefix: str = "") -> dict[type, dict[str, Any]]:
-    """Give every value the type of the field that its key names, by the class that has the field.
+    """Convert every value to the type of its field, and sort the values by the class that has the field.
 
     Raises:
-        UserError: a key that none of them has or that a run does not take, a value of another type or out of range.
+        UserError: a key is unknown or not accepted by a run, or a value has another type or is out of range.
     """
     hints = {kind: get_type_hints(kind) for kind in kinds}
     known = {kind: {f.name: f.default for f in dataclasses.fields(kind) if f.name != "trigger"} for kind in kinds}
@@ -157,13 +157,13 @@ def _typed(values: dict[str, Any], kinds: tuple[type, ...], *, prefix: str = "")
 
 
 def _as(hint: Any, key: str, value: Any) -> Any:
-    """Return a value with the type of its key."""
+    """Convert a value to the type of its key."""
     check_plain(key, value)
     adapter = TypeAdapter(hint)
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
-        if isinstance(value, str):  # a list of names takes one name as well: lora_target_modules: all-linear
+        if isinstance(value, str):  # a list of names also accepts a single name: lora_target_modules: all-linear
             with contextlib.suppress(ValidationError):
                 return adapter.validate_python([value])
         problem = error.errors()[0]["msg"]

@@ -1,11 +1,11 @@
-"""The methods on one backbone: where the trajectory of the last slot comes from, what it weighs, who may have one.
+"""The methods on one backbone: where the trajectory of the last slot comes from, its weight, and which prompts get one.
 
-`method: luffy` in a configuration stands for the keys below; every one of them can be overridden. What is not named is
+`method: luffy` in a configuration stands for the keys below, each of which can be overridden. Whatever is not named is
 as in plain NPO: one slot per group, the gate at 0.6, TRL's loss. The values are those of the papers, as far as they
-concern the method: learning rate, batch and lengths stay the run's own. docs/methods/ has a page for each, with
-the deviations.
+concern the method; learning rate, batch and lengths stay the run's own. docs/methods/ has a page for each method,
+with the deviations.
 
-The controls are configuration, too: `method: luffy` with `max_pass_rate: 0.6` is LUFFY behind NPO's gate.
+Controls are configuration, too: `method: luffy` with `max_pass_rate: 0.6` is LUFFY behind NPO's gate.
 
 Not here: what the keys do (`nearfuture.run.settings.config`, `nearfuture.train.npo_config`).
 """
@@ -32,7 +32,7 @@ NO_NORMALISATION = {"loss_type": "dr_grpo", "scale_rewards": "none"}
 NO_CLIP = {"epsilon": 1.0, "epsilon_high": 1e6}
 
 METHODS: dict[str, dict[str, Any]] = {
-    # The policy's own near future; which one, say scout_steps, guide_step, rollback_to and autonpo.*.
+    # The policy's own near future, chosen by scout_steps, guide_step, rollback_to and autonpo.*.
     "npo": {name: PLAIN[name] for name in ("source", "weighting", "max_pass_rate")},
     # An external teacher's traces for every prompt, arXiv:2504.14945.
     "luffy": {
@@ -55,7 +55,7 @@ METHODS: dict[str, dict[str, Any]] = {
         "entropy_coef": 0.001,
         **NO_NORMALISATION,
     },
-    # The policy's far future: a pool of the converged policy, replayed from the base on for every prompt,
+    # The policy's far future: a pool of the converged policy, replayed from the base weights on for every prompt,
     # arXiv:2507.07451.
     "rlep": {
         "source": "guide",
@@ -69,7 +69,7 @@ METHODS: dict[str, dict[str, Any]] = {
         "weighting": "on_policy",
         "max_pass_rate": 1.0,
     },
-    # The near-future self judges the learner's own tokens instead of standing in a slot.
+    # The near-future self judges the learner's own tokens instead of filling a slot.
     "opd": {"source": "guide", "inject_guidance": False, "distill_coef": 0.1, "max_pass_rate": PLAIN["max_pass_rate"]},
     # The policy itself, told the answer, sizes the tokens of what it wrote, arXiv:2604.03128.
     "rlsd": {
@@ -89,10 +89,10 @@ METHODS: dict[str, dict[str, Any]] = {
 
 
 def with_method(values: dict[str, Any]) -> dict[str, Any]:
-    """Fill in what the method stands for, under the keys that are given.
+    """Fill in what the method stands for, below the keys that are given.
 
     Raises:
-        UserError: an unknown method.
+        UserError: the method is unknown.
     """
     name = values.get("method", PLAIN["method"])
     if not isinstance(name, str) or name not in METHODS:

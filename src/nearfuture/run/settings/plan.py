@@ -3,8 +3,8 @@
     resampling   control: the base weights guide themselves, branch at step 0
     early        train the scout to `scout_steps`, collect, branch at step 0
     late         train to `guide_step`, collect, branch at `rollback_to`
-    auto         when the trigger has fired: confirm with a probe, then collect and branch, or continue
-                 when the replay has reached that step: compare both branches, where the configuration asks for it
+    auto         when the trigger has fired: confirm with a probe, then collect and branch, or continue;
+                 when the replay has reached that step: compare both branches, if the configuration asks for it
     then         train to the horizon
 
 Not here: doing it (`nearfuture.run.executor`).
@@ -35,21 +35,21 @@ class Train:
 
 @dataclass(frozen=True)
 class Confirm:
-    """The trigger fired at `step`, where the head stopped: is there something to gain, and how far back?"""
+    """The trigger fired at `step`, where the head stopped: is there anything to gain, and how far back?"""
 
     step: int
 
 
 @dataclass(frozen=True)
 class Compare:
-    """The replay has reached the step it was begun at: is the guided branch better than the abandoned tail?"""
+    """The replay has reached the step at which it was decided: is the guided branch better than the abandoned tail?"""
 
     step: int
 
 
 @dataclass(frozen=True)
 class Finish:
-    """The head stands at the horizon."""
+    """The head has reached the horizon."""
 
 
 Stage = Train | Confirm | Compare | Intervention | Finish
@@ -63,8 +63,8 @@ def next_stage(lineage: Lineage, config: Configuration) -> Stage:
         config: the run's configuration.
 
     Returns:
-        Train, a trigger to confirm, branches to compare, an intervention that is due (the head stands at its guide), or
-        Finish.
+        Train, a trigger to confirm, branches to compare, an intervention that is due (the head has reached its guide),
+        or Finish.
     """
     if (waiting := _auto_stage(lineage, config)) is not None:
         return waiting
@@ -84,7 +84,7 @@ def next_stage(lineage: Lineage, config: Configuration) -> Stage:
 
 
 def _auto_stage(lineage: Lineage, config: Configuration) -> Stage | None:
-    """What AutoNPO has to do before the run continues, if anything."""
+    """Return what AutoNPO has to do before the run continues, if anything."""
     head = lineage.head
     if head.reason == TRIGGERED:
         assert head.end_step is not None
@@ -107,7 +107,7 @@ def _intervention(kind: Kind, lineage: Lineage, config: Configuration, guide_ste
 
 
 def guidance_end(config: Configuration, start: int, guide_step: int) -> int | None:
-    """The first step without guidance after going back to `start`; None: the gate alone decides."""
+    """Return the first step without guidance after going back to `start`; None: the gate alone decides."""
     if config.run.guidance_lifetime == "while_gated":
         return None
     return guide_step if config.run.guidance_steps is None else start + config.run.guidance_steps
@@ -116,11 +116,11 @@ def guidance_end(config: Configuration, start: int, guide_step: int) -> int | No
 def stages_ahead(config: Configuration, lineage: Lineage | None = None) -> Iterator[tuple[Lineage, Stage]]:
     """Yield every stage of a run, as `next_stage` decides them, if AutoNPO's trigger does not fire on the way.
 
-    What is shown of a run, what is forecast of it and what is kept for it all iterate this.
+    Everything that shows a run, forecasts it or keeps checkpoints for it iterates over this.
 
     Args:
         config: the run's configuration.
-        lineage: where the run stands; None: it begins now.
+        lineage: the current state of the run; None: it begins now.
 
     Yields:
         The lineage at the beginning of a stage, and the stage.
@@ -146,32 +146,32 @@ def num_steps_ahead(config: Configuration, lineage: Lineage | None = None) -> in
 
 
 def reached(lineage: Lineage) -> int:
-    """Return the step at which a lineage stands: where its head ended, or began."""
+    """Return the step that a lineage has reached: where its head ended, or else began."""
     head = lineage.head
     return head.start_step if head.end_step is None else head.end_step
 
 
 def replays_at_most(config: Configuration) -> list[tuple[int, int]]:
-    """Return (start, end) of what AutoNPO may train beside the stages ahead: as often and as far back as it may."""
+    """Return (start, end) of what AutoNPO may train beyond the stages ahead, as often and as far back as allowed."""
     auto = config.autonpo
     start = max(0, config.max_steps - auto.max_rollback_distance)
     return [(start, config.max_steps)] * auto.max_interventions if auto.mode == "act" else []
 
 
 def only_trains(config: Configuration) -> bool:
-    """True where no stage but training can come: no policy is sampled, scored or gone back to."""
+    """True if only training can follow: no policy will be sampled, scored or gone back to."""
     return config.autonpo.mode == "off" and all(isinstance(stage, Train) for _, stage in stages_ahead(config))
 
 
 def rollback_steps(config: Configuration) -> frozenset[int]:
-    """Steps whose checkpoints a stage needs or ends with: never deleted, saved whatever `save_steps` says."""
+    """Return steps whose checkpoints a stage needs or ends with: saved whatever `save_steps` is, and never deleted."""
     ends = {stage.until for _, stage in stages_ahead(config) if isinstance(stage, Train)}
     starts = {stage.start_step for _, stage in stages_ahead(config) if isinstance(stage, Intervention)}
     return frozenset((ends | starts) - {0})
 
 
 def _after(lineage: Lineage, stage: Stage) -> Lineage:
-    """Return the lineage after a stage; where AutoNPO looks at something, the head goes on."""
+    """Return the lineage after a stage; if AutoNPO only looks at something, the head goes on."""
     head = lineage.head
     if isinstance(stage, Train):
         return lineage.extend_head().end_head(stage.until, stage.reason)
@@ -183,15 +183,15 @@ def _after(lineage: Lineage, stage: Stage) -> Lineage:
 
 
 def is_evaluated(config: Configuration, head: Segment, stage: Train, step: int) -> bool:
-    """Whether held-out prompts are asked at a step of a stage.
+    """Whether held-out prompts are evaluated at a step of a stage.
 
-    Every `eval_every` steps, where the stage ends, and where the guide of the head stood.
+    They are every `eval_every` steps, at the end of the stage, and at the step of the head's guide.
     """
     every, guide = config.run.eval_every, None if head.intervention is None else head.intervention.guide.step
     return every > 0 and (step % every == 0 or step in (stage.until, guide))
 
 
 def window_end(config: Configuration, intervention: Intervention) -> int:
-    """Return the last step whose prompts a guide is asked: those of the window that is replayed."""
+    """Return the last step whose prompts a guide is asked, which are those of the replayed window."""
     run, start = config.run, intervention.start_step
     return max(intervention.guide.step, start + max(run.guidance_steps or 0, run.resample_steps))

@@ -1,10 +1,10 @@
 """Which values a key may have, beyond its type: checked when a configuration is read, before anything is loaded.
 
-TRL and transformers check some of this when a trainer is built, some in the first step, some never: `num_generations=0`
-divides by zero, `loss_type=x` is found after the first rollouts, `temperature=0` gives NaN. The table below is the one
-place where a range stands; docs/configuration.md is held to it by a test.
+TRL and transformers check some of this when a trainer is built, some in the first step, and some never:
+`num_generations=0` divides by zero, `loss_type=x` is noticed after the first rollouts, `temperature=0` gives NaN. The
+table below is the only place that defines ranges; a test holds docs/configuration.md to it.
 
-Not here: types, unknown keys, what keys mean to each other (`config`), packages (`nearfuture.train.needs`).
+Not here: types and unknown keys (`config`), combinations of keys (`combinations`), packages (`nearfuture.train.needs`).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 from nearfuture.types import UserError
 
 LARGEST = 10**15
-"""Whole numbers beyond it count nothing that a run has."""
+"""No count in a run can be larger than this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """From `low` to `high`; `is_low_out` and `is_high_out` say that the end itself is not a value."""
+    """From `low` to `high`; `is_low_out` and `is_high_out` exclude the end itself."""
 
     low: float | None = None
     high: float | None = None
@@ -30,7 +30,7 @@ class Range:
     is_high_out: bool = False
 
     def holds(self, value: float) -> bool:
-        """True for a value inside."""
+        """True for a value in the range."""
         is_over = self.low is None or (value > self.low if self.is_low_out else value >= self.low)
         is_under = self.high is None or (value < self.high if self.is_high_out else value <= self.high)
         return is_over and is_under
@@ -81,7 +81,7 @@ BY_RANGE: tuple[tuple[Range, str], ...] = (
     (Range(1, 65535), "vllm_server_port vllm_group_port"),
 )
 RANGES = {key: range_ for range_, keys in BY_RANGE for key in keys.split()}
-"""By key; a key that stands for a number and not here may be any number that is finite."""
+"""Ranges by key; a numeric key that is not here may be any finite number."""
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "loss_type": ("grpo", "dr_grpo", "dapo", "bnpo", "cispo", "sapo", "luspo", "vespo"),
@@ -98,11 +98,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "log_level": ("debug", "info", "warning", "error", "critical", "passive"),
     "log_level_replica": ("debug", "info", "warning", "error", "critical", "passive"),
 }
-"""Keys that TRL declares as text and reads as one of a few words."""
+"""Keys that TRL declares as text but reads as one of a few words."""
 
 
 def check_range(key: str, value: Any, default: Any) -> None:
-    """Refuse a value of the right type that means nothing.
+    """Refuse a meaningless value of the right type.
 
     Raises:
         UserError: the key, its value, the rule.
@@ -123,7 +123,7 @@ def check_range(key: str, value: Any, default: Any) -> None:
 
 
 def check_plain(key: str, value: Any) -> None:
-    """Refuse what no file can hold and nothing can count to, at any depth.
+    """Refuse, at any depth, texts that no file can hold and numbers that no count can reach.
 
     Raises:
         UserError: the key, its value, the rule.

@@ -27,12 +27,12 @@ STATES_PER_PARAMETER = {
     "adafactor": 0.0,
     "sgd": 0.0,
 }
-"""Numbers an optimizer keeps for each trained parameter, in units of that parameter's own format (8 bits: a quarter of
-float32, twice)."""
+"""How many numbers an optimizer keeps per trained parameter, in units of that parameter's own format (8-bit optimizers
+keep two, each a quarter of a float32)."""
 
 
 def states_per_parameter(config: Configuration) -> float:
-    """Numbers the optimizer of a run keeps for each trained parameter; two, as AdamW, for one that is not known."""
+    """How many numbers a run's optimizer keeps per trained parameter; two, as for AdamW, if it is unknown."""
     return STATES_PER_PARAMETER.get(str(config.training.optim), 2.0)
 
 
@@ -49,22 +49,22 @@ class Batch:
 
     @property
     def local(self) -> int:
-        """Rollouts one device generates at once."""
+        """Rollouts that one device generates at once."""
         return self.micro * self.steps_per_generation
 
     @property
     def generated(self) -> int:
-        """Rollouts all devices generate at once."""
+        """Rollouts that all devices generate at once."""
         return self.local * self.num_processes
 
     @property
     def trained(self) -> int:
-        """Rollouts one optimizer step trains on."""
+        """Rollouts that one optimizer step trains on."""
         return self.micro * self.num_processes * self.accumulation
 
     @property
     def sampled_per_step(self) -> float:
-        """Rollouts generated for one optimizer step, on the average."""
+        """Rollouts generated for one optimizer step, on average."""
         return self.trained / self.num_iterations
 
     @property
@@ -81,10 +81,10 @@ class Batch:
 
 
 def batch_of(config: Configuration, num_processes: int) -> Batch:
-    """The batch of a configuration on this many devices, as TRL computes it.
+    """Return the batch of a configuration on this many devices, as TRL computes it.
 
     Raises:
-        UserError: groups would be cut, with the numbers.
+        UserError: groups would be split; the message has the numbers.
     """
     micro = config.training.per_device_train_batch_size
     accumulation, num_generations = config.training.gradient_accumulation_steps, config.training.num_generations
@@ -110,10 +110,10 @@ class Numerics:
     """Number formats of a forward pass, in bytes.
 
     Attributes:
-        compute: of matrix products and their results.
-        stream: of the hidden states between layers.
-        weight: of the weights that are kept.
-        trained: of the weights that are trained, and of their gradients and optimizer states.
+        compute: for matrix products and their results.
+        stream: for the hidden states between layers.
+        weight: for the stored weights.
+        trained: for the weights that are trained, their gradients and optimizer states.
         casts: autocast copies weights and inputs into the compute format, and the backward pass keeps the copies.
     """
 
@@ -128,19 +128,19 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 def weights_dtype(config: Configuration, stored: str) -> str:
-    """Return the format in which TRL loads the weights: `dtype`, where "auto" is the one that the files hold."""
+    """Return the format in which TRL loads the weights: `dtype`, where "auto" means that of the files."""
     dtype = config.model.dtype
     return stored if dtype in (None, "auto") else str(dtype)
 
 
 def numerics_of(config: Configuration, stored: str, sharding: Sharding, *, on_cpu: bool = False) -> Numerics:
-    """The number formats of a run.
+    """Return the number formats of a run.
 
     Args:
-        config: its `dtype`, `bf16`, `fp16`, `use_peft`.
-        stored: in which the model's files hold the weights.
+        config: the configuration, of which `dtype`, `bf16`, `fp16` and `use_peft` matter.
+        stored: the format of the weights in the model's files.
         sharding: accelerate keeps what FSDP2 trains in float32, and computes with copies of one unit at a time.
-        on_cpu: `bf16` is then off where it is not set, as in `NPOConfig`.
+        on_cpu: `bf16` is then off unless it is set, as in `NPOConfig`.
     """
     weight = BYTES[weights_dtype(config, stored)]
     is_mixed = bool(_bf16(config, on_cpu) or config.training.fp16)
@@ -162,9 +162,9 @@ class Lengths:
     """Tokens and images of one rollout.
 
     Attributes:
-        prompt: longest, tokens of images included.
-        completion: longest.
-        patches: of all images of a prompt.
+        prompt: tokens of the longest prompt, images included.
+        completion: tokens of the longest completion.
+        patches: patches of all images of a prompt.
     """
 
     prompt: int
