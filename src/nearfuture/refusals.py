@@ -64,7 +64,7 @@ def refusing(what: str, settings: Mapping[str, Any]) -> Iterator[None]:
 
 
 def is_a_librarys(error: BaseException) -> bool:
-    """True where the innermost frame, those of Python's own library aside, lies in a package that is not ours.
+    """True if the innermost frame, those of Python's own library aside, lies in a package that is not ours.
 
     What is not Python in a package has no frame, but raises errors of its own.
     """

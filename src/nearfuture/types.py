@@ -35,12 +35,12 @@ class Verdict(StrEnum):
 
     @property
     def is_judged(self) -> bool:
-        """True where the completion was judged (an answer that cannot be parsed is a wrong one)."""
+        """True if the completion was judged (an answer that cannot be parsed is a wrong one)."""
         return self in (Verdict.CORRECT, Verdict.WRONG, Verdict.NO_ANSWER)
 
     @property
     def is_failure(self) -> bool:
-        """True where the verifier failed: it is never remembered, since asking again may give a verdict."""
+        """True if the verifier failed: it is never remembered, since asking again may give a verdict."""
         return self in (Verdict.TIMEOUT, Verdict.CRASH)
 
 
@@ -136,7 +136,7 @@ class DiskError(UserError):
 
 
 def did_you_mean(name: str, known: Iterable[str], say: Callable[[str], str] = str) -> str:
-    """A question at the end of an error that names what was probably meant; empty where nothing is close.
+    """A question at the end of an error that names what was probably meant; empty if nothing is close.
 
     Args:
         name: what was written.

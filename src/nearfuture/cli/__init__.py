@@ -11,12 +11,12 @@
     nearfuture advise LOG
     nearfuture model convert FILE.gguf FOLDER       nearfuture selftest
 
-The parameters of a command are its options, however many; what it calls gets a value made of them.
+The parameters of a command are its options, however many there are; the functions it calls get a value made of them.
 
 Exit codes are in docs/configuration.md; `failures` decides which error gets which. A CONFIG is a file,
 or the name of one that ships.
 
-Not here: anything that a Python user could not call; heavy imports happen inside the commands.
+Not here: anything that a Python user could not call. Heavy imports happen inside the commands.
 """
 
 # In the order in which --help lists the commands.

@@ -1,6 +1,6 @@
 """`nearfuture explain` and `nearfuture advise`: what a run decided, and what AutoNPO would have decided on a log.
 
-Not here: either answer (`nearfuture.lab.measure`).
+Not here: how the answers are found (`nearfuture.lab.measure`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def explain(
     output: Annotated[Path | None, typer.Option(help="Page to write. Default: RUN/report/explain.html.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the same facts to this file.")] = None,
 ) -> None:
-    """Explain what a run decided, from which numbers, at what cost and with what result: in words and as a page."""
+    """Explain what a run decided, based on which numbers, at what cost and with what result, in words and as a page."""
     with told_to_user():
         from nearfuture.lab.report.explain_page import explanation_facts, explanation_text, write_explanation
         from nearfuture.record.writing import write_json

@@ -1,6 +1,6 @@
-"""What the commands share: the application, how errors are printed, and the arguments several of them take.
+"""What the commands share: the application, how errors are printed, and the arguments that several commands take.
 
-Not here: any command (the other files of this package); heavy imports happen inside the commands.
+Not here: any command (see the other files of this package). Heavy imports happen inside the commands.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 def known_configs(incomplete: str) -> list[str]:
-    """What the shell may complete to: files and folders, and configurations that ship."""
+    """Completions for the shell: files and folders, and configurations that ship."""
     from nearfuture.options.shipped import configurations
 
     here = Path(incomplete).parent.glob(f"{Path(incomplete).name if incomplete else ''}*")
@@ -61,7 +61,7 @@ Overrides = Annotated[
 
 
 def example(*commands: str) -> str:
-    """The end of a command's help: how it is called."""
+    """The end of a command's help: an example."""
     return "\n\n".join(f"Example: nearfuture {command}" for command in commands)
 
 
@@ -98,23 +98,23 @@ def options(
 
 @contextlib.contextmanager
 def told_to_user() -> Iterator[None]:
-    """Print an error the user can fix as one message and exit with its code; a bug keeps its traceback."""
+    """Print an error that the user can fix as one message, and exit with its code; a bug keeps its traceback."""
     try:
         yield
-        sys.stdout.flush()  # here a full disk behind a pipe or a file can still be reported
+        sys.stdout.flush()  # at this point a full disk behind a pipe or a file can still be reported
     except Exception as error:
         told = as_user_error(error)
         if told is None:
             raise
         _let_go_of_a_full_stdout()
-        with contextlib.suppress(OSError):  # stderr may be the full file
+        with contextlib.suppress(OSError):  # stderr may be the file that is full
             Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/]", end=" ")
             print(told, file=sys.stderr)
         raise typer.Exit(told.exit_code) from None
 
 
 def _let_go_of_a_full_stdout() -> None:
-    """Drop what cannot be written: Python would try again at exit, and exit with a code of its own."""
+    """Drop what cannot be written: Python would try again at exit, and exit with its own code."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -122,7 +122,7 @@ def _let_go_of_a_full_stdout() -> None:
 
 
 def hush(*, quiet: bool = False) -> None:
-    """Load the training libraries, which takes its time and says so, and leave the terminal to this tool."""
+    """Load the training libraries, after saying so because it takes a while, and leave the terminal to this tool."""
     is_first = os.environ.get("RANK", "0") == "0"
     if "trl" not in sys.modules and is_first and not quiet:
         print("loading torch, transformers and TRL", file=sys.stderr, flush=True)

@@ -1,6 +1,6 @@
 """`nearfuture init` and `nearfuture docs`: a first configuration, and the documentation that ships.
 
-Not here: what they write (`nearfuture.run.settings.first`), where it lies (`nearfuture.options.shipped`).
+Not here: what they write (`nearfuture.run.settings.first`), where pages are (`nearfuture.options.shipped`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def init(
     is_list: Annotated[bool, typer.Option("--list", help="List the configurations that ship, and stop.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE.")] = False,
 ) -> None:
-    """Write a commented configuration, ready to run, and a task of your own beside it if it names one."""
+    """Write a commented configuration that is ready to run, and beside it your own task if you name one."""
     with told_to_user():
         if is_list:
             show_shipped()
@@ -62,7 +62,7 @@ def show_shipped() -> None:
 
 
 def write_first(wish: Wish, output: Path, *, force: bool) -> None:
-    """Write the files that were asked for, check them, and say what to type next."""
+    """Write the requested files, check them, and say what to type next."""
     from nearfuture.record import flat_yaml
     from nearfuture.run.early import check_files
     from nearfuture.run.settings.first import configuration
@@ -87,10 +87,10 @@ def write_first(wish: Wish, output: Path, *, force: bool) -> None:
 
 
 def require_name(function: str) -> None:
-    """Refuse what cannot be the name of a function.
+    """Refuse a name that cannot be a function's.
 
     Raises:
-        UserError: it cannot.
+        UserError: it cannot be.
     """
     if not function.isidentifier() or keyword.iskeyword(function):
         raise UserError(f"--task ...:{function}: a function cannot be called so. Use letters, digits and underscores.")

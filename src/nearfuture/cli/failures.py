@@ -1,8 +1,8 @@
-"""What can go wrong outside the program, as a message and an exit code: a full disk, an unusable path, no memory.
+"""Turn failures outside the program into a message and an exit code: a full disk, an unusable path, no memory.
 
     a `UserError`                                       its own code: 2, 3 or 4
     ENOSPC, EDQUOT, EFBIG, however a library says it    4: the disk is full; the run can be resumed
-    any other errno of the system                       2: a folder instead of a file, no permission, a long name
+    any other errno                                     2: a folder instead of a file, no permission, a long name
     too little memory on the machine or the device      2
     a server that does not answer                       2
 
@@ -24,17 +24,17 @@ SAID = (
     *(f"os error {number}" for number in FULL),  # Rust: safetensors, tokenizers
     "No space left on device",
     "Disk quota exceeded",
-    ". unexpected pos ",  # torch.save says where it stood in the file, and never why
+    ". unexpected pos ",  # torch.save says how far it got in the file, and never why it failed
     "PytorchStreamWriter failed writing",
 )
-"""How libraries that raise no `OSError` say that a file could not be written completely."""
+"""How libraries that do not raise `OSError` say that a file could not be written completely."""
 NO_MEMORY = ("can't allocate memory", "out of memory", "not enough memory")
 
 
 def as_user_error(error: Exception) -> UserError | None:
-    """The error to show a user, or None if its cause is nothing they can fix."""
+    """The error to show a user, or None if they cannot fix its cause."""
     chain = list(_chain(error))
-    if any(map(_is_disk_full, chain)):  # first: who was writing may have said something, too
+    if any(map(_is_disk_full, chain)):  # comes first, since the writer may have raised something as well
         return DiskError(
             f"the disk is full, or a quota or a file size limit is reached: {_first_line(error)}. What was finished "
             "before is whole. Make room and repeat the command (a run: with --resume); it continues from there."
@@ -48,7 +48,7 @@ def as_user_error(error: Exception) -> UserError | None:
             "takes up how much."
         )
     if isinstance(error, BrokenPipeError):
-        return None  # whoever read the output has left; the command line ends quietly
+        return None  # the reader of the output has gone; the command line ends quietly
     if isinstance(error, OSError) and error.errno is not None:
         return UserError(_path_error(error))
     if isinstance(error, ConnectionError | TimeoutError):
@@ -57,7 +57,7 @@ def as_user_error(error: Exception) -> UserError | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what led to it."""
+    """The error and its causes."""
     seen: BaseException | None = error
     while seen is not None:
         yield seen

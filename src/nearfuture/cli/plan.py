@@ -1,4 +1,4 @@
-"""`nearfuture plan`: what a run needs, on paper, before anybody pays for it.
+"""`nearfuture plan`: what a run needs, estimated before anybody pays for it.
 
 Not here: the forecast itself (`nearfuture.lab.forecast`).
 """
@@ -98,5 +98,5 @@ def plan(
 
 
 def has_accelerator() -> bool:
-    """True where this machine has a device that torch could use: asked of the system, since torch takes seconds."""
+    """True if this machine has a device that torch could use; asks the system, since importing torch takes seconds."""
     return sys.platform == "darwin" or any(Path(place).exists() for place in DEVICES)

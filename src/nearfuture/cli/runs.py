@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nearfuture.record.listing import RunLine
 
 NARROW = 100
-"""Columns of a terminal below which a table shows less."""
+"""A terminal with fewer columns gets a narrower table."""
 COLOURS = {"finished": "green", "running": "cyan", "stopped": "yellow", "begun": "yellow", "damaged": "bold red"}
 
 
@@ -48,7 +48,7 @@ def runs(
 
 
 def table_of(found: list[RunLine], folder: Path, *, is_narrow: bool) -> Table:
-    """The runs, a row each; a narrow table leaves out tokens and time."""
+    """The runs, one per row; a narrow table leaves out tokens and time."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("run", overflow="fold", min_width=16)
     for name in ("state", "method"):

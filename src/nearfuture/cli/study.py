@@ -55,7 +55,7 @@ def compare(
 
 
 def run_grid(runner: GridRunner) -> bool:
-    """Run the grid, print a line for each run that ends, and return whether one failed."""
+    """Run the grid, print a line for each run that ends, and return whether any failed."""
     from nearfuture.lab.study.results import read_test
 
     study, numbers, console = runner.study, itertools.count(1), Console(highlight=False, soft_wrap=True)

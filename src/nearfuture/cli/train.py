@@ -81,7 +81,7 @@ def train(
 
 
 def fork_of(source: str, configuration: Configuration) -> Fork:
-    """The checkpoint that a fork begins at, checked against its configuration."""
+    """Return the checkpoint at which a fork begins, checked against its configuration."""
     from nearfuture.run.fork import Fork
 
     fork = Fork.named(source)

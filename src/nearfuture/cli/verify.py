@@ -22,7 +22,7 @@ def verify(
     """Check every byte of a run that has a checksum, and name each file that is damaged."""
     with told_to_user():
         if not (run / "lineage.json").exists():
-            Lineage.read(run / "lineage.json")  # says what is missing, before anything heavy is imported
+            Lineage.read(run / "lineage.json")  # says what is missing before anything heavy is imported
         hush()
         from nearfuture.run.integrity import damages
 

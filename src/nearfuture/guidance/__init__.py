@@ -1,6 +1,6 @@
 """Guidance: verified trajectories of a later policy, collected once and looked up by prompt.
 
-Not here: whether guidance is used (`nearfuture.method`), and how the guide is loaded and sampled (`nearfuture.train`).
+Not here: whether guidance is used (`nearfuture.method`), how the guide is loaded and sampled (`nearfuture.train`).
 """
 
 from nearfuture.guidance.cache import GuidanceCache

@@ -1,15 +1,15 @@
-"""Where the next sample of a guide is likeliest to succeed: what is known of a prompt, and of prompts of its kind.
+"""Where the next sample of a guide is most likely to succeed, given what is known about prompts and their kinds.
 
-    chance(x) = (c + w r) / (n + w)         c correct of n tries of the prompt, those before the collection included
+    chance(x) = (c + w r) / (n + w)         c correct of n tries of the prompt, including those before the collection
     r         = (C + w m) / (N + w)         the same over all prompts of its kind
     m         = (C + 1) / (N + 2)           over all prompts
 
-A prompt solved once in 8 is asked before one of a kind that is seldom solved, and one that failed 64 times comes last;
-where nothing is known all chances are equal, and the failures of a sample let the others come first: then this is the
-even order. Taking the largest posterior mean each time is the greedy rule of Bayesian bandits; nothing is explored for
-its own sake, since an arm that succeeds is done. See docs/methods/autonpo.md for what it saves.
+A prompt that was solved once in 8 tries is asked before one of a kind that is rarely solved, and one that failed 64
+times comes last. If nothing is known all chances are equal, and every failure puts a prompt behind the others, which
+gives the even order. Always taking the largest posterior mean is the greedy rule of Bayesian bandits; nothing is
+explored for its own sake, since an arm that succeeds is done. See docs/methods/autonpo.md for what it saves.
 
-Not here: the order of the draws and the budget (`draws`), who knows what (`nearfuture.run.guides`).
+Not here: the order of the draws and the budget (`draws`), the source of this knowledge (`nearfuture.run.guides`).
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 WEIGHT = 2.0
-"""Tries that what is known of a kind counts for."""
+"""How many tries the knowledge about a kind counts for."""
 MOST = 8
-"""Times the mean number of samples that a single prompt may have."""
+"""A single prompt may have this many times the mean number of samples."""
 
 
 @dataclass(slots=True)
 class Chances:
-    """What is known so far; a function of what was known before and of the samples observed.
+    """What is known so far: a function of earlier knowledge and the observed samples.
 
     Args:
-        kinds: of each prompt, anything that can be compared; prompts of one kind tell about each other.
+        kinds: the kind of each prompt, any comparable value; prompts of one kind inform each other.
         known: correct and judged tries before the collection, by number of the prompt.
 
     Example:
@@ -51,11 +51,11 @@ class Chances:
             self._add(prompt, correct, judged)
 
     def observe(self, prompt: int, *, is_correct: bool) -> None:
-        """Take note of a sample."""
+        """Record a sample."""
         self._add(prompt, int(is_correct), 1)
 
     def of(self, prompt: int, num_failures: int = 0) -> float:
-        """Return the chance that the next sample of a prompt is correct, after that many failures more."""
+        """Return the chance that the next sample of a prompt is correct after this many more failures."""
         correct, tries = self._of_prompt[prompt]
         kind_correct, kind_tries = self._of_kind[self.kinds[prompt]]
         mean = (self._of_all[0] + 1) / (self._of_all[1] + 2)

@@ -2,13 +2,13 @@
 
     for sample in ask(engine, task.verify, rows, batch_size=256, seeds=count(seed)): ...
 
-One rule for seeds: batch number b is sampled with the b-th seed, so what is drawn is a function of the policy, the rows
-in their order, the batch size and the seeds. A caller says in one line which seeds those are: consecutive ones, or
+One rule for seeds: batch number b is sampled with the b-th seed, so the samples are a function of the policy, the
+ordered rows, the batch size and the seeds. The caller chooses the seeds in one line: consecutive ones, or
 `hashed_seed` of a name (`nearfuture.tasks.identity`).
 
-What counts as correct, wherever a policy is asked, is a completion that ended and that the verifier accepts. One that
-was cut off can never be guidance, so it opens no gate, counts for no pass rate, and is no answer in a probe or an
-evaluation either: it is wrong, and no verifier is asked.
+Wherever a policy is asked, a completion is correct if it ended and the verifier accepts it. A completion that was cut
+off can never be guidance, so it counts as wrong for the gate, for pass rates, in a probe and in an evaluation, and the
+verifier is not asked.
 
 Not here: generating (`nearfuture.train.engine`), verifiers (`nearfuture.tasks.judging`), rollouts of training
 (`nearfuture.train.rewards`).
@@ -24,7 +24,7 @@ from nearfuture.tasks.judging import Verify, judge_many
 from nearfuture.types import Verdict
 
 NO_EOS, TOO_LONG = "no_eos", "too_long"
-"""How a completion was cut off: it does not end with a stop token, or it is longer than the engine's limit."""
+"""How a completion was cut off: it has no stop token at its end, or is longer than the engine's limit."""
 
 Score = Callable[[Sequence[Row], Sequence[list[int]]], list[list[float]]]
 """Rows and completion ids -> the log-prob of every token (nats)."""
@@ -32,19 +32,19 @@ Score = Callable[[Sequence[Row], Sequence[list[int]]], list[list[float]]]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A completion, and what became of it: `outcome` is `no_eos`, `too_long` or the verdict."""
+    """A completion and its outcome: `no_eos`, `too_long` or the verdict."""
 
     completion_ids: list[int]
     outcome: str
 
     @property
     def is_cut_off(self) -> bool:
-        """True where no verifier was asked."""
+        """True if no verifier was asked."""
         return self.outcome in (NO_EOS, TOO_LONG)
 
     @property
     def verdict(self) -> Verdict:
-        """The verifier's verdict; wrong where the completion was cut off."""
+        """The verifier's verdict; wrong if the completion was cut off."""
         return Verdict.WRONG if self.is_cut_off else Verdict(self.outcome)
 
 
@@ -56,8 +56,8 @@ def ask(
     Args:
         engine: the policy.
         verify: a task's `verify`, or any function of (completion, row).
-        rows: what is asked; a row that is to be sampled several times stands there several times.
-        batch_size: completions sampled at once.
+        rows: the prompts; a row that is to be sampled several times is repeated.
+        batch_size: how many completions are sampled at once.
         seeds: one per batch.
 
     Yields:
@@ -69,7 +69,7 @@ def ask(
 
 
 def judged(engine: Engine, verify: Verify, rows: Sequence[Row], completions: Sequence[list[int]]) -> list[Sample]:
-    """Judge completions, each with its row: once, every process its part of them, for all."""
+    """Judge completions, each with its row, once for all processes: each process judges its share."""
 
     def judge(mine: Sequence[int]) -> list[str]:
         return _outcomes(engine, verify, [rows[i] for i in mine], [completions[i] for i in mine])
@@ -95,14 +95,14 @@ def _cut_off(engine: Engine, completion_ids: list[int]) -> str:
 
 
 def has_ended(completion_ids: Sequence[int], eos_token_ids: Collection[int]) -> bool:
-    """True where a completion ends with a stop token."""
+    """True if a completion ends with a stop token."""
     return len(completion_ids) > 0 and completion_ids[-1] in eos_token_ids
 
 
 def score_in_batches(
     score: Score, rows: Sequence[Row], completions: Sequence[list[int]], batch_size: int
 ) -> list[list[float]]:
-    """Score completions, each with its row, in their order."""
+    """Score completions, each with its row, in order."""
     logps: list[list[float]] = []
     for start in range(0, len(rows), batch_size):
         logps += score(rows[start : start + batch_size], completions[start : start + batch_size])

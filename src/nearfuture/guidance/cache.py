@@ -5,8 +5,8 @@
 
     cache = GuidanceCache.open("runs/a/guidance")
     cache.check_compatible(tokenizer_hash=..., sampling=..., prompts=..., ...)
-    cache.lookup("gsm8k/17")     the one NPO uses
-    cache.pool("gsm8k/17")       all of its trajectories, `num_kept` at most
+    cache.lookup("gsm8k/17")     the trajectory that NPO uses
+    cache.pool("gsm8k/17")       all trajectories of the prompt, at most `num_kept`
 
 Not here: how guidance is obtained (`collect`), when it is served (`sources`), whether it is used (`method`).
 """
@@ -42,17 +42,17 @@ class GuidanceCache:
 
     @classmethod
     def write(cls, folder: Path | str, header: CacheHeader, entries: Iterable[Entry]) -> Self:
-        """Write a cache and open it. What stood there before stays readable until the new one is complete.
+        """Write a cache and open it. An older cache in its place stays readable until the new one is complete.
 
         Args:
-            folder: where the cache is to lie; an older cache there is replaced.
+            folder: the folder of the cache; an older cache there is replaced.
             header: what the entries mean; the fields about the table are filled in here.
-            entries: trajectories with their text; those of one prompt keep their order, and where a prompt may have
-                several, one with the token ids of another is left out and counted (`num_duplicates`).
+            entries: trajectories with their text; those of one prompt keep their order. If a prompt may have several,
+                one with the token ids of another is left out and counted (`num_duplicates`).
 
         Raises:
-            UserError: an entry that cannot be trained on, a prompt with more than `header.num_kept` of them, a
-                folder with other files.
+            UserError: an entry cannot be trained on, a prompt has more than `header.num_kept` of them, or the folder
+                has other files.
         """
         destination = Path(folder).absolute()
         with files.replacing(destination) as draft:
@@ -70,7 +70,7 @@ class GuidanceCache:
         """Open a cache: read its header and its keys.
 
         Raises:
-            UserError: no cache there, an unknown format version, or damaged bytes.
+            UserError: there is no cache, its format version is unknown, or its bytes are damaged.
         """
         home = files.settled(Path(folder).absolute())
         header = _read_header(home)
@@ -85,7 +85,7 @@ class GuidanceCache:
         return cache
 
     def lookup(self, prompt_id: str, number: int = 0) -> Guidance | None:
-        """Return trajectory `number` of a prompt's pool, or None where the prompt has no guidance.
+        """Return trajectory `number` of a prompt's pool, or None if the prompt has no guidance.
 
         Raises:
             IndexError: the pool is smaller.
@@ -95,7 +95,7 @@ class GuidanceCache:
         return None if rows is None else self._table.entry(rows[number])[0]
 
     def pool(self, prompt_id: str) -> tuple[Guidance, ...]:
-        """Return all trajectories of a prompt, the one `lookup` gives first; empty where there is no guidance.
+        """Return all trajectories of a prompt, beginning with that of `lookup`; empty if there is no guidance.
 
         Raises:
             UserError: the bytes are not those that were written.
@@ -107,17 +107,17 @@ class GuidanceCache:
         return len(self._rows.get(prompt_id, ()))
 
     def num_correct(self) -> dict[str, int]:
-        """Return how many samples of each prompt were correct when it was collected; reads one column."""
+        """Return how many samples of each prompt were correct when they were collected; reads one column."""
         found = self._table.column("num_correct")
         return {prompt_id: found[rows[0]] for prompt_id, rows in self._rows.items()}
 
     def __len__(self) -> int:
-        """How many prompts have guidance."""
+        """The number of prompts with guidance."""
         return len(self._rows)
 
     @property
     def num_trajectories(self) -> int:
-        """How many trajectories there are, over all prompts."""
+        """The number of trajectories over all prompts."""
         return sum(map(len, self._rows.values()))
 
     def __contains__(self, prompt_id: object) -> bool:
@@ -133,7 +133,7 @@ class GuidanceCache:
 
     @property
     def num_groups_read(self) -> int:
-        """How many row groups have been read from the file so far."""
+        """The number of row groups read from the file so far."""
         return self._table.num_groups_read
 
     def check_integrity(self) -> None:
@@ -159,20 +159,20 @@ class GuidanceCache:
     ) -> Coverage:
         """Check that this cache may be used by a run; reads every entry once.
 
-        Entries for prompts that are not in the data are counted, not checked: they are never looked up.
+        Entries for prompts that are not in the data are counted but not checked, since they are never looked up.
 
         Args:
-            tokenizer_hash: of the policy.
-            sampling: of the run; no entry may be longer than its `max_completion_length`.
+            tokenizer_hash: the policy's.
+            sampling: the run's settings; no entry may be longer than their `max_completion_length`.
             prompts: prompt id -> prompt hash of the run's data.
             eos_token_ids: the stop tokens of the policy.
-            verifier_version: of the run; None where the caller verifies again instead.
-            require_same_temperature: True where behaviour log-probs are used as importance weights: the cache must
-                have them, and at the temperature of the run.
+            verifier_version: the run's; None if the caller verifies again instead.
+            require_same_temperature: whether behaviour log-probs are used as importance weights: the cache must then
+                have them, at the temperature of the run.
 
         Raises:
             NoSignalError: the cache is empty.
-            UserError: what differs, the rule, the remedy.
+            UserError: something differs; the message has the value, the rule and the remedy.
         """
         checks.check_header(self.header, tokenizer_hash=tokenizer_hash, verifier_version=verifier_version)
         if require_same_temperature:
@@ -188,13 +188,13 @@ class GuidanceCache:
 
         Args:
             verify: a task's `verify`, or any function of (completion text, row).
-            rows: by prompt id, those it can judge.
+            rows: the rows that it can judge, by prompt id.
 
         Returns:
-            The verdict of each prompt whose trajectories were judged: correct where all of them are.
+            The verdict of each prompt whose trajectories were judged: correct if all of them are.
 
         Raises:
-            UserError: entries that are not confirmed, a time-out included.
+            UserError: entries are not confirmed; a time-out counts as that.
         """
         judged: list[tuple[str, Verdict]] = []
         entries = ((guidance.prompt_id, text) for guidance, text in self.entries() if guidance.prompt_id in rows)
@@ -206,7 +206,7 @@ class GuidanceCache:
         return verdicts
 
     def summary(self) -> dict[str, Any]:
-        """Say what the cache holds, for people; reads every entry once."""
+        """Summarise the cache for people; reads every entry once."""
         num_tokens, sum_logps = 0, 0.0
         for guidance in self:
             num_tokens += len(guidance.completion_ids)
@@ -228,7 +228,7 @@ class GuidanceCache:
         }
 
     def close(self) -> None:
-        """Close the file; look-ups are over."""
+        """Close the file; no look-up is possible afterwards."""
         self._table.close()
 
 

@@ -1,4 +1,4 @@
-"""The rules a run imposes on a guidance cache, as functions that say what is wrong.
+"""The rules that a run imposes on a guidance cache, as functions that say what is wrong.
 
 Not here: whether the bytes are those that were written (`table`, `GuidanceCache.check_integrity`).
 """
@@ -23,10 +23,10 @@ class Coverage:
     """What a cache holds for the prompts of a run.
 
     Attributes:
-        num_prompts: prompts of the run.
-        num_covered: those with guidance.
-        num_foreign: prompts of the cache that are not in the data; they are never looked up.
-        sampling_differences: setting -> (collected with, this run), where they differ.
+        num_prompts: the number of the run's prompts.
+        num_covered: how many of them have guidance.
+        num_foreign: how many prompts of the cache are not in the data; they are never looked up.
+        sampling_differences: setting -> (value when collected, value in this run), for those that differ.
     """
 
     num_prompts: int
@@ -37,10 +37,10 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class EntryRules:
-    """What an entry must keep to be trained on.
+    """The rules that an entry must keep to be trained on.
 
-    One stop rule for rollouts and guidance: a completion ends at its first stop token, which is part of it. Where the
-    cache has no behaviour log-probs, an entry has none either.
+    One stop rule holds for rollouts and guidance: a completion ends at its first stop token, which is part of it. If
+    the cache has no behaviour log-probs, no entry has any.
     """
 
     eos_token_ids: Collection[int]
@@ -49,7 +49,7 @@ class EntryRules:
 
     @classmethod
     def of(cls, header: CacheHeader) -> EntryRules:
-        """The rules that a cache was written under."""
+        """The rules under which a cache was written."""
         return cls(header.eos_token_ids, header.sampling.max_completion_length, header.has_behavior_logps)
 
 
@@ -77,7 +77,7 @@ def check_entries(entries: Iterable[Guidance], rules: EntryRules) -> None:
     """Refuse entries with a defect.
 
     Raises:
-        UserError: how many of how many, and the first ones with the reason.
+        UserError: there are such entries; the message counts them, and names the first ones with the reason.
     """
     num_entries = num_bad = 0
     bad: dict[str, str] = {}
@@ -96,7 +96,7 @@ def check_entries(entries: Iterable[Guidance], rules: EntryRules) -> None:
 
 
 def check_header(header: CacheHeader, *, tokenizer_hash: str, verifier_version: str | None) -> None:
-    """Refuse a cache that is empty, speaks other token ids, or was verified by another verifier.
+    """Refuse a cache that is empty, has token ids of another tokenizer, or was verified by another verifier.
 
     Raises:
         NoSignalError: the guide solved nothing.
@@ -117,7 +117,7 @@ def check_header(header: CacheHeader, *, tokenizer_hash: str, verifier_version: 
 
 
 def check_importance(header: CacheHeader, sampling: Sampling) -> None:
-    """Refuse importance weights where the behaviour log-probs are missing, or of another temperature.
+    """Refuse importance weights if the behaviour log-probs are missing or of another temperature.
 
     Raises:
         UserError: there are none, or the temperatures differ.
@@ -137,10 +137,10 @@ def check_importance(header: CacheHeader, sampling: Sampling) -> None:
 
 
 def check_prompts(hashes: Mapping[str, str], prompts: Mapping[str, str]) -> None:
-    """Refuse a cache of other prompts: `hashes` are its prompt hashes by id, `prompts` those of the data.
+    """Refuse a cache for other prompts: `hashes` are its prompt hashes by id, `prompts` those of the data.
 
     Raises:
-        UserError: no id is in the data, or an id is there with another prompt.
+        UserError: no id is in the data, or an id belongs to another prompt there.
     """
     known = [prompt_id for prompt_id in hashes if prompt_id in prompts]
     if not known:
@@ -170,7 +170,7 @@ def coverage(header: CacheHeader, sampling: Sampling, ids: Iterable[str], prompt
 
 
 def verdict_by_prompt(verdicts: Iterable[tuple[str, Verdict]]) -> dict[str, Verdict]:
-    """Say of each prompt whether all of its trajectories are correct; else the first verdict that is another one."""
+    """Return for each prompt that all of its trajectories are correct, or else the first other verdict."""
     found: dict[str, Verdict] = {}
     for prompt_id, verdict in verdicts:
         if found.get(prompt_id, Verdict.CORRECT) is Verdict.CORRECT:
@@ -182,7 +182,7 @@ def check_verdicts(verdicts: Mapping[str, Verdict]) -> None:
     """Refuse entries that a second verification does not confirm, time-outs included.
 
     Raises:
-        UserError: how many of how many, and the first ones with their verdict.
+        UserError: there are such entries; the message counts them, and names the first ones with their verdict.
     """
     bad = {prompt_id: verdict.value for prompt_id, verdict in verdicts.items() if verdict is not Verdict.CORRECT}
     if bad:
@@ -194,7 +194,7 @@ def check_verdicts(verdicts: Mapping[str, Verdict]) -> None:
 
 
 def nothing_solved(counts: CollectionCounts) -> NoSignalError:
-    """Return the error for a guide that solved nothing: what kept it from that, and what helps against it."""
+    """Return the error for a guide that solved nothing: the reason and the remedy."""
     samples_each = max(1, -(-counts.num_samples // max(1, counts.num_prompts)))
     num_cut = counts.num_dropped_no_eos + counts.num_dropped_too_long
     if counts.num_samples and num_cut == counts.num_samples:

@@ -27,17 +27,17 @@ class Candidate:
 
     @property
     def length(self) -> int:
-        """Of prompt and completion, in tokens."""
+        """The length of prompt and completion, in tokens."""
         return self.prompt.length + len(self.completion_ids)
 
 
 def choose_uniform(candidates: Sequence[Candidate], seed: int) -> Candidate:
-    """Choose uniformly; a function of the seed and the prompt, so that a resumed collection chooses the same."""
+    """Choose uniformly, as a function of the seed and the prompt, so that a resumed collection chooses the same."""
     return random.Random(f"{seed}/{candidates[0].prompt.prompt_id}").choice(candidates)
 
 
 def distinct(completions: Sequence[list[int]]) -> list[list[int]]:
-    """Drop what has the token ids of an earlier one; the order stays.
+    """Drop items with the token ids of an earlier one; the order stays the same.
 
     Example:
         >>> distinct([[3, 0], [1, 0], [3, 0]])
@@ -47,11 +47,11 @@ def distinct(completions: Sequence[list[int]]) -> list[list[int]]:
 
 
 def choose_closest(candidates: Sequence[Candidate], logps: Sequence[list[float]], num_kept: int = 1) -> list[Candidate]:
-    """Choose the `num_kept` highest mean token log-probs under the learner, best first; the earlier one of equals.
+    """Choose the `num_kept` highest mean token log-probs under the learner, best first; ties go to the earlier one.
 
         argmax_i 1/|o_i| sum_k log pi_learner(o_ik | x, o_i<k)
 
-    A candidate whose score is not finite is not chosen; so there may be fewer, or none.
+    A candidate whose score is not finite is not chosen, so there may be fewer, or none.
     """
     means = [sum(token_logps) / len(token_logps) for token_logps in logps]
     finite = [number for number, mean in enumerate(means) if math.isfinite(mean)]

@@ -2,8 +2,8 @@
 
     cache = collect_guidance(engine, rows, verify, "runs/a/guidance", guide=PolicyRef(0, 120, "checkpoints/120"))
 
-See "Near-Future Policy Optimization", section 3.1. Departures from what is known of the paper: none says how many
-samples are drawn (`num_samples=8`) or which correct one is kept (`select="uniform"`); see docs.
+See "Near-Future Policy Optimization", section 3.1. Ours, because no account of the paper says it: how many samples are
+drawn (`num_samples=8`), and which correct one is kept (`select="uniform"`); see docs.
 
 Not here: sampling and judging (`ask`), the order of the draws (`draws`, `allocation`), the choice (`choose`), the file
 (`cache`), what survives a kill (`journal`).
@@ -45,7 +45,7 @@ Scored = list[tuple[Candidate, list[float]]]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a collection was asked to do; with the engine and the prompts, it determines the result."""
+    """The settings of a collection; together with the engine and the prompts, they determine the result."""
 
     guide: PolicyRef
     num_samples: int
@@ -75,7 +75,7 @@ class Settings:
             )
 
     def described(self) -> dict[str, Any]:
-        """Return the settings as plain JSON, younger ones where they are set: older caches keep their fingerprint."""
+        """Return the settings as plain JSON, newer ones only if set, so that older caches keep their fingerprint."""
         usual = {"num_kept": 1, "allocation": "even"}
         return {name: value for name, value in asdict(self).items() if name not in usual or usual[name] != value}
 
@@ -106,54 +106,54 @@ def collect_guidance(
 
     With `select="uniform"` a prompt is not sampled again once it is solved. Nothing is lost by that [derived]: samples
     are i.i.d., so given which of them are correct, each correct one has the law pi_guide(o | x, correct), and so has
-    any one picked by a rule that looks at the verdicts only: the first, or a uniformly chosen one of all. But
-    `num_correct / num_samples` is then no unbiased pass rate. With `select="closest"` all samples are drawn.
+    any one picked by a rule that looks only at the verdicts: the first, or a uniformly chosen one. But
+    `num_correct / num_samples` is then not an unbiased pass rate. With `select="closest"` all samples are drawn.
 
-    With `num_kept` > 1 a prompt is sampled until that many different correct trajectories are found; its pool are
-    the first of them in the order they were drawn (`closest`: the closest, best first). The first one drawn still has
-    the law of a correct sample; the pool as a whole has not, a trajectory that comes often stands in it once [derived].
-    RLEP (arXiv:2507.07451) keeps all valid ones of 64 samples: `num_samples=64, num_kept=64`.
+    With `num_kept` > 1 a prompt is sampled until that many different correct trajectories are found; its pool consists
+    of the first of them in the order they were drawn (`closest`: the closest, best first). The first one drawn still
+    has the law of a correct sample, but the pool as a whole does not: a frequent trajectory is in it only once
+    [derived]. RLEP (arXiv:2507.07451) keeps all valid ones of 64 samples: `num_samples=64, num_kept=64`.
 
     A sample without a stop token, or longer than `engine.sampling.max_completion_length`, is dropped whether correct
-    or not. A collection that was killed continues after its last finished batch, and ends as if it had not been; a
-    complete cache of the same settings is opened as it is. In a run of several processes all of them call this.
+    or not. A collection that was killed continues after its last finished batch, with the same result as without the
+    kill; a complete cache with the same settings is opened as it is. With several processes all of them call this.
 
-    With `allocation="adaptive"` `num_samples` is a mean over all prompts: every sample goes where it is likeliest to be
-    the first correct one (`allocation`), and what a solved prompt leaves is spent on others.
+    With `allocation="adaptive"` `num_samples` is a mean over all prompts: every sample goes where it is most likely to
+    be the first correct one (`allocation`), and what a solved prompt does not use is spent on others.
 
     Scripts call this by keyword, hence the many parameters; inside they are `Settings` and one collection.
 
     Args:
         engine: the guide.
-        rows: prompts; one without a `prompt_id` gets that which the trainer gives it. An id that comes again is
+        rows: prompts; one without a `prompt_id` gets the id that the trainer would give it. A repeated id is
             collected once.
         verify: a task's `verify`, or any function of (completion text, row); called once per completion, on one
-            of the processes. What it raises is counted as a crash: it says nothing about the completion.
-        folder: where the cache is to lie; `<folder>.partial` holds the unfinished work.
+            of the processes. If it raises, that counts as a crash and says nothing about the completion.
+        folder: the folder of the cache; `<folder>.partial` holds the unfinished work.
         guide: which policy the engine holds, for the record.
         num_samples: the most samples per prompt.
-        num_kept: the most different trajectories that are kept per prompt.
+        num_kept: the most different trajectories kept per prompt.
         select: which correct sample is kept: "uniform", or the "closest" one to the learner.
         batch_size: samples per call of the engine.
-        seed: determines, with everything else, the result.
+        seed: determines the result, together with everything else.
         learner_score: scores (rows, completion ids) under the learner; needed by "closest".
-        learner: which policy `learner_score` holds, so that another one is not taken for the same collection.
-        verifier_version: of `verify`, for the record.
-        given: completions of this very guide that were drawn before (by a probe), by prompt id; they are judged first,
-            count against `num_samples`, and no token of theirs is generated again.
-        harvested: answers that are there already, by prompt id: they enter the cache as they are, with their own
-            log-probs and step, and their prompts are not asked.
-        allocation: whether samples go to all prompts evenly, or where one is likeliest to succeed.
-        known: correct and judged tries of a prompt before, by its id; for "adaptive".
-        kinds: columns of the rows; prompts that agree in them tell about each other; for "adaptive".
+        learner: which policy `learner_score` holds, so that another learner counts as another collection.
+        verifier_version: the version of `verify`, for the record.
+        given: completions that this guide has drawn before (in a probe), by prompt id; they are judged first, count
+            against `num_samples`, and are not generated again.
+        harvested: existing answers by prompt id: they enter the cache unchanged, with their own log-probs and step,
+            and their prompts are not asked.
+        allocation: whether samples go to all prompts evenly, or where they are most likely to succeed.
+        known: correct and judged earlier tries of a prompt, by its id; for "adaptive".
+        kinds: columns of the rows; prompts that agree in them inform each other; for "adaptive".
         progress: called after each batch with the counts so far, on the main process.
 
     Returns:
         The opened cache.
 
     Raises:
-        NoSignalError: no rows, or the guide solved none of them; no cache is kept.
-        UserError: settings that cannot be used, or a folder that holds something else.
+        NoSignalError: there are no rows, or the guide solved none of them; no cache is kept.
+        UserError: the settings cannot be used, or the folder holds something else.
     """
     settings = Settings(guide, num_samples, select, batch_size, seed, verifier_version, learner, num_kept, allocation)
     if select == "closest" and learner_score is None:
@@ -173,7 +173,7 @@ def collect_guidance(
 
 @dataclass(slots=True)
 class _Collection:
-    """One collection at work: draw, choose, score, write."""
+    """One collection in progress: draw, choose, score, write."""
 
     engine: Engine
     verify: Verify
@@ -191,7 +191,7 @@ class _Collection:
         self.draws = Draws(len(self.prompts), asked.num_samples, asked.batch_size, num_kept, self.chances)
 
     def described(self) -> dict[str, Any]:
-        """Return everything that determines the result, as plain JSON: the same description, the same cache."""
+        """Return everything that determines the result as plain JSON: the same description means the same cache."""
         given = {prompt_id: [list(ids) for ids in completions] for prompt_id, completions in self.given.items()}
         younger = {
             "harvested": [asdict(guidance) for _, guidance in self.reused],
@@ -210,7 +210,7 @@ class _Collection:
         }
 
     def run(self, home: Path, described: Mapping[str, Any], progress: Progress | None) -> None:
-        """Draw what the journal does not hold yet, and write the cache."""
+        """Draw what is not in the journal yet, and write the cache."""
         journal = Journal(files.partial(home), described) if self.engine.is_main else None
         for result in self.engine.broadcast([BatchResult(**fields) for fields in journal.records] if journal else []):
             self.draws.observe(result)
@@ -228,7 +228,7 @@ class _Collection:
             raise
         if journal:
             discard(files.partial(home))
-        self.engine.broadcast(None)  # the others open the cache only now
+        self.engine.broadcast(None)  # the other processes open the cache only now
 
     def _take(self, result: BatchResult, journal: Journal | None) -> None:
         if journal:
@@ -245,7 +245,7 @@ class _Collection:
         return self._judged(numbers, completions, [len(ids) for ids in completions], started)
 
     def _judged_given(self) -> BatchResult:
-        """Judge what was drawn before, no more than `num_samples` of a prompt; its tokens were paid for then."""
+        """Judge what was drawn before, at most `num_samples` per prompt; its tokens were paid for then."""
         started = time.monotonic()
         numbers: list[int] = []
         completions: list[list[int]] = []
@@ -291,7 +291,7 @@ class _Collection:
             GuidanceCache.write(home, self._header(counts, fingerprint), self._entries(kept)).close()
 
     def _with_reused(self, counts: CollectionCounts) -> CollectionCounts:
-        """Count what was there already among the prompts and the solved ones; it was neither sampled nor paid for."""
+        """Count existing answers among the prompts and the solved ones; they were neither sampled nor paid for."""
         num = len(self.reused)
         num_tokens = sum(len(guidance.completion_ids) for _, guidance in self.reused)
         return replace(
@@ -303,7 +303,7 @@ class _Collection:
         )
 
     def _choose(self) -> list[Candidate]:
-        """Choose among the correct samples of every solved prompt; those of one prompt stand together."""
+        """Choose among the correct samples of every solved prompt; those of one prompt stay together."""
         num_kept = self.settings.num_kept
         solved = [
             [Candidate(number, self.prompts[number], completion_ids) for completion_ids in completions]
@@ -357,14 +357,14 @@ class _Collection:
 
 
 def _chances(prompts: Sequence[Prompt], known: Known, kinds: Collection[str]) -> Chances:
-    """What is known of prompts that are to be asked: tries of each, and which of them are of one kind."""
+    """What is known about the prompts to ask: the tries of each, and which of them are of one kind."""
     tried = {number: known[prompt.prompt_id] for number, prompt in enumerate(prompts) if prompt.prompt_id in known}
     of_kind = [tuple(str(prompt.row[name]) for name in kinds if name in prompt.row) for prompt in prompts]
     return Chances(of_kind, tried)
 
 
 def _is_collected(home: Path, described: Mapping[str, Any]) -> bool:
-    """Say whether the complete and undamaged cache of this very collection lies there already."""
+    """Say whether the complete and undamaged cache of this same collection exists already."""
     if not files.settled(home).exists():
         return False
     try:

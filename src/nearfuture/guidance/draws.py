@@ -1,10 +1,10 @@
-"""Which prompts are sampled next, and what was found so far: the memory of a collection.
+"""The memory of a collection: which prompts are sampled next, and what was found so far.
 
 A pure state machine: the next batch is a function of the results observed so far, so observing the journal again leads
-to the same place as having drawn.
+to the same state as having drawn.
 
-Not here: sampling and judging (`ask`), choosing among correct samples (`choose`), what is known of a prompt before it
-is asked (`allocation`).
+Not here: sampling and judging (`ask`), choosing among correct samples (`choose`), what is known about a prompt before
+it is asked (`allocation`).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from nearfuture.types import Verdict
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What one batch of samples gave.
+    """The result of one batch of samples.
 
     Attributes:
         index: number of the batch, from 0.
         prompts: number of the prompt, per sample.
-        num_tokens: tokens that were generated, per sample.
+        num_tokens: generated tokens, per sample.
         outcomes: `no_eos`, `too_long` or the verdict, per sample.
         correct: (number of the prompt, completion ids) of each sample that may be kept.
         seconds: wall-clock time.
@@ -45,10 +45,10 @@ class Draws:
 
     Attributes:
         num_prompts: how many prompts are asked.
-        num_samples: the most samples per prompt; with `chances` the most on the average over all prompts.
+        num_samples: the most samples per prompt; with `chances`, the most on average over all prompts.
         batch_size: samples per batch.
         num_kept: how many different correct samples end the sampling of their prompt; None draws all samples.
-        chances: of the next sample of a prompt; samples then go where one is most likely to succeed. None: evenly.
+        chances: the chance of a prompt's next sample; samples go where it is highest. None: samples go evenly.
         num_drawn: samples drawn so far, per prompt.
         candidates: the correct samples so far, per prompt, in the order they were drawn.
         num_distinct: how many of them are different, per prompt.
@@ -73,7 +73,7 @@ class Draws:
         self.num_distinct = [0] * self.num_prompts
 
     def observe(self, result: BatchResult) -> None:
-        """Take in the result of the next batch."""
+        """Record the result of the next batch."""
         assert result.index == self.num_batches, f"batch {result.index} where {self.num_batches} was next"
         self.num_batches += 1
         for prompt, outcome in zip(result.prompts, result.outcomes, strict=True):
@@ -90,10 +90,10 @@ class Draws:
     def next_batch(self) -> list[int]:
         """Return the prompts to sample next, one number per sample; empty when there is nothing left to draw.
 
-        Prompts with the fewest samples come first, so there is a second sample of one only after the first of all;
-        when fewer prompts than places are left, each gets several, so that the batch is full. Within a batch the long
-        prompts come first: neighbours have similar lengths and need little padding. With `chances` the likeliest come
-        first, each sample of a batch being taken for a failure until it is judged.
+        Prompts with the fewest samples come first, so no prompt gets a second sample before all have had their first.
+        If fewer prompts than places are left, each gets several, so that the batch is full. Within a batch long prompts
+        come first: neighbours have similar lengths and need little padding. With `chances` the most likely come first,
+        and each sample of a batch counts as a failure until it is judged.
         """
         left = self.batch_size if self.chances is None else min(self.batch_size, self._budget())
         heap = [(self._rank(prompt, 0), prompt, 0) for prompt in range(self.num_prompts) if self._is_open(prompt)]
@@ -108,15 +108,15 @@ class Draws:
 
     @property
     def _most(self) -> int:
-        """Samples a single prompt may have."""
+        """The most samples that a single prompt may have."""
         return self.num_samples if self.chances is None else self.num_samples * MOST
 
     def _budget(self) -> int:
-        """Samples that are left to all prompts together."""
+        """The samples left for all prompts together."""
         return self.num_prompts * self.num_samples - sum(self.num_drawn)
 
     def _rank(self, prompt: int, extra: int) -> float:
-        """Lower is sooner: by samples drawn, or by the chance of the next one after `extra` failures more."""
+        """Lower comes sooner: by samples drawn, or by the chance of the next one after `extra` more failures."""
         return self.num_drawn[prompt] + extra if self.chances is None else -self.chances.of(prompt, extra)
 
     def counts(self) -> CollectionCounts:

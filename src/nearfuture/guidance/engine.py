@@ -17,8 +17,8 @@ T = TypeVar("T")
 class Engine(Protocol):
     """A policy that samples and scores.
 
-    In a run of several processes all methods but `decode` are called by all, with the same arguments, and give every
-    one all results. `decode` is local: only some may call it.
+    With several processes, all of them call every method except `decode` with the same arguments, and each gets all
+    results. `decode` is local and may be called by some of them only.
     """
 
     @property
@@ -28,7 +28,7 @@ class Engine(Protocol):
 
     @property
     def tokenizer_hash(self) -> str:
-        """Names what the token ids mean."""
+        """Identifies the meaning of token ids."""
         ...
 
     @property
@@ -42,7 +42,7 @@ class Engine(Protocol):
         ...
 
     def generate(self, rows: Sequence[Row], seed: int) -> list[list[int]]:
-        """Sample one completion per row; a function of (weights, rows, seed). A completion that ended ends with EOS."""
+        """Sample one completion per row: a function of (weights, rows, seed). A finished completion ends with EOS."""
         ...
 
     def score(self, rows: Sequence[Row], completion_ids: Sequence[list[int]]) -> list[list[float]]:
@@ -50,7 +50,7 @@ class Engine(Protocol):
         ...
 
     def decode(self, rows: Sequence[Row], completion_ids: Sequence[list[int]]) -> list[str]:
-        """Return the texts the verifier reads."""
+        """Return the texts that the verifier reads."""
         ...
 
     def prompt_lengths(self, rows: Sequence[Row]) -> list[int]:
@@ -58,12 +58,12 @@ class Engine(Protocol):
         ...
 
     def broadcast(self, value: T) -> T:
-        """Return the main process's value, on every process. All processes meet here."""
+        """Return the main process's value on every process; all processes synchronise here."""
         ...
 
     def shared(self, work: Callable[[Sequence[int]], Sequence[T]], num_rows: int) -> list[T]:
-        """Return what `work` makes of rows 0 to `num_rows` - 1, one result a row, on every process.
+        """Return the results of `work` for rows 0 to `num_rows` - 1, one result per row, on every process.
 
-        Each process works on a part of the rows. What fails on one fails on all.
+        Each process works on a part of the rows. A failure on one is a failure on all.
         """
         ...

@@ -2,11 +2,11 @@
 
     observe   k of K correct -> bucket k; 0 < k < K stores the correct answers; k = K retires the question for good
     draw      a share of a batch's questions comes from the buckets, bucket k with weight exp(-(k - K/2)^2 / 2)
-    choose    of a question's stored answers the one with the lowest mean entropy under the current policy
+    choose    among a question's stored answers, the one with the lowest mean entropy under the current policy
 
-See ExGRPO (arXiv:2510.02245), experience management; docs/methods/exgrpo.md. Deviations: an answer keeps the log-probs
-of the policy that wrote it first, found again it is not stored twice; buckets are drawn one question at a time, without
-replacement, over those that are not empty.
+See ExGRPO (arXiv:2510.02245), experience management; docs/methods/exgrpo.md. Deviations: an answer that is found again
+is not stored twice and keeps the log-probs of the policy that first wrote it; buckets are drawn one question at a time,
+without replacement, over those that are not empty.
 
 Not here: putting questions into a batch, scoring (`nearfuture.train.replay`), the weight of a replayed token
 (`nearfuture.method.weighting`).
@@ -39,12 +39,12 @@ class ExperienceReplay:
     """Past successes by question, in buckets by the latest number of correct rollouts. The same on every process.
 
     Args:
-        frac: share of a batch's questions that is asked again (the paper's rho).
-        start_pass_rate: nothing is asked again before a batch's pass rate exceeds this; from then on always.
-        seed: of the draws.
+        frac: share of a batch's questions that are asked again (the paper's rho).
+        start_pass_rate: nothing is asked again until a batch's pass rate first exceeds this.
+        seed: the seed of the draws.
 
     Raises:
-        UserError: a share outside 0 to 1.
+        UserError: a share is not between 0 and 1.
 
     Example:
         trainer = NPOTrainer(..., args=NPOConfig(weighting="shaped"), guidance=ExperienceReplay())
@@ -69,8 +69,8 @@ class ExperienceReplay:
 
         Args:
             prompt_ids: P questions.
-            num_correct: of their on-policy rollouts.
-            num_judged: rollouts the verifier could judge; a question without one is left as it was.
+            num_correct: how many of their on-policy rollouts are correct.
+            num_judged: how many rollouts the verifier could judge; a question with 0 stays unchanged.
         """
         total = sum(num_judged)
         if total and sum(num_correct) / total > self.start_pass_rate:
@@ -86,22 +86,22 @@ class ExperienceReplay:
                 self._latest[prompt_id] = correct
 
     def store(self, successes: Sequence[Success]) -> None:
-        """Store correct rollouts; of a retired question none, of equal ones the first."""
+        """Store correct rollouts: none for a retired question, only the first of equal ones."""
         for success in successes:
             if success.prompt_id not in self._retired:
                 self._stored.setdefault(success.prompt_id, {}).setdefault(success.completion_ids, success)
 
     def draw(self, step: int, num_prompts: int, group_size: int, taken: Collection[str]) -> list[str]:
-        """Draw the questions that a batch asks again; a function of the seed, the step and the buckets.
+        """Draw the questions that a batch asks again, as a function of the seed, the step and the buckets.
 
         Args:
-            step: optimizer step, of the trainer's state.
+            step: the optimizer step in the trainer's state.
             num_prompts: P, questions in the batch.
-            group_size: K, rollouts a question.
-            taken: questions the batch asks anyway.
+            group_size: K, rollouts per question.
+            taken: questions that the batch asks anyway.
 
         Returns:
-            floor(frac P) questions, or all there are; none before the start.
+            floor(frac P) questions, or as many as there are; none before the start.
         """
         if not self.has_begun:
             return []
@@ -120,7 +120,7 @@ class ExperienceReplay:
         return drawn
 
     def stored(self, prompt_id: str) -> list[Success]:
-        """Stored answers of a question, in the order they were found."""
+        """Return the stored answers of a question, in the order they were found."""
         return list(self._stored[prompt_id].values())
 
     def serve(self, chosen: dict[str, Success]) -> None:
@@ -128,7 +128,7 @@ class ExperienceReplay:
         self._served = chosen
 
     def lookup(self, prompt_id: str, step: int) -> Guidance | None:
-        """Return the answer that is served for a question that is asked again, else None."""
+        """Return the answer served for a question that is asked again, otherwise None."""
         success = self._served.get(prompt_id)
         if success is None:
             return None
@@ -154,7 +154,7 @@ class ExperienceReplay:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything remembered, as JSON can hold it."""
+        """Return the whole memory as JSON values."""
         return {
             "has_begun": self.has_begun,
             "latest": self._latest,

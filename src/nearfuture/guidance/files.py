@@ -1,7 +1,7 @@
-"""Files and folders that are either complete or not there.
+"""Files and folders that either are complete or do not exist.
 
 A folder is built beside its destination, as `.<name>.writing`, and swapped in by renames. A kill between the two
-renames leaves the older folder under `.<name>.previous`, where `settled` finds it. One process writes at a time.
+renames leaves the older folder as `.<name>.previous`, where `settled` finds it. One process writes at a time.
 
 Not here: what the files mean (`header`, `table`, `journal`).
 """
@@ -22,7 +22,7 @@ TABLE_NAME = "guidance.parquet"
 
 
 def settled(folder: Path) -> Path:
-    """Return where the last complete version of `folder` lies, also after a kill in the middle of a swap."""
+    """Return where the last complete version of `folder` is, even after a kill in the middle of a swap."""
     previous = _hidden(folder, "previous")
     return previous if previous.exists() and not folder.exists() else folder
 
@@ -47,7 +47,7 @@ def check_replaceable(folder: Path) -> None:
 
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
-    """Yield an empty sibling to write into; swap it in as `folder` when the block succeeds, drop it when it fails."""
+    """Yield an empty sibling to write into; swap it in as `folder` if the block succeeds, drop it if it fails."""
     check_replaceable(folder)
     draft, previous = _hidden(folder, "writing"), _hidden(folder, "previous")
     _recover(folder, previous)
@@ -73,7 +73,7 @@ def partial(folder: Path) -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small file so that it is either complete under its name or not there at all."""
+    """Write a small file so that it either is complete or does not exist."""
     draft = path.with_name(path.name + ".part")
     with draft.open("w", encoding="utf-8") as file:
         file.write(text)
@@ -84,7 +84,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def fsync_folder(folder: Path) -> None:
-    """Have the system put a folder's names on the disk: a rename lasts only then."""
+    """Make the system write a folder's names to the disk: only then does a rename last."""
     fileno = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(fileno)

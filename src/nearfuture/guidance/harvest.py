@@ -1,12 +1,11 @@
-"""What the run has written itself: of every prompt its latest verified rollout, and how often it was tried since.
+"""What the run has written itself: the latest verified rollout of every prompt, and how often it was tried since.
 
-A guide need not be asked what the policy has answered on the way: a scout, or a tail that is abandoned. Each answer
-has the log-probs of the policy that wrote it, and that policy's step, so that its distance from where a replay begins
-is the true one.
+A guide need not be asked what the policy has already answered on the way, in a scout or an abandoned tail. Each answer
+has the log-probs and the step of the policy that wrote it, so its distance from the start of a replay is the true one.
 
-The state is saved with every checkpoint, hence it follows the lineage: where the run goes back, it goes back, and what
-the tail wrote is read from the tail's last checkpoint. Token ids and log-probs are packed (about 11 bytes a token), one
-answer a prompt.
+The state is saved with every checkpoint, so it follows the lineage: when the run goes back, the state goes back too,
+and what the tail wrote is read from the tail's last checkpoint. Token ids and log-probs are packed (about 11 bytes per
+token), with one answer per prompt.
 
 Not here: watching the rollouts (`nearfuture.train.harvest`), putting answers into a cache (`collect`).
 """
@@ -25,7 +24,7 @@ from nearfuture.guidance.experience import Success
 from nearfuture.types import Guidance, Verdict
 
 Known = dict[str, tuple[int, int]]
-"""How many of how many rollouts of a prompt were correct, by prompt id."""
+"""Correct rollouts and all rollouts of a prompt, by prompt id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +55,21 @@ class Harvest:
         return len(self._answers)
 
     def observe(self, prompt_ids: Sequence[str], num_correct: Sequence[int], num_judged: Sequence[int]) -> None:
-        """Take note of a batch: a success begins the count anew, failures add up."""
+        """Record a batch: a success restarts the count, failures add up."""
         for prompt_id, correct, judged in zip(prompt_ids, num_correct, num_judged, strict=True):
             before = (0, 0) if correct else self._tries.get(prompt_id, (0, 0))
             if judged:
                 self._tries[prompt_id] = (before[0] + correct, before[1] + judged)
 
     def store(self, successes: Iterable[Success]) -> None:
-        """Keep the answers of a batch, one a prompt, in place of earlier ones; call after `observe`."""
+        """Store the answers of a batch, one per prompt, in place of earlier ones; call this after `observe`."""
         for success in successes:
             kept = self._answers.get(success.prompt_id)
             if kept is None or kept.success.step < success.step:
                 self._answers[success.prompt_id] = Answer(success, *self._tries[success.prompt_id])
 
     def known(self, prompt_ids: Iterable[str]) -> Known:
-        """Return how often these prompts were tried and solved, as far as anybody tried."""
+        """Return how often these prompts were solved and tried, for those that were tried."""
         return {prompt_id: self._tries[prompt_id] for prompt_id in prompt_ids if prompt_id in self._tries}
 
     def answers(
@@ -79,16 +78,16 @@ class Harvest:
         """Return the answers of policies from step `after` on, as guidance.
 
         Args:
-            prompt_ids: whose.
-            after: the step where a replay begins; what was written before it is the learner's own past.
-            segment_of: the segment of a step, for the record.
+            prompt_ids: the prompts.
+            after: the step where a replay begins; anything written before it is the learner's own past.
+            segment_of: returns the segment of a step, for the record.
         """
         found = ((prompt_id, self._answers[prompt_id]) for prompt_id in prompt_ids if prompt_id in self._answers)
         late = ((prompt_id, answer) for prompt_id, answer in found if answer.success.step >= after)
         return {prompt_id: _guidance(answer, segment_of(answer.success.step)) for prompt_id, answer in late}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything remembered, as JSON can hold it."""
+        """Return the whole memory as JSON values."""
         return {"answers": [_packed(answer) for answer in self._answers.values()], "tries": self._tries}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -99,7 +98,7 @@ class Harvest:
 
     @classmethod
     def read(cls, path: Path) -> Harvest:
-        """Read the state beside a checkpoint; an empty harvest where there is none."""
+        """Read the state beside a checkpoint; an empty harvest if there is none."""
         harvest = cls()
         if path.exists():
             harvest.load_state_dict(json.loads(path.read_text()))
@@ -122,7 +121,7 @@ def _guidance(answer: Answer, segment: int) -> Guidance:
 
 
 def _packed(answer: Answer) -> list[Any]:
-    """Write log-probs as float32, which is what they are; nothing is rounded."""
+    """Write log-probs as float32, which is their own format, so nothing is rounded."""
     success = answer.success
     ids, logps = array("i", success.completion_ids), array("f", success.logps)
     packed = [base64.b64encode(raw).decode() for raw in (ids.tobytes(), logps.tobytes())]

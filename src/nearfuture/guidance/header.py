@@ -1,9 +1,9 @@
 """The header of a guidance cache: what its token ids and log-probs mean, and how they were obtained.
 
-One readable `header.json` beside the table. It is written last, so a folder without it is not a cache, and it carries
+It is a readable `header.json` beside the table. It is written last, so a folder without it is not a cache, and it has
 its own checksum, so an edited or damaged one is noticed.
 
-Not here: the table itself (`table`), the rules a run imposes on a cache (`checks`).
+Not here: the table itself (`table`), the rules that a run imposes on a cache (`checks`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nearfuture.types import PolicyRef, Sampling, UserError
 FORMAT = "nearfuture-guidance"
 FORMAT_VERSION = 1
 NUM_KEPT = "max_per_prompt"
-"""How the file calls `num_kept`."""
+"""The name of `num_kept` in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class CollectionCounts:
     `num_solved` prompts have an entry. `num_dropped_*` count samples: without a stop token, longer than the limit, or
     chosen but without finite log-probs. `num_duplicates` counts correct samples with the token ids of an earlier one of
     their prompt. `num_unjudged` counts samples that could not be judged (time-outs, crashes, unparsable gold answers).
-    `num_tokens` is everything generated, `seconds` everything that took. `num_harvested` prompts were not asked, since
-    there was an answer already, of `harvested_tokens` in all.
+    `num_tokens` counts everything generated, `seconds` the time for it. `num_harvested` prompts were not asked, since
+    they had an answer already; these answers have `harvested_tokens` tokens.
     """
 
     num_prompts: int
@@ -73,7 +73,7 @@ class CacheHeader:
 def to_json(header: CacheHeader) -> str:
     """Write the header as indented JSON, with its own checksum."""
     written = {NUM_KEPT if name == "num_kept" else name: value for name, value in asdict(header).items()}
-    if not header.counts.num_harvested:  # older releases know no harvest
+    if not header.counts.num_harvested:  # older releases do not know the harvest
         written["counts"] = {name: value for name, value in written["counts"].items() if "harvested" not in name}
     fields = {"format": FORMAT, "format_version": FORMAT_VERSION, **written}
     return json.dumps({**fields, "checksum": digest(fields)}, indent=2, ensure_ascii=False) + "\n"
@@ -83,7 +83,7 @@ def from_json(text: str, where: str) -> CacheHeader:
     """Read a header that `to_json` wrote.
 
     Raises:
-        UserError: it is not a header, of another format version, or damaged.
+        UserError: it is not a header, has another format version, or is damaged.
     """
     fields = _read_object(text, where)
     checksum = fields.pop("checksum", None)

@@ -1,8 +1,8 @@
-"""Held-out pass rate of the present policy, by family, without a trace in the run.
+"""Held-out pass rate of the current policy, by family, without a trace in the run.
 
     mean@k = mean over prompts of (correct samples / k);   pass@k = share of prompts solved at least once in k
 
-Evaluation draws from its own seed: switching it on or off does not change a bit of the training.
+An evaluation draws from its own seed, so switching it on or off does not change a bit of the training.
 
 Not here: sampling and judging (`ask`), intervals over seeds and problems (one run cannot give them).
 """
@@ -35,7 +35,7 @@ class Answers:
 
     @property
     def rates(self) -> list[float]:
-        """Share of correct among the judged, per row; NaN where none could be judged."""
+        """Share of correct among the judged completions, per row; NaN if none could be judged."""
         return [c / n if n else float("nan") for c, n in zip(self.num_correct, self.num_judged, strict=True)]
 
 
@@ -49,17 +49,17 @@ def answer(
     seed: int,
     on_sample: Callable[[int, Sample], None] = lambda index, sample: None,
 ) -> Answers:
-    """Sample every row `num_samples` times and judge; the same seed compares two policies on the same draws.
+    """Sample every row `num_samples` times and judge; with the same seed, two policies are compared on the same draws.
 
-    Seven parameters: each is a choice of the caller's own.
+    Seven parameters: each is a separate choice of the caller.
 
     Args:
         engine: the policy.
         rows: held-out rows.
-        verify: of their task. A completion that could not be judged is counted apart.
+        verify: their task's verifier. A completion that could not be judged is counted separately.
         num_samples: completions per row.
-        batch_size: completions sampled at once.
-        seed: of the sampling.
+        batch_size: how many completions are sampled at once.
+        seed: the seed of the sampling.
         on_sample: called with the index of the row and each of its samples, for people to look at.
     """
     began = time.perf_counter()
@@ -85,9 +85,9 @@ def metrics_of(answers: Answers, rows: Sequence[Row], groups: Sequence[str] = ("
     """Return the metrics of the answers to held-out rows.
 
     Args:
-        answers: to these rows.
+        answers: the answers to these rows.
         rows: held-out rows.
-        groups: columns that group the pass rate. A family is called by its name, another group `<column>-<value>`.
+        groups: columns that group the pass rate. A family has its own name, another group `<column>-<value>`.
 
     Returns:
         `eval/pass_rate`, `eval/pass_at_k`, `eval/<family>/pass_rate`, `eval/num_prompts`, `eval/num_samples`,

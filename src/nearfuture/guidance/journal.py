@@ -1,8 +1,8 @@
 """An append-only journal: finished work survives a kill, byte for byte.
 
-One JSON line per record, each with a checksum; the first line holds the settings. A record is with the operating system
-when `append` returns, so a kill loses none, and on the disk within a second, so a power cut loses little. What a kill
-tore off, or a disk damaged, is cut away when the journal is opened: that work is done again.
+One JSON line per record, each with a checksum; the first line holds the settings. When `append` returns, the operating
+system has the record, so a kill loses none; it is on the disk within a second, so a power cut loses little. Lines that
+a kill tore or a disk damaged are cut away when the journal is opened, and that work is done again.
 
 Not here: what the records mean (`draws`).
 """
@@ -29,10 +29,10 @@ Record = dict[str, Any]
 
 
 class Journal:
-    """The records of one piece of work with the given settings, in `folder/journal.jsonl`."""
+    """The records of one piece of work with given settings, in `folder/journal.jsonl`."""
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
-        """Open the journal, or begin one where there is none or one of other settings."""
+        """Open the journal, or begin a new one if there is none or it has other settings."""
         self.path = folder / JOURNAL_NAME
         self._synced_at = -math.inf
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ class Journal:
 
 
 def damage(path: Path) -> str:
-    """Say where a journal is not as it was written; empty where a kill tore its last line at most."""
+    """Say where a journal is not as it was written; empty if at most its last line was torn by a kill."""
     lines = path.read_bytes().splitlines(keepends=True)
     bad = [number for number, line in enumerate(lines, 1) if _parse(line) is None]
     is_torn_only = bad == [len(lines)] and not lines[-1].endswith(b"\n")
@@ -76,7 +76,7 @@ def damage(path: Path) -> str:
 
 
 def discard(folder: Path) -> None:
-    """Delete the journal of finished work, and its folder where nothing else is in it."""
+    """Delete the journal of finished work, and its folder if it is otherwise empty."""
     (folder / JOURNAL_NAME).unlink(missing_ok=True)
     if folder.exists() and not any(folder.iterdir()):
         folder.rmdir()
@@ -87,7 +87,7 @@ def _format(record: Record) -> bytes:
 
 
 def _parse(line: bytes) -> Record | None:
-    """Return the record of a line, or None where it is torn or damaged."""
+    """Return the record of a line, or None if it is torn or damaged."""
     try:
         fields = json.loads(line)
         record = fields["record"]

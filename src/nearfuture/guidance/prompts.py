@@ -1,4 +1,4 @@
-"""The prompts of a collection: each once, longest first, with a digest of all that is asked.
+"""The prompts of a collection: each once, longest first, with a digest of everything that is asked.
 
 Not here: what identifies a prompt (`nearfuture.tasks.identity`).
 """
@@ -26,11 +26,11 @@ class Prompt:
 
 
 def unique_prompts(engine: Engine, rows: Sequence[Row]) -> list[Prompt]:
-    """Return the prompts once each, the longest first; the order of the rows does not matter.
+    """Return each prompt once, longest first; the order of the rows does not matter.
 
     Raises:
         NoSignalError: there are no rows.
-        UserError: one id for two prompts.
+        UserError: two prompts have one id.
     """
     prompts: dict[str, tuple[str, Row]] = {}
     for row in with_prompt_ids(list(rows)):
@@ -47,11 +47,11 @@ def unique_prompts(engine: Engine, rows: Sequence[Row]) -> list[Prompt]:
 
 
 def digest_prompts(prompts: Sequence[Prompt]) -> str:
-    """Hash the prompts in their order, with their lengths and with what the verifier may read."""
+    """Hash the prompts in order, with their lengths and everything that the verifier may read."""
     return digest([[prompt.prompt_id, prompt.prompt_hash, prompt.length, _others(prompt.row)] for prompt in prompts])
 
 
 def _others(row: Row) -> str:
-    """Return the columns beside the prompt as text (the gold answer): a corrected answer is another task."""
+    """Return the other columns (such as the gold answer) as text: a corrected answer makes another task."""
     others = {name: row[name] for name in row if name not in ("prompt", "image", "images")}  # no image is decoded
     return json.dumps(others, sort_keys=True, default=lambda value: type(value).__name__)

@@ -1,4 +1,4 @@
-"""Samples of an evaluation, kept for people to look at: some prompts with what was answered, read and expected.
+"""Samples of an evaluation for people to look at: some prompts with what was answered, read and expected.
 
     shown = ShownSamples(engine, task, rows, num_prompts=20)
     answers = answer(..., on_sample=shown.see)
@@ -22,7 +22,7 @@ from nearfuture.tasks.identity import images_of, prompt_hash
 from nearfuture.tasks.task import Task
 
 MOST_CHARS = 8000
-"""Characters of a text that are kept; how many more there were is written after them."""
+"""The most characters of a text that are kept; the number of further ones is written after them."""
 MOST_ANSWERS = 4
 
 
@@ -31,8 +31,8 @@ class ShownSamples:
 
     Args:
         engine: the policy; only its main process keeps anything.
-        task: of the rows.
-        rows: that are evaluated.
+        task: the task of the rows.
+        rows: the rows that are evaluated.
         num_prompts: how many of them are kept.
     """
 
@@ -47,7 +47,7 @@ class ShownSamples:
             kept.append(sample)
 
     def rows(self, rates: Sequence[float]) -> list[dict[str, Any]]:
-        """A row for each prompt: with its pass rate, what was expected, and what was answered."""
+        """A row per prompt, with its pass rate, what was expected, and what was answered."""
         return [self._row(i, samples, rates[i]) for i, samples in self._kept.items() if samples]
 
     def _row(self, index: int, samples: list[Sample], rate: float) -> dict[str, Any]:
@@ -81,5 +81,5 @@ def spread(num_rows: int, wanted: int) -> list[int]:
 
 
 def cut(text: str) -> str:
-    """A text as it is kept."""
+    """Shorten a text to what is kept."""
     return text if len(text) <= MOST_CHARS else f"{text[:MOST_CHARS]} … ({len(text) - MOST_CHARS} more characters)"

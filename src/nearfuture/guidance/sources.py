@@ -1,6 +1,6 @@
 """Where the trainer asks for guidance: one look-up per prompt and step.
 
-Not here: how guidance is stored (`cache`) or obtained (`collect`), and whether it is used (`method`: the gate).
+Not here: how guidance is stored (`cache`) or obtained (`collect`), whether it is used (`method`: the gate).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WindowedCache:
-    """A cache that is served for `start_step <= step < end_step` only (`end_step` None: without end).
+    """A cache that is served only for `start_step <= step < end_step` (`end_step` None: without end).
 
     `pool` draws among the trajectories of a prompt; without it the first one is served.
     """
@@ -50,7 +50,7 @@ class WindowedCache:
 
 @dataclass(frozen=True, slots=True)
 class LayeredCaches:
-    """Several windowed caches, the first one that has a prompt serves it: the latest guide before earlier ones."""
+    """Several windowed caches; the first one that has a prompt serves it, so the latest guide precedes earlier ones."""
 
     layers: tuple[WindowedCache, ...]
 
@@ -62,21 +62,21 @@ class LayeredCaches:
 
 @dataclass(frozen=True, slots=True)
 class UniformReplay:
-    """A trajectory drawn uniformly from the pool of the prompt, another one at each visit.
+    """A trajectory drawn uniformly from the pool of the prompt, anew at each visit.
 
         lookup(p, step) ~ uniform over pool(p),    a function of (seed, p, step) alone
 
-    So it is the same on every process, and the same after a resume. See RLEP (arXiv:2507.07451), which replays from
-    a pool of verified answers and leaves out questions with fewer than 2 valid ones of 64 samples.
+    So it is the same on every process and after a resume. See RLEP (arXiv:2507.07451), which replays from a pool of
+    verified answers and leaves out questions with fewer than 2 valid ones of 64 samples.
 
-    `min_correct` counts correct samples, not different texts: it asks how reliably the guide solves a prompt, and a
-    prompt with one short right answer, found ten times, is solved ten times. Where such a pool is smaller than what is
-    replayed, the same trajectory comes again. The count ends where sampling ended, so collect with
+    `min_correct` counts correct samples, not different texts: it measures how reliably the guide solves a prompt, and
+    a prompt whose one short right answer was found ten times was solved ten times. If such a pool is smaller than what
+    is replayed, the same trajectory comes again. The count stops when sampling stops, so collect with
     `num_kept >= min_correct` (or `select="closest"`, which draws all samples).
 
     Args:
         cache: the pools.
-        seed: of the draws.
+        seed: the seed of the draws.
         min_correct: prompts with fewer correct samples get nothing; `num_left_out` counts them.
 
     Raises:
@@ -101,11 +101,11 @@ class UniformReplay:
 
     @property
     def num_left_out(self) -> int:
-        """Prompts of the cache that have too few correct samples."""
+        """The number of prompts in the cache with too few correct samples."""
         return len(self.cache) - len(self._served)
 
     def lookup(self, prompt_id: str, step: int) -> Guidance | None:
-        """Return one of the prompt's trajectories, or None where it has too few correct samples."""
+        """Return one of the prompt's trajectories, or None if it has too few correct samples."""
         if prompt_id not in self._served:
             return None
         number = random.Random(f"{self.seed}/{prompt_id}/{step}").randrange(self.cache.pool_size(prompt_id))

@@ -1,9 +1,9 @@
 """The table of a guidance cache: one row per trajectory, in a parquet file that pandas and duckdb read as well.
 
-Rows are sorted by prompt id, those of one prompt in the order they came, and lie in small row groups, so that one
-look-up reads one group. Every page carries a checksum that is verified when it is read.
+Rows are sorted by prompt id, those of one prompt in the order they came, and stored in small row groups, so that one
+look-up reads one group. Every page has a checksum that is verified when it is read.
 
-Not here: what is allowed into a row (`checks`), the header beside the table (`header`).
+Not here: what is allowed in a row (`checks`), the header beside the table (`header`).
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ def write_table(path: Path, entries: Iterable[Entry], *, num_kept: int = 1) -> t
     """Write the entries sorted by prompt id, and flush them to the disk.
 
     Returns:
-        How many were written, and how many were not because they have the token ids of another one of their prompt.
+        How many were written, and how many were not because another entry of their prompt has the same token ids.
 
     Raises:
-        UserError: a prompt with more entries than `num_kept` (with 1, the same entry twice is one too many).
+        UserError: a prompt has more entries than `num_kept` (with 1, the same entry twice is one too many).
     """
     rows = iter(entries)
     chunks = [SCHEMA.empty_table()]
     while chunk := list(islice(rows, ROW_GROUP_SIZE)):  # Arrow's 8 bytes per token, not Python's 60
         chunks.append(pa.Table.from_pylist([_to_row(entry) for entry in chunk], schema=SCHEMA))
-    whole = pa.concat_tables(chunks).sort_by("prompt_id")  # stable: the first one of a prompt stays the first
+    whole = pa.concat_tables(chunks).sort_by("prompt_id")  # a stable sort: the first entry of a prompt stays the first
     table = _distinct(whole) if num_kept > 1 else whole
     _check_pools(table, num_kept)
     with path.open("wb") as file:
@@ -69,7 +69,7 @@ def write_table(path: Path, entries: Iterable[Entry], *, num_kept: int = 1) -> t
 class TableReader:
     """The rows of a table by number: reads the row group that holds a row, and keeps the last few groups.
 
-    `num_groups_read` counts the row groups that were read from the file, for those who want to know.
+    `num_groups_read` counts the row groups that were read from the file.
     """
 
     def __init__(self, path: Path, *, max_groups_kept: int = 32) -> None:
@@ -85,7 +85,7 @@ class TableReader:
         self._ends = list(accumulate(sizes))
 
     def column(self, name: str) -> list[Any]:
-        """Read one column, and nothing else."""
+        """Read a single column."""
         with self._reading():
             values: list[Any] = self._file.read(columns=[name]).column(0).to_pylist()
             return values
@@ -145,7 +145,7 @@ def _to_entry(table: Any, row: int) -> Entry:
 
 
 def _distinct(table: Any) -> Any:
-    """Drop the rows that have the token ids of an earlier one of their prompt, from a table sorted by prompt."""
+    """Drop rows with the token ids of an earlier row of their prompt, from a table sorted by prompt."""
     kept: list[int] = []
     for _, rows in groupby(range(table.num_rows), table.column("prompt_id").to_pylist().__getitem__):
         seen: set[bytes] = set()

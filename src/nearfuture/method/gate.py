@@ -13,7 +13,7 @@ import torch
 def pass_rate(correct_P_G: torch.Tensor, is_judged_P_G: torch.Tensor) -> torch.Tensor:
     """Estimate how often the current policy solves each prompt, over the rollouts that could be judged.
 
-        q_p = sum_g correct_pg / sum_g judged_pg        (NaN where nothing could be judged)
+        q_p = sum_g correct_pg / sum_g judged_pg        (NaN if nothing could be judged)
 
     See "Near-Future Policy Optimization" (arXiv:2604.20733), section 3.1; reconstruction.md 1.1. A rollout whose
     verifier timed out or crashed says nothing about the policy: it is neither a success nor a failure.

@@ -3,7 +3,8 @@
 `lineage.json` is the single truth about a run. A crash, a resume and a rollback share one code path: read the lineage,
 run its head. Nothing is forgotten: a tail that was rolled back stays, marked with the step it was abandoned from.
 
-It is sealed, and `lineage.copy.json` beside it is its twin: where one of the two is damaged, the other one counts.
+It is sealed, and `lineage.copy.json` beside it is an identical copy: if one of the two is damaged, the other one
+counts.
 
 Not here: what to do next (`nearfuture.run.settings.plan`), checkpoints on disk (`nearfuture.train.checkpoint`).
 """
@@ -31,7 +32,7 @@ class Segment:
     """One uninterrupted stretch of training, from `start_step` (exclusive) to `end_step` (inclusive, None: running).
 
     Steps count optimizer updates along the path from the base weights. `parent` is the segment whose step `start_step`
-    this one continues (None: the base weights). Steps after `abandoned_from` lie on no path to the head.
+    this one continues (None: the base weights). Steps after `abandoned_from` are on no path to the head.
     """
 
     id: int
@@ -46,7 +47,7 @@ class Segment:
 
     @property
     def kind(self) -> str | None:
-        """`early` or `late` where guidance is injected, None for plain GRPO."""
+        """The kind of the intervention that began this segment, such as `early` or `late`; None for plain GRPO."""
         return None if self.intervention is None else self.intervention.kind
 
     @property
@@ -65,10 +66,10 @@ class Segment:
 
 @dataclass(frozen=True)
 class Lineage:
-    """The segments of a run in the order they were begun; the last one is the head.
+    """The segments of a run in the order they began; the last one is the head.
 
-    `origin` is what the run was begun with (its data), as plain values; None for a run that was begun before rows and
-    files were sealed, in which nothing can be expected to be.
+    `origin` describes what the run started with (its data), as plain values; None for a run from before rows and files
+    were sealed, which need not have any seals.
 
     Example:
         >>> lineage = Lineage.begin().end_head(40, "scout")
@@ -85,15 +86,15 @@ class Lineage:
 
     @classmethod
     def begin(cls, origin: dict[str, Any] | None = None) -> Lineage:
-        """The lineage of a run that is about to take its first step from the base weights."""
+        """Return the lineage of a run that is about to take its first step from the base weights."""
         return cls((Segment(id=0, parent=None, start_step=0),), origin)
 
     def until(self, segment: int) -> Lineage:
-        """The lineage as it was while that segment was trained: its head."""
+        """Return the lineage as it was while that segment was its head and was trained."""
         return replace(self, segments=self.segments[: segment + 1])
 
     def cut(self, segment: int, step: int) -> Lineage:
-        """The lineage up to a step of a segment, which is the head again and goes on from there: a fork's."""
+        """Return a fork's lineage: this one up to a step of a segment, which is the head again and continues there."""
         whole = self.segments[segment]
         passed = tuple(trigger for trigger in whole.passed_triggers if trigger <= step)
         head = replace(whole, end_step=None, reason=None, passed_triggers=passed)
@@ -107,9 +108,9 @@ class Lineage:
         return self.segments[-1]
 
     def path(self, to: int | None = None) -> list[tuple[Segment, int | None]]:
-        """Segments from the base weights to the end of segment `to` (None: the head).
+        """Return the segments from the base weights to the end of segment `to` (None: the head).
 
-        Each comes with the last step of it that lies on the path: its own end, or where the next one was branched.
+        Each comes with its last step on the path: its own end, or where the next one branched off.
         """
         segment = self.head if to is None else self.segments[to]
         steps: list[tuple[Segment, int | None]] = [(segment, segment.end_step)]
@@ -119,7 +120,7 @@ class Lineage:
         return steps[::-1]
 
     def ref(self, step: int) -> PolicyRef | None:
-        """The policy at `step` on the path to the head; None is the base weights (step 0).
+        """Return the policy at `step` on the path to the head; None means the base weights (step 0).
 
         Raises:
             UserError: the path does not reach `step`.
@@ -133,16 +134,16 @@ class Lineage:
         raise UserError(f"step {step} is not on the path to the head, which has reached step {reached}.")
 
     def total_steps(self, step: int) -> int:
-        """All optimizer steps paid for when the head is at `step`, scouts and abandoned tails included."""
+        """Return all optimizer steps paid for when the head is at `step`, scouts and abandoned tails included."""
         return self.head.total_steps(step)
 
     def end_head(self, step: int, reason: str) -> Lineage:
-        """The head stopped after `step`."""
+        """Return the lineage after the head has stopped at `step`."""
         assert step >= self.head.start_step
         return self._with_head(replace(self.head, end_step=step, reason=reason))
 
     def extend_head(self, *, passed_trigger: int | None = None) -> Lineage:
-        """The head, which had stopped, continues: a trigger was examined and dismissed, or the horizon was extended."""
+        """Let the stopped head continue: a trigger was examined and dismissed, or the horizon was extended."""
         passed = self.head.passed_triggers + (() if passed_trigger is None else (passed_trigger,))
         return self._with_head(replace(self.head, end_step=None, reason=None, passed_triggers=passed))
 
@@ -150,13 +151,13 @@ class Lineage:
         return replace(self, segments=(*self.segments[:-1], head))
 
     def branch(self, intervention: Intervention) -> Lineage:
-        """Begin a new head at `intervention.start_step`; what lies behind it on the path is marked abandoned."""
+        """Begin a new head at `intervention.start_step`; whatever follows that step on the path is marked abandoned."""
         start = self.ref(intervention.start_step)
         parent = None if start is None else start.segment
         return self._continue(parent, intervention.start_step, intervention=intervention)
 
     def return_to(self, policy: PolicyRef) -> Lineage:
-        """Begin a new head where an abandoned tail ended: the branch that was tried instead is abandoned in its place.
+        """Begin a new head where an abandoned tail ended; the branch that was tried instead is abandoned.
 
         The trigger that fired there has already been examined.
         """
@@ -173,7 +174,7 @@ class Lineage:
         return replace(tree, segments=tuple(_marked(segment, kept) for segment in tree.segments))
 
     def write(self, path: Path) -> None:
-        """Write it and its copy, each atomically: a reader sees the old lineage or the new one, never a part."""
+        """Write the lineage and its copy, each atomically: a reader sees the old or the new one, never a part."""
         payload: dict[str, Any] = {"version": VERSION, "head": self.head.id}
         if self.origin is not None:
             payload["origin"] = self.origin
@@ -188,10 +189,10 @@ class Lineage:
 
     @classmethod
     def read(cls, path: Path) -> Lineage:
-        """Read `lineage.json`, or its copy where it is damaged.
+        """Read `lineage.json`, or its copy if it is damaged.
 
         Raises:
-            UserError: there is none, both are damaged, or another version of the tool wrote it.
+            UserError: it is missing, both are damaged, or another version of the tool wrote it.
         """
         try:
             return cls.read_alone(path)
@@ -208,7 +209,7 @@ class Lineage:
 
     @classmethod
     def read_alone(cls, path: Path) -> Lineage:
-        """Read one of the two files, whatever the other one says; raises as `read` does."""
+        """Read one of the two files, regardless of the other; raises as `read` does."""
         try:
             data = path.read_bytes()
             if seal.state(data) == "damaged":
@@ -243,7 +244,7 @@ class Lineage:
 
 
 def _marked(segment: Segment, kept: dict[int, int | None]) -> Segment:
-    """The segment with the step after which it lies on no path to the head, given the last kept step of those on it."""
+    """Return the segment with the step after which it is on no path to the head, given the last kept steps."""
     last = kept.get(segment.id, segment.start_step)
     return replace(segment, abandoned_from=None if last == segment.end_step else last)
 
@@ -264,7 +265,7 @@ def _segment(row: dict[str, Any]) -> Segment:
 
 
 def _check_numbers(row: dict[str, Any]) -> None:
-    """Steps and segments are whole numbers from 0 on, or not there.
+    """Require steps and segments to be whole numbers from 0 on, or missing.
 
     Raises:
         TypeError: one is something else.
@@ -276,7 +277,7 @@ def _check_numbers(row: dict[str, Any]) -> None:
 
 
 def _broken(segments: tuple[Segment, ...], head: int) -> str:
-    """Say why `branch` cannot have made a tree that was edited by hand; empty if it can."""
+    """Say why `branch` cannot have made this tree, as after an edit by hand; empty if it can."""
     ids = [segment.id for segment in segments]
     if not ids or ids != list(range(len(ids))):
         return f"its segments are {ids}, but must be numbered from 0 in the order they were begun"

@@ -1,7 +1,7 @@
-"""The mistake pool: which prompts the policy has failed lately, when, and how badly.
+"""The mistake pool: which prompts the policy has recently failed, when, and how badly.
 
-It answers the question a rollback asks: which prompts were failed between the checkpoint and now, that the policy of
-now may solve. Only on-policy verdicts enter it, counted before any slot is replaced.
+It answers the question of a rollback: which prompts that the current policy may solve were failed between the
+checkpoint and now? Only on-policy verdicts enter it, counted before any slot is replaced.
 
 Deviations: the paper keeps prompts "of recent batches with very low accuracy" together with their step (one account).
 Threshold, bound and the rule of deletion are ours (reconstruction.md 2.2), and so is reading a slice as "failed since
@@ -28,7 +28,7 @@ class Mistake:
     """The latest failure on one prompt.
 
     `step` is the optimizer step whose rollouts failed, `pass_rate` their share of correct ones (0 to 1), and
-    `last_seen_step` the last step that met the prompt: later than `step` only where nothing could be judged since.
+    `last_seen_step` the last step that met the prompt: later than `step` only if nothing could be judged since.
     """
 
     prompt_id: str
@@ -71,12 +71,12 @@ class MistakePool:
         return len(self._mistakes)
 
     def observe(self, step: int, prompt_ids: Sequence[str], pass_rates: Iterable[float]) -> None:
-        """Take note of one batch.
+        """Record one batch.
 
         Args:
             step: the optimizer step these rollouts are for; may not go back (a rollback loads the checkpoint's state).
             prompt_ids: one per group, the same on every process.
-            pass_rates: on-policy pass rate of each group; NaN where nothing could be judged, which is neither a failure
+            pass_rates: on-policy pass rate of each group; NaN if nothing could be judged, which is neither a failure
                 nor a success.
         """
         assert step >= self._step, f"step {step} after step {self._step}: load the checkpoint's state first"
@@ -103,12 +103,12 @@ class MistakePool:
         checkpoint at step s is the policy after s updates, so the first batch after it is that of step s + 1.
 
         Args:
-            start_step: step of the checkpoint one would return to.
+            start_step: step of the checkpoint to return to.
             end_step: step of the policy that would be the guide.
             mode: the reading.
 
         Returns:
-            By step, then prompt: the same on every process and after every resume.
+            The failures by step, then prompt: the same on every process and after every resume.
         """
         last = end_step if mode == "since" else min(start_step + 1, end_step)
         found = [mistake for mistake in self._mistakes.values() if start_step < mistake.step <= last]
@@ -125,8 +125,8 @@ class MistakePool:
         one; each is drawn with probability n / N, and any stretch of steps gets its share, to a whole prompt.
 
         Args:
-            num: how many; all of them where the slice has fewer.
-            rng: where u and the order within a step come from.
+            num: how many; all of them if the slice has fewer.
+            rng: the source of u and of the order within a step.
             start_step: see `slice`.
             end_step: see `slice`.
             mode: see `slice`.
@@ -142,7 +142,7 @@ class MistakePool:
         return [shuffled[min(int((offset + i) * len(found) / num), len(found) - 1)] for i in range(num)]
 
     def metrics(self) -> dict[str, float]:
-        """Return the size of the pool, how hard it is, how old, and what left it since the start."""
+        """Return the pool's size, difficulty and age, and what left it since the start."""
         mistakes = self._mistakes.values()
         metrics = {
             "autonpo/pool/num_prompts": float(len(mistakes)),
@@ -155,7 +155,7 @@ class MistakePool:
         return metrics
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything remembered, as JSON can hold it; the order is that of insertion."""
+        """Return the whole memory as JSON values, in order of insertion."""
         return {
             "step": self._step,
             "num_solved": self._num_solved,

@@ -1,15 +1,15 @@
-"""Is a way back worth its steps? The gain that guidance is expected to bring, minus what the steps would have brought.
+"""Is going back worth its steps? The gain expected from guidance, minus what the steps would have brought.
 
     gain(D)  = c f 1/|P| sum_x pass@k(x) (1 - p_x(D))^G / V(D)
     price(D) = max(0, slope) D
     D*       = argmax_D gain(D) - price(D),    if that is above 0; else the run continues
 
 f is the share of the training prompts that the guide is asked, P the probed ones, pass@k how often k samples of the
-guide hold an answer, (1 - p)^G how often a group of G rollouts of the policy that is guided holds none, so that the
-answer is news; both are pass rates, and the slope is that of the on-policy pass rate over the trigger's window.
+guide contain an answer, and (1 - p)^G how often G rollouts of the guided policy contain none, so that the answer is
+news. Gain and price are pass rates, and the slope is that of the on-policy pass rate over the trigger's window.
 
 Deviations: all of it is ours; the paper takes argmax Q / V, in which a step costs nothing and staying (D = 0, where p
-is the guide's own pass rate, V = 1 and the price 0) is no candidate. `c` is fitted on runs
+is the guide's own pass rate, V = 1 and the price 0) is not a candidate. `c` is fitted on runs
 (`measurements/price_calibration.py`, docs/methods/autonpo.md).
 
 Letters: P prompts.
@@ -31,13 +31,13 @@ from nearfuture.method.trends import fit_line
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the gain and the price of any candidate rest on.
+    """The terms of the gain and the price of any candidate.
 
     Attributes:
-        factor: c, gain of pass rate for a share of the prompts that got an answer that was news.
-        num_samples: k, most samples of a prompt when the guide is asked.
-        num_generations: G, rollouts of a group.
-        slope: rise of the on-policy pass rate, per step.
+        factor: c, the gain in pass rate per share of prompts that got an answer that was news.
+        num_samples: k, the most samples per prompt when the guide is asked.
+        num_generations: G, rollouts per group.
+        slope: rise of the on-policy pass rate per step.
     """
 
     factor: float
@@ -47,20 +47,20 @@ class Terms:
 
 
 def slope_of(steps: Sequence[int], pass_rates: Sequence[float]) -> float:
-    """Fit a line to the on-policy pass rate of a window; 0 where it has fewer than 3 steps."""
+    """Fit a line to the on-policy pass rate of a window; 0 if it has fewer than 3 steps."""
     return fit_line(steps, pass_rates).slope if len(steps) >= 3 else 0.0
 
 
 def expected_gain(
     terms: Terms, share: float, counts_P: tuple[Ints, Ints], pass_rate_P: Floats, variance_cost: float
 ) -> float:
-    """Expect how much pass rate the guidance of a candidate brings.
+    """Estimate how much pass rate the guidance of a candidate brings.
 
     Args:
-        terms: of the run.
-        share: f, of the training prompts that the guide would be asked.
+        terms: the run's terms.
+        share: f, the share of the training prompts that the guide would be asked.
         counts_P: judged and correct samples of the guide, [P] each.
-        pass_rate_P: p, of the policy that would be guided, [P].
+        pass_rate_P: p, the pass rates of the policy that would be guided, [P].
         variance_cost: V.
 
     Returns:
@@ -82,23 +82,23 @@ def expected_gain(
 
 
 def price_of(terms: Terms, distance: int) -> float:
-    """What the run would have gained with the steps of a way back: the slope, where it rises, times the steps."""
+    """What the run would have gained with the replayed steps: its slope, if positive, times the steps."""
     return max(0.0, terms.slope) * distance
 
 
 def select_worth(
     candidates: Sequence[Candidate], *, min_prompts: int, min_quality: float, blocked_steps: Collection[int] = ()
 ) -> Choice:
-    """Choose the candidate whose expected gain exceeds its price by most.
+    """Choose the candidate whose expected gain exceeds its price by the most.
 
     Args:
         candidates: one per checkpoint, in any order, with gain and price.
-        min_prompts: probed prompts a slice needs.
+        min_prompts: how many probed prompts a slice needs.
         min_quality: lowest pass rate of the guide on a slice.
-        blocked_steps: checkpoints the run has returned to without progress since.
+        blocked_steps: checkpoints that the run has returned to without progress since.
 
     Returns:
-        The choice, with candidate None where no gain exceeds its price; `guard` is `price` where the largest S was not
+        The choice, with candidate None if no gain exceeds its price; `guard` is `price` where the largest S was not
         taken because of it.
     """
     limits = Limits(min_prompts, min_quality, blocked_steps)

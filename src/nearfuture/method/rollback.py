@@ -1,13 +1,12 @@
 """How far to go back: the distance with the largest effective signal, and the guards that may overrule it.
 
-Deviations: the paper takes the argmax of Q / V and nothing else (reconstruction.md 2.1). All guards are ours
-(reconstruction.md 2.3): Q of a few prompts is noise, a guide that solves nothing teaches nothing, a short way back
-costs less.
+Deviations: the paper only takes the argmax of Q / V (reconstruction.md 2.1). All guards are ours (reconstruction.md
+2.3): Q of a few prompts is noise, a guide that solves nothing teaches nothing, and going back a short way costs less.
 
-A candidate of distance 0 stays: the present policy answers its own mistakes, and no step is trained twice.
+The candidate of distance 0 stays: the current policy answers its own mistakes, and no step is trained twice.
 
 Not here: measuring Q and V (`signal`, `variance_cost`), which prompts (`mistakes`), whether to go back (`trigger`),
-what the steps of the way back would have brought (`price`), doing it (`nearfuture.run`).
+what the replayed steps would have brought (`price`), doing it (`nearfuture.run`).
 """
 
 from __future__ import annotations
@@ -34,13 +33,13 @@ class Candidate:
     """One checkpoint the run could go back to, with what the probe found; at distance 0 the run stays where it is.
 
     Attributes:
-        rollback_distance: D, optimizer steps between the checkpoint and the guide (the present policy).
+        rollback_distance: D, optimizer steps between the checkpoint and the guide (the current policy).
         step: step of the checkpoint.
         num_prompts: probed prompts of the slice that belongs to D.
-        quality: Q(D), pass rate of the guide on them, 0 to 1; NaN where none could be judged.
-        variance_cost: V(D), 1 where guide and learner agree; infinite where it overflowed.
-        expected_gain: how much pass rate its guidance is expected to bring (`price`); NaN where nobody worked it out.
-        price: what the run would have gained with the D steps; 0 where they are not charged (`autonpo.price: none`).
+        quality: Q(D), pass rate of the guide on them, 0 to 1; NaN if none could be judged.
+        variance_cost: V(D), 1 where guide and learner agree; infinite if it overflowed.
+        expected_gain: how much pass rate its guidance is expected to bring (`price`); NaN if it was not computed.
+        price: what the run would have gained with the D steps; 0 if they are not charged (`autonpo.price: none`).
     """
 
     rollback_distance: int
@@ -67,7 +66,7 @@ class Candidate:
         return self.expected_gain - self.price
 
     def as_row(self) -> dict[str, float | int | None]:
-        """Return the row of a `rollback` event; what is not finite is None, as JSON has no name for it."""
+        """Return the row of a `rollback` event; infinite values and NaN become None, since JSON has neither."""
         row = {
             "rollback_distance": self.rollback_distance,
             "step": self.step,
@@ -109,13 +108,13 @@ def select(
 
     Args:
         candidates: one per checkpoint, in any order.
-        min_prompts: probed prompts a slice needs; below that Q is noise.
+        min_prompts: how many probed prompts a slice needs; with fewer, Q is noise.
         min_quality: lowest pass rate of the guide on a slice that is worth a replay.
         min_gain: factor by which the best S must exceed that of the smallest distance.
         blocked_steps: checkpoints the run has returned to without progress since: never twice at the same place.
 
     Returns:
-        The choice; with candidate None where nothing is left.
+        The choice; with candidate None if nothing is left.
 
     Example:
         >>> near, far = Candidate(10, 90, 20, 0.30, 1.0), Candidate(40, 60, 20, 0.60, 1.5)
@@ -156,7 +155,7 @@ class Limits:
 
 
 def excluded(candidate: Candidate, limits: Limits) -> Guard | None:
-    """Return the first guard that excludes a candidate, None where none does."""
+    """Return the first guard that excludes a candidate, None if none does."""
     if candidate.num_prompts < limits.min_prompts:
         return Guard.TOO_FEW_PROMPTS
     if candidate.step in limits.blocked_steps:
@@ -167,7 +166,7 @@ def excluded(candidate: Candidate, limits: Limits) -> Guard | None:
 
 
 def signal_or_none(candidate: Candidate) -> float:
-    """S, with NaN below everything; `max` keeps the first of equals, which is the smaller distance."""
+    """S, with NaN below everything; among equals `max` keeps the first, which has the smaller distance."""
     return -1.0 if math.isnan(candidate.effective_signal) else candidate.effective_signal
 
 

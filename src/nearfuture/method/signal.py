@@ -159,7 +159,7 @@ def sample_mean(samples: GuideSamples, values_N: Floats, resamples_R_P: Floats) 
 
 
 def _mean(sums_P: Floats, counts_P: Floats, resamples_R_P: Floats) -> Floats:
-    """Mean over everything in the prompts of each resample; NaN where there is nothing."""
+    """Mean over everything in the prompts of each resample; NaN if there is nothing."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return (resamples_R_P @ sums_P) / (resamples_R_P @ counts_P)
 

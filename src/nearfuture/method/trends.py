@@ -1,14 +1,15 @@
-"""Has a noisy curve that rose stopped rising? A likelihood ratio over every place where it may have.
+"""Has a noisy rising curve stopped rising? A likelihood ratio over every place where it may have stopped.
 
-Training curves bend: what they gain per step falls like 1 / step, what they gain per e-fold of steps hardly changes. So
-time is x = log(step + 20) here, where a healthy curve is a straight line. The window is the last `look_back` of a run.
+Training curves bend: their gain per step falls like 1 / step, while their gain per e-fold of steps hardly changes. So
+time is x = log(step + 20) here, in which a healthy curve is a straight line. The window is the last `look_back` of a
+run.
 
     stopped at k    y = a + c min(x, x_k)
     goes on         y = a + c (min(x, x_k) + slowdown max(x - x_k, 0)),     c >= min_pace sigma in both
     evidence        max_k [RSS(goes on) - RSS(stopped)] / (2 sigma^2)       in nats
 
-sigma is judged by first differences of the latest rows. Where nothing rose, "stopped" is a level and nothing else: then
-`min_pace` alone says what a rise would have been. See "Sequential Analysis" (Tartakovsky, Nikiforov, Basseville, 2014),
+sigma is estimated from first differences of the latest rows. If nothing rose, "stopped" is just a level, and only
+`min_pace` says what a rise would have been. See "Sequential Analysis" (Tartakovsky, Nikiforov, Basseville, 2014),
 generalised likelihood ratio. Standard library only, so that a log can be replayed without numpy or torch.
 
 Not here: laws over distance (`nearfuture.stats.fits`), what a movement means for a run (`trigger`).
@@ -22,14 +23,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 START = 20.0
-"""Steps that the clock is behind: without them the first steps would be most of the run."""
+"""Steps added to the clock: without them the first steps would be most of the run."""
 NOISE_ROWS = 100
 MIN_ROWS = 6
-"""Fewest rows on either side of the place where a curve may have stopped."""
+"""The fewest rows on either side of a place where a curve may have stopped."""
 GROWTH = 1.2
-"""Factor between the lengths of two stretches that are tried."""
+"""The factor between the lengths of successive stretches that are tried."""
 SMALLEST = 1e-12
-"""Noise of a curve that has none, as a share of one: a curve that is constant has stopped, to the last bit."""
+"""The noise assumed for a curve without noise, as a share of 1: a constant curve has stopped, to the last bit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """Where a curve most likely stopped, and how much speaks for it.
+    """Where a curve most likely stopped, and the evidence for it.
 
     Attributes:
         after: the last step at which it rose.
@@ -61,7 +62,7 @@ class Pace:
     Attributes:
         min_pace: noise widths per e-fold of steps.
         slowdown: share of its pace at which a rise still goes on.
-        look_back: share of the run that is looked back on.
+        look_back: the share of the run that is examined.
         min_stretch: steps of the shortest stretch that is tried.
     """
 
@@ -77,7 +78,7 @@ def ema_weight(weight: float, num_steps: float) -> float:
 
 
 Sums = tuple[float, float, float, float, float, float]
-"""Of a stretch of a curve: number of rows, sums of x, x^2, y, x y, y^2."""
+"""The sums of a stretch of a curve: number of rows, sums of x, x^2, y, x y, y^2."""
 
 
 def _plus(a: Sums, b: Sums) -> Sums:
@@ -133,23 +134,23 @@ class Curve:
         self._noise.append(self._noise[-1] + change)
 
     def cut(self, step: int) -> None:
-        """Forget what was seen after a step."""
+        """Forget everything after a step."""
         num = bisect_right(self.steps, step)
         del self.steps[num:], self.values[num:], self._sums[num + 1 :], self._noise[num + 1 :]
 
     def rows_after(self, step: int) -> int:
-        """How many rows lie after a step."""
+        """Return the number of rows after a step."""
         return len(self.steps) - bisect_right(self.steps, step)
 
     def sigma(self) -> float:
-        """Noise of a row, from the first differences of the latest."""
+        """The noise of a row, from the first differences of the latest rows."""
         num = len(self.values)
         first = max(1, num - NOISE_ROWS)
         changes = max(num - first, 1)
         return math.sqrt(max((self._noise[num] - self._noise[first]) / changes, SMALLEST**2))
 
     def halt(self, pace: Pace) -> Halt | None:
-        """Where the curve most likely stopped; None while there are too few rows to say."""
+        """Return where the curve most likely stopped; None while there are too few rows to tell."""
         num, now = len(self.steps), self.steps[-1] if self.steps else 0
         low = bisect_right(self.steps, int((1.0 - pace.look_back) * now))
         if num - low < MIN_ROWS or now - (self.steps[low - 1] if low else 0) < pace.min_stretch:
@@ -163,7 +164,7 @@ class Curve:
         return found
 
     def _candidates(self, low: int, min_stretch: int) -> Iterator[int]:
-        """The rows that may be the first of a stretch without a rise; last the window's own first."""
+        """Yield the rows that may be the first of a stretch without a rise; the first row of the window comes last."""
         num, length, before = len(self.steps), float(min_stretch), -1
         while (first := bisect_right(self.steps, self.steps[-1] - math.ceil(length))) >= low + MIN_ROWS:
             if first != before and num - first >= MIN_ROWS:
@@ -172,7 +173,7 @@ class Curve:
         yield low
 
     def _evidence(self, low: int, first: int, pace: Pace, sigma: float) -> float:
-        """Nats for a stop before the row `first`, against going on."""
+        """Return the nats for a stop before the row `first`, against going on."""
         rising, after = _minus(self._sums[first], self._sums[low]), _minus(self._sums[-1], self._sums[first])
         at = math.log((self.steps[first - 1] if first else 0) + START)
         min_slope = pace.min_pace * sigma
@@ -189,12 +190,12 @@ def fit_line(x: Sequence[float], y: Sequence[float]) -> Line:
 
         b = sum (x - mx)(y - my) / sum (x - mx)^2,    SE(b)^2 = RSS / (n - 2) / sum (x - mx)^2
 
-    The error is judged by the residuals, taken as independent. Values are taken relative to the first, so that a
+    The error is estimated from the residuals, assumed independent. Values are taken relative to the first, so that a
     constant series has slope 0 and error 0 to the last bit.
 
     Args:
         x: at least 3, not all equal.
-        y: one a value of x, finite.
+        y: one finite value per value of x.
 
     Returns:
         The line.

@@ -1,10 +1,10 @@
 """The plateau trigger: has the reward stopped rising while the entropy still falls?
 
 Both are judged by the same likelihood ratio (`trends`), in units of their own noise, so nothing depends on the scale of
-the reward, or on how many prompts a step averages over.
+the reward or on how many prompts a step averages over.
 
-Deviations: the paper names a moving average, stagnation and decline, but no constant (reconstruction.md 2.1). The
-averages are logged and decide nothing: two of them compared over a window see a plateau twice as late at the same false
+Deviations: the paper names a moving average, stagnation and decline, but no constant (reconstruction.md 2.1). Here the
+averages are only logged: comparing two of them over a window notices a plateau twice as late at the same rate of false
 alarms (`measurements/trigger_detector.py`, docs/methods/autonpo.md).
 
 Not here: the probe that confirms (`nearfuture.run`), which prompts (`mistakes`), how far to go back (`rollback`).
@@ -28,7 +28,7 @@ __all__ = ["Evidence", "PlateauTrigger", "Seen", "State", "TriggerConfig"]
 
 
 class State(StrEnum):
-    """What the trigger may do next: `WARMING` and `COOLING` wait, `ARMED` may fire, `FIRED` is the step it did."""
+    """What the trigger may do next: `WARMING` and `COOLING` wait, `ARMED` may fire, `FIRED` is the step it fired."""
 
     WARMING = "warming"
     ARMED = "armed"
@@ -48,7 +48,7 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What speaks for a plateau now.
+    """The current evidence for a plateau.
 
     Attributes:
         since: the step after which the reward most likely stopped rising.
@@ -101,10 +101,10 @@ class PlateauTrigger:
         self._num_ignored = 0
 
     def observe(self, step: int, reward: float, entropy: float) -> bool:
-        """Take note of one step and decide.
+        """Record one step and decide.
 
         Args:
-            step: position on the lineage; must grow (see `rewind`), may skip, as in a log that is written now and then.
+            step: position on the lineage; must grow (see `rewind`) but may skip, as in a log with occasional rows.
             reward: mean *on-policy* reward or pass rate, before any slot is replaced; any scale.
             entropy: mean token entropy of the policy on its own rollouts (nats).
 
@@ -135,7 +135,7 @@ class PlateauTrigger:
     def rewind(self, step: int) -> None:
         """Go back to `step` with the run: what was seen later is forgotten, what was seen before still counts.
 
-        It does not fire again before the replay has passed the step it fired at, nor within the cool-down.
+        It does not fire again until the replay has passed the step at which it fired and the cool-down is over.
         """
         self._seen = [seen for seen in self._seen if seen.step <= step]
         self._rewards.cut(step)
@@ -145,7 +145,7 @@ class PlateauTrigger:
         self.state = State.COOLING
 
     def metrics(self) -> dict[str, float]:
-        """Return the numbers behind the decision of this step; evidence and slopes once there are rows enough."""
+        """Return the numbers behind the decision of this step; evidence and slopes only once there are enough rows."""
         metrics = {
             "autonpo/is_armed": float(self.state in (State.ARMED, State.FIRED)),
             "autonpo/has_fired": float(self.state is State.FIRED),
@@ -168,7 +168,7 @@ class PlateauTrigger:
         return metrics
 
     def explain(self) -> dict[str, Any]:
-        """Return what the last decision rests on, for an event: what was seen, how it moved, the settings."""
+        """Return the basis of the last decision, for an event: what was seen, how it moved, the settings."""
         evidence = None if self.evidence is None else asdict(self.evidence)
         last = self._seen[-1]._asdict() if self._seen else {}
         settings = asdict(self.config)
@@ -176,7 +176,7 @@ class PlateauTrigger:
         return {**last, "state": str(self.state), "steps_held": held, "evidence": evidence, "settings": settings}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything remembered, as JSON can hold it."""
+        """Return the whole memory as JSON values."""
         return {
             "seen": [list(seen) for seen in self._seen],
             "state": str(self.state),
@@ -214,7 +214,7 @@ class PlateauTrigger:
         return 0 if self._held_since is None else self._seen[-1].step - self._held_since + 1
 
     def _measure(self) -> Evidence | None:
-        """Weigh both curves, or None where there are too few rows."""
+        """Weigh both curves; None if there are too few rows."""
         config = self.config
         reward, entropy = self._rewards.halt(config.pace), self._entropies.halt(config.pace)
         if reward is None or entropy is None:

@@ -11,7 +11,7 @@ from nearfuture.method.trends import MIN_ROWS, Pace
 from nearfuture.types import UserError
 
 SLOPE_STEPS = 75
-"""Over how many of the last steps the pace of a run is read, where a step has a price or a reader is told."""
+"""Over how many of the last steps the pace of a run is measured, for the price of a step and for readers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +19,16 @@ class TriggerConfig:
     """When a run counts as stuck. All numbers are ours, chosen by `measurements/trigger_detector.py`.
 
     Attributes:
-        min_evidence: nats that must speak for a reward that has stopped rising. Higher: later, with fewer false alarms.
-        max_entropy_evidence: nats that may speak for an entropy that has stopped falling.
-        min_entropy_drop: share of its mean that the entropy must lose in the stretch without a rise, beside.
-        min_pace: what a rise gains at least per e-fold of steps, in widths of the noise of one step.
-        slowdown: share of its pace at which a rise still goes on.
-        look_back: share of the run, up to now, that is looked back on.
+        min_evidence: the least evidence, in nats, that the reward has stopped rising. Higher: later, with fewer false
+            alarms.
+        max_entropy_evidence: the most evidence, in nats, that the entropy has stopped falling.
+        min_entropy_drop: the share of its mean that the entropy must also lose in the stretch without a rise.
+        min_pace: the least gain of a rise per e-fold of steps, in widths of the noise of one step.
+        slowdown: the share of its pace at which a rise still goes on.
+        look_back: the share of the run so far that is examined.
         min_stretch: steps of the shortest stretch without a rise.
-        patience: steps all of that must hold without a break.
-        warmup: no firing before this step.
+        patience: for how many consecutive steps all of this must hold.
+        warmup: the trigger does not fire before this step.
         cooldown: steps without firing after a firing, and after a rollback.
     """
 

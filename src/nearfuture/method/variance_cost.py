@@ -1,4 +1,4 @@
-"""The variance V that a guide's trajectories bring into an update through importance weights, in several forms.
+"""The variance V that a guide's trajectories add to an update through importance weights, in several forms.
 
 p is the learner, q the guide that sampled. With W = p/q on a whole sample and r = p/q on a token,
 
@@ -44,9 +44,9 @@ def clipped_cost(samples: GuideSamples, resamples_R_P: Floats, *, epsilon: float
 
         V_clip = 1/K sum_k min(exp(d_k), 1 + epsilon)^2
 
-    See reconstruction.md 3.3. Bounded by (1 + epsilon)^2 and *not* bounded below by 1: the further the guide, the more
-    of its tokens the learner finds unlikely, and those weigh less. It measures what clipping leaves, not how far the
-    guide is.
+    See reconstruction.md 3.3. It is bounded by (1 + epsilon)^2 and *not* bounded below by 1: the further away the
+    guide, the more of its tokens the learner finds unlikely, and those weigh less. It measures what clipping leaves,
+    not how far away the guide is.
 
     Args:
         samples: of the guide, on the learner's failed prompts.

@@ -1,7 +1,7 @@
-"""What a token of a guided row, or of a distilled one, counts in the policy gradient.
+"""The weight of a token in a guided or distilled row in the policy gradient.
 
-TRL's loss at ratio 1 has the gradient - A grad log pi for every token-level loss type. So a row whose old
-log-probs are its current ones, and whose advantage is A times a weight per token, has any gradient we want:
+TRL's loss at ratio 1 has the gradient - A grad log pi for every token-level loss type. So with old log-probs equal to
+the current ones, an advantage of A times a weight per token gives a row any gradient we want:
 
     shaped      d/dtheta [ f(rho) A ] = f'(rho) rho A grad log pi,      f(x) = x / (x + gamma)
     distilled   (A + beta (log pi_guide - log pi)) grad log pi
@@ -26,7 +26,7 @@ def per_token(advantages: Tensor) -> Tensor:
 
 
 def shape(ratio: Tensor, gamma: float) -> Tensor:
-    """Shape an importance ratio so that unlikely tokens count more than likely ones, and none without bound.
+    """Shape an importance ratio so that unlikely tokens count more than likely ones, but none without bound.
 
         f(x) = x / (x + gamma)
 
@@ -74,7 +74,7 @@ def shaped_advantages(
 def distilled_advantages(
     advantages_B_T: Tensor, logps_B_T: Tensor, guide_logps_B_T: Tensor, is_distilled_B: Tensor, *, coef: float
 ) -> Tensor:
-    """[B, T] advantages with the guide's opinion of the learner's own tokens: reverse KL as a policy gradient.
+    """[B, T] advantages that add the guide's judgement of the learner's own tokens: reverse KL as a policy gradient.
 
         A_t + coef (log pi_guide(o_t) - log pi(o_t))        on the distilled rows
 
@@ -100,13 +100,13 @@ def informed_advantages(
     strength: float,
     clip: float,
 ) -> Tensor:
-    """[B, T] advantages whose size follows what the informed self thinks of a token, and whose sign stays.
+    """[B, T] advantages that keep their sign, with a size that depends on how likely the informed self finds a token.
 
         w_t = clip(exp(sign(A) (log pi_informed(o_t) - log pi(o_t))), 1 - epsilon, 1 + epsilon)
         A (1 - lambda + lambda w_t)
 
-    See RLSD (arXiv:2604.03128): a token that whoever knows the answer finds likelier counts more where the answer was
-    right, and less where it was wrong.
+    See RLSD (arXiv:2604.03128): a token that becomes more likely once the answer is known counts more in a right
+    answer, and less in a wrong one.
 
     Args:
         advantages_B_T: [B, T] or [B, 1].

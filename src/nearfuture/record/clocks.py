@@ -1,9 +1,9 @@
-"""The axes a run is read against: `step`, `total_steps`, generated tokens and seconds.
+"""The clocks of a run: `step`, `total_steps`, generated tokens and seconds.
 
 `step` is the position on the lineage. `total_steps` counts every optimizer step ever paid for. `tokens` counts every
-token ever generated for training: rollouts, and the samples a guide drew, solved or not. `seconds` is the time of
-the same, without evaluation and start-up; it belongs to one machine and what else ran there. Steps that a kill forced
-to be computed again are an accident of the machine: no clock counts them, the ledger names them apart.
+token ever generated for training: rollouts, and a guide's samples, solved or not. `seconds` is the time for the same,
+without evaluation and start-up; it depends on the machine and on what else ran there. Steps that had to be computed
+again after a kill are an accident of the machine: no clock counts them, and the ledger lists them separately.
 
 Not here: tokens and seconds by segment (`ledger`).
 """
@@ -24,11 +24,11 @@ from nearfuture.record.records import RunRecords, is_number
 Clock = Literal["step", "total_steps", "tokens", "seconds"]
 CLOCKS: tuple[Clock, ...] = ("step", "total_steps", "tokens")
 PRICES = {"tokens": ("rollout_tokens", "guide_tokens"), "seconds": ("seconds", "seconds")}
-"""What a step and a collection cost, by the clock that counts it: the key in a metrics row, and in an event."""
+"""The cost of a step and of a collection on each clock: the key in a metrics row, and that in an event."""
 
 
 def served_segment(records: RunRecords, collected: Row) -> int:
-    """Return the segment a collection was made for: the first later one with that guide, else the event's own."""
+    """Return the segment that a collection was made for: the first later one with that guide, else the event's own."""
     collected_from = (collected.get("guide_segment"), collected.get("guide_step"))
     for segment in records.segments:
         guide = segment.intervention.guide if segment.intervention else None
@@ -40,8 +40,8 @@ def served_segment(records: RunRecords, collected: Row) -> int:
 def collections(records: RunRecords) -> list[tuple[int, Row]]:
     """Return every sampling of a guide with the segment it serves: collections, AutoNPO's probes and comparisons.
 
-    A probe is charged to the segment whose trigger it looked into, because it may lead to none. One that a kill forced
-    to be made again counts once, like a step.
+    A probe is charged to the segment whose trigger it examined, because it may not lead to a new one. A sampling that
+    was repeated after a kill counts once, like a step.
     """
     sampled = [event for event in records.events if event.get("event") in ("collected", "probe", "accepted")]
     last = {(event["event"], event.get("segment"), event.get("step")): event for event in sampled}
@@ -49,17 +49,17 @@ def collections(records: RunRecords) -> list[tuple[int, Row]]:
 
 
 def is_sampled_for(records: RunRecords, segment: Segment) -> bool:
-    """True where a guide was sampled for a segment; one that only distils (`inject_guidance: false`) writes nothing."""
+    """True if a guide was sampled for a segment; one that only distils (`inject_guidance: false`) writes nothing."""
     return segment.intervention is not None and records.config.get("inject_guidance") is not False
 
 
 def has_tokens(records: RunRecords) -> bool:
-    """True where every step has its rollout tokens and every guide its own, so that the token clock can be trusted."""
+    """True if every step has its rollout tokens and every guide its own, so that the token clock can be trusted."""
     return has_prices(records, "tokens")
 
 
 def has_prices(records: RunRecords, clock: Clock) -> bool:
-    """True where every step and every guide has its price, so that a clock can be trusted; steps have none but 1."""
+    """True if every step and every guide has its price, so that a clock can be trusted; steps have none but 1."""
     if clock not in PRICES:
         return True
     of_step, of_guide = PRICES[clock]
@@ -71,10 +71,10 @@ def has_prices(records: RunRecords, clock: Clock) -> bool:
 
 
 def paid_at(records: RunRecords, clock: Clock, ats: Iterable[tuple[int, int]]) -> NDArray[np.float64]:
-    """Return what a clock shows when a segment had finished a step, for each (segment, step).
+    """Return what a clock showed when a segment had finished a step, for each (segment, step).
 
     Raises:
-        ValueError: the token clock, or that of seconds, where not everything has its price; see `has_prices`.
+        ValueError: the clock counts tokens or seconds, and something has no price; see `has_prices`.
     """
     ats = list(ats)
     if clock == "step":

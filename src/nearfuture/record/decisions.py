@@ -1,12 +1,12 @@
-"""What a run decided: every trigger and every planned intervention, with all that the run folder says about it.
+"""What a run decided: every trigger and every planned intervention, with everything the run folder says about it.
 
     seen        pass rate and entropy where the trigger fired, and how they moved over its window
-    probe       which past mistakes the present policy solves
+    probe       which past mistakes the current policy solves
     candidates  Q, V, S, expected gain and price of every checkpoint it could go back to, and of staying; the choice,
                 its guard, its reason
     collection  the guidance
-    comparison  both branches asked after the replay, where the configuration wants it
-    cost        what all of that took, and the steps trained twice
+    comparison  both branches, asked after the replay if the configuration says so
+    cost        the cost of all this, and the steps trained twice
     brought     held-out pass rate and entropy, abandoned and guided
 
 A number that the run did not write is None, never 0. The lineage says what was done; events add the numbers.
@@ -32,10 +32,10 @@ MOVED = ("reward_rise", "reward_rise_se", "entropy_slope", "entropy_slope_se", "
 PROBE = ("num_prompts", "num_samples", "num_solved", "pass_rate", "guide_tokens", "seconds")
 COLLECTED = ("num_prompts", "num_samples", "num_solved", "guide_tokens", "seconds")
 HARVESTED = ("num_harvested", "harvested_tokens", "harvested_distance")
-"""Of a collection, where the run harvests (`guidance_harvest`)."""
+"""Numbers of a collection if the run harvests (`guidance_harvest`)."""
 CANDIDATE = ("rollback_distance", "step", "num_prompts", "quality", "variance_cost", "effective_signal")
 WORTH = ("expected_gain", "price")
-"""Of a candidate, where the run has worked it out."""
+"""Numbers of a candidate if the run has computed them."""
 COMPARED = (
     *("difference", "ci_low", "ci_high", "guided_pass_rate", "abandoned_pass_rate"),
     *("num_prompts", "num_samples", "guide_tokens", "seconds"),
@@ -47,26 +47,26 @@ class RunDecision:
     """One trigger, or one intervention that the configuration asked for.
 
     Attributes:
-        kind: of the intervention (`nearfuture.types.Kind`); `planned` where neither lineage nor events tell.
+        kind: the kind of intervention (`nearfuture.types.Kind`); `planned` if neither lineage nor events tell.
         segment: the segment that stopped for it; a rollback makes it the abandoned tail.
         step: where it stopped: the step of the trigger, and of the guide.
-        total_steps: optimizer steps paid by then.
-        outcome: what came of it; `stayed` where AutoNPO had the policy answer its own mistakes; `undecided` while the
-            run is at it, or where it was stopped.
-        to_segment: the guided segment; None where the run did not go back.
-        to_step: the step it went back to, or (`advised`) would have.
-        rollback_distance: how far that is.
+        total_steps: optimizer steps paid for by then.
+        outcome: the outcome; `stayed` if AutoNPO let the policy answer its own mistakes; `undecided` while the run is
+            deciding, or if it was stopped then.
+        to_segment: the guided segment; None if the run did not go back.
+        to_step: the step it went back to, or (`advised`) would have gone back to.
+        rollback_distance: how far back that is.
         guided_until: the step at which guidance ends; None without guidance or without an end.
         num_guidance: prompts with guidance.
-        guard: what overruled the argmax of S; None where nothing did.
+        guard: what overruled the argmax of S; None if nothing did.
         reason: why, in the planner's words.
         seen: at the trigger; None for a planned intervention. `window` is the stretch without a rise; in runs of
             earlier releases it is a setting, like `max_reward_t`.
-        probe: None where there was none, like `collection` and `comparison`.
+        probe: None if there was none, like `collection` and `comparison`.
         candidates: by distance.
         kept: `guided` or `abandoned`, after a comparison.
-        cost: what it took.
-        brought: None where there is no tail to compare with.
+        cost: what it cost.
+        brought: None if there is no tail to compare with.
     """
 
     kind: str
@@ -97,7 +97,7 @@ def decisions_of(records: RunRecords) -> list[RunDecision]:
 
 
 def _events_by_place(records: RunRecords) -> dict[tuple[int, int], dict[str, Row]]:
-    """Group events by (segment, step) of the decision; of one that a kill had written twice, the later counts."""
+    """Group events by (segment, step) of the decision; if a kill had an event written twice, the later one counts."""
     places: dict[tuple[int, int], dict[str, Row]] = {_place(s): {} for s in records.segments if s.intervention}
     guided = {segment.id: _place(segment) for segment in records.segments if segment.intervention}
     for event in records.events:
@@ -112,7 +112,7 @@ def _events_by_place(records: RunRecords) -> dict[tuple[int, int], dict[str, Row
 
 
 def _place(guided: Segment) -> tuple[int, int]:
-    """Where a guided segment was decided on: at its guide."""
+    """Return where a guided segment was decided on: at its guide."""
     assert guided.intervention is not None
     return guided.intervention.guide.segment, guided.intervention.guide.step
 
@@ -169,7 +169,7 @@ def _decision(records: RunRecords, at: tuple[int, int], events: dict[str, Row]) 
 
 
 def _required(facts: Facts | None, is_certain: bool, names: tuple[str, ...]) -> Facts | None:
-    """What must have happened and was not written has unknown numbers."""
+    """Mark numbers as unknown if they must exist but were not written."""
     return _facts({}, names) if facts is None and is_certain else facts
 
 
@@ -191,7 +191,7 @@ def _candidates(rows: object) -> tuple[Facts, ...]:
 
 
 def _facts(row: Mapping[str, Any] | None, names: tuple[str, ...]) -> Facts | None:
-    """The named numbers of an event, None each where it is missing or not finite; None where there is no event."""
+    """The named numbers of an event, each None if it is missing or not finite; None if there is no event."""
     if row is None:
         return None
     return {name: value if is_number(value := row.get(name)) else None for name in names}

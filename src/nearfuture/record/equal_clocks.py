@@ -1,6 +1,6 @@
-"""Two runs at an equal clock: held-out pass rates, their difference, and whether it is larger than sampling noise.
+"""Two runs at an equal clock: held-out pass rates, their difference, and whether it exceeds sampling noise.
 
-Not here: seeds and intervals over seeds (one run is one seed), and the sentences (`nearfuture.lab.report.words`).
+Not here: seeds and intervals over seeds (one run is one seed), the sentences (`nearfuture.lab.report.words`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Word = Literal["ahead", "behind", "no difference visible", "not judged"]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A held-out pass rate at a step of the head's path, and how many samples it is a mean of (None: not written)."""
+    """A held-out pass rate at a step of the head's path, and how many samples it averages (None: not written)."""
 
     pass_rate: float
     num_samples: int | None
@@ -40,7 +40,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class AtEqualClock:
-    """Two runs read where one clock shows the same; the sides are None, with a reason, where that is impossible."""
+    """Two runs at the same reading of a clock; the sides are None, with a reason, if that is impossible."""
 
     clock: Clock
     at: float | None = None
@@ -101,7 +101,7 @@ def measured_at(records: RunRecords, step: float) -> Measured | None:
 
 
 def num_judged(row: Row) -> int | None:
-    """Return how many samples a held-out pass rate is a mean of, None where the row does not say.
+    """Return how many samples a held-out pass rate averages; None if the row does not say.
 
         n = max(prompts, prompts x samples of each - unjudged)
 
@@ -140,7 +140,7 @@ def at_equal_clocks(run: RunRecords, baseline: RunRecords) -> list[AtEqualClock]
 
 
 def at_equal_clock(run: RunRecords, baseline: RunRecords, clock: Clock) -> AtEqualClock:
-    """Compare two runs where a clock shows the same: the last evaluated step of whichever ran out first.
+    """Compare two runs at the same reading of a clock: the last evaluated step of the run that ended first.
 
     What a run holds when the clock shows x is the last step of its head's path that was paid for by then. While it
     trains ahead on a stretch it will abandon, that step stands still.

@@ -21,7 +21,7 @@ FLOAT, DOUBLE = 1, 2
 
 
 def read_scalars(paths: Iterable[Path]) -> Iterator[dict[str, float]]:
-    """Yield one row a scalar, `{"step": ..., tag: value}`, file by file."""
+    """Yield one row per scalar, `{"step": ..., tag: value}`, file by file."""
     for path in paths:
         for record in _records(path.read_bytes()):
             fields = list(_fields(record))

@@ -20,7 +20,7 @@ def load(text: str) -> Any:
     """Read one document into plain Python values.
 
     Raises:
-        YAMLError: it is none, of whatever kind its fault is.
+        YAMLError: it is not YAML, whatever the fault.
 
     Example:
         >>> load("{mode: off, learning_rate: 1e-4}")
@@ -36,11 +36,11 @@ def load_value(override: str, example: str) -> tuple[str, Any]:
     """Read `key=value`, the value as YAML.
 
     Args:
-        override: as it was typed.
-        example: of one, for the error.
+        override: the text as it was typed.
+        example: an example for the error.
 
     Raises:
-        UserError: no key, or a value that is not YAML.
+        UserError: there is no key, or the value is not YAML.
     """
     key, separator, text = override.partition("=")
     if not separator or not key:
@@ -53,7 +53,7 @@ def load_value(override: str, example: str) -> tuple[str, Any]:
 
 
 def dump(values: dict[str, Any]) -> str:
-    """Write keys in their order, in block style."""
+    """Write keys in order, in block style."""
     yaml: Any = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False

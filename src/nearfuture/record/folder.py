@@ -42,11 +42,11 @@ class RunFolder:
         path = self.path / f"{name}.jsonl"
         with open(path, "a+b") as file:
             if file.tell() and _last_byte(file) != b"\n":
-                file.write(b"\n")  # a kill tore the line before
+                file.write(b"\n")  # a kill tore the previous line
             file.write(sealed(json.dumps(finite(row), ensure_ascii=False)).encode() + b"\n")
 
     def event(self, event: str, **facts: Any) -> None:
-        """Append an event, unless the very same one was written before a kill."""
+        """Append an event, unless the same one was already written before a kill."""
         if not self.is_main:
             return
         row = {"event": event, **facts}
@@ -58,7 +58,7 @@ class RunFolder:
         return read_rows(self.path / "events.jsonl", required="event").rows
 
     def sync(self) -> None:
-        """Put the logs on disk."""
+        """Flush the logs to disk."""
         for path in self.path.glob("*.jsonl") if self.is_main else ():
             with open(path, "rb") as file:
                 os.fsync(file.fileno())
@@ -81,7 +81,7 @@ def _last_byte(file: Any) -> bytes:
 
 
 def environment() -> dict[str, Any]:
-    """Where a run happens: versions, platform, commit of the working directory."""
+    """The environment of a run: versions, platform, commit of the working directory."""
     versions = {}
     for package in PACKAGES:
         try:

@@ -47,7 +47,7 @@ def rate(value: float | None) -> str:
 
 
 def fixed(value: float | None, digits: int = 3) -> str:
-    """Format a number with so many digits behind the point."""
+    """Format a number with a given number of decimals."""
     return MISSING if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 

@@ -1,8 +1,8 @@
-"""A run's held-out curve against what was paid, and two runs of one seed at equal cost.
+"""A run's held-out curve against its cost, and two runs of one seed at equal cost.
 
 What a run holds when a clock shows x is the last step of its head's path that was paid for by then: while it trains
-ahead on a stretch that it will abandon, that step stands still. Between two evaluations the pass rate lies on a
-straight line over the steps; nothing is extrapolated.
+ahead on a stretch that it will abandon, that step stands still. Between two evaluations the pass rate is interpolated
+linearly over the steps; nothing is extrapolated.
 
 Letters: H steps of the head's path, X positions on a clock.
 
@@ -36,7 +36,7 @@ class HeldOutCurve:
         self._trusted = {clock for clock in CLOCKS if len(self._curve) and has_prices(records, clock)}
 
     def has(self, clock: Clock) -> bool:
-        """True where the run was evaluated on the way, and a clock can be trusted."""
+        """True if the run was evaluated during training, and the clock can be trusted."""
         return clock in self._trusted
 
     @cached_property
@@ -52,13 +52,13 @@ class HeldOutCurve:
         return self._paid[clock]
 
     def end(self, clock: Clock) -> float:
-        """What the clock showed at the last evaluated step; NaN where `has` is false."""
+        """What the clock showed at the last evaluated step; NaN if `has` is false."""
         if not self.has(clock):
             return math.nan
         return float(self.paid(clock)[np.isfinite(self.rates)].max())
 
     def at(self, clock: Clock, positions_X: Floats) -> Floats:
-        """Pass rate of what the run held where the clock showed each position, [X]; NaN beyond its end."""
+        """Pass rate of what the run held at each position of the clock, [X]; NaN beyond its end."""
         if not self.has(clock):
             return np.full(positions_X.shape, math.nan)
         held_X = self._held(clock, positions_X)
@@ -66,14 +66,14 @@ class HeldOutCurve:
         return np.where(is_inside_X, self.rates[np.maximum(held_X, 0)], math.nan)
 
     def step_at(self, clock: Clock, position: float) -> int:
-        """The step of the head's path that the run held where the clock showed a position."""
+        """The step of the head's path that the run held at a position of the clock."""
         return self._positions[int(self._held(clock, np.array([position]))[0])][1]
 
     def _held(self, clock: Clock, positions_X: Floats) -> NDArray[np.int64]:
         return np.searchsorted(self.paid(clock), positions_X, side="right") - 1
 
     def first_at(self, clock: Clock, rate: float) -> float:
-        """What the clock showed when the pass rate first reached a level; NaN where it never did."""
+        """What the clock showed when the pass rate first reached a level; NaN if it never did."""
         if not self.has(clock):
             return math.nan
         reached = np.flatnonzero(self.rates >= rate)
@@ -86,7 +86,7 @@ class HeldOutCurve:
 
 
 def common_end(curve: HeldOutCurve, other: HeldOutCurve, clock: Clock) -> float:
-    """Where the first of two runs ends on a clock; NaN where one has no such clock."""
+    """Where the first of two runs ends on a clock; NaN if one has no such clock."""
     ends = curve.end(clock), other.end(clock)
     return math.nan if any(map(math.isnan, ends)) else min(ends)
 
@@ -101,7 +101,7 @@ def difference_at_equal(curve: HeldOutCurve, other: HeldOutCurve, clock: Clock) 
 
 
 def area_difference(curve: HeldOutCurve, other: HeldOutCurve, clock: Clock) -> float:
-    """By how much the mean pass rate on the way to the common end is higher; NaN where a clock is missing."""
+    """By how much the mean pass rate on the way to the common end is higher; NaN if a clock is missing."""
     end = common_end(curve, other, clock)
     return math.nan if math.isnan(end) else curve.area(clock, end) - other.area(clock, end)
 
@@ -112,7 +112,7 @@ def speed_up(curve: HeldOutCurve, baseline: HeldOutCurve, clock: Clock, share: f
         level = baseline's pass rate at `share` of its end,   speed-up = t_baseline(level) / t_run(level)
 
     Both times are those of first reaching it, by the same rule, so that a baseline beside itself gives 1 however
-    noisy its curve is. NaN where the run never reached it, or one of them had it before the first step.
+    noisy its curve is. NaN if the run never reached it, or one of them had it before the first step.
     """
     if not (curve.has(clock) and baseline.has(clock)):
         return math.nan

@@ -6,8 +6,8 @@
 A run with `guidance_harvest` has `harvested_tokens` as well: answers that entered a cache without being bought; they
 are in no other sum.
 
-A number that the run did not write is `None`, never 0. Steps that were computed twice after a kill are named apart
-(`recomputed_*`) and are in no other sum: they are the machine's cost, not the method's.
+A number that the run did not write is `None`, never 0. Steps that were computed twice after a kill are listed
+separately (`recomputed_*`) and are in no other sum: they are the machine's cost, not the method's.
 
 Not here: comparing two runs (`equal_clocks`).
 """
@@ -58,7 +58,7 @@ def build_ledger(records: RunRecords) -> dict[str, Any]:
 
 
 def write_ledger(records: RunRecords) -> Path:
-    """Write `ledger.json` into the run folder, whole or not at all."""
+    """Write `ledger.json` into the run folder atomically."""
     path = records.folder / "ledger.json"
     text = json.dumps(build_ledger(records), indent=2, allow_nan=False) + "\n"
     write_whole(path, sealed(text))
@@ -110,7 +110,7 @@ def _missing(records: RunRecords) -> dict[str, int]:
 
 
 def is_training(row: Row) -> bool:
-    """True where a merged row carries an optimizer step (an evaluation alone does not)."""
+    """True if a merged row carries an optimizer step (an evaluation alone does not)."""
     return any(key not in ("segment", "step", "total_steps") and not key.startswith("eval/") for key in row)
 
 

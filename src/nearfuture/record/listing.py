@@ -1,6 +1,6 @@
 """The runs in a folder, one line each: state, step, held-out pass rate, cost, method, size. Nothing heavy is loaded.
 
-Not here: what is told of one run (`nearfuture.lab.report`), freeing its disk (`nearfuture.run.clean`).
+Not here: reporting on one run (`nearfuture.lab.report`), freeing its disk (`nearfuture.run.clean`).
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class RunLine:
     Attributes:
         path: its folder.
         state: `running`, `finished`, `stopped` (it can be resumed), `begun` (no step yet) or `damaged`.
-        step: of the head; of `max_steps`.
+        step: the head's step, out of `max_steps`.
         held_out: pass rate of the latest evaluation on the path to the head.
         total_steps: optimizer steps paid for, scouts and abandoned tails included.
-        tokens: generated, guides included.
-        seconds: of training, collecting and evaluating.
+        tokens: generated tokens, guides included.
+        seconds: time for training, collecting and evaluating.
         method: `npo early late`, `grpo`, `luffy` and so on.
-        num_bytes: on disk; what it shares with a fork counts for both.
-        forked_from: `RUN@STEP`, where it is a fork.
+        num_bytes: bytes on disk; files shared with a fork count for both.
+        forked_from: `RUN@STEP`, if it is a fork.
         problem: why it is damaged.
     """
 
@@ -58,7 +58,7 @@ class RunLine:
 
 
 def runs_in(folder: Path) -> list[RunLine]:
-    """Every run at or below a folder, in the order of their paths.
+    """Return every run at or below a folder, ordered by path.
 
     Raises:
         UserError: there is no such folder.
@@ -69,7 +69,7 @@ def runs_in(folder: Path) -> list[RunLine]:
 
 
 def _runs(folder: Path) -> Iterator[Path]:
-    """Folders with a lineage; what lies inside a run is not looked at."""
+    """Yield folders with a lineage, without looking inside a run."""
     for root, folders, files in os.walk(folder):
         if LINEAGE in files:
             folders.clear()
@@ -78,7 +78,7 @@ def _runs(folder: Path) -> Iterator[Path]:
 
 
 def line_of(run: Path) -> RunLine:
-    """What there is to say of a run in one line."""
+    """Describe a run in one line."""
     size = sum(path.stat().st_size for path in run.rglob("*") if path.is_file() and not path.is_symlink())
     try:
         lineage = Lineage.read(run / LINEAGE)
@@ -102,7 +102,7 @@ def line_of(run: Path) -> RunLine:
 
 
 def method_of(config: Row, lineage: Lineage) -> str:
-    """The method, and the interventions that there were or are to be."""
+    """Name the method, and the interventions that have happened or are planned."""
     kinds = [segment.kind for segment in lineage.segments if segment.kind is not None]
     planned = {
         "early": config.get("scout_steps"),

@@ -3,9 +3,9 @@
     with writing(run_dir, "run"):            the lock file is run_dir/.lock, and says who holds it
     with writing_file(output, "cache"):      of what is replaced as a whole: .<name>.lock beside it
 
-The lock file stays as long as what it locks is there; a lock on one that was deleted meanwhile is none, and is taken
-again. Several processes of one run (the
-ranks of a launcher) share the lock of the main one. Who only reads needs none.
+The lock file stays as long as the thing it locks exists; a lock on a file that was deleted in the meantime does not
+count, and is taken again. Several processes of one run (the ranks of a launcher) share the lock of the main one.
+Readers need no lock.
 
 On shared storage the lock is as good as the file system's: NFS (version 4, or 3 with its lock daemon), CephFS, GPFS and
 Lustre mounted with `flock` pass it between machines. NFS with `local_lock` and Lustre with `localflock` keep it on one
@@ -45,15 +45,15 @@ _held: weakref.WeakSet[Any] = weakref.WeakSet()
 
 @contextlib.contextmanager
 def writing(folder: Path, what: str, *, wait: bool = False) -> Iterator[None]:
-    """Be the only process that writes `folder`, which is made where it is not there.
+    """Be the only process that writes `folder`, which is created if it does not exist.
 
     Args:
-        folder: whose `.lock` is held.
-        what: it is, for the message.
-        wait: until it is free, instead of refusing; for what takes seconds.
+        folder: the folder whose `.lock` is held.
+        what: what the folder is, for the message.
+        wait: whether to wait until it is free instead of refusing; for work that takes seconds.
 
     Raises:
-        UserError: another process writes it; who, and since when.
+        UserError: another process writes it; the message says who, and since when.
         OSError: the lock file cannot be written.
     """
     with _locked(Path(folder) / LOCK, f"{what} {folder}", wait=wait):
@@ -72,7 +72,7 @@ def writing_file(path: Path, what: str) -> Iterator[None]:
 
 
 def holder_of(folder: Path) -> dict[str, Any]:
-    """Who is writing a run folder: `pid`, `host`, `since`; empty where nobody does, as far as this machine can see."""
+    """Return who is writing a run folder: `pid`, `host`, `since`; empty if nobody is, as far as is known here."""
     try:
         with open(Path(folder) / LOCK, encoding="utf-8") as file:
             holder = _holder(file)
@@ -97,7 +97,7 @@ def _locked(path: Path, what: str, *, wait: bool) -> Iterator[None]:
 
 
 def _opened(path: Path, what: str, *, wait: bool) -> tuple[Any, bool]:
-    """The lock file, locked; and whether the file system has locks."""
+    """Return the lock file, locked, and whether the file system has locks."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (the caller closes it; not truncated: another's)
@@ -110,7 +110,7 @@ def _opened(path: Path, what: str, *, wait: bool) -> tuple[Any, bool]:
 
 
 def _take(file: Any, what: str, *, wait: bool) -> bool:
-    """Take the lock; False where the file system has none."""
+    """Take the lock; False if the file system has none."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError as error:
@@ -136,7 +136,7 @@ def _this_process() -> dict[str, Any]:
 
 
 def _holder(file: Any) -> dict[str, Any]:
-    """Who wrote the lock file last and did not finish; empty if nobody did, or while it is being written."""
+    """Return who wrote the lock file last and did not finish; empty if nobody did, or while it is being written."""
     file.seek(0)
     try:
         found = json.loads(file.read())
@@ -152,7 +152,7 @@ def _told(holder: dict[str, Any]) -> str:
 
 
 def _warn_of_another_machine(file: Any, what: str) -> None:
-    """Say where a process of another machine left its name: it was killed, or the lock does not reach there."""
+    """Warn if a process on another machine left its name: it was killed, or the lock does not reach that machine."""
     holder = _holder(file)
     if holder and holder.get("host") != socket.gethostname():
         logger.warning(

@@ -1,12 +1,12 @@
-"""Which rows of a log belong to one run: where the steps restart, and where a file or folder holds several runs.
+"""Which rows of a log belong to one run: where the steps restart, and whether a file or folder holds several runs.
 
-A log continues as long as its steps grow. Where they fall back, a run was either resumed or started again:
+A log continues as long as its steps grow. If they fall back, a run was either resumed or started again:
 
     1 2 3 4 | 3 4 5     resumed from step 2: the rows it wrote again replace the old ones
     1 2 3 4 | 1 2       another run: its first step is no later than that of the run before
 
-A series that splices two runs moves at the seam as no policy does, and the trigger would alarm there. So several runs
-are never read as one: they are listed, and the user names one.
+A series that splices two runs jumps at the seam as no policy does, which would set off the trigger. So several runs are
+never read as one: they are listed, and the user names one.
 
 Not here: the forms of files (`log_text`, `event_files`), columns (`logs`).
 """
@@ -61,7 +61,7 @@ class LoggedRun:
 
 @dataclass(frozen=True)
 class Part:
-    """The rows of one file. Parts of one `group`, as the event files of one folder, may continue each other."""
+    """The rows of one file. Parts of one `group`, such as the event files of one folder, may continue each other."""
 
     name: str
     rows: list[Row]
@@ -73,8 +73,8 @@ def split_runs(parts: list[Part], step_column: str, is_wanted: Callable[[Row], b
 
     Args:
         parts: its files, in the order they were written.
-        step_column: where a row says its step.
-        is_wanted: whether a row says anything that is asked for; others do not count as a restart.
+        step_column: the column with a row's step.
+        is_wanted: whether a row has any requested value; other rows do not count as a restart.
     """
     runs: list[LoggedRun] = []
     group = None
@@ -98,7 +98,7 @@ def _is_another(run: LoggedRun, step: int) -> bool:
 
 
 def choose_run(path: Path, runs: list[LoggedRun], wanted: str | None) -> LoggedRun:
-    """Return the run that was asked for, by number or name, or the only one.
+    """Return the requested run, by number or name, or the only one.
 
     Raises:
         UserError: there are several, and none or an unknown one was named.

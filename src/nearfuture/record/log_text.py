@@ -1,12 +1,13 @@
-"""Turns the text of a log into rows: JSON lines, one JSON document, CSV, or what a trainer prints to a console.
+"""Turn the text of a log into rows: JSON lines, one JSON document, CSV, or what a trainer prints to a console.
 
-    {"step": 3, "reward": 0.5}                                      one JSON object per line; nested objects are
-    flattened [{"step": 3, ...}, ...]   {"log_history": [...]}                one JSON document Step;run - train/reward
-    CSV with comma, semicolon or tab (Task pid=7) step:3 - critic/score/mean:np.float64(0.5)         verl's console
-    {'reward': 0.5, 'epoch': 0.01}                                  the console of transformers, TRL, ms-swift
+    {"step": 3, "reward": 0.5}                                 one JSON object per line; nested ones are flattened
+    [{"step": 3, ...}, ...]   {"log_history": [...]}           one JSON document
+    Step;run - train/reward                                    CSV with comma, semicolon or tab
+    (Task pid=7) step:3 - critic/score/mean:np.float64(0.5)    verl's console
+    {'reward': 0.5, 'epoch': 0.01}                             the console of transformers, TRL, ms-swift
 
-What a file holds is seen from its content, so that `run.log`, `output.txt` and `logging.jsonl` are read alike. A value
-that is missing, text or not finite is missing; nothing is filled in.
+The form of a file is recognised from its content, so `run.log`, `output.txt` and `logging.jsonl` are read alike. A
+value that is text or not finite counts as missing; nothing is filled in.
 
 Not here: which rows belong to one run (`log_runs`), which column is the reward (`logs`).
 """
@@ -32,7 +33,7 @@ Row = dict[str, float]
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 DELIMITERS = ",;\t"
 COUNTED_STEP = "row number"
-"""The step of a console log that prints none: its rows are counted."""
+"""The step column of a console log that prints no step: its rows are counted."""
 STEP_NAMES = (
     "step",
     "global_step",
@@ -51,7 +52,7 @@ VERL_STEP = re.compile(r"\bstep:(\d+) - ")
 PYTHON_ROW = re.compile(r"\{['\"][^{}]*\}")
 PYTHON_PAIR = re.compile(r"""['"]([^'"]+)['"]:\s*(['"]?)([^,'"}]+)\2""")
 PROGRESS = re.compile(r"^\s*\d+%\|[^|]*\|\s*(\d+)/(\d+) \[")
-"""The trainer's own bar; those of data and weights carry a description."""
+"""The trainer's own bar; the bars of data and weights have a description."""
 WRAPPED = re.compile(r"^(?:np\.|numpy\.|torch\.)?(?:float\d*|int\d*|tensor)\(([^,()]+)[^()]*\)$")
 FRACTION = re.compile(r"^\s*(\d+)\s*/\s*\d+\s*$")
 DECIMAL_COMMA = re.compile(r"^-?\d+,\d+(?:[eE][-+]?\d+)?$")
@@ -59,7 +60,7 @@ DECIMAL_COMMA = re.compile(r"^-?\d+,\d+(?:[eE][-+]?\d+)?$")
 
 @dataclass
 class Rows:
-    """The rows of a file in its order, and in words what was assumed or could not be read."""
+    """The rows of a file in order, and notes on what was assumed or could not be read."""
 
     rows: list[Row]
     notes: list[str] = field(default_factory=list)
@@ -70,8 +71,8 @@ def read_text_log(path: Path, logging_steps: int | None = None) -> Rows:
 
     Args:
         path: the file.
-        logging_steps: steps a row stands for, where a console log prints no step; None estimates it from the progress
-            bar if there is one, else 1.
+        logging_steps: steps per row, if a console log prints no step; None estimates it from the progress bar if there
+            is one, otherwise 1.
 
     Raises:
         UserError: the file is binary.
@@ -109,7 +110,7 @@ def decode(path: Path) -> str:
 
 
 def _document(path: Path, text: str) -> list[Row] | None:
-    """Return the rows of one JSON document, a list or an object with `log_history`; None where it is not one."""
+    """Return the rows of one JSON document, a list or an object with `log_history`; None if it is not one."""
     try:
         value = json.loads(text)
     except ValueError:
@@ -127,7 +128,7 @@ def _document(path: Path, text: str) -> list[Row] | None:
 
 
 def read_csv(text: str) -> list[Row]:
-    """Read a table with a header; the separator is the one that the header has most of."""
+    """Read a table with a header; the separator is the most frequent one in the header."""
     header = text.split("\n", 1)[0]
     delimiter = max(DELIMITERS, key=header.count)
     with_comma = delimiter != ","
@@ -200,7 +201,7 @@ def row_of(row: dict[str, Any], with_comma: bool = False, prefix: str = "") -> R
     """Flatten nested objects with `/` and keep what is a finite number."""
     flat: Row = {}
     for name, value in row.items():
-        if name is None:  # the surplus cells of a line of CSV
+        if name is None:  # the surplus cells of a CSV line
             continue
         if isinstance(value, dict):
             flat.update(row_of(value, with_comma, f"{prefix}{name}/"))

@@ -1,4 +1,4 @@
-"""Reads reward and entropy over steps from any framework's log.
+"""Read reward and entropy over steps from any framework's log.
 
     our run folder or its metrics.jsonl     the head's path, abandoned tails left out
     trainer_state.json, or a TRL folder     log_history (a folder: of its latest checkpoint)
@@ -7,7 +7,7 @@
     CSV                                     named columns; an export of W&B (`run - train/reward`)
     TensorBoard event files, or a folder    scalars
 
-Standard library only, but for our own run folders. A log may lack the entropy; it then has reward alone.
+Standard library only, except for our own run folders. A log may lack the entropy and have only the reward.
 
 Not here: what the series mean (`nearfuture.lab.measure.advise`), the forms of text (`log_text`), event files byte by
 byte (`event_files`), restarts and several runs in one log (`log_runs`), our run folder (`records`).
@@ -61,7 +61,7 @@ EXPORTED = re.compile(r"^(?P<run>.+?) - (?P<name>.+?)(?P<bound>__MIN|__MAX)?$")
 
 @dataclass(frozen=True)
 class Columns:
-    """The names a user gave; None looks among the `ALIASES`, in their order (on-policy values first)."""
+    """The names that a user gave; None means the `ALIASES`, in order (on-policy values first)."""
 
     step: str | None = None
     reward: str | None = None
@@ -70,7 +70,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Log:
-    """A log as three series; NaN where a step lacks a value.
+    """A log as three series; NaN if a step lacks a value.
 
     Attributes:
         path: what was read.
@@ -78,7 +78,7 @@ class Log:
         steps: ascending.
         rewards: one per step.
         entropies: one per step (nats).
-        notes: in words, what was assumed, replaced or left out.
+        notes: what was assumed, replaced or left out, in words.
     """
 
     path: Path
@@ -97,12 +97,12 @@ def read_log(
     Args:
         path: a file or folder.
         columns: names of columns that are not among the known ones.
-        run: number or name of the run to read, where the log holds several.
-        logging_steps: steps a row of a console log stands for that prints no step.
+        run: number or name of the run to read, if the log holds several.
+        logging_steps: steps per row, for a console log that prints no step.
 
     Raises:
-        UserError: no such file, a format that is not known, several runs and none named, or a column that is missing:
-            it says which columns there are, which were looked for, and how to name one.
+        UserError: there is no such file, its format is unknown, it holds several runs and none is named, or a column is
+            missing: the message says which columns there are, which were looked for, and how to name one.
     """
     path, columns = Path(path), columns or Columns()
     files, notes = _read_files(path, logging_steps)
@@ -134,7 +134,7 @@ def _lacks_entropy(columns: Columns, names: list[str]) -> bool:
 
 
 def _column(path: Path, what: str, named: str | None, names: list[str]) -> str:
-    """Return the column of a value: the one the user named, or the first alias that is there."""
+    """Return the column of a value: the one that the user named, or the first alias that exists."""
     wanted = ALIASES[what] if named is None else (named,)
     for name in wanted:
         if name in names:
@@ -163,7 +163,7 @@ def _exported_runs(part: Part) -> list[Part]:
 
 
 def _read_files(path: Path, logging_steps: int | None) -> tuple[list[Part], list[str]]:
-    """Return the files that make up a log, by what is there, not by what the trainer calls itself."""
+    """Return the files that make up a log, by what exists, not by the trainer's name."""
     if not path.exists():
         raise UserError(f"{path} does not exist. Give a log file, or a folder that holds one.")
     if path.name == "metrics.jsonl" and (path.parent / "lineage.json").exists():

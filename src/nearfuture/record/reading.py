@@ -1,10 +1,10 @@
-"""Reads the JSON files of a run folder, including one that was cut off by a kill, and one that a disk has damaged.
+"""Read the JSON files of a run folder, including files that were cut off by a kill or damaged by a disk.
 
-A process that is killed can leave half a line behind, and the resumed process may append its first row to that half.
-Such a line is torn: skipped and counted, and a whole row glued to it is saved. A line whose seal does not fit is
-damaged: skipped, and named by its number. Nothing here guesses values.
+A killed process can leave half a line behind, and the resumed process may append its first row to that half. Such a
+line is torn: it is skipped and counted, but a whole row at its end is kept. A line whose seal does not match is
+damaged: it is skipped, and named by its number. Nothing here guesses values.
 
-Not here: what the rows mean (`records`), what they cost (`ledger`), a whole folder looked through
+Not here: what the rows mean (`records`), what they cost (`ledger`), checking a whole folder
 (`nearfuture.run.integrity`).
 """
 
@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 @dataclass
 class Rows:
-    """What a file of rows holds: the rows in order, how many lines are torn, and the numbers of those damaged."""
+    """The content of a file of rows: the rows in order, the number of torn lines, and the numbers of damaged lines."""
 
     rows: list[Row] = field(default_factory=list)
     torn: int = 0
@@ -32,12 +32,12 @@ class Rows:
 
 
 def read_rows(path: Path, required: str, *, is_sealed: bool = False) -> Rows:
-    """Read a file of one JSON object a line; a missing file has no rows.
+    """Read a file with one JSON object per line; a missing file has no rows.
 
     Args:
         path: the file.
-        required: a key every row carries. It tells a row from a nested object when a torn line is searched.
-        is_sealed: every row must have its seal, as in all runs since there are seals; otherwise one without passes.
+        required: a key that every row has. It tells a row from a nested object when a torn line is searched.
+        is_sealed: whether every row must have a seal, as in all runs since seals exist.
     """
     found = Rows()
     for number, line in enumerate(path.read_bytes().split(b"\n") if path.exists() else [], 1):
@@ -56,10 +56,10 @@ def read_rows(path: Path, required: str, *, is_sealed: bool = False) -> Rows:
 
 
 def read_object(path: Path) -> Row:
-    """Read one JSON object, or a YAML mapping where the name ends in `.yaml`; a missing file is empty.
+    """Read one JSON object, or a YAML mapping if the name ends in `.yaml`; a missing file is empty.
 
     Raises:
-        UserError: the file is there and is not a mapping, or not what was written.
+        UserError: the file exists but is not a mapping, or has changed since it was written.
     """
     if not path.exists():
         return {}
@@ -77,7 +77,7 @@ def read_object(path: Path) -> Row:
 
 
 def _parse(line: bytes, required: str, *, is_sealed: bool) -> Row | None:
-    """The row of a line; None where it is not a row, or not as it was written."""
+    """The row of a line; None if it is not a row, or not as it was written."""
     state = seal.state(line)
     if state == "damaged" or (state == "unsealed" and is_sealed):
         return None

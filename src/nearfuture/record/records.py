@@ -25,16 +25,16 @@ from nearfuture.types import UserError
 TRAINING_COSTS = ("seconds", "rollout_tokens", "trained_tokens", "loss")
 EVALUATION = "eval/pass_rate"
 HELD_OUT = "held-out"
-"""The `source` of a sample that an evaluation drew; without one it is a group of training."""
+"""The `source` of samples from an evaluation; a sample without it is a group of training."""
 LARGEST = 2**53
-"""Whole numbers that a float can hold; what a log says beyond it was not counted."""
+"""The largest whole number that a float holds exactly; a larger one in a log is not a count."""
 LOGS = {"metrics": "step", "events": "event", "samples": "prompt_id"}
-"""The logs of a run, and a key that every row of them has."""
+"""The logs of a run, each with a key that all its rows have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One metric, a value per row that carries a finite one."""
+    """One metric, with a value for each row that has a finite one."""
 
     segments: NDArray[np.int64]
     steps: NDArray[np.int64]
@@ -46,7 +46,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class RunRecords:
-    """Everything a run folder says, read with plain JSON."""
+    """All records of a run folder, read with plain JSON."""
 
     folder: Path
     name: str
@@ -97,7 +97,7 @@ class RunRecords:
         )
 
     def renamed(self, name: str) -> RunRecords:
-        """Return the same run under another name, where two folders are called alike."""
+        """Return the same run under another name, for folders with equal names."""
         return replace(self, name=name)
 
     @property
@@ -107,7 +107,7 @@ class RunRecords:
 
     @property
     def segments(self) -> tuple[Segment, ...]:
-        """The segments in the order they were begun."""
+        """The segments in the order they began."""
         return self.lineage.segments
 
     @property
@@ -117,7 +117,7 @@ class RunRecords:
 
     @property
     def is_finished(self) -> bool:
-        """True where the head has ended at the horizon, or the run said so at its end (a longer horizon reopens it)."""
+        """True if the head has ended at the horizon, or the run said so at its end (a longer horizon reopens it)."""
         head = self.lineage.head
         said = any(event["event"] == "finished" and event.get("step") == head.end_step for event in self.events)
         return head.end_step is not None and (head.reason == "horizon" or said)
@@ -150,11 +150,11 @@ class RunRecords:
         }
 
     def kept_until(self, segment_id: int) -> int:
-        """Return the last step of a segment that lies on the head's path, its start where none does."""
+        """Return the last step of a segment on the head's path; its start if there is none."""
         return self.head_path.get(segment_id, self.segment(segment_id).start_step)
 
     def is_kept(self, segment_id: int, step: int) -> bool:
-        """True where the state after `step` of that segment is on the head's path; step 0 is everybody's base."""
+        """True if the state after `step` of that segment is on the head's path; all segments share the base, step 0."""
         if step == 0:
             return True
         return segment_id in self.head_path and self.segment(segment_id).start_step <= step <= self.kept_until(
@@ -181,12 +181,12 @@ class RunRecords:
         }
 
     def has(self, key: str) -> bool:
-        """True where any row, kept or abandoned, carries a finite value of that metric."""
+        """True if any row, kept or abandoned, carries a finite value of that metric."""
         return any(is_number(row.get(key)) for row in self.rows.values())
 
     @cached_property
     def _kept_rows(self) -> list[tuple[tuple[int, int], Row]]:
-        """By step; where two segments meet, the older one last, whose value counts."""
+        """Yield rows by step; where two segments meet, the older one comes last, and its value counts."""
         kept = [item for item in self.rows.items() if self.is_kept(*item[0])]
         return sorted(kept, key=lambda item: (item[0][1], -item[0][0]))
 
@@ -219,9 +219,9 @@ class _Merged:
 
 
 def _merge(metrics: Iterable[Row], segments: Iterable[Segment]) -> _Merged:
-    """Merge rows of one (segment, step); a row counts as computed twice where it repeats a cost, not any value.
+    """Merge rows of one (segment, step); a row counts as computed twice if it repeats a cost, not just any value.
 
-    Rows past the end of their segment are the leftovers of a kill, too: the resumed process ended it earlier.
+    Rows past the end of their segment are leftovers of a kill, too: the resumed process ended it earlier.
     """
     ends = {segment.id: segment.end_step for segment in segments}
     merged = _Merged()

@@ -1,4 +1,4 @@
-"""Images of a prompt as text, small enough for a log and a page: data URIs with the size they had.
+"""Images of a prompt as text, small enough for a log and a page: data URIs with the original size.
 
 Not here: where they are shown (`nearfuture.lab.report`).
 """
@@ -18,14 +18,14 @@ JPEG_QUALITY = 80
 
 
 def thumbnails(images: Sequence[Image.Image]) -> list[dict[str, Any]]:
-    """The first `MAX_IMAGES` images, scaled down to `LONGEST_SIDE` pixels: `data`, and `width` and `height` before."""
+    """Return the first `MAX_IMAGES` images, scaled down to `LONGEST_SIDE`: `data`, with original `width` and `height`."""
     return [
         {"data": data_uri(image), "width": image.width, "height": image.height} for image in list(images)[:MAX_IMAGES]
     ]
 
 
 def data_uri(image: Image.Image) -> str:
-    """A copy of at most `LONGEST_SIDE` pixels a side, as PNG or JPEG, whichever is smaller.
+    """Return a copy with at most `LONGEST_SIDE` pixels per side, as PNG or JPEG, whichever is smaller.
 
     Example:
         >>> data_uri(Image.new("RGB", (8, 8)))[:22]

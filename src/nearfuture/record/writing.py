@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and values that JSON can hold.
+"""Write files completely or not at all, and make values that JSON can hold.
 
 Not here: append-only logs (`folder`), what is written (`ledger`, `nearfuture.lab`).
 """
@@ -18,7 +18,7 @@ from typing import Any
 def write_whole(path: Path, text: str) -> None:
     """Write a text file so that a reader or a kill never meets half of it: temporary name, fsync, rename.
 
-    A device or a pipe (`/dev/stdout`) is written to, not replaced; of a link, what it leads to.
+    A device or a pipe (`/dev/stdout`) is written to, not replaced; for a link, its target is replaced.
     """
     path = path.resolve()
     if path.exists() and not path.is_file():
@@ -37,12 +37,12 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write plain values whole, as JSON that a person can read."""
+    """Write plain values atomically, as JSON that a person can read."""
     write_whole(path, json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """Write rows as CSV with a header; what is not known or not finite is empty, what is not a column left out."""
+    """Write rows as CSV with a header; unknown or infinite values are empty, keys that are not columns are left out."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
@@ -51,7 +51,7 @@ def csv_text(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
 
 
 def finite(value: Any) -> Any:
-    """NaN and infinities as None, at any depth: JSON has neither.
+    """Turn NaN and infinities into None, at any depth: JSON has neither.
 
     Example:
         >>> finite({"a": [1.0, float("nan")]})

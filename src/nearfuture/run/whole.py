@@ -112,7 +112,7 @@ class WholeCheckpoints:
         return None
 
     def is_final_whole(self) -> bool:
-        """True where the final policy is there as it was written; a damaged one is named, and taken away."""
+        """True if the final policy is there as it was written; a damaged one is named, and taken away."""
         try:
             checkpoint.require_whole(self.folder.final)
         except checkpoint.DamagedError as error:

@@ -23,7 +23,7 @@ SCALE_FACTOR = 10.0
 
 @dataclass(frozen=True, slots=True)
 class PowerLaw:
-    """log V = factor * D^exponent, one value per row; NaN where fewer than 3 points can be fitted."""
+    """log V = factor * D^exponent, one value per row; NaN if fewer than 3 points can be fitted."""
 
     factor_R: Floats
     exponent_R: Floats
@@ -34,7 +34,7 @@ class PowerLaw:
 class Saturation:
     """Q = start + (end - start) (1 - exp(-D / scale)), one value per row.
 
-    `has_scale_R` is False where the best scale lies at a limit of the search: then the distances measured do not show
+    `has_scale_R` is False if the best scale lies at a limit of the search: then the distances measured do not show
     a saturation, and `end` is an extrapolation.
     """
 

@@ -25,14 +25,14 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number with its interval; the bounds are NaN where nothing is known about them (one seed).
+    """A number with its interval; the bounds are NaN if nothing is known about them (one seed).
 
     Attributes:
         value: the estimate.
         low: lower bound.
         high: upper bound.
         num: independent draws it comes from: seeds, or clusters of questions.
-        p_value: two-sided, of the value being 0; NaN where it was not asked or not known.
+        p_value: two-sided, of the value being 0; NaN if it was not asked or not known.
     """
 
     value: float
@@ -43,12 +43,12 @@ class Estimate:
 
     @property
     def is_above_zero(self) -> bool:
-        """True where the whole interval lies above 0."""
+        """True if the whole interval lies above 0."""
         return self.low > 0
 
     @property
     def is_below_zero(self) -> bool:
-        """True where the whole interval lies below 0."""
+        """True if the whole interval lies below 0."""
         return self.high < 0
 
 

@@ -1,6 +1,6 @@
 """The training layer: the only one that imports TRL, transformers, accelerate (and vLLM through them).
 
-Its names are imported when they are first used: what a checkpoint is can be asked without TRL.
+Its names are imported when they are first used, so that checkpoints can be inspected without TRL.
 
 Not here: the method as formulas (`nearfuture.method`), guidance (`nearfuture.guidance`), runs (`nearfuture.run`).
 """

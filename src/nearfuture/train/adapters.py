@@ -1,6 +1,6 @@
-"""Folders that hold an adapter of LoRA instead of a model: which base it belongs to, and the policy that both make.
+"""Folders that hold a LoRA adapter instead of a model: the base it belongs to, and the policy that both form.
 
-Not here: adapters that a run begins (`factory`), a policy that only answers (`answer.policy`).
+Not here: adapters that a run creates (`factory`), a policy that only answers (`answer.policy`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def is_adapter(model: str) -> bool:
 
 
 def base_of(model: str) -> str:
-    """The model an adapter was trained on; the model itself where it is none.
+    """Return the model that an adapter was trained on; the model itself if it is not an adapter.
 
     Raises:
         UserError: the adapter does not say.
@@ -37,10 +37,10 @@ def base_of(model: str) -> str:
 
 
 def load_adapted(model: str, **options: Any) -> PeftModel:
-    """The policy that an adapter makes of its base; the adapter is what is trained.
+    """Load the policy that an adapter and its base form; the adapter is what is trained.
 
     Args:
         model: folder of the adapter.
-        options: of the base's `from_pretrained`.
+        options: options for the base's `from_pretrained`.
     """
     return PeftModel.from_pretrained(create_model_from_path(base_of(model), **options), model, is_trainable=True)

@@ -1,10 +1,10 @@
-"""What a trainer takes: rows and guidance, checked at construction, before a step is paid for.
+"""What a trainer accepts: rows and guidance, checked at construction, before a step is paid for.
 
-Guidance is found by `prompt_id`. A reward function without `**kwargs`, and the `reset` of an environment, take what the
-data set has and nothing else: an id that was made here stays here.
+Guidance is found by `prompt_id`. A reward function without `**kwargs`, and the `reset` of an environment, accept only
+the columns of the data set, so an id that was made here is not passed on.
 
-Not here: what guidance is used for (`nearfuture.train.trainer`), the checks of a cache (`nearfuture.guidance.checks`),
-what an id is (`nearfuture.tasks.identity`).
+Not here: how guidance is used (`nearfuture.train.trainer`), the checks of a cache (`nearfuture.guidance.checks`), what
+an id is (`nearfuture.tasks.identity`).
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 Verify = Callable[[list[tuple[Row, Guidance]]], dict[str, Verdict]]
-"""Guidance and the rows it belongs to -> the verdict reward's opinion by prompt id."""
+"""Guidance and the rows it belongs to -> the verdicts of the verdict reward, by prompt id."""
 PROMPT_ID = "prompt_id"
 
 
 class Ids:
-    """The rows of a data set with a `prompt_id` each, and the way back to rows as the data set had them.
+    """The rows of a data set with a `prompt_id` each, and the way back to the original rows.
 
     Attributes:
-        rows: with ids, those that were given or hashes.
+        rows: the rows with ids, which are those of the data set or hashes.
     """
 
     def __init__(self, rows: Dataset) -> None:
@@ -52,17 +52,17 @@ class Ids:
         self._before = None if before is None or before == after else dict(zip(after, before, strict=True))
 
     def as_given(self, row: Row) -> Row:
-        """A row of `rows` as it was before it had this id."""
+        """Return a row of `rows` as it was before it had this id."""
         if self._is_new:
             return {name: value for name, value in row.items() if name != PROMPT_ID}
         return row if self._before is None else {**row, PROMPT_ID: self._before[row[PROMPT_ID]]}
 
 
 def check_rows(trainer: GRPOTrainer) -> None:
-    """Name rows that TRL would fail on, if the data can be inspected and TRL makes the prompts from it.
+    """Refuse rows on which TRL would fail, if the data can be inspected and TRL makes the prompts from it.
 
     Raises:
-        UserError: messages for a model without a chat template, or images that cannot be trained on.
+        UserError: rows have messages but the model has no chat template, or have images that cannot be trained on.
     """
     rows = trainer.train_dataset
     if not isinstance(rows, Dataset) or trainer.rollout_func is not None or is_transformed(rows):
@@ -73,10 +73,10 @@ def check_rows(trainer: GRPOTrainer) -> None:
 
 
 def opened(guidance: GuidanceCache | Source | str | Path) -> Source:
-    """A source; the folder of a cache is opened, a cache is served at every step.
+    """Turn guidance into a source: the folder of a cache is opened, a cache is served at every step.
 
     Raises:
-        UserError: no cache lies there.
+        UserError: the folder has no cache.
     """
     if isinstance(guidance, str | Path):
         guidance = GuidanceCache.open(guidance)
@@ -84,10 +84,10 @@ def opened(guidance: GuidanceCache | Source | str | Path) -> Source:
 
 
 def refuse_unsupported(trainer: GRPOTrainer) -> None:
-    """A trajectory of token ids cannot stand in for a conversation with tools, and needs to find its prompt.
+    """Refuse guidance where it cannot work: token ids cannot replace a conversation with tools, prompts must be known.
 
     Raises:
-        UserError: streamed data, or turns of others.
+        UserError: the data is streamed, or completions have turns of others.
     """
     if not hasattr(trainer.train_dataset, "__len__"):
         raise UserError(
@@ -110,8 +110,8 @@ def check(trainer: GRPOTrainer, npo: NPOSettings, source: Source, verify: Verify
     """Check every cache in a source against this trainer, and verify its trajectories again.
 
     Raises:
-        UserError: another tokenizer, other prompts, an entry that is truncated, too long, would be taken for an image,
-            or is not correct any more.
+        UserError: the tokenizer or prompts differ, or an entry is truncated, too long, would be taken for an image, or
+            is no longer correct.
     """
     for layer in source.layers if isinstance(source, LayeredCaches) else (source,):
         if isinstance(layer, WindowedCache | UniformReplay):
@@ -121,7 +121,7 @@ def check(trainer: GRPOTrainer, npo: NPOSettings, source: Source, verify: Verify
 
 
 def _check_cache(trainer: GRPOTrainer, npo: NPOSettings, cache: GuidanceCache) -> dict[str, Row]:
-    """Check a cache against this trainer; return the training rows it has guidance for, by prompt id."""
+    """Check a cache against this trainer; return the training rows that it has guidance for, by prompt id."""
     ids = stored(trainer.train_dataset)[PROMPT_ID][:]
     guided = trainer.train_dataset.select([i for i, prompt_id in enumerate(ids) if prompt_id in cache])
     rows = {row[PROMPT_ID]: row for row in guided}

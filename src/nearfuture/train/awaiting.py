@@ -1,11 +1,11 @@
 """Correct rollouts that wait for the log-probs of the policy that wrote them, which a step computes anyway.
 
     wait        the rows of a generated batch that are to be kept
-    attach      TRL's old log-probs fill them where it computes any; else their numbers ride along to the loss
-    fill        the forward pass of the loss, which is on-policy then: no extra forward pass
+    attach      TRL's old log-probs fill them if it computes any; otherwise their numbers ride along to the loss
+    fill        the forward pass of the loss, which is then on-policy, so that no extra forward pass is needed
 
-At a checkpoint nothing waits: with old log-probs a batch is filled where it is generated, without them a batch is used
-up within its step.
+At a checkpoint nothing waits: with old log-probs a batch is filled when it is generated, and without them a batch is
+used up within its step.
 
 Letters: B local rows, T tokens.
 
@@ -36,7 +36,7 @@ class Waiting:
 
 
 class Awaiting:
-    """Rollouts of one process that wait; `key` is the name under which their numbers ride along in a batch."""
+    """The waiting rollouts of one process; `key` is the name under which their numbers ride along in a batch."""
 
     key: str
 
@@ -45,7 +45,7 @@ class Awaiting:
         self._numbers_B: list[int] = []
 
     def wait(self, step: Step, is_kept_B: Sequence[bool], stop_ids: Sequence[int]) -> None:
-        """Have these rows of a step wait, unless they were cut off or guidance takes their place."""
+        """Let these rows of a step wait, unless they were cut off or guidance takes their place."""
         self._numbers_B = [-1] * len(step.rows)
         for i, row in enumerate(step.rows):
             ids = tuple(step.completion_ids[i])
@@ -54,7 +54,7 @@ class Awaiting:
                 self._pending.append(Waiting(row, ids))
 
     def attach(self, output: dict[str, Any]) -> None:
-        """Fill from TRL's old log-probs, or let the numbers of the rows that wait ride along to the loss."""
+        """Fill from TRL's old log-probs, or let the numbers of the waiting rows ride along to the loss."""
         if "old_per_token_logps" in output:
             self._fill(self._numbers_B, output["old_per_token_logps"])
         else:
@@ -72,6 +72,6 @@ class Awaiting:
                 waiting.logps = tuple(logps_B_T[i, : len(waiting.completion_ids)].float().tolist())
 
     def drain(self) -> list[Waiting]:
-        """Return those whose log-probs are known and finite; from here on nothing waits."""
+        """Return those whose log-probs are known and finite; afterwards nothing waits."""
         pending, self._pending = self._pending, []
         return [one for one in pending if one.logps is not None and all(map(math.isfinite, one.logps))]

@@ -1,8 +1,8 @@
-"""What happens at a step's end while a segment is trained: save, evaluate, write a row, stop where the plan says.
+"""What happens at the end of a step while a segment is trained: save, evaluate, write a row, stop as planned.
 
-TRL re-creates its callbacks' state on resume, so none of these keeps any that a run would need.
+TRL re-creates its callbacks' state on resume, so none of these holds state that a run needs.
 
-Not here: what is planned (`nearfuture.run.settings.plan`), where rows go (the functions that are passed in).
+Not here: the plan (`nearfuture.run.settings.plan`), where rows go (the functions that are passed in).
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class StopAt(TrainerCallback):
         self.until, self.save_at = until, save_at
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Save as often as the settings say; transformers goes by what the checkpoint says that it resumes from."""
+        """Save as often as the settings say; transformers would follow the checkpoint that it resumes from."""
         state.compute_steps(args, args.max_steps)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Ask to save and stop where it is time."""
+        """Ask to save and stop when it is time."""
         if state.global_step in self.save_at or state.global_step >= self.until:
             control.should_save = True
         if state.global_step >= self.until:
@@ -63,14 +63,14 @@ class OnInterrupt(TrainerCallback):
         signal.signal(number, signal.SIG_DFL)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Ask to save and stop after a signal; one process that got it is enough, as all must save together."""
+        """Ask to save and stop after a signal; it is enough that one process got it, since all must save together."""
         if processes.count(self._received):
             self.is_interrupted = True
             control.should_save = control.should_training_stop = True
 
 
 class AtStart(TrainerCallback):
-    """Call `function(0)` before the first step from the base weights, which lie where training has put them by then."""
+    """Call `function(0)` before the first step from the base weights, once training has put these on its devices."""
 
     def __init__(self, function: Callable[[int], None]) -> None:
         self.function = function
@@ -88,13 +88,13 @@ class AtStep(TrainerCallback):
         self.is_due, self.function = is_due, function
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Call the function where it is due."""
+        """Call the function if it is due."""
         if self.is_due(state.global_step):
             self.function(state.global_step)
 
 
 class EachStep(TrainerCallback):
-    """Base of what looks at the metrics of each optimizer step."""
+    """Base class of callbacks that look at the metrics of each optimizer step."""
 
     def see(self, step: int, logs: dict[str, Any], control: TrainerControl) -> None:
         """Look at the metrics of a step."""
@@ -108,7 +108,7 @@ class EachStep(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        """Pass on the rows that belong to a step (the summary at the end of training does not)."""
+        """Pass on rows that belong to a step (the summary at the end of training does not)."""
         if logs is not None and "loss" in logs:
             self.see(state.global_step, logs, control)
 
@@ -128,14 +128,14 @@ class StopWhen(EachStep):
     """Save and stop after a step for which `function(step, logs)` is true, on every process.
 
     Raises:
-        UserError: it is true on some of them only (raised on all).
+        UserError: it is true on only some of them (raised on all).
     """
 
     def __init__(self, function: Callable[[int, dict[str, Any]], bool]) -> None:
         self.function = function
 
     def see(self, step: int, logs: dict[str, Any], control: TrainerControl) -> None:
-        """Ask the function, and everyone."""
+        """Ask the function on all processes."""
         num_votes = processes.count(self.function(step, logs))
         if 0 < num_votes < processes.number():
             raise UserError(
@@ -147,9 +147,9 @@ class StopWhen(EachStep):
 
 
 class NeedSignal(EachStep):
-    """Stop a run that learns nothing: `patience` steps in a row in which every group had one and the same reward.
+    """Stop a run that learns nothing: in `patience` consecutive steps, the rewards within every group were all equal.
 
-    A step that generates nothing is trained on the rollouts of the one before, and is as silent.
+    A step that generates nothing trains on the rollouts of the previous one, and counts as silent if that one was.
     """
 
     def __init__(self, patience: int) -> None:

@@ -1,10 +1,10 @@
 """A checkpoint counts once its marker is written: which checkpoints are whole, and which is the latest.
 
 TRL writes a checkpoint file by file. The marker `nearfuture_state.json` is written last, after everything it lists is
-on disk, so a run that was killed while saving leaves a folder without a marker, which no run ever uses. An empty file
-says meanwhile that the folder was begun here: one with neither is plain TRL's. The marker is sealed, and holds the size
-and a digest of every file. Sizes are looked at wherever a checkpoint is looked for, digests (`verified`) before one is
-used: XXH3, which reads as fast as memory does (measurements/checksums.py).
+on disk, so a run that was killed while saving leaves a folder without a marker, which no run ever uses. Until then an
+empty file says that we began the folder; a folder with neither is plain TRL's. The marker is sealed, and holds the size
+and a digest of every file. Sizes are checked whenever checkpoints are listed, digests (`verified`) before one is used:
+XXH3, which is as fast as memory (measurements/checksums.py).
 
 Not here: what is in the checkpoint (`nearfuture.train.exact`, TRL), which one a run goes back to (`nearfuture.run`).
 """
@@ -29,10 +29,10 @@ logger = logging.getLogger(__name__)
 MARKER = "nearfuture_state.json"
 BEGUN = "nearfuture_unfinished"
 TRL_LAST = "trainer_state.json"
-"""What TRL itself writes last."""
+"""The file that TRL itself writes last."""
 PREFIX = "checkpoint-"
 VERSION = 2
-"""Of the marker; version 1 had no digests and no seal."""
+"""The marker's version; version 1 had no digests and no seal."""
 BYTES_AT_ONCE = 1 << 22
 
 
@@ -41,7 +41,7 @@ class DamagedError(UserError):
 
 
 def open_for_writing(folder: Path) -> None:
-    """Take the marker away: from now on the folder is not a checkpoint, until `mark_complete`."""
+    """Remove the marker: from now on the folder is not a checkpoint, until `mark_complete`."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.rglob("*"):
         if path.is_file() and path.stat().st_nlink > 1:
@@ -69,7 +69,7 @@ def mark_complete(folder: Path, state: dict[str, Any]) -> None:
 
 
 def digest(path: Path) -> str:
-    """The digest of a file's bytes; other threads continue meanwhile."""
+    """Digest the bytes of a file; other threads continue in the meantime."""
     hashed, buffer = xxh3_128(), memoryview(bytearray(min(BYTES_AT_ONCE, path.stat().st_size + 1)))
     with open(path, "rb", buffering=0) as file:
         while size := file.readinto(buffer):
@@ -78,10 +78,10 @@ def digest(path: Path) -> str:
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """The state in the marker of a checkpoint whose files are all there, in their sizes.
+    """Return the state in the marker of a checkpoint whose files all exist with the right sizes.
 
     Raises:
-        DamagedError: the marker is not as it was written, or a file is missing or of another size.
+        DamagedError: the marker is not as it was written, or a file is missing or has another size.
         UserError: the folder does not exist, or has no marker.
     """
     if not folder.is_dir():
@@ -106,7 +106,7 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 
 def _marker(data: bytes) -> dict[str, Any]:
-    """What a marker says.
+    """Read a marker.
 
     Raises:
         ValueError: it cannot be what was written.
@@ -120,7 +120,7 @@ def _marker(data: bytes) -> dict[str, Any]:
 
 
 def verified(folder: Path) -> dict[str, Any]:
-    """The state of a checkpoint whose every byte is the one that was written; a version 1 is taken at its sizes.
+    """Return the state of a checkpoint after checking every byte; for version 1 only sizes are checked.
 
     Raises:
         DamagedError: a file is not as it was written.
@@ -134,7 +134,8 @@ def verified(folder: Path) -> dict[str, Any]:
 
 
 def require_whole(folder: Path) -> None:
-    """Refuse a model folder that a run of ours saved, and that is not as it was saved; others are taken as they are.
+    """Refuse a model folder that one of our runs saved and that has changed since; other folders are accepted as they
+    are.
 
     Raises:
         DamagedError: a file is not as it was written.
@@ -157,15 +158,15 @@ def is_complete(folder: Path) -> bool:
 
 
 def is_plain(folder: Path) -> bool:
-    """True for a checkpoint that plain TRL wrote to its end: there is what it writes last, and nothing of ours."""
+    """True for a checkpoint that plain TRL completed: it has the file that TRL writes last, and none of ours."""
     return (folder / TRL_LAST).is_file() and not any((folder / name).exists() for name in (MARKER, BEGUN))
 
 
 def plain_step(folder: Path) -> int:
-    """Optimizer steps done when plain TRL wrote a checkpoint.
+    """Return the number of optimizer steps done when plain TRL wrote a checkpoint.
 
     Raises:
-        UserError: what it wrote last cannot be read.
+        UserError: the file that TRL writes last cannot be read.
     """
     try:
         return int(json.loads((folder / TRL_LAST).read_text())["global_step"])
@@ -181,17 +182,17 @@ def _steps(output_dir: Path) -> list[int]:
 
 
 def saved_steps(output_dir: Path) -> list[int]:
-    """The steps of the checkpoints in `output_dir` that were written to their end, whole or not, ascending."""
+    """Return the steps of completed checkpoints in `output_dir`, damaged or not, in ascending order."""
     return [step for step in _steps(output_dir) if (output_dir / f"{PREFIX}{step}" / MARKER).exists()]
 
 
 def complete_steps(output_dir: Path) -> list[int]:
-    """The steps of the checkpoints in `output_dir` whose files are all there in their sizes, ascending."""
+    """Return the steps of checkpoints in `output_dir` whose files all have the right sizes, in ascending order."""
     return [step for step in _steps(output_dir) if is_complete(output_dir / f"{PREFIX}{step}")]
 
 
 def latest(output_dir: Path) -> Path | None:
-    """The newest checkpoint in `output_dir` that is whole, or that plain TRL wrote; damaged ones are named."""
+    """Return the newest checkpoint in `output_dir` that is whole or plain TRL's; warnings name damaged ones."""
     for step in reversed(_steps(output_dir)):
         folder = output_dir / f"{PREFIX}{step}"
         if is_plain(folder):
@@ -201,7 +202,7 @@ def latest(output_dir: Path) -> Path | None:
         except DamagedError as error:
             logger.warning("%s The one before is tried.", error)
         except UserError:
-            continue  # not written to its end
+            continue  # not completed
         else:
             return folder
     return None
@@ -213,7 +214,7 @@ def rotate(
     """Delete the oldest whole checkpoints until `limit` are left, as transformers does; None or 0 deletes none.
 
     Args:
-        output_dir: where they lie; later steps than `newest` are left from an earlier training, hence older.
+        output_dir: their folder; steps beyond `newest` are left from an earlier training, and so are older.
         limit: how many to keep; the newest and the best are always kept.
         newest: the step that was saved last.
         pinned: steps that stay and do not count (rollback points, guides).
@@ -229,7 +230,7 @@ def rotate(
 
 
 def discard(folder: Path) -> None:
-    """Delete a checkpoint; half deleted it is none, neither ours nor plain TRL's."""
+    """Delete a checkpoint; half deleted, it no longer counts as a checkpoint, ours or plain TRL's."""
     (folder / BEGUN).touch()
     for name in (MARKER, TRL_LAST):
         (folder / name).unlink(missing_ok=True)

@@ -1,10 +1,11 @@
-"""A model that came as one GGUF file, made into a folder in the Hugging Face layout, which training needs.
+"""Turn a model in a single GGUF file into a folder in the Hugging Face layout, which training needs.
 
-Quantized weights become numbers again: what quantization has lost stays lost, and the folder holds what the file means.
+Quantized weights become plain numbers again: what quantization has lost stays lost, and the folder holds the values
+that the file stands for.
 
 A file also names how text is cut before its merges apply (`tokenizer.ggml.pre`). transformers knows some of these names
-and reads every other one as GPT-2's, in silence: SmolLM2 would see other tokens than it was trained on wherever white
-space stands before a digit. What llama.cpp cuts at every digit is set here, and a name that nobody knows is said.
+and silently reads every other one as GPT-2's: SmolLM2 would see other tokens than it was trained on wherever white
+space precedes a digit. Rules that llama.cpp cuts at every digit are set here, and an unknown name gives a warning.
 
 Not here: loading a folder (`factory`), merging an adapter into its base.
 """
@@ -27,7 +28,7 @@ from nearfuture.types import UserError
 DTYPES = ("bfloat16", "float16", "float32")
 AS_GPT2 = {"gpt-2", "phi-2", "jina-es", "jina-de", "mpt", "olmo", "jais"}
 AT_DIGITS = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone"}
-"""What llama.cpp calls a cut by GPT-2's rule, and one at every digit first."""
+"""llama.cpp's names for cutting by GPT-2's rule, and for cutting at every digit first."""
 
 
 def gguf_file(source: str) -> Path:
@@ -64,10 +65,10 @@ def _of_package(name: str) -> list[Path]:
 
 
 def cut_as_the_file_says(tokenizer: Any, file: Path) -> str:
-    """Let a tokenizer cut text before its merges as the file wants it.
+    """Make a tokenizer cut text before its merges as the file says.
 
     Returns:
-        A warning, where it cannot be known whether it does; else nothing.
+        A warning if it cannot be known whether it does; otherwise nothing.
     """
     import gguf
 
@@ -91,16 +92,16 @@ def convert(source: str, output: Path, dtype: str = "bfloat16", warn: Callable[[
 
     Args:
         source: see `gguf_file`.
-        output: a folder that does not exist yet; it is there whole, or not at all.
-        dtype: of the weights: `bfloat16`, `float16` or `float32`.
-        warn: told what the folder may not hold as the file means it.
+        output: a folder that does not exist yet; it is written completely or not at all.
+        dtype: format of the weights: `bfloat16`, `float16` or `float32`.
+        warn: called with whatever the folder may not represent as the file means it.
 
     Returns:
         The folder.
 
     Raises:
-        UserError: no such file, a folder that is there, another dtype, or a model that transformers cannot read from
-            GGUF.
+        UserError: there is no such file, the folder exists, the dtype is another one, or transformers cannot read the
+            model from GGUF.
     """
     if dtype not in DTYPES:
         raise UserError(f"dtype={dtype!r}: weights are written as {', '.join(DTYPES)}.")

@@ -2,8 +2,8 @@
 
     A_t + distill_coef (log pi_guide(o_t) - log pi(o_t))
 
-Named as future work by the authors of "Near-Future Policy Optimization" (arXiv:2604.20733); see docs/methods/opd.md.
-No importance weights are needed: the tokens are the learner's own. Off by default.
+The authors of "Near-Future Policy Optimization" (arXiv:2604.20733) name this as future work; see docs/methods/opd.md.
+No importance weights are needed, since the tokens are the learner's own. Off by default.
 
 Letters: B rows, T tokens.
 
@@ -34,7 +34,7 @@ from nearfuture.train.step import Step
 
 
 def _auto_class(folder: Path) -> Any:
-    """The class that reads a checkpoint: with a vision tower, or a language model; adapters ask their base model."""
+    """Return the class that reads a checkpoint: with a vision tower or without; adapters follow their base model."""
     adapter = folder / "adapter_config.json"
     base = json.loads(adapter.read_text())["base_model_name_or_path"] if adapter.exists() else folder
     is_vlm = type(AutoConfig.from_pretrained(base)) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
@@ -47,7 +47,7 @@ class Distiller:
     Args:
         model: the guide, with the policy's tokenizer.
         start_step: optimizer step from which it is asked.
-        end_step: first step it is not asked any more; None: for ever.
+        end_step: first step at which it is no longer asked; None: it is always asked.
     """
 
     def __init__(self, model: PreTrainedModel, start_step: int = 0, end_step: int | None = None) -> None:
@@ -61,7 +61,7 @@ class Distiller:
         return cls(_auto_class(folder).from_pretrained(folder), start_step, end_step)
 
     def _prepare(self, trainer: GRPOTrainer) -> None:
-        """Put the guide where the policy is, with the head that TRL scores with."""
+        """Move the guide to the policy's device, with the head that TRL scores with."""
         self.model.to(trainer.accelerator.device)
         if not self._has_head:
             base = self.model.get_base_model() if is_peft_model(self.model) else self.model
@@ -71,7 +71,7 @@ class Distiller:
             self._has_head = True
 
     def _rows(self, step: Step) -> list[bool]:
-        """Which rows of this process it scores: what the policy itself wrote in gated groups."""
+        """Return which rows of this process it scores: the policy's own rollouts in gated groups."""
         if step.number < self.start_step or (self.end_step is not None and step.number >= self.end_step):
             return [False] * len(step.rows)
         is_gated_N = step.is_gated_P.repeat_interleave(step.num_generations)
@@ -81,7 +81,7 @@ class Distiller:
         """Let `is_distilled` [B] and `guide_logps` [B, T] ride along to the loss: own rows of gated groups.
 
         Raises:
-            UserError: the policy's weights are sharded, where a guide beside it would have to be sharded as well.
+            UserError: the policy's weights are sharded, so the guide beside it would have to be sharded as well.
         """
         refuse_distilling(is_sharded=trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled)
         completion_ids = output["completion_ids"]

@@ -4,7 +4,7 @@ The engine generates through TRL's own `_generate`, so that whatever backend tra
 samples its guide, and scores with TRL's training forward, so that behaviour log-probs and learner log-probs come from
 one stack. It leaves no trace in the trainer: metrics, token counts and every random state are as before.
 
-Not here: what is sampled and kept (`nearfuture.guidance.collect`, `nearfuture.guidance.held_out`).
+Not here: choosing what to sample and keep (`nearfuture.guidance.collect`, `nearfuture.guidance.held_out`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from nearfuture.train.trainer import NPOTrainer
 
 Row = dict[str, Any]
 NUM_AT_ONCE = 256
-"""Prompts tokenized together."""
+"""How many prompts are tokenized together."""
 
 
 class TRLEngine:
@@ -46,11 +46,11 @@ class TRLEngine:
         return broadcast_object_list([value])[0]
 
     def shared(self, work: Callable[[Sequence[int]], Sequence[Any]], num_rows: int) -> list[Any]:
-        """A result per row, each worked out by one process; see `nearfuture.train.processes.shared`."""
+        """One result per row, each computed by one process; see `nearfuture.train.processes.shared`."""
         return processes.shared(work, num_rows)
 
     def prompt_lengths(self, rows: Sequence[Row]) -> list[int]:
-        """Lengths of the tokenized prompts; every token of an image counts. Patches are not held longer than needed."""
+        """The lengths of the tokenized prompts, image tokens included. Patches are not kept longer than needed."""
 
         def measure(mine: Sequence[int]) -> list[int]:
             parts = ([rows[i] for i in mine[start : start + NUM_AT_ONCE]] for start in range(0, len(mine), NUM_AT_ONCE))
@@ -65,7 +65,7 @@ class TRLEngine:
         return inject.decode(self.trainer.processing_class, list(completion_ids))
 
     def generate(self, rows: Sequence[Row], seed: int) -> list[list[int]]:
-        """Sample one completion per row, EOS included where it ended. Deterministic in (weights, rows, seed)."""
+        """Sample one completion per row, including EOS if it ended. Deterministic in (weights, rows, seed)."""
         mine = [rows[i] for i in processes.my_share(len(rows))]
         with self._quiet(), isolated_rng(seed + self.trainer.accelerator.process_index):
             completion_ids = self.trainer._generate(scoring.prompts(mine))[1]
@@ -86,7 +86,7 @@ class TRLEngine:
 
     @contextlib.contextmanager
     def _quiet(self) -> Iterator[None]:
-        """Evaluation mode, one completion per prompt, and nothing of it in the trainer's metrics."""
+        """Evaluation mode, one completion per prompt, and no trace in the trainer's metrics."""
         trainer = self.trainer
         was_training, num_generations = trainer.model.training, trainer.num_generations_eval
         trainer.model.eval()

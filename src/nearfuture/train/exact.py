@@ -3,10 +3,10 @@
 Three things are missing from a TRL 1.16 checkpoint: where the prompt order stands after the first epoch, how many
 micro-batches were consumed, and the rollouts that were generated but not trained on yet (`steps_per_generation` or
 `num_iterations` above 1). Without them a resumed run silently trains on other data. The first two follow from the step,
-so that a checkpoint of plain TRL is resumed as exactly where it lies between two generation cycles, and refused inside.
+so a checkpoint of plain TRL is resumed just as exactly between two generation cycles, and refused inside one.
 
-Exact on the same number of processes, on a CPU, under DDP and FSDP2; not exact by nature: a vLLM server, continuous
-batching.
+Exact on the same number of processes, on a CPU, under DDP and FSDP2; a vLLM server and continuous batching cannot be
+exact.
 
 Not here: the method (`nearfuture.train.trainer`), which checkpoint to use (`nearfuture.run`).
 """
@@ -36,12 +36,12 @@ CONTROLLER, HARVEST = "controller", "harvest"
 
 
 def state_file(folder: Path, name: str) -> Path:
-    """Where a checkpoint keeps the state of that name."""
+    """The path of a checkpoint's state of this name."""
     return folder / f"{name}.json"
 
 
 def tensor_file(folder: Path, name: str) -> Path:
-    """Where a checkpoint keeps the tensors of that name."""
+    """The path of a checkpoint's tensors of this name."""
     return folder / f"self-{name}.safetensors"
 
 
@@ -49,7 +49,7 @@ class Stateful(Protocol):
     """Anything with memory that a checkpoint must hold: the same on every process."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything remembered, as JSON can hold it."""
+        """The whole memory as JSON values."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -61,7 +61,7 @@ class Weighty(Protocol):
     """Anything whose memory is tensors: the same on every process."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything remembered; empty: nothing is saved."""
+        """The whole memory; if it is empty, nothing is saved."""
         ...
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
@@ -98,7 +98,7 @@ def load_buffer(path: Path, device: torch.device) -> Buffer:
 
 
 def _complete(folder: Path, state: dict[str, Any], limit: int | None, rotation: dict[str, Any]) -> None:
-    """Put a checkpoint on disk, let it count, and delete the ones that it is the end of."""
+    """Put a checkpoint on disk, mark it complete, and delete the old ones that it replaces."""
     checkpoint.mark_complete(folder, state)
     checkpoint.rotate(folder.parent, limit, **rotation)
 
@@ -106,8 +106,8 @@ def _complete(folder: Path, state: dict[str, Any], limit: int | None, rotation: 
 class ExactResume(GRPOTrainer):
     """A `GRPOTrainer` that continues from any of its checkpoints as if it had never stopped.
 
-    A checkpoint is put on disk and gets its digests while training continues. It counts when both are done: at
-    the latest when the next one is saved, or `train` returns.
+    A checkpoint is put on disk and gets its digests while training continues. It counts when both are done, at the
+    latest when the next one is saved or `train` returns.
 
     `pinned_steps` are never deleted by `save_total_limit`; `trusted` is a checkpoint that the caller has verified;
     each of `stateful` and `weighty` is saved and restored with every checkpoint, under its name.
@@ -124,15 +124,15 @@ class ExactResume(GRPOTrainer):
     _buffered_inputs: Buffer | None
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
-        """Train, from a checkpoint (its path, or True for the latest whole one) or from the present weights.
+        """Train from a checkpoint (its path, or True for the latest whole one) or from the current weights.
 
         Args:
-            resume_from_checkpoint: one that was written here, or one of plain `GRPOTrainer`.
+            resume_from_checkpoint: a checkpoint of this trainer or of a plain `GRPOTrainer`.
             args, kwargs: as in `GRPOTrainer.train`.
 
         Raises:
-            UserError: the checkpoint is not whole, holds weights only, was saved inside a generation cycle by plain TRL
-                or by more or fewer processes, or would be written in shards by FSDP.
+            UserError: the checkpoint is not whole, holds only weights, was saved inside a generation cycle by plain TRL
+                or by another number of processes, or would be written in shards by FSDP.
         """
         if self.is_fsdp_enabled:
             sharding.check(self.accelerator.state.fsdp_plugin)
@@ -193,7 +193,7 @@ class ExactResume(GRPOTrainer):
         self._buffered_inputs = load_buffer(self._buffer_file(folder), self.accelerator.device)
 
     def _position(self, folder: Path, step: int) -> int:
-        """Micro-batches until a step, where a fork has another batch or other data than the run it comes from."""
+        """Return the micro-batches until a step if a fork has another batch or other data than its parent."""
         schedule = self.schedule(len(self.train_dataset))
         found = schedule.micro_step(step)
         if rest := found % schedule.micro_per_batch:
@@ -204,7 +204,7 @@ class ExactResume(GRPOTrainer):
         return found
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        """Load what a checkpoint holds; a fork that changes settings keeps its own."""
+        """Load what a checkpoint holds; a fork with changed settings keeps its own."""
         if not self._is_renewed or checkpoint is None:
             super()._load_optimizer_and_scheduler(checkpoint)
             return
@@ -215,10 +215,10 @@ class ExactResume(GRPOTrainer):
         return folder / f"rollouts-{self.accelerator.process_index}.safetensors"
 
     def save_model(self, *args: Any, **kwargs: Any) -> None:
-        """Save the weights, and beside them the settings as they are.
+        """Save the weights, and the current settings beside them.
 
-        TRL deletes old checkpoints before the new one is whole; here that happens after, so that from here to the end
-        of a checkpoint TRL sees no limit.
+        TRL deletes old checkpoints before the new one is whole; here that happens afterwards, so TRL sees no limit from
+        here to the end of a checkpoint.
         """
         super().save_model(*args, **kwargs)
         if self._rotates_later:
@@ -262,13 +262,13 @@ class ExactResume(GRPOTrainer):
         self.accelerator.wait_for_everyone()
 
     def _finish_checkpoint(self) -> None:
-        """Wait until the last checkpoint counts; what failed meanwhile is raised here."""
+        """Wait until the last checkpoint counts; a failure in the meantime is raised here."""
         completion, self._completion = self._completion, None
         if completion is not None:
             completion.result()
 
     def schedule(self, num_prompts: int) -> Schedule:
-        """How steps walk through `num_prompts` prompts."""
+        """The schedule by which steps go through `num_prompts` prompts."""
         return Schedule(
             num_prompts,
             prompts_per_batch=self.args.generation_batch_size // self.num_generations,
@@ -298,9 +298,9 @@ class ExactResume(GRPOTrainer):
         return self.schedule(num_prompts).steps_per_epoch
 
     def prompts_between(self, start_step: int, end_step: int) -> list[int]:
-        """Dataset indices of the prompts whose rollouts are trained on in steps `start_step` + 1 to `end_step`.
+        """Return dataset indices of the prompts whose rollouts are trained on in steps `start_step` + 1 to `end_step`.
 
-        In the order in which they come, each once. This is the window a replay crosses, hence what a guide is asked.
+        Each comes once, in order. This is the window that a replay crosses, and so what a guide is asked.
         """
         if end_step <= start_step:
             return []

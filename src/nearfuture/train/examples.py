@@ -18,7 +18,7 @@ from nearfuture.train.step import Step
 class Example:
     """A group for people to look at.
 
-    `rollouts` pairs text and verdict reward, guidance is what took the last slot, `row` is the prompt's in the data.
+    `rollouts` pairs text and verdict reward, guidance is what took the last slot, `row` is the prompt's row.
     """
 
     step: int
@@ -36,7 +36,7 @@ class Example:
 def show(
     step: Step, processing_class: Any, on_group: Callable[[Example], None], shows_group: Callable[[int], bool]
 ) -> None:
-    """Hand groups that lie on this process as a whole to `on_group`: the guided ones, or else the first if asked."""
+    """Pass groups that are entirely on this process to `on_group`: the guided ones, or else the first if asked."""
     whole = [i for i in step.last_slots if i >= step.num_generations - 1]
     guided = [i for i in whole if step.guidance_B[i] is not None]
     for i in guided or (whole[:1] if shows_group(step.number + 1) else []):

@@ -1,7 +1,7 @@
-"""Builds a trainer from plain values: what a run knows, as TRL wants it.
+"""Build a trainer from plain values: what a run knows, in the form that TRL expects.
 
 Each stage of a run gets a fresh trainer: `train()` on a used one is not a reset, and building one seeds every
-generator, so a replay from the base weights begins with the very random state the scout began with.
+generator, so a replay from the base weights begins with the same random state as the scout.
 
 Not here: the stages (`nearfuture.run.executor`), the checks of a configuration (`nearfuture.run.settings.load`).
 """
@@ -56,15 +56,15 @@ class Base:
 def make_trainer(
     base: Base, task: Task, train: Dataset, output_dir: Path, training: dict[str, Any], **kwargs: Any
 ) -> NPOTrainer:
-    """A fresh trainer with the base weights.
+    """Make a fresh trainer with the base weights.
 
     Args:
         base: the policy.
-        task: its verifier becomes the reward.
+        task: the task, whose verifier becomes the reward.
         train: prompts with ids.
         output_dir: where checkpoints go.
         training: fields of `NPOConfig`.
-        kwargs: of `NPOTrainer`: `callbacks`, `guidance`, `on_group` and the like.
+        kwargs: arguments of `NPOTrainer`: `callbacks`, `guidance`, `on_group` and the like.
 
     Raises:
         UserError: the data does not fill one generation batch, or TRL refuses the settings.
@@ -96,7 +96,7 @@ def make_trainer(
 
 
 def _with_suffixes(model_settings: dict[str, Any]) -> dict[str, Any]:
-    """Say one target module as a pattern: TRL makes text of a list of one, and PEFT takes text for the whole name."""
+    """Write a single target module as a pattern: TRL turns a list of one into text, a whole name to PEFT."""
     targets = model_settings.get("lora_target_modules")
     if not isinstance(targets, list) or len(targets) != 1 or targets == ["all-linear"]:
         return model_settings
@@ -104,16 +104,16 @@ def _with_suffixes(model_settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _processing_class(base: Base) -> Any:
-    """What TRL would load by itself is None."""
+    """Return the processor or tokenizer to use; None if TRL would load it by itself."""
     pixels = base.max_image_pixels
     return None if pixels is None else processor.load_for_training(base_of(base.model), pixels)
 
 
 def make_args(output_dir: Path, training: dict[str, Any]) -> NPOConfig:
-    """An `NPOConfig`; what TRL refuses is for the user to fix.
+    """Make an `NPOConfig`; what TRL refuses is for the user to fix.
 
     Raises:
-        UserError: with TRL's own words, and the keys that are to blame.
+        UserError: TRL refuses settings; the message has TRL's own words and the keys that are to blame.
     """
 
     def build(settings: dict[str, Any]) -> NPOConfig:
@@ -126,7 +126,7 @@ def check_batch(args: NPOConfig, num_prompts: int) -> None:
     """Refuse data that does not fill one generation batch: TRL would train on nothing.
 
     Raises:
-        UserError: how many prompts there are, and how many one batch needs.
+        UserError: the data is too small; the message says how many prompts there are and how many a batch needs.
     """
     per_batch = args.generation_batch_size // args.num_generations
     if num_prompts < per_batch:
@@ -138,12 +138,12 @@ def check_batch(args: NPOConfig, num_prompts: int) -> None:
 
 
 def steps_per_batch(args: NPOConfig) -> float:
-    """Optimizer steps that one generated batch lasts for."""
+    """How many optimizer steps one generated batch lasts for."""
     return args.steps_per_generation * args.num_iterations / args.gradient_accumulation_steps
 
 
 def batch_arithmetic(args: NPOConfig) -> str:
-    """Which batch size is which, in one line."""
+    """Explain the batch sizes in one line."""
     prompts = args.generation_batch_size // args.num_generations
     updates = steps_per_batch(args)
     per_update = args.per_device_train_batch_size * args.world_size * args.gradient_accumulation_steps
@@ -155,10 +155,9 @@ def batch_arithmetic(args: NPOConfig) -> str:
 
 
 def release(trainer: NPOTrainer) -> None:
-    """Free a trainer's memory before the next one is built, even if something still holds the trainer: it is empty
-    then.
+    """Free a trainer's memory before the next one is built, by emptying it, even if something still holds the trainer.
 
-    A trainer lies in reference cycles and its caller still has its name, so that collecting alone frees nothing; and
+    A trainer is part of reference cycles and its caller still refers to it, so collecting alone would free nothing; and
     with these libraries imported, one collection takes a quarter of a second.
     """
     if trainer.is_deepspeed_enabled:

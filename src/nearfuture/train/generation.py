@@ -1,12 +1,13 @@
 """Generation for groups: a prompt is prepared and read once, and rows that have ended leave the batch.
 
-    for every different prompt:  pad it, see its images and read it, once   (TRL: `num_generations` times)
-    for every token:             run the rows that still write              (TRL: all rows, until the last has ended)
+    for every different prompt:  pad it, encode its images and read it once (TRL: `num_generations` times)
+    for every token:             run the rows that have not ended           (TRL: all rows, until the last has ended)
 
-TRL and transformers prepare (`generate(custom_generate=...)`) and hand over their own logits processors and stopping
-criteria. Random numbers are those of their loop: one for each row and word, whether the row still writes or not. So on
-a CPU one seed leaves one random state and draws the same tokens, unless rounding depends on the number of rows and
-flips one: never seen, but not promised. A GPU's loop sees late that all have ended and draws more: same law only.
+TRL and transformers prepare (`generate(custom_generate=...)`) and pass their own logits processors and stopping
+criteria. The random numbers are those of their loop: one per row and word of the vocabulary, whether the row has ended
+or not. So on a CPU the same seed leaves the same random state and draws the same tokens, unless rounding depends on the
+number of rows and flips one, which was never seen but is not ruled out. On a GPU their loop notices late that all rows
+have ended and draws more, so only the law is the same.
 
 Not here: everything around it (TRL's `_generate_single_turn`), other backends.
 """
@@ -40,21 +41,21 @@ Fields = dict[str, Any]
 
 
 class NotRowByRowError(Exception):
-    """A static cache, a penalty with a memory, an argument that is not known here: rows cannot be taken apart."""
+    """Rows cannot be separated: a static cache, a penalty with a memory, an unknown argument."""
 
 
 def generate(
     trainer: GRPOTrainer, turn: Callable[..., Any], prompt_ids: list[list[int]], images: Any, fields: Fields, *args: Any
 ) -> Any:
-    """Call TRL's `turn` on the prompts, with each different one once where that draws the same.
+    """Call TRL's `turn` on the prompts, with each different one only once if that draws the same.
 
     Args:
-        trainer: whose policy writes.
+        trainer: the trainer whose policy writes.
         turn: TRL's `_generate_single_turn`.
-        prompt_ids: one prompt a row.
-        images: of each row, or None.
-        fields: what the processor made of the prompts beside their ids.
-        args: the others of `turn`.
+        prompt_ids: one prompt per row.
+        images: the images of each row, or None.
+        fields: the processor's fields of the prompts besides their ids.
+        args: the other arguments of `turn`.
     """
     model = trainer.accelerator.unwrap_model(trainer.model_wrapped)
     if not (is_applicable(trainer, model) and set(fields) <= FIELDS):
@@ -73,7 +74,7 @@ def generate(
 
 
 def _distinct(prompt_ids: list[list[int]], images: Any) -> tuple[Tensor, list[int]]:
-    """[B] number of each row's prompt, and the first row of each prompt; images are the same where the objects are."""
+    """[B] number of each row's prompt, and the first row of each prompt; equal images are the same objects."""
     numbers: dict[tuple[Any, ...], int] = {}
     first_rows: list[int] = []
     prompt_of_row = []
@@ -87,7 +88,7 @@ def _distinct(prompt_ids: list[list[int]], images: Any) -> tuple[Tensor, list[in
 
 
 def _fields_of(rows: list[int], images: Any, fields: Fields) -> Fields:
-    """The processor's fields for some of the rows."""
+    """Return the processor's fields for some of the rows."""
     chosen = {name: [value[row] for row in rows] for name, value in fields.items() if name not in OF_GRIDS}
     if not fields.keys() >= OF_GRIDS:
         return chosen
@@ -97,7 +98,7 @@ def _fields_of(rows: list[int], images: Any, fields: Fields) -> Fields:
 
 
 def is_applicable(trainer: GRPOTrainer, model: nn.Module) -> bool:
-    """False where TRL's path does more than sample row by row, or draws random numbers inside the model."""
+    """False if TRL's path does more than sample row by row, or draws random numbers inside the model."""
     is_dropping = any(isinstance(module, nn.Dropout) and module.p > 0 for module in model.modules())
     return not (
         trainer.use_vllm
@@ -128,7 +129,7 @@ def decode(
         logits_processor: (ids so far, logits) -> scores.
         stopping_criteria: (ids so far, None) -> [rows] bool.
         generation_config: as transformers prepared it.
-        prompt_of_row: [B], number of the prompt of each row that is to be written.
+        prompt_of_row: [B], number of the prompt of each row to write.
         kwargs: an empty cache, mask and positions [P, L], features of the images, flags.
 
     Returns:
@@ -161,7 +162,7 @@ def decode(
 
 
 def _require_row_by_row(steps: list[Any], kwargs: dict[str, Any]) -> None:
-    """Rows can be taken out of every argument and of the cache, unnoticed by all that looks at ids and scores."""
+    """Require that rows can be removed from every argument and from the cache without any processor noticing."""
     layers = getattr(kwargs.get("past_key_values"), "layers", [None])
     is_known = set(kwargs) <= PER_ROW | SHARED and {*map(type, layers)} <= CACHES_BY_ROW
     if not (is_known and {*map(type, steps)} <= ROW_BY_ROW):
@@ -175,16 +176,16 @@ def _last_logits(model: Any, ids: Tensor, kwargs: dict[str, Any], **stage: Any) 
 
 
 def _take(rows: Tensor, ids: Tensor, kwargs: dict[str, Any]) -> Tensor:
-    """Continue with these rows, of the arguments too."""
+    """Continue with these rows, also in the arguments."""
     for name in PER_ROW:
         if kwargs.get(name) is not None:
-            kwargs[name] = kwargs[name][..., rows, :]  # the positions of a model that sees are [4, rows, L]
+            kwargs[name] = kwargs[name][..., rows, :]  # the positions of a vision-language model are [4, rows, L]
     kwargs["past_key_values"].batch_select_indices(rows)
     return ids[rows]
 
 
 def _draw(scores: Tensor, writing: Tensor, num_rows: int) -> Tensor:
-    """One token a row, as `torch.multinomial` does it for all rows: argmax of p / e with e ~ Exp(1)."""
+    """Draw one token per row, as `torch.multinomial` does for all rows: argmax of p / e with e ~ Exp(1)."""
     probs = scores.softmax(-1)
     noise = torch.empty(num_rows, probs.shape[1], dtype=probs.dtype, device=probs.device).exponential_()
     return (probs / noise[writing]).argmax(-1)

@@ -1,4 +1,4 @@
-"""How much the guided gradient scatters from sample to sample, computed from true per-sample gradients.
+"""How much the guided gradient varies from sample to sample, computed from true per-sample gradients.
 
     g_i = sum_k w_ik grad log p(o_ik | x_i, o_i<k),    trace of cov(g) = 1/(n-1) sum_i |g_i - mean(g)|^2
 
@@ -27,11 +27,11 @@ class GradientSpread:
     """How much per-sample gradients scatter.
 
     Attributes:
-        trace: of their covariance.
-        trace_ci: 95 % interval, by leaving out one of 8 blocks of samples at a time.
-        noise_to_signal: trace / |E g|^2, that norm freed of the noise in the mean; NaN where this leaves nothing.
-        noise_to_signal_ci: likewise.
-        num_samples: how many.
+        trace: the trace of their covariance.
+        trace_ci: its 95 % interval, by leaving out one of 8 blocks of samples at a time.
+        noise_to_signal: trace / |E g|^2, with that norm corrected for the noise in the mean; NaN if nothing is left.
+        noise_to_signal_ci: its interval, in the same way.
+        num_samples: the number of samples.
     """
 
     trace: float

@@ -1,6 +1,6 @@
-"""Fills a `Harvest` while a trainer trains: of every group the first correct rollout, once its log-probs are known.
+"""Fill a `Harvest` while a trainer trains, with the first correct rollout of every group, once its log-probs are known.
 
-It only looks on: a run that harvests is, until something is harvested, the run that does not, bit for bit.
+It only watches: until something harvested is used, a run that harvests equals the run that does not, bit for bit.
 
 Letters: P prompts, G generations per prompt, B local rows.
 
@@ -30,7 +30,7 @@ class Harvester(Awaiting):
         self._step = 0
 
     def observe(self, step: Step) -> None:
-        """Take note of a step: how often each prompt was solved, and one answer of each, which waits."""
+        """Record a step: how often each prompt was solved, and one answer to each, which waits."""
         self.flush()
         is_correct_P_G = step.correct_P_G & step.is_judged_P_G
         self.harvest.observe(step.prompt_ids, is_correct_P_G.sum(1).tolist(), step.is_judged_P_G.sum(1).tolist())

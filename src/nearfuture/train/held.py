@@ -1,6 +1,6 @@
-"""Other weights in a model for a moment: the trained ones are set aside and put back, nothing is copied.
+"""Put other weights into a model temporarily: the trained ones are set aside and put back, nothing is copied.
 
-Not here: what is asked of a model meanwhile (`informed`, `parallel`).
+Not here: what the model does in the meantime (`informed`, `parallel`).
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ Weights = dict[str, Tensor]
 
 
 def trained(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters that learn, by name; a tied one once."""
+    """The trained parameters, by name; a tied one appears once."""
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def copy_of(model: nn.Module) -> Weights:
-    """A copy of what learns."""
+    """Copy the trained parameters."""
     return {name: parameter.detach().clone() for name, parameter in trained(model).items()}
 
 
 def put(model: nn.Module, weights: Mapping[str, Tensor]) -> Weights:
-    """Put other weights into a model, on its device; return those it had."""
+    """Put other weights into a model, on its device, and return those it had."""
     before = {}
     for name, parameter in trained(model).items():
         before[name] = parameter.data
@@ -34,7 +34,7 @@ def put(model: nn.Module, weights: Mapping[str, Tensor]) -> Weights:
 
 @contextlib.contextmanager
 def held(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
-    """A model with other weights; afterwards it has its own again."""
+    """Hold other weights in a model; afterwards it has its own again."""
     before = put(model, weights)
     try:
         yield

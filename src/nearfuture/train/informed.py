@@ -2,8 +2,9 @@
 
     Delta_t = log pi(o_t | x, r, o_<t) - log pi(o_t | x, o_<t)        r: the answer
 
-The verifier gives the direction, the informed self only the size: see `method.weighting.informed_advantages`. See RLSD
-(arXiv:2604.03128), docs/methods/rlsd.md. The informed self is the policy of the last multiple of `informed_sync_steps`.
+The verifier decides the direction, the informed self only the size: see `method.weighting.informed_advantages`. See
+RLSD (arXiv:2604.03128), docs/methods/rlsd.md. The informed self is the policy at the last multiple of
+`informed_sync_steps`.
 
 Letters: B rows, T tokens.
 
@@ -28,12 +29,12 @@ from nearfuture.types import UserError
 
 
 def informed_prompt(prompt: Any, answer: str, template: str) -> Any:
-    """The prompt of someone who is told the answer.
+    """Return the prompt with the answer.
 
     Args:
-        prompt: a string, or messages, of which the last one is told.
+        prompt: a string, or messages, the last of which gets the answer.
         answer: r.
-        template: holds `{prompt}` and `{answer}`.
+        template: contains `{prompt}` and `{answer}`.
 
     Example:
         >>> informed_prompt("1+1=", "2", "{prompt}{answer};{prompt}")
@@ -54,11 +55,11 @@ def informed_prompt(prompt: Any, answer: str, template: str) -> Any:
 
 
 class Informant:
-    """The policy as it lately was, told the answers.
+    """The recent policy, told the answers.
 
     Args:
-        npo: `informed_*`.
-        columns: of the training rows.
+        npo: the `informed_*` settings.
+        columns: the columns of the training rows.
 
     Raises:
         UserError: the rows have no answer.
@@ -78,7 +79,7 @@ class Informant:
         return self.npo.informed_strength * max(0.0, 1.0 - step / self.npo.informed_steps)
 
     def attach(self, trainer: GRPOTrainer, step: Step, output: dict[str, Any]) -> None:
-        """Let `is_informed` [B] and `informed_logps` [B, T] ride along to the loss: what the policy itself wrote."""
+        """Let `is_informed` [B] and `informed_logps` [B, T] ride along to the loss, for the policy's own rollouts."""
         if not self.strength(step.number):
             self._weights = None
             return
@@ -95,7 +96,7 @@ class Informant:
         output["is_informed"] = torch.tensor([found is None for found in step.guidance_B], device=ids.device)
 
     def _told(self, step: Step) -> list[Row]:
-        """This process's rows with the answer in the prompt; the control is told that of the next prompt."""
+        """Return this process's rows with the answer in the prompt; the control gets that of the next prompt."""
         column, template = self.npo.informed_column, self.npo.informed_template
         answers = [str(row[column]) for row in step.given]
         if self.npo.informed_by == "other":

@@ -1,9 +1,9 @@
-"""Guidance enters a step: looked up for the last slots, put into them, and carried to the loss.
+"""How guidance enters a step: it is looked up for the last slots, put into them, and carried to the loss.
 
 Letters: P prompts, B local rows, T tokens.
 
-Not here: which groups are selected (`nearfuture.method.gate`), what a guided row earns (`nearfuture.train.rewards`),
-what a guided token weighs (`nearfuture.train.weighed`).
+Not here: which groups are selected (`nearfuture.method.gate`), the reward of a guided row (`nearfuture.train.rewards`),
+the weight of a guided token (`nearfuture.train.weighed`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nearfuture.types import Guidance, UserError
 
 
 def look_up(step: Step, source: Source | None) -> None:
-    """Look up guidance for the last slots this process owns; learn from all which prompts have any.
+    """Look up guidance for the last slots of this process, and learn from all processes which prompts have any.
 
     A look-up that fails on one process fails on all of them, so that none is left waiting.
 
@@ -78,7 +78,7 @@ def attach(step: Step, output: dict[str, Any], *, importance: bool) -> None:
     Guidance that came without log-probs has probability 1 there, as LUFFY has it.
 
     Raises:
-        UserError: importance weights are asked for, and nobody stored the log-probs.
+        UserError: importance weights are requested, but the log-probs were not stored.
     """
     completion_ids = output["completion_ids"]
     if importance:

@@ -1,4 +1,4 @@
-"""Memory that is no longer referenced, given back.
+"""Give back memory that is no longer referenced.
 
 Not here: who lets go of what (`factory.release`, the policies' own `release`).
 """

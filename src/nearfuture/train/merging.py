@@ -1,12 +1,12 @@
-"""The weights of a policy with LoRA as one model has them: adapters merged in, a layer at a time.
+"""The weights of a LoRA policy as a single model would have them: adapters are merged in, one layer at a time.
 
     W + scaling B A
 
-TRL merges all adapters into the policy's own weights to hand these to vLLM, and takes them out again by subtraction.
-In floating point that is not where it began: every push would leave the base a rounding error further away, which no
-checkpoint of adapters holds, so that a resumed run would train another base. And what a server is sent lies in buffers
-that are filled after the last weight was named, when TRL has taken the adapters out again. Here a layer's merged
-weights are tensors of their own, and the policy's are not touched. One layer more is in memory.
+TRL merges all adapters into the policy's own weights to pass these to vLLM, and then removes them by subtraction. In
+floating point that does not restore the weights: every push would move the base by a rounding error that no checkpoint
+of adapters records, so a resumed run would train another base. Also, buffers for a server are filled after the last
+weight was named, when TRL has already removed the adapters. Here a layer's merged weights are separate tensors, and the
+policy's own are not touched, at the price of one more layer in memory.
 
 Not here: what reads them (`vllm_training`), adapters on disk (`adapters`).
 """
@@ -27,7 +27,7 @@ COPY = "modules_to_save.default."
 
 
 def is_whole(model: Any) -> bool:
-    """True where every adapted layer is LoRA on plain weights that this process holds: unsharded, not quantized."""
+    """True if every adapted layer is LoRA on plain weights that this process holds: unsharded, not quantized."""
     layers = [layer for layer in model.modules() if isinstance(layer, BaseTunerLayer)]
     return all(isinstance(layer, LoraLayer) and _is_plain(layer.base_layer) for layer in layers)
 
@@ -55,11 +55,11 @@ def merged_weights(model: Any) -> Iterator[tuple[str, Tensor]]:
 
 @torch.no_grad()
 def _merged(layer: LoraLayer) -> dict[str, Tensor]:
-    """Weights of a layer with its active adapters; the layer is as it was."""
+    """Return the weights of a layer with its active adapters; the layer is not changed."""
     base = layer.get_base_layer()
     own = {name: weight.data for name, weight in base.named_parameters()}
     try:
-        layer.merge(safe_merge=True)  # into a copy, which takes the place of the layer's own
+        layer.merge(safe_merge=True)  # into a copy, which replaces the layer's own
         return {name: weight.data for name, weight in base.named_parameters()}
     finally:
         layer.merged_adapters.clear()

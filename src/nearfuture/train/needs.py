@@ -1,7 +1,7 @@
-"""What a configuration needs of this machine: packages, an optimizer that can be made, a chat template.
+"""What a configuration needs from this machine: packages, an optimizer that can be made, a chat template.
 
-Asked before anything is written or a weight is read, in the libraries' own words where they have a check that costs
-nothing: reporters, the optimizer and the schedule are made once, for a model of one parameter.
+This is checked before anything is written or a weight is read, by the libraries' own checks if these cost nothing:
+reporters, the optimizer and the schedule are made once, for a model with one parameter.
 
 Not here: ranges of values (`nearfuture.run.settings.ranges`), the folder and the disk (`nearfuture.run.start`).
 """
@@ -44,7 +44,7 @@ WORKS: dict[str, Callable[[], bool]] = {
     "attn_implementation": is_flash_attn_2_available,
     "cache_implementation": lambda: is_optimum_quanto_available() or is_hqq_available(),
 }
-"""By the key that needs a package: whether it is there in a version, and on a device, that transformers and TRL use."""
+"""By the key that needs a package: whether its version and the device are ones that transformers and TRL can use."""
 
 
 def check_packages(settings: Mapping[str, Any]) -> None:
@@ -61,19 +61,19 @@ def check_packages(settings: Mapping[str, Any]) -> None:
 
 
 def missing(settings: Mapping[str, Any]) -> list[str]:
-    """What is not installed here, a sentence a setting."""
+    """Say what is not installed here, one sentence per setting."""
     return [need.absent(settings) for need in NEEDS if need.is_set(settings.get(need.key)) and not WORKS[need.key]()]
 
 
 def rehearse(args: NPOConfig, settings: Mapping[str, Any]) -> None:
-    """Make what reports, optimizes and schedules once, and throw it away.
+    """Make reporters, optimizer and schedule once, and discard them.
 
     Args:
-        args: of the trainer.
-        settings: they were made of, for the error.
+        args: the trainer's arguments.
+        settings: the settings they were made from, for the error.
 
     Raises:
-        UserError: a package that is missing, or values that these refuse.
+        UserError: a package is missing, or values are refused.
     """
 
     def given(*keys: str) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def rehearse(args: NPOConfig, settings: Mapping[str, Any]) -> None:
 
 
 def _refuse_unknown_generation(kwargs: Mapping[str, Any], *, use_vllm: bool) -> None:
-    """transformers keeps what it does not know of generation, and does nothing with it; vLLM has names of its own."""
+    """Refuse unknown generation settings, which transformers would silently ignore; vLLM has its own names."""
     if use_vllm:
         from vllm import SamplingParams
 
@@ -117,7 +117,7 @@ def _refuse_unknown_generation(kwargs: Mapping[str, Any], *, use_vllm: bool) -> 
 
 
 def _refuse_a_cache_of_all_memory(args: NPOConfig) -> None:
-    """On a CPU the cache of continuous batching takes most of the machine's memory, and the system ends the process."""
+    """Refuse continuous batching on a CPU, where its cache takes most of the memory and the system ends the process."""
     is_batched = args.use_transformers_continuous_batching and args.device.type == "cpu"
     if is_batched and not args.transformers_continuous_batching_config:
         raise UserError(
@@ -127,16 +127,16 @@ def _refuse_a_cache_of_all_memory(args: NPOConfig) -> None:
 
 
 def check_model(model: str, task: Task, settings: Mapping[str, Any], *, casts_head: bool = False) -> None:
-    """Read what comes with a model beside its weights, and refuse messages for one that cannot read them.
+    """Read everything of a model except its weights, and refuse messages for a model that cannot read them.
 
     Args:
         model: folder or name on the Hub.
-        task: whose prompts it is to read.
+        task: the task whose prompts it has to read.
         settings: fields of TRL's `ModelConfig`.
         casts_head: `cast_lm_head_to_fp32`.
 
     Raises:
-        UserError: no such model or tokenizer, no chat template for prompts of messages, or a head TRL cannot cast.
+        UserError: there is no such model or tokenizer, no chat template for messages, or TRL cannot cast the head.
     """
     where = {"trust_remote_code": bool(settings.get("trust_remote_code"))}
     if "model_revision" in settings:

@@ -24,13 +24,13 @@ __all__ = ["GuidedRewards", "ModelConfig", "NPOConfig", "NPOSettings", "Weightin
 
 
 PER_SEQUENCE = ("vespo",)
-"""Loss types of TRL whose weight is one number a sequence, whatever `importance_sampling_level` says."""
+"""Loss types of TRL that have one weight per sequence, whatever `importance_sampling_level` says."""
 
 
 @dataclass
 class NPOConfig(NPOSettings, ByDevice, GRPOConfig):
-    """`GRPOConfig` with the settings of NPO. With no guidance all but `fast_generation`, `truncated_is_wrong` and
-    `vllm_dtype` are without effect.
+    """`GRPOConfig` with the settings of NPO. Without guidance only `fast_generation`, `truncated_is_wrong` and
+    `vllm_dtype` have an effect.
     """
 
     def __post_init__(self) -> None:
@@ -52,7 +52,7 @@ class NPOConfig(NPOSettings, ByDevice, GRPOConfig):
 
 
 def default_args(model: Any) -> NPOConfig:
-    """The config of a trainer that was given none, named as TRL names its own.
+    """Make the config of a trainer that was given none, named as TRL would name it.
 
     Args:
         model: a name, or the model itself.

@@ -1,7 +1,7 @@
 """What the policy itself does: reward, pass rate and entropy without the guided slots.
 
-TRL's `reward`, `entropy` and `clip_ratio` describe the mixed group once a slot is replaced; a plateau read off them
-would be a plateau of the guide. These metrics are taken before, or with the guided rows masked.
+TRL's `reward`, `entropy` and `clip_ratio` describe the mixed group once a slot is replaced, so a plateau in them would
+be a plateau of the guide. These metrics are taken earlier, or with the guided rows masked.
 
 Letters: P prompts, B local rows, N global rows, F reward functions, T tokens.
 
@@ -53,7 +53,7 @@ class OnPolicyMetrics:
             self.trainer._metrics["train"][name].append(float(value))
 
     def observe_loss(self, inputs: dict[str, Any], logps_B_T: Tensor, entropies_B_T: Tensor | None) -> None:
-        """Record a micro-batch, after TRL has logged its own entropy; a loss that asks for none has none here either.
+        """Record a micro-batch, after TRL has logged its own entropy; a loss that needs none has none here either.
 
         With guided rows in it: entropy without them, and how far the policy is from the guide on their tokens. With
         d = log pi(token) - log guide(token): the largest ratio exp(d), k3 = mean(exp(d) - 1 - d) >= 0, which estimates

@@ -1,11 +1,11 @@
 """The order of the prompts as a function of (seed, epoch), and nothing else.
 
 TRL's `RepeatSampler` draws each epoch's permutation from a generator that remembers how often it was iterated, so a
-process that resumes in epoch 3 walks through epoch 0's order. `ExactRepeatSampler` repositions the generator first. An
-uninterrupted run sees the very same order under both.
+process that resumes in epoch 3 goes through epoch 0's order. `ExactRepeatSampler` repositions the generator first. An
+uninterrupted run sees the same order under both.
 
-`Schedule` says which prompts belong to which steps: an epoch is a number of generation batches (what is left over is
-dropped), a generation batch lasts for a cycle of micro-batches, an optimizer step takes some of these.
+`Schedule` says which prompts belong to which steps: an epoch is a number of generation batches (leftover prompts are
+dropped), a generation batch lasts for a cycle of micro-batches, and an optimizer step takes some of these.
 
 Not here: the buffered rollouts and the counters of a checkpoint (`nearfuture.train.exact`).
 """
@@ -85,7 +85,7 @@ class ExactRepeatSampler(RepeatSampler):
         yield from super().__iter__()
 
     def _seek(self, epoch: int) -> None:
-        """Put the generator where it stands after `epoch` permutations."""
+        """Put the generator in its state after `epoch` permutations."""
         assert self.seed is not None, "an unseeded order cannot be repeated"
         self.generator.manual_seed(self.seed)
         for _ in range(epoch):
@@ -103,9 +103,9 @@ class ExactRepeatSampler(RepeatSampler):
 
 
 class PartedSampler(ExactRepeatSampler):
-    """An order in which every generation batch comes from one part of the data: whose turn it is says `part_of_batch`.
+    """An order in which every generation batch comes from one part of the data, which `part_of_batch` chooses.
 
-    A part is walked through like data of its own: a permutation by (seed, part, pass), what is left over is dropped.
+    A part is gone through like separate data: a permutation by (seed, part, pass), with leftover prompts dropped.
 
     Args:
         parts: of every row, its part.

@@ -1,13 +1,13 @@
 """Parallel self (CoPD): branches from one base learn different parts of the data, and each judges the others.
 
-One optimizer step belongs to one branch. A cycle is, for every branch in turn, `parallel_own_steps` of GRPO on its own
+Each optimizer step belongs to one branch. A cycle is, for every branch in turn, `parallel_own_steps` of GRPO on its own
 part, then for every branch `parallel_peer_steps` on another's part, where that other branch judges its tokens:
 
     A_t = distill_coef (log pi_peer(o_t) - log pi(o_t))
 
-The policy of a checkpoint, of an evaluation and of the end is the mean of the branches' weights. See CoPD
+The policy in checkpoints, in evaluations and at the end is the mean of the branches' weights. See CoPD
 (arXiv:2604.27083), docs/methods/copd.md. Deviations: branches take turns, so that all of them together take
-`max_steps`; a peer judges with the weights it has when it is asked.
+`max_steps`; a peer judges with the weights it has at that time.
 
 Not here: the judgement as an advantage (`nearfuture.method.weighting`), the prompts of a part (`order`).
 """
@@ -36,7 +36,7 @@ Optimized = dict[str, dict[str, Tensor]]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Whose step it is: the branch that learns, whose part of the data it asks, who judges (None: the verifier)."""
+    """The turn of a step: the branch that learns, the part of the data it asks, and who judges (None: the verifier)."""
 
     branch: int
     part: int
@@ -44,7 +44,7 @@ class Turn:
 
 
 def turn_of(step: int, npo: NPOSettings) -> Turn:
-    """Whose turn the optimizer step after `step` is.
+    """Return the turn of the optimizer step after `step`.
 
     Example:
         >>> npo = NPOSettings(parallel_branches=2, parallel_own_steps=2, parallel_peer_steps=1)
@@ -61,7 +61,7 @@ def turn_of(step: int, npo: NPOSettings) -> Turn:
 
 
 def parts_of(values: Sequence[Any], num_parts: int) -> list[int]:
-    """Deal rows out to parts by the value of a column: equal values lie in one part, each part has its share of values.
+    """Deal rows out to parts by the value of a column: equal values go to one part, each part gets its share of values.
 
     Example:
         >>> parts_of(["b", "a", "c", "a"], 2)
@@ -72,7 +72,7 @@ def parts_of(values: Sequence[Any], num_parts: int) -> list[int]:
 
 
 class Branches:
-    """The branches of one trainer; the model holds that whose turn it is, with its optimizer state."""
+    """The branches of one trainer; the model holds the branch whose turn it is, with its optimizer state."""
 
     def __init__(self, trainer: GRPOTrainer, npo: NPOSettings) -> None:
         args = trainer.args
@@ -128,7 +128,7 @@ class Branches:
         """The order of the prompts: each part by the turn that asks it.
 
         Raises:
-            UserError: no such column, or a part that does not fill a batch.
+            UserError: there is no such column, or a part does not fill a batch.
         """
         rows, column = self.trainer.train_dataset, self.npo.parallel_column
         if column is not None and column not in rows.column_names:
@@ -147,7 +147,7 @@ class Branches:
         return PartedSampler(**arguments, parts=parts, part_of_batch=lambda number: turn_of(number, self.npo).part)
 
     def attach(self, step: Step, output: dict[str, Any]) -> None:
-        """Where it is a peer's turn to judge, let its log-probs be all that the tokens of this batch earn."""
+        """If it is a peer's turn to judge, let its log-probs be the whole advantage of this batch's tokens."""
         ids, peer = output["completion_ids"], self.turn.peer
         is_judged_B = torch.full((len(ids),), peer is not None, device=ids.device)
         logps_B_T = torch.zeros(ids.shape, device=ids.device)
@@ -161,7 +161,7 @@ class Branches:
 
     @contextlib.contextmanager
     def merged(self) -> Iterator[None]:
-        """The model with the mean of the branches' weights; before the first step it is the base."""
+        """Hold the mean of the branches' weights in the model; before the first step it is the base."""
         if not self._weights:
             yield
             return
@@ -183,7 +183,7 @@ class Branches:
         return flat
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Continue exactly where `tensors` was called; the model gets its branch at the next step. Nothing: begin."""
+        """Continue exactly where `tensors` was called; the model gets its branch at the next step. Empty: begin."""
         self._weights = [{} for _ in range(self.npo.parallel_branches)] if tensors else []
         self._optimized = [{} for _ in self._weights]
         self._active = None

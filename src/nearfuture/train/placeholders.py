@@ -1,8 +1,8 @@
 """Tokens that stand for the features of an image: a policy must never write one.
 
-A completion that holds such a token has one placeholder more than its prompt has features, and the model refuses the
-whole batch. TRL suppresses the one of images where transformers samples and `generation_kwargs` says nothing else;
-here it is so wherever a policy samples, with vLLM too. A model that reads no images is left alone.
+A completion that contains such a token has one placeholder more than its prompt has features, and the model refuses the
+whole batch. TRL suppresses the image token only when transformers samples and `generation_kwargs` does not say
+otherwise; here it is suppressed wherever a policy samples, also with vLLM. A model without images is left alone.
 
 Not here: texts of prompts that hold one (`nearfuture.train.vision.images`).
 """
@@ -19,7 +19,7 @@ from nearfuture.types import Guidance, UserError
 
 
 def image_token(processing_class: Any) -> str | None:
-    """The placeholder of an image; None for a tokenizer, and where the processor names none."""
+    """The placeholder of an image; None for a tokenizer, or if the processor names none."""
     token = getattr(processing_class, "image_token", None) if isinstance(processing_class, ProcessorMixin) else None
     return token if isinstance(token, str) else None
 
@@ -31,7 +31,7 @@ def ids_of(processing_class: Any) -> list[int]:
 
 
 def suppress(trainer: GRPOTrainer) -> None:
-    """Have a trainer's sampler never draw them: transformers' and vLLM's."""
+    """Prevent a trainer's sampler from drawing them, with transformers and with vLLM."""
     ids = ids_of(trainer.processing_class)
     if not ids:
         return
@@ -46,16 +46,16 @@ def suppress(trainer: GRPOTrainer) -> None:
 
 
 def bad_words(processing_class: Any, settings: dict[str, Any] = {}) -> dict[str, Any]:  # noqa: B006 (never mutated)
-    """vLLM's way to say it, added to those that are in `settings` already; empty for a model without images."""
+    """The same as a setting of vLLM, added to any in `settings`; empty for a model without images."""
     token, present = image_token(processing_class), list(settings.get("bad_words") or [])
     return {} if token is None or token in present else {"bad_words": [*present, token]}
 
 
 def refuse(processing_class: Any, guidance: Iterable[Guidance]) -> None:
-    """Refuse trajectories that hold one.
+    """Refuse trajectories that contain one.
 
     Raises:
-        UserError: how many, and the first one.
+        UserError: some do; the message counts them and shows the first ones.
     """
     ids = set(ids_of(processing_class))
     bad = [one.prompt_id for one in guidance if ids & set(one.completion_ids)] if ids else []

@@ -1,8 +1,8 @@
-"""Checkpoints that plain `GRPOTrainer` wrote: resumed where that is exact, refused in words where it cannot be.
+"""Checkpoints of plain `GRPOTrainer`: resumed if that is exact, refused with an explanation if it cannot be.
 
-TRL keeps no rollouts: inside a generation cycle they are lost, and what would be trained on instead is something else.
-Between two cycles nothing is missing, since the order of prompts is a function of seed and epoch, and the number of
-micro-batches one of the step.
+TRL does not save rollouts: inside a generation cycle they are lost, and the run would train on others instead. Between
+two cycles nothing is missing, since the order of prompts is a function of seed and epoch, and the number of
+micro-batches is a function of the step.
 
 Not here: which checkpoints are TRL's (`nearfuture.train.checkpoint`), the rest of a resume (`nearfuture.train.exact`).
 """
@@ -21,12 +21,12 @@ def micro_step(folder: Path, schedule: Schedule | None, num_processes: int) -> i
 
     Args:
         folder: the checkpoint.
-        schedule: of the trainer that continues; None where its data is streamed.
-        num_processes: that are running.
+        schedule: the schedule of the trainer that continues; None if its data is streamed.
+        num_processes: the number of running processes.
 
     Raises:
-        UserError: it lies inside a generation cycle, was written by more or fewer processes, holds weights only, or its
-            data is streamed.
+        UserError: it is inside a generation cycle, was written by another number of processes, holds only weights, or
+            its data is streamed.
     """
     require_random_states(folder)
     num_saved = len(list(folder.glob("rng_state*.pth")))
@@ -55,7 +55,7 @@ def require_random_states(folder: Path) -> None:
     """Refuse a checkpoint of weights alone.
 
     Raises:
-        UserError: there are no random states, hence no optimizer either.
+        UserError: there are no random states, and so no optimizer either.
     """
     if not any(folder.glob("rng_state*.pth")):
         raise UserError(

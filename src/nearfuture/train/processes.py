@@ -1,8 +1,8 @@
-"""The processes of a run, before any trainer exists: who there is, and whether all were given the same.
+"""The processes of a run, before any trainer exists: how many there are, and whether all were given the same.
 
-`join` comes first: until transformers has set up its device, every process takes itself for the only one.
+`join` comes first: until transformers has set up its device, every process believes it is the only one.
 
-Not here: which rows are whose (`nearfuture.train.step`).
+Not here: which rows belong to which process (`nearfuture.train.step`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def number() -> int:
 
 
 def my_share(num_rows: int) -> list[int]:
-    """The rows that fall to this process, as many as to any other: where they do not go round, the last one again."""
+    """This process's share of the rows, equally many on all processes; if needed, the last row is repeated."""
     size, process = -(-num_rows // number()), PartialState().process_index
     return [min(i, num_rows - 1) for i in range(process * size, (process + 1) * size)]
 
@@ -47,7 +47,7 @@ def wait_for_everyone() -> None:
 
 
 def count(flag: bool) -> int:
-    """On how many processes `flag` is true; all of them call this."""
+    """Count the processes on which `flag` is true; all of them call this."""
     if number() == 1:
         return int(flag)
     votes = torch.tensor(int(flag), device=PartialState().device)
@@ -56,10 +56,10 @@ def count(flag: bool) -> int:
 
 
 def from_main(function: Callable[[], T]) -> T:
-    """What a function returns on the main process (a plain value), on all of them; what fails there fails everywhere.
+    """Return on all processes what a function returns on the main one (a plain value); a failure fails all.
 
     Raises:
-        UserError: the main process's, or on the others what it was that the main process met.
+        UserError: the main process's own error; on the others, the same message.
     """
     value, failed = None, None
     if is_main():
@@ -77,12 +77,12 @@ def from_main(function: Callable[[], T]) -> T:
 
 
 def shared(work: Callable[[Sequence[int]], Sequence[T]], num_rows: int) -> list[T]:
-    """What `work` makes of rows 0 to `num_rows` - 1, a result each: a process works on its part, all get everything.
+    """Return one result of `work` per row, 0 to `num_rows` - 1: each process works on its part, all get everything.
 
-    The parts are those of `my_share`, without a row that comes again. What fails on one process fails everywhere.
+    The parts are those of `my_share`, without repeated rows. A failure on one process fails everywhere.
 
     Raises:
-        UserError: a process's own, or on the others what it was that it met.
+        UserError: a process's own error; on the others, the same message.
     """
     if number() == 1:
         return list(work(range(num_rows)))
@@ -103,14 +103,14 @@ def shared(work: Callable[[Sequence[int]], Sequence[T]], num_rows: int) -> list[
 
 
 def _told(error: Exception | None) -> tuple[type[UserError], str] | None:
-    """An error as another process raises it."""
+    """Make the error that another process raised."""
     if error is None:
         return None
     return type(error) if isinstance(error, UserError) else UserError, str(error)
 
 
 def require_same(given: Mapping[str, Any]) -> None:
-    """Refuse to begin where processes were given different things; all of them call this, and all of them raise.
+    """Refuse to begin if processes were given different things; all of them call this, and all of them raise.
 
     Otherwise one would stop where another continues, and they would wait for each other forever.
 

@@ -44,7 +44,7 @@ class Comparison:
 
     @property
     def is_identical(self) -> bool:
-        """True where not one bit differs."""
+        """True if not one bit differs."""
         return self.first is None
 
 

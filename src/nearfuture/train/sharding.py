@@ -162,7 +162,7 @@ def refuse_zero3(args: TrainingArguments) -> None:
 
 
 def is_zero3(args: TrainingArguments) -> bool:
-    """True where DeepSpeed is to divide the weights themselves."""
+    """True if DeepSpeed is to divide the weights themselves."""
     return _zero(args).get("stage") == 3
 
 

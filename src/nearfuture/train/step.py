@@ -41,10 +41,10 @@ class Step:
         num_processes: over how many the groups are split.
         completion_ids: what the policy wrote on this process; never the guide's.
         rewards_N_F: what that earned.
-        verdicts_P_G: the reward that carries the verdict: NaN where it could not be judged, 0 where it was cut off.
-        is_judged_P_G: False where it could not be judged.
+        verdicts_P_G: the reward that carries the verdict: NaN if it could not be judged, 0 where it was cut off.
+        is_judged_P_G: False if it could not be judged.
         correct_P_G: where the verdict is a yes.
-        pass_rate_P: share of the judged rollouts that are correct; NaN where none was judged.
+        pass_rate_P: share of the judged rollouts that are correct; NaN if none was judged.
         found_B: guidance for the last slots of this process.
         has_guidance_P: the prompts for which some was found, on whichever process.
         max_pass_rate: highest pass rate of a group that is guided.
@@ -53,7 +53,7 @@ class Step:
         guidance_B: what takes the last slots of this process.
         is_guided: guidance takes a slot, on whichever process.
         is_selected: the gate has decided.
-        answer_N_F: what TRL hears when it asks for rewards; None where the reward functions answer.
+        answer_N_F: what TRL hears when it asks for rewards; None if the reward functions answer.
     """
 
     number: int

@@ -68,7 +68,7 @@ class Rounded:
 
 @dataclass(frozen=True, slots=True)
 class Congruence:
-    """`left ≡ value (mod modulus)`; `left` is empty where only `value (mod modulus)` is said."""
+    """`left ≡ value (mod modulus)`; `left` is empty if only `value (mod modulus)` is said."""
 
     left: str
     value: Scalar

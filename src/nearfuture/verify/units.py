@@ -136,7 +136,7 @@ def _as_quotient(mark: re.Match[str]) -> str:
 
 
 def _stands_apart(core: str, text: str, tail: str) -> bool:
-    """True where the tail is set off from the value, so that `5m` stays a product and `5 m` and `5cm` are lengths."""
+    """True if the tail is set off from the value, so that `5m` stays a product and `5 m` and `5cm` are lengths."""
     has_space = text[len(core) : len(core) + 1] == " "
     first = _FIRST.match(tail)
     word = first.group() if first else ""

@@ -25,8 +25,8 @@ class Exporter:
     Args:
         format: of the rows.
         cache: what to write.
-        questions: the prompts of the task by id; empty where the task is not known.
-        codec: the tokenizer, to tell which texts it would read back with other ids; None where it is not known.
+        questions: the prompts of the task by id; empty if the task is not known.
+        codec: the tokenizer, to tell which texts it would read back with other ids; None if it is not known.
     """
 
     def __init__(

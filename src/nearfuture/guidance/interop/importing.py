@@ -48,7 +48,7 @@ class Importer:
         header: what the cache will say of itself; counts, size of the pools and log-probs are filled in.
         prompts: whom guidance may be for.
         codec: the tokenizer.
-        judge: the verifier; None where the task is not known.
+        judge: the verifier; None if the task is not known.
     """
 
     def __init__(

@@ -65,7 +65,7 @@ def write(question: Problem, entries: Sequence[Entry], header: CacheHeader) -> l
 
 
 def _all(row: Row, name: str, kind: type | tuple[type, ...]) -> tuple[Any, ...]:
-    """Return a list of a row as a tuple, empty where it is missing."""
+    """Return a list of a row as a tuple, empty if it is missing."""
     values = field(row, name, list) or []
     wrong = next((value for value in values if not isinstance(value, kind) or isinstance(value, bool)), None)
     if wrong is not None or None in values:

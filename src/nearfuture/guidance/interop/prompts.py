@@ -23,7 +23,7 @@ def as_messages(prompt: Any) -> list[dict[str, Any]]:
 
 
 def as_text(prompt: Any) -> str | None:
-    """Return the text of a prompt: itself, or what the user said last; None where there is none.
+    """Return the text of a prompt: itself, or what the user said last; None if there is none.
 
     Example:
         >>> as_text([{"role": "system", "content": "Think."}, {"role": "user", "content": "1+1="}])

@@ -42,7 +42,7 @@ class Codec:
 class Trace:
     """One trajectory as text, with what else a row may know about it.
 
-    `completion_ids` and `behavior_logps` are empty where the row has text only; `temperature` is what the log-probs
+    `completion_ids` and `behavior_logps` are empty if the row has text only; `temperature` is what the log-probs
     were taken at. The four numbers are those of `Guidance`; 0 where the row does not say.
     """
 
@@ -67,7 +67,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A prompt of a task, as a file needs it. `prompt` is None where the task is not known."""
+    """A prompt of a task, as a file needs it. `prompt` is None if the task is not known."""
 
     prompt_id: str
     prompt_hash: str = ""
@@ -85,9 +85,9 @@ class Format:
         read: a row as an `Offer`; `DamagedRowError` where it is not of this format.
         write: the rows of a question with these entries.
         max_traces: how many traces of a prompt fit; None for all.
-        needs_prompt: False where the prompt id is enough.
-        has_text_prompt: True where the prompt is one text, not a conversation.
-        has_unsolved: True where prompts without guidance belong into the file as well.
+        needs_prompt: False if the prompt id is enough.
+        has_text_prompt: True if the prompt is one text, not a conversation.
+        has_unsolved: True if prompts without guidance belong into the file as well.
     """
 
     read: Callable[[Row], Offer]
@@ -99,7 +99,7 @@ class Format:
 
 
 def field(row: Row, name: str, kind: type | tuple[type, ...]) -> Any:
-    """Return a value of a row, or None where it is missing.
+    """Return a value of a row, or None if it is missing.
 
     Raises:
         DamagedRowError: it is of another type, or text that is not Unicode.

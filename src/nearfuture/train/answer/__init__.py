@@ -1,4 +1,4 @@
 """Models that answer without a trainer: transformers and vLLM.
 
-Not here: what is asked and judged (`nearfuture.lab.evaluate`).
+Not here: questions and verdicts (`nearfuture.lab.evaluate`).
 """

@@ -16,19 +16,19 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """Sampling settings, by TRL's names.
+    """Sampling settings, under TRL's names.
 
-    The defaults are those recommended for Qwen3-VL-Instruct, which the first author's training code validates with, and
+    The defaults are those recommended for Qwen3-VL-Instruct, with which the first author's training code validates, and
     the paper's response budget.
 
     Attributes:
-        temperature: 0 is greedy.
-        top_p: share of probability that is kept.
-        top_k: tokens that are kept; 0 keeps all.
-        min_p: tokens less likely than this fraction of the likeliest are dropped.
+        temperature: sampling temperature; 0 is greedy.
+        top_p: the share of probability to keep.
+        top_k: how many tokens to keep; 0 keeps all.
+        min_p: tokens less likely than this fraction of the most likely one are dropped.
         repetition_penalty: divides the logits of tokens in prompt and response.
-        presence_penalty: taken from the logits of tokens in the response, as vLLM does it.
-        max_completion_length: tokens of a response; one that does not end before is truncated.
+        presence_penalty: subtracted from the logits of tokens in the response, as in vLLM.
+        max_completion_length: the most tokens of a response; a longer one is truncated.
     """
 
     temperature: float = 0.7
@@ -55,17 +55,18 @@ class Decoding:
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What runs a model, by TRL's names.
+    """What runs a model, under TRL's names.
 
     Attributes:
-        use_vllm: sample with vLLM; off: with transformers.
-        batch_size: responses sampled at once, and lost at most by a kill; None: 32, with vLLM 1024.
-        dtype: of the weights; `auto` takes the checkpoint's.
-        trust_remote_code: run code that comes with the model.
-        max_image_pixels: larger images are scaled down, their shape kept; None: as the model has it.
-        vllm_tensor_parallel_size: GPUs a model is spread over.
-        vllm_gpu_memory_utilization: share of a GPU's memory that vLLM may take.
-        vllm_max_model_length: longest prompt and response together; None: the model's own.
+        use_vllm: whether to sample with vLLM instead of transformers.
+        batch_size: how many responses are sampled at once, which is the most that a kill can lose; None: 32, or 1024
+            with vLLM.
+        dtype: the format of the weights; `auto` takes the checkpoint's.
+        trust_remote_code: whether to run code that comes with the model.
+        max_image_pixels: larger images are scaled down, keeping their shape; None: the model's own limit.
+        vllm_tensor_parallel_size: how many GPUs a model is spread over.
+        vllm_gpu_memory_utilization: the share of a GPU's memory that vLLM may take.
+        vllm_max_model_length: the most tokens of prompt and response together; None: the model's own.
     """
 
     use_vllm: bool = False
@@ -85,7 +86,7 @@ class EngineSettings:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a policy wrote: the text without special tokens, its length in tokens, and whether the budget cut it off."""
+    """What a policy wrote: the text without special tokens, its length in tokens, and whether it was truncated."""
 
     text: str
     num_tokens: int
@@ -96,9 +97,9 @@ class Policy(Protocol):
     """A model that answers."""
 
     def sample(self, rows: Sequence[Row], seeds: Sequence[int], decoding: Decoding) -> list[Response]:
-        """Sample a response to each row with its seed; what a row gets does not depend on the rows beside it."""
+        """Sample a response to each row with its seed; the response does not depend on the other rows."""
         ...
 
     def release(self) -> None:
-        """Let go of its memory; it must not be used any more."""
+        """Release its memory; it must no longer be used."""
         ...

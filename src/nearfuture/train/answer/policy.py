@@ -1,10 +1,10 @@
 """A model that answers questions, through transformers: loaded without data, optimizer or trainer.
 
-Prompts are tokenized as TRL tokenizes them in training: a text as it is, messages by the chat template with the
-generation prompt, images inside the messages. In a run of several processes each samples its share of the rows, and
-all get all responses.
+Prompts are tokenized as TRL tokenizes them in training: a text unchanged, messages by the chat template with the
+generation prompt, images inside the messages. With several processes each samples its share of the rows, and all get
+all responses.
 
-Every row has its own random numbers, so that a question draws the same in any company. transformers draws a whole batch
+Every row has its own random numbers, so that a question draws the same in any batch. transformers draws a whole batch
 from one generator; here a last logits processor picks the token: with e ~ Exp(1) from the row's generator, argmax p / e
 has the law of p (the exponential race), and only that token is left to draw from. The random numbers of a row are a
 function of its seed; its logits may differ in the last digit between batches.
@@ -42,7 +42,7 @@ class TransformersPolicy:
 
     Args:
         model: folder (of a model or of an adapter) or name on the Hub.
-        settings: what it runs with.
+        settings: the engine settings.
 
     Raises:
         UserError: it cannot be loaded.
@@ -103,13 +103,13 @@ class TransformersPolicy:
         )
 
     def release(self) -> None:
-        """Let go of the weights."""
+        """Release the weights."""
         self.__dict__.clear()
         collect()
 
 
 def load_processing(model: str, base: str, settings: EngineSettings) -> Any:
-    """The processor or tokenizer of a model: its own, or its base's where a checkpoint holds none."""
+    """Return the processor or tokenizer of a model: its own, or its base's if a checkpoint has none."""
     options = {"padding_side": "left", "trust_remote_code": settings.trust_remote_code}
     has_own = not Path(model).is_dir() or any(Path(model).glob("tokenizer*"))
     found = load_processing_class(model if has_own and base == model else base, **options)
@@ -119,7 +119,7 @@ def load_processing(model: str, base: str, settings: EngineSettings) -> Any:
 
 
 def stop_tokens(generation_config: Any, tokenizer: Any) -> list[int]:
-    """The tokens that end a response: those the model declares, and its tokenizer's."""
+    """Return the tokens that end a response: those that the model declares, and its tokenizer's."""
     declared = generation_config.eos_token_id
     ids = [declared] if isinstance(declared, int) else list(declared or [])
     own = tokenizer.eos_token_id
@@ -127,7 +127,7 @@ def stop_tokens(generation_config: Any, tokenizer: Any) -> list[int]:
 
 
 def response_of(ids: list[int], stops: Sequence[int], processing_class: Any) -> Response:
-    """What was written up to the first stop token; without one it was cut off."""
+    """Return what was written up to the first stop token; without one the response was cut off."""
     end = next((i + 1 for i, token in enumerate(ids) if token in stops), None)
     kept = ids[:end]
     text = processing_class.batch_decode([kept], skip_special_tokens=True)[0]
@@ -138,7 +138,7 @@ def encode(processing_class: Any, rows: Sequence[Row]) -> Any:
     """Tokenize prompts as training does, left-padded.
 
     Raises:
-        UserError: messages, and the model has no chat template; or images, and it takes none.
+        UserError: the prompts are messages but the model has no chat template, or have images but it takes none.
     """
     prompts = scoring.prompts(rows)
     if not is_conversational({"prompt": prompts[0]}):
@@ -160,7 +160,7 @@ def encode(processing_class: Any, rows: Sequence[Row]) -> Any:
 
 
 def as_blocks(messages: Sequence[Row]) -> list[Row]:
-    """Messages whose content is a list of blocks, as processors want it; texts become one block."""
+    """Return messages whose content is a list of blocks, as processors expect; texts become one block."""
     return [
         {**message, "content": [{"type": "text", "text": message["content"]}]}
         if isinstance(message["content"], str)
@@ -170,7 +170,7 @@ def as_blocks(messages: Sequence[Row]) -> list[Row]:
 
 
 def cannot_load(model: str, error: Exception) -> UserError:
-    """The error a user sees where a model does not load."""
+    """The error that a user sees if a model does not load."""
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return UserError(
         f"{model} cannot be loaded: {first} Name a run folder, RUN@STEP, the folder of a model in the Hugging Face "
@@ -190,17 +190,17 @@ class DrawByRow(LogitsProcessor):
         self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """[B, V] scores to the same, -inf everywhere but at the token drawn."""
+        """Set [B, V] scores to -inf everywhere except at the drawn token."""
         noise = torch.stack([torch.empty_like(scores[0]).exponential_(generator=g) for g in self.generators])
         drawn = (scores.softmax(-1) / noise).argmax(-1, keepdim=True)
         return torch.full_like(scores, -torch.inf).scatter(1, drawn, 0.0)
 
 
 class PresencePenalty(LogitsProcessor):
-    """Takes a constant from the logits of all tokens the response holds already, as vLLM does.
+    """Subtracts a constant from the logits of all tokens that the response contains already, as vLLM does.
 
     Args:
-        penalty: to be taken, in logits.
+        penalty: the amount to subtract, in logits.
         prompt_length: padded length of the prompts, which do not count.
     """
 
@@ -208,7 +208,7 @@ class PresencePenalty(LogitsProcessor):
         self.penalty, self.prompt_length = penalty, prompt_length
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """[B, V] logits to the same, lower where a token was written before."""
+        """Lower [B, V] logits where a token was written before."""
         is_present = torch.zeros_like(scores, dtype=torch.bool).scatter(1, input_ids[:, self.prompt_length :], True)
         return scores - self.penalty * is_present
 

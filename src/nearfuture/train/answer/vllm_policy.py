@@ -1,7 +1,7 @@
 """A model that answers questions, through vLLM: every request brings its own seed.
 
-vLLM is given token ids and gives token ids: prompts are tokenized and responses read as with transformers. Left to
-itself it would put a BOS before what a chat template has begun with one.
+vLLM receives and returns token ids: prompts are tokenized and responses read as with transformers. By itself it would
+add a second BOS before a prompt whose chat template begins with one.
 
 Not here: transformers (`policy`), vLLM while a policy trains (`vllm_training`).
 """
@@ -26,7 +26,7 @@ class VLLMPolicy:
 
     Args:
         model: folder (of a model or of an adapter) or name on the Hub.
-        settings: what it runs with.
+        settings: the engine settings.
 
     Raises:
         UserError: vLLM is not installed, or the model cannot be loaded.
@@ -87,14 +87,14 @@ class VLLMPolicy:
         return stop_tokens(declared, tokenizer)
 
     def release(self) -> None:
-        """End the engine, wherever it runs, and let go of its memory."""
+        """End the engine, wherever it runs, and release its memory."""
         self.llm.llm_engine.engine_core.shutdown()
         self.__dict__.clear()
         collect()
 
 
 def request_of(processing_class: Any, prompt: Any) -> Row:
-    """What vLLM is asked: the ids of a text, or of messages as the chat template writes them, and their images.
+    """Return a request for vLLM: the ids of a text, or of messages as the chat template writes them, and their images.
 
     An image is one placeholder here, which vLLM replaces by as many as the image needs.
     """

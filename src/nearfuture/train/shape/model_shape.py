@@ -98,7 +98,7 @@ class Adapters:
 
 
 def is_here(model: str) -> bool:
-    """True where a config.json of the model lies on this machine."""
+    """True if a config.json of the model lies on this machine."""
     if (Path(model) / "config.json").is_file():
         return True
     try:

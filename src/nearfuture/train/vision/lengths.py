@@ -58,7 +58,7 @@ def require_template(processor: Any, rows: Any) -> None:
 
 
 def template_note(processor: Any, rows: Any) -> str | None:
-    """Say that prompts which are strings bypass the chat template of a model that has one; None where they do not."""
+    """Say that prompts which are strings bypass the chat template of a model that has one; None if they do not."""
     template = getattr(processor, "chat_template", None)
     if template is None or not len(rows) or is_conversational({"prompt": rows[0]["prompt"]}):
         return None

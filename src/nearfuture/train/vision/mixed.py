@@ -39,12 +39,12 @@ def as_given(rows: list[Row], given: list[Row]) -> list[Row]:
 
 
 def _is_mixed(rows: list[Row]) -> bool:
-    """True where the rows may have images and some have none."""
+    """True if the rows may have images and some have none."""
     return any(name in rows[0] for name in ("images", "image")) and not all(images_of(row) for row in rows)
 
 
 def without_none(images: Sequence[list[Any] | None] | None) -> list[list[Any]] | None:
-    """The images of a batch's prompts as the processor takes them; None where no prompt has any."""
+    """The images of a batch's prompts as the processor takes them; None if no prompt has any."""
     return None if images is None else [image_list or [] for image_list in images]
 
 

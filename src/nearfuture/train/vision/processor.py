@@ -71,7 +71,7 @@ def load_processing_class(model: str, **settings: Any) -> Any:
 
 
 def is_needed(model: Any, **where: Any) -> bool:
-    """True where transformers, left alone, would fail to load the processing class of a model.
+    """True if transformers, left alone, would fail to load the processing class of a model.
 
     Only its settings file is read: none of the model's code runs, and whether it exists is checked elsewhere.
 
@@ -91,7 +91,7 @@ def is_needed(model: Any, **where: Any) -> bool:
 
 
 def substitute(model: Any, config: GRPOConfig | None) -> Any:
-    """The processing class for a trainer that was given none; None where TRL loads it itself."""
+    """The processing class for a trainer that was given none; None if TRL loads it itself."""
     if config is None:
         return load_for_training(model) if is_needed(model) else None
     revision = (config.model_init_kwargs or {}).get("revision") if isinstance(model, str) else None
