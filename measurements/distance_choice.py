@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from printed import print_lines
 from scipy.stats import spearmanr
 
 from nearfuture.lab.measure.measurement import Scope
@@ -108,8 +109,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
     hush_libraries()
-    options.output.write_text("\n".join(tables(options.folder)) + "\n")
-    print(options.output.read_text(), end="")
+    print_lines(tables(options.folder), options.output)
 
 
 if __name__ == "__main__":

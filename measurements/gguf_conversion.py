@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from printed import print_lines
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from nearfuture.train.convert import gguf_file
@@ -116,10 +117,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="what `nearfuture model convert` made of it")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    text = "\n".join(report(options.source, options.folder)) + "\n"
-    print(text, end="")
-    if options.output:
-        options.output.write_text(text)
+    print_lines(report(options.source, options.folder), options.output)
 
 
 if __name__ == "__main__":

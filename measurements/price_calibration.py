@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from printed import print_lines
 
 from nearfuture.method.price import slope_of
 from nearfuture.record.equal_clocks import at_equal_clocks
@@ -173,9 +174,7 @@ def main() -> None:
     loaded = {seed: RunRecords.load(path) for seed, path in sorted(seeds.items())}
     plain = {seed: records for seed, records in loaded.items() if records.is_finished}
     rows = sorted(rows_of(options.folder, plain), key=lambda row: (row.seed, row.distance, row.method))
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text("\n".join(table(rows, plain)) + "\n")
-    print(options.output.read_text(), end="")
+    print_lines(table(rows, plain), options.output)
 
 
 if __name__ == "__main__":

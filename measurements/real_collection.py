@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from printed import print_lines
 
 from nearfuture.guidance import collect_guidance
 from nearfuture.run import build
@@ -115,13 +116,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     options = parser.parse_intermixed_args()
     hush_libraries()
-    lines = []
-    for text in table(options.config, options.overrides, options.prompts, options.accept):
-        print(text, flush=True)
-        lines.append(text)
-    if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text("\n".join(lines) + "\n")
+    print_lines(table(options.config, options.overrides, options.prompts, options.accept), options.output)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from printed import print_lines
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from nearfuture.tasks import load_task
@@ -103,13 +104,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    lines = []
-    for text in table(options.folder, options.samples):
-        print(text, flush=True)
-        lines.append(text)
-    if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text("\n".join(lines) + "\n")
+    print_lines(table(options.folder, options.samples), options.output)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from printed import print_lines
 
 from nearfuture.lab.study.comparison import compare
 from nearfuture.lab.study.summary import MethodSummary
@@ -85,10 +86,7 @@ def main() -> None:
     parser.add_argument("--at", type=int, required=True, help="step of the baseline whose level is to be reached")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    text = "\n".join(table(options.folder, options.at)) + "\n"
-    print(text, end="")
-    if options.output:
-        options.output.write_text(text)
+    print_lines(table(options.folder, options.at), options.output)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ CAST = ("cast_lm_head_to_fp32=True",)
 PER_TOKEN = "weigh single tokens"
 GATE = "the gate must lie in [0, 1)"
 EXPERIENCE = "so that what AutoNPO collects would never be served"
-POOL = "most of the pool would be asked in vain"
+POOL = "most of the pool would be asked for nothing"
 STAY, MAY_STAY = "guidance is dropped where the guide stood", ("priced, may stay", "may stay")
 HARVEST = ("guidance_harvest=True",)
 
@@ -89,8 +89,8 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
     # what is not bought
     Refusal({"harvest": HARVEST, "method": ("exgrpo",)}, "experience replays the run's own rollouts already"),
-    Refusal({"harvest": HARVEST, "samples of a guide": ("8, two kept", "4, two correct")}, "which makes no pool"),
-    Refusal({"harvest": HARVEST, "method": ("rlep",)}, "which makes no pool"),
+    Refusal({"harvest": HARVEST, "samples of a guide": ("8, two kept", "4, two correct")}, "which is not a pool"),
+    Refusal({"harvest": HARVEST, "method": ("rlep",)}, "which is not a pool"),
     Refusal(
         {"allocation": ("guide_allocation=adaptive",), "guide_select": ("guide_select=closest",)},
         "closest of a fixed number of samples needs all",

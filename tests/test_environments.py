@@ -211,7 +211,7 @@ REFUSED = {
         tasks(beside="class Others(AllSums):\n    pass\n", names=', "Others"'),
         "exports 2 Taskset subclasses",
     ),
-    "nothing to load": ("x = 1\n", "is no environment of verifiers"),
+    "nothing to load": ("x = 1\n", "is not an environment of verifiers"),
     "a missing package": ("import no_such_package\n", "No module named 'no_such_package'. Install the package"),
     "a user that opens": (tasks(prompt="None"), "a user opens"),
     "a machine": (tasks("    async def setup(self, trace, runtime):\n        pass\n"), "prepares a machine"),

@@ -61,7 +61,7 @@ def test_without_an_entropy_nobody_knows_whether_it_narrows() -> None:
 
 def test_a_reward_that_is_no_pass_rate_has_no_price() -> None:
     found = told([3.0 + 0.1 * step for step in range(60)], FALLING)
-    assert found["what"] == "stay" and found["max_distance"] is None and "no pass rate" in str(found["why"])
+    assert found["what"] == "stay" and found["max_distance"] is None and "not a pass rate" in str(found["why"])
 
 
 def test_a_log_that_is_too_short_says_so() -> None:

@@ -233,5 +233,5 @@ def test_what_a_run_does_not_have_says_where_it_is(key: str, value: Any, says: s
 
 
 def test_a_retired_key_of_the_trigger_says_what_stands_in_its_place() -> None:
-    with pytest.raises(UserError, match=r"autonpo\.max_reward_t has no meaning any more.*autonpo\.min_evidence"):
+    with pytest.raises(UserError, match=r"autonpo\.max_reward_t no longer has a meaning.*autonpo\.min_evidence"):
         check({**RUN, "autonpo.max_reward_t": 1.0})

@@ -345,7 +345,7 @@ WRONG: dict[str, tuple[Callable[[Guidance], Guidance], dict[str, Any], dict[str,
         {"weighting": "importance", "temperature": 0.7},
         "sampled at temperature 1.0, this run samples at 0.7",
     ),
-    "no such verdict": (changed(), {}, {"verdict_reward": "accuracy"}, r"'accuracy' is none of .*\['correct'\]"),
+    "no such verdict": (changed(), {}, {"verdict_reward": "accuracy"}, r"'accuracy' is not one of .*\['correct'\]"),
 }
 
 

@@ -53,10 +53,10 @@ def advise(
         int | None, typer.Option(min=1, help="Steps per row, for a console log that prints no steps.")
     ] = None,
     min_evidence: Annotated[
-        float, typer.Option(help="Nats that must speak for a reward that has stopped rising.")
+        float, typer.Option(help="Least evidence (nats) that the reward has stopped rising.")
     ] = TRIGGER.min_evidence,
     max_entropy_evidence: Annotated[
-        float, typer.Option(help="Nats that may speak for an entropy that has stopped falling.")
+        float, typer.Option(help="Most evidence (nats) that the entropy has stopped falling.")
     ] = TRIGGER.max_entropy_evidence,
     min_entropy_drop: Annotated[
         float, typer.Option(help="Smallest relative fall of the entropy while the reward stood still.")
@@ -67,7 +67,7 @@ def advise(
     slowdown: Annotated[
         float, typer.Option(help="Share of its pace at which a rise still goes on.")
     ] = TRIGGER.slowdown,
-    look_back: Annotated[float, typer.Option(help="Share of the run that is looked back on.")] = TRIGGER.look_back,
+    look_back: Annotated[float, typer.Option(help="Share of the run that is examined.")] = TRIGGER.look_back,
     min_stretch: Annotated[
         int, typer.Option(help="Steps of the shortest stretch without a rise.")
     ] = TRIGGER.min_stretch,

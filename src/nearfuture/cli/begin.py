@@ -93,7 +93,7 @@ def require_name(function: str) -> None:
         UserError: it cannot be.
     """
     if not function.isidentifier() or keyword.iskeyword(function):
-        raise UserError(f"--task ...:{function}: a function cannot be called so. Use letters, digits and underscores.")
+        raise UserError(f"--task ...:{function}: not a valid function name. Use letters, digits and underscores.")
 
 
 @app.command(epilog=example("docs", "docs configuration"))

@@ -70,7 +70,7 @@ def table_of(found: list[RunLine], folder: Path, *, is_narrow: bool) -> Table:
 
 @app.command(epilog=example("clean runs/tiny", "clean runs/tiny --yes --keep 20,30"))
 def clean(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that nobody is training.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that no process is training.")],
     yes: Annotated[bool, typer.Option("--yes", help="Free it; without this nothing is deleted.")] = False,
     keep: Annotated[list[str] | None, typer.Option(help="Steps whose checkpoints stay: 100,200 or repeated.")] = None,
 ) -> None:

@@ -18,7 +18,7 @@ from nearfuture.cli.base import app, example, told_to_user
 def watch(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or the folder of a study.")],
     port: Annotated[int | None, typer.Option(help="Default: 7474, or the next that is free. 0: any.")] = None,
-    every: Annotated[float, typer.Option(help="Seconds between two looks for news.", min=0.2)] = 5.0,
+    every: Annotated[float, typer.Option(help="Seconds between two updates.", min=0.2)] = 5.0,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Serve the page of a run while it goes on, at an address of this machine; Ctrl-C ends it, never the run."""

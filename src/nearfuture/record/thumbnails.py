@@ -18,7 +18,7 @@ JPEG_QUALITY = 80
 
 
 def thumbnails(images: Sequence[Image.Image]) -> list[dict[str, Any]]:
-    """Return the first `MAX_IMAGES` images, scaled down to `LONGEST_SIDE`: `data`, with original `width` and `height`."""
+    """Return the first `MAX_IMAGES` images, at most `LONGEST_SIDE` large: `data`, and original `width` and `height`."""
     return [
         {"data": data_uri(image), "width": image.width, "height": image.height} for image in list(images)[:MAX_IMAGES]
     ]

@@ -89,7 +89,7 @@ def _check_data(data: DataConfig, name: str) -> None:
         raise UserError(f"dataset_name={name}: there is no such file. Give the path from {Path.cwd()}.")
     if not path.exists() and find_source(name) is None and "/" not in name:
         raise UserError(
-            f"dataset_name={name} is no file or folder here, and not a known data set.{did_you_mean(name, SOURCES)} "
+            f"dataset_name={name} is neither a file or folder here nor a known data set.{did_you_mean(name, SOURCES)} "
             f"Name a file, a folder, an id on the Hub (owner/name), or one of: {', '.join(SOURCES)}."
         )
     if path.is_file() and find_source(name) is None and (columns := _columns(path)):
@@ -139,7 +139,7 @@ def check_model(model: str) -> None:
     cached = Path(constants.HF_HUB_CACHE) / "--".join(["models", *model.split("/")])
     if path.exists() or (is_name and (cached.is_dir() or not constants.HF_HUB_OFFLINE)):
         return
-    why = "HF_HUB_OFFLINE=1 forbids to fetch it" if is_name else "it is no name on the Hub (owner/name) either"
+    why = "HF_HUB_OFFLINE=1 forbids fetching it" if is_name else "it is not a name on the Hub (owner/name) either"
     raise UserError(f"model={model} is not a folder on this machine, and {why}. Correct it, or fetch the model first.")
 
 

@@ -169,8 +169,8 @@ def _guide_codec(cache: GuidanceCache) -> Codec:
     guide = Path(cache.header.guide.path)
     if not (guide / "config.json").is_file():
         raise UserError(
-            f"{cache.folder} lies in no run, and its guide {str(guide)!r} is no model folder, so its tokenizer is not "
-            "known. Give --config CONFIG.yaml."
+            f"{cache.folder} lies in no run, and its guide {str(guide)!r} is not a model folder, so its tokenizer is "
+            "unknown. Give --config CONFIG.yaml."
         )
     return load_codec(str(guide))
 

@@ -28,7 +28,7 @@ def settings_kept(optimizer: Any, scheduler: Any) -> Iterator[None]:
     if not isinstance(schedule, LambdaLR):
         raise UserError(
             "a fork with changed settings needs a schedule that is a function of the step, and "
-            f"{type(schedule).__name__} is none. Use lr_scheduler_type=constant, for example, or keep every setting."
+            f"{type(schedule).__name__} is not. Use lr_scheduler_type=constant, for example, or keep every setting."
         )
     configured = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
     rates = list(schedule.base_lrs)

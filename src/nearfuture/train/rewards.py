@@ -61,7 +61,7 @@ class Rewards:
         if name is None:
             return 0
         if name not in names:
-            raise UserError(f"verdict_reward={name!r} is none of the reward functions {names}. Name one of them.")
+            raise UserError(f"verdict_reward={name!r} is not one of the reward functions {names}. Name one of them.")
         return int(names.index(name))
 
     @contextlib.contextmanager

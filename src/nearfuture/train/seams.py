@@ -159,7 +159,7 @@ def _moved_elsewhere() -> Iterator[str]:
             yield f"{module.__name__}.{name} is gone"
     for owner, name, looked_up in LOOKED_UP:
         if hasattr(owner, name) and looked_up not in inspect.getsource(getattr(owner, name)):
-            yield f"{owner.__name__}.{name} makes no {looked_up.removesuffix('(')} any more"
+            yield f"{owner.__name__}.{name} no longer makes {looked_up.removesuffix('(')}"
 
 
 def check() -> None:

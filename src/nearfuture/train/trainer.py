@@ -131,7 +131,7 @@ class NPOTrainer(WeighedLoss):
         if source is not None and self.branches is not None:
             raise UserError(
                 f"parallel_branches={self.npo.parallel_branches} and a source of guidance: branches judge each other, "
-                "and nobody else guides them. Use one of both."
+                "and nothing else may guide them. Use one of the two."
             )
         if source is not None:
             admit.refuse_unsupported(self)

@@ -174,7 +174,7 @@ class Progress:
         if lines > self.num_lines:
             self.num_lines = lines
             pace = max(done - self.num_before, 0) / max(time.monotonic() - self.began, 1e-9)
-            self.say(f"{self.name}: {done} of {wanted} responses, {pace:.3g} a second")
+            self.say(f"{self.name}: {done} of {wanted} responses, {pace:.3g} per second")
 
 
 def open_responses(subject: Subject, suite: Suite, decoding: Decoding, asked: Asked) -> ResponseFile:

@@ -138,7 +138,7 @@ def _reward_alone(advice: dict[str, Any]) -> list[str]:
     if not advice["stagnant"]:
         return [*lines, "The reward never stood still for long: no plateau."]
     places = ", ".join(f"{first} to {last}" for first, last in advice["stagnant"])
-    return [*lines, f"It had stopped rising, as far as the noise lets one say: steps {places}."]
+    return [*lines, f"As far as the noise allows us to tell, it had stopped rising: steps {places}."]
 
 
 def _words(number: int, firing: dict[str, Any]) -> list[str]:

@@ -89,7 +89,7 @@ class Journal:
         if len(lines) < len(states):
             say(f"{self.path}: {len(states) - len(lines)} lines damaged; their rows are sampled again")
         if before.get("processes", 1) != (now := self.measurement["processes"]):
-            say(f"begun with {before.get('processes', 1)} processes, now {now}: the rest is drawn otherwise")
+            say(f"begun with {before.get('processes', 1)} processes, now {now}: the rest is drawn differently")
         return {uid: (correct, judged) for line in lines[1:] for uid, correct, judged in line["rows"]}
 
     def add(self, counts: Counts) -> None:

@@ -34,7 +34,7 @@ SURE = {
     "equal tokens.",
     "back": "Not sure: whether going back lifts a run that has stopped rising is under study here; it was ahead on one "
     "seed and behind on another.",
-    "leave": "As sure as the curve is; nothing was tried here on a run that is solved or does not move.",
+    "leave": "As sure as the curve: nothing was tried here on a run that is solved or does not move.",
     "wait": "Not at all: the log is too short.",
 }
 
@@ -71,19 +71,19 @@ def recommend(log: Log, evidence: Evidence | None, fired: list[int]) -> dict[str
     if evidence.is_declining or fired:
         narrow = "the entropy falls" if evidence.is_declining else f"the trigger fired at step {fired[-1]}"
         why = (
-            f"The reward stands still and {narrow}: steps cost little, and the policy narrows. Staying comes first, as "
-            f"it costs no step; then back, to a checkpoint between step {max(0, rows[-1][0] - FARTHEST)} and step "
-            f"{max(0, rows[-1][0] - NEAREST)}: how far, Q and V say."
+            f"The reward stands still and {narrow}: steps cost little, and the policy narrows. Stay first, since that "
+            f"costs no step; then go back, to a checkpoint between step {max(0, rows[-1][0] - FARTHEST)} and step "
+            f"{max(0, rows[-1][0] - NEAREST)}; Q and V decide how far."
         )
         return _said("back", FARTHEST, line.slope, line.slope_se, why)
-    why = "Reward and entropy both stand still: the policies ahead would be those behind."
+    why = "Reward and entropy both stand still: later policies would not differ from earlier ones."
     return _said("leave", None, line.slope, line.slope_se, why)
 
 
 def _dear(slope: float, farthest: int | None) -> str:
-    rising = f"The reward rises by {slope:.2g} a step, which every step of a way back would have to bring."
+    rising = f"The reward rises by {slope:.2g} per step, so each step of going back would have to bring as much."
     if farthest is None:
-        return f"{rising} It is no pass rate, so that it cannot be compared with what guidance has brought."
+        return f"{rising} It is not a pass rate, so it cannot be compared with what guidance has brought."
     return (
         f"{rising} Guidance has brought {GAINED:g} of pass rate here: more than {farthest} steps back would cost more "
         "than that."
@@ -99,7 +99,7 @@ def recommendation_text(found: dict[str, Any]) -> list[str]:
     """Put the recommendation into words."""
     limit = f", or go back by {found['max_distance']} steps at most" if found["max_distance"] else ""
     told = {
-        "stay": f"Stay, and have the policy answer its own mistakes{limit} (autonpo.stay, autonpo.price=slope).",
+        "stay": f"Stay, and let the policy answer its own mistakes{limit} (autonpo.stay, autonpo.price=slope).",
         "back": f"Stay, then go back by {NEAREST} to {FARTHEST} steps (autonpo.stay, autonpo.price=slope).",
         "leave": "Leave it as it is.",
         "wait": "Wait.",

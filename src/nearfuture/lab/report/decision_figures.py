@@ -30,7 +30,7 @@ FORMS = {
     "variance_cost": "V: variance cost",
     "effective_signal": "S = Q / V",
 }
-BRANCHES = {EVALUATION: "share of samples that were correct", ENTROPY: "nats a token"}
+BRANCHES = {EVALUATION: "share of samples that were correct", ENTROPY: "nats per token"}
 GUIDED, TAIL = svg.colour(0), svg.colour(1)
 NOTHING = np.empty(0)
 

@@ -103,11 +103,11 @@ def _stood_still(fact: Facts) -> str:
     if fact["max_reward_t"] is not None:
         return (
             f"Over its window ({known(fact['window'])} steps) the moving average of the on-policy pass rate {moved}; a "
-            f"rise of up to {known(fact['max_reward_t'], PLAIN)} of them counts as none)"
+            f"rise of up to {known(fact['max_reward_t'], PLAIN)} of them counts as no rise)"
         )
     return (
-        f"For a rise that ended {known(fact['window'])} steps ago speak {known(fact['reward_evidence'], TWO)} nats "
-        f"({known(fact['min_evidence'], PLAIN)} are asked for): since then the on-policy pass rate {moved})"
+        f"The evidence that its rise ended {known(fact['window'])} steps ago is {known(fact['reward_evidence'], TWO)} "
+        f"nats ({known(fact['min_evidence'], PLAIN)} are required): since then the on-policy pass rate {moved})"
     )
 
 

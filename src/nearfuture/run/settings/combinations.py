@@ -83,8 +83,8 @@ def _check_branches(config: Configuration) -> None:
     set_ = [f"{key}={value}" for key, value in others.items() if value]
     if num > 1 and set_:
         raise UserError(
-            f"parallel_branches={num} and {', '.join(set_)}: branches judge each other, and nobody else guides them. "
-            "Remove the one or the other."
+            f"parallel_branches={num} and {', '.join(set_)}: branches judge each other, and nothing else may guide "
+            "them. Remove one or the other."
         )
 
 
@@ -98,7 +98,7 @@ def _check_autonpo(config: Configuration) -> None:
     if auto.ask == "pool" and config.run.guidance_lifetime == "segment":
         raise UserError(
             "autonpo.ask=pool and guidance_lifetime=segment: guidance is dropped when the replay ends, so that most of "
-            "the pool would be asked in vain. Set guidance_lifetime=while_gated, or autonpo.ask=slice."
+            "the pool would be asked for nothing. Set guidance_lifetime=while_gated, or autonpo.ask=slice."
         )
     is_dropped = config.run.guidance_lifetime == "segment" and config.run.guidance_steps is None
     if auto.mode != "off" and auto.stay and is_dropped:
@@ -175,11 +175,11 @@ def _check_samples(run: RunConfig) -> None:
     if run.guidance_harvest and max(run.guide_num_kept, run.guide_min_correct) > 1:
         raise UserError(
             f"guidance_harvest=true, guide_num_kept={run.guide_num_kept}, guide_min_correct={run.guide_min_correct}: "
-            "one rollout a prompt is harvested, which makes no pool. Leave both at 1, or set guidance_harvest=false."
+            "one rollout per prompt is harvested, which is not a pool. Leave both at 1, or set guidance_harvest=false."
         )
     for name in ("guide_num_kept", "guide_min_correct"):
         if getattr(run, name) > run.guide_num_samples:
             raise UserError(
-                f"{name}={getattr(run, name)} is more than guide_num_samples={run.guide_num_samples}: so many cannot "
+                f"{name}={getattr(run, name)} is more than guide_num_samples={run.guide_num_samples}: that many cannot "
                 "come from so few samples. Raise guide_num_samples, or lower it."
             )

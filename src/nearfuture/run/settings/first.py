@@ -152,7 +152,7 @@ def _training(wish: Wish) -> Iterator[str]:
         yield _line("adam_beta2", 0.95, "few steps: a shorter memory")
     yield _line("per_device_train_batch_size", sizes["batch"], "rollouts in one forward pass")
     if sizes is ON_GPU:
-        yield _line("gradient_accumulation_steps", 8, "8 x 8 rollouts a step")
+        yield _line("gradient_accumulation_steps", 8, "8 x 8 rollouts per step")
     yield _line("num_generations", 8, "rollouts per prompt")
     yield _line("max_completion_length", sizes["length"], "tokens")
     if sizes is not ON_GPU:

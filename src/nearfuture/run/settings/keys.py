@@ -100,7 +100,7 @@ def with_present_names(values: dict[str, Any], *, is_told: bool = True) -> dict[
             ignored).
     """
     for key in RETIRED.keys() & values.keys() if is_told else ():
-        raise UserError(f"{key} has no meaning any more. {RETIRED[key]} Remove it.")
+        raise UserError(f"{key} no longer has a meaning. {RETIRED[key]} Remove it.")
     values = {key: value for key, value in values.items() if key not in RETIRED}
     for old, new in RENAMED.items():
         if old in values and new in values:
@@ -132,14 +132,14 @@ def with_task_args(values: Mapping[str, Any]) -> dict[str, Any]:
         return others
     whole = others.get("task_args") or {}
     if not isinstance(whole, dict):
-        raise UserError(f"task_args={whole!r} holds no names and values. Write task_args: {{max_digits: 2}}.")
+        raise UserError(f"task_args={whole!r} is not a mapping of names to values. Write task_args: {{max_digits: 2}}.")
     return {**others, "task_args": {**whole, **single}}
 
 
 def unknown(key: str, known: Collection[str]) -> UserError:
     """The error for a key that is not a setting of a run."""
     if key in ELSEWHERE:
-        return UserError(f"{key} is no setting of a run. {ELSEWHERE[key]}")
+        return UserError(f"{key} is not a setting of a run. {ELSEWHERE[key]}")
     if key in MANAGED:
         instead = MANAGED[key]
         return UserError(f"{key} is managed by nearfuture. " + (f"Use {instead}." if instead else "Remove it."))

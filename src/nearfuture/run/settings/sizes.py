@@ -16,7 +16,6 @@ from nearfuture.run.settings.config import Configuration
 from nearfuture.types import UserError
 
 Sharding = Literal["ddp", "fsdp2"]
-GIB = 1 << 30
 STATES_PER_PARAMETER = {
     "adamw_torch_fused": 2.0,
     "adamw_torch": 2.0,

@@ -131,7 +131,7 @@ def _form(module: ModuleType) -> type[ClassicEnvironment] | type[TasksetEnvironm
     if callable(getattr(module, "load_environment", None)):
         return ClassicEnvironment
     raise UserError(
-        f"task=verifiers/{module.__name__}: this module is no environment of verifiers. One has a function "
+        f"task=verifiers/{module.__name__}: this module is not an environment of verifiers. One has a function "
         "load_environment, or exports a Taskset in __all__."
     )
 
@@ -216,7 +216,7 @@ def _row(
         held = json.dumps({"module": module, "config": dict(config), "row": row}, sort_keys=True)
     except TypeError as error:
         raise UserError(
-            f"task=verifiers/{module}: a row holds what is no JSON ({error}), and text is needed."
+            f"task=verifiers/{module}: a row holds values that are not JSON ({error}), and text is needed."
         ) from None
     return {
         "prompt": sizes.put(_plain(row["prompt"], module)),

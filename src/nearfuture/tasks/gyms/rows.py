@@ -46,7 +46,7 @@ class Sizes(sides.Sizes):
                 "negative."
             )
         if self.prompt == "text" and self.system_prompt is not None:
-            raise UserError("task_args.system_prompt needs prompt: messages. A text has nobody who says it.")
+            raise UserError("task_args.system_prompt needs prompt: messages. A text has no roles.")
 
 
 def solved(entry: Entry, name: str) -> Entry:

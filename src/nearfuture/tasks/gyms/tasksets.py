@@ -111,7 +111,7 @@ def _reasons(name: str, taskset: Any, kind: Any) -> Iterator[str]:
     if type(taskset).toolsets(taskset.config) or kind.toolsets(taskset.config.task):
         yield f"has tools: it has {TURNS}"
     if kind.NEEDS_CONTAINER or any(getattr(kind, hook) is not getattr(Task, hook) for hook in ("setup", "finalize")):
-        yield "prepares a machine to work on, and there is none here"
+        yield "prepares a machine to work on, which does not exist here"
     if taskset.config.task.judges:
         yield "asks a judge model, and rewards here ask no network"
     task = next(iter(taskset), None)
@@ -122,4 +122,4 @@ def _reasons(name: str, taskset: Any, kind: Any) -> Iterator[str]:
     for reward in task.hooks("reward"):
         machine = inspect.signature(reward).parameters.get("runtime")
         if machine is not None and machine.default is inspect.Parameter.empty:
-            yield f"has a reward {reward.__name__} that needs a machine to look at, and there is none here"
+            yield f"has a reward {reward.__name__} that needs a machine to look at, which does not exist here"
