@@ -361,7 +361,7 @@ def test_the_command_prints_the_plan_and_writes_all_of_it(tmp_path: Path) -> Non
         "plan", paper, "--gpus", 8, "--nodes", 4, "--gpu-memory", 140, "--sharding", "fsdp2", "--json", file
     )
     assert code == 0, output
-    assert "256 prompts x 8 generations = 2048 rollouts a step" in output
+    assert "256 prompts x 8 generations = 2048 rollouts per step" in output
     assert "122,603 rows as its card states" in output and "WARNING" not in output
     written = json.loads(file.read_text())
     parts = written["memory"]["parts"]

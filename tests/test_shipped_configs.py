@@ -67,7 +67,7 @@ def test_the_papers_methods_are_all_there() -> None:
 @pytest.mark.parametrize("path", PAPER, ids=name)
 def test_the_update_is_the_papers_wherever_it_runs(path: Path) -> None:
     report = dry_run_report(load_configuration(path), num_processes=32 if "8b" in path.name else 1)
-    assert "256 prompts x 8 generations = 2048 rollouts a step" in report
+    assert "256 prompts x 8 generations = 2048 rollouts per step" in report
     assert "one update of 2048 rollouts" in report
     assert "rows as its card states" in report and "known shape; none of its files is here" in report
     if "8b" in path.name:

@@ -117,7 +117,7 @@ def kl_k1(samples: GuideSamples, resamples_R_P: Floats) -> Floats:
         resamples_R_P: [R, P] how often each prompt counts.
 
     Returns:
-        [R] nats a token.
+        [R] nats per token.
     """
     return token_mean(samples, -samples.log_ratios_K, resamples_R_P)
 
@@ -135,7 +135,7 @@ def kl_k3(samples: GuideSamples, resamples_R_P: Floats) -> Floats:
         resamples_R_P: [R, P] how often each prompt counts.
 
     Returns:
-        [R] nats a token, >= 0.
+        [R] nats per token, >= 0.
     """
     return token_mean(samples, np.expm1(samples.log_ratios_K) - samples.log_ratios_K, resamples_R_P)
 
@@ -157,7 +157,7 @@ def kl_log_cost(kl_R: Floats, *, scale: float = 2.0, length: Floats | float = 1.
     order.
 
     Args:
-        kl_R: [R] KL(q || p), nats a token.
+        kl_R: [R] KL(q || p), nats per token.
         scale: c.
         length: L; 1 is the token scale, the mean length of a sample the sequence scale.
 

@@ -4,8 +4,8 @@
     resume    k steps, stop, a fresh trainer, the rest   ==   all steps at once
     rollback  back to k on the same trainer, again       ==   the abandoned tail
 
-Compared are weights and every metric of every step except times, bit for bit, inside a generation cycle and across the
-end of an epoch. On a GPU they may differ where its kernels are not deterministic.
+They compare weights and every metric of every step except times, bit for bit, inside a generation cycle and across the
+end of an epoch. On a GPU these may differ if its kernels are not deterministic.
 
 Not here: the kill of a whole run (`nearfuture.lab.measure.selftest`), the suite's property tests over many
 settings (tests/).
@@ -49,13 +49,13 @@ class Comparison:
 
 
 def metrics_of(trainer: GRPOTrainer) -> Rows:
-    """Every logged metric of every step, without times."""
+    """Return every logged metric of every step, without times."""
     rows = [row for row in trainer.state.log_history if "loss" in row]
     return [{k: v for k, v in row.items() if not any(time in k for time in TIMES)} for row in rows]
 
 
 def weights_of(trainer: GRPOTrainer) -> Weights:
-    """A copy of the weights."""
+    """Return a copy of the weights."""
     return {name: value.detach().clone() for name, value in trainer.model.named_parameters()}
 
 
@@ -84,7 +84,7 @@ def prove_training(task: Task, rows: Dataset, folder: Path, steps: int) -> list[
 
 
 def _trainer(kind: type[GRPOTrainer], task: Task, rows: Dataset, folder: Path, steps: int, *, until: int = 0) -> Any:
-    """Both trainers get the very same settings, resolved once by `NPOConfig`."""
+    """Make a trainer; all trainers get the same settings, resolved once by `NPOConfig`."""
     assert task.model is not None
     args = NPOConfig(
         output_dir=str(folder),

@@ -1,7 +1,7 @@
-"""An optimizer with the settings of its configuration, in place of those that a checkpoint was saved with: for a fork.
+"""Keep an optimizer's configured settings when a checkpoint with other settings is loaded, as a fork needs.
 
-A checkpoint of torch holds learning rate, betas and weight decay beside the moments, and loading it takes all of them
-over. The moments stay; the rate of a step is that of the new schedule at that step.
+A torch checkpoint holds learning rate, betas and weight decay beside the moments, and loading it restores all of them.
+Here only the moments are restored; the rate of a step is that of the new schedule at that step.
 
 Not here: which checkpoint is a fork's (`nearfuture.run.fork`).
 """
@@ -19,10 +19,10 @@ from nearfuture.types import UserError
 
 @contextmanager
 def settings_kept(optimizer: Any, scheduler: Any) -> Iterator[None]:
-    """Keep the settings of both, whatever is loaded into them inside.
+    """Keep the settings of both, whatever is loaded into them inside the block.
 
     Raises:
-        UserError: a schedule whose rate is not a function of the step.
+        UserError: the rate of the schedule is not a function of the step.
     """
     schedule = getattr(scheduler, "scheduler", scheduler)
     if not isinstance(schedule, LambdaLR):

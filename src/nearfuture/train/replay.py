@@ -1,12 +1,12 @@
-"""Puts `ExperienceReplay` to work in a trainer: asks questions again, replays an answer, takes note of new successes.
+"""Use `ExperienceReplay` in a trainer: ask questions again, replay an answer, record new successes.
 
-    mix       the last floor(frac P) questions of a batch become questions of the buffer; each has one answer served
+    mix       the last floor(frac P) questions of a batch become questions of the buffer; each is served one answer
     observe   correct rollouts of questions solved sometimes wait for their log-probs (`awaiting`)
     flush     every process stores what all of them found, in one order
 
 See ExGRPO (arXiv:2510.02245), docs/methods/exgrpo.md. Deviations: a question of the data that gives way to one of the
-buffer is not met in this epoch (`replay/num_served` counts them); the fresh rollout in the replayed slot is generated
-and thrown away, as in every other method here.
+buffer does not occur in this epoch (`replay/num_served` counts them); the fresh rollout in the replayed slot is
+generated and discarded, as in every other method here.
 
 Letters: P prompts, G generations per prompt, B local rows.
 
@@ -55,7 +55,7 @@ class Replayer(Awaiting):
         return dict(self.trainer.train_dataset[self._index[prompt_id]])
 
     def _choose(self, prompt_ids: Sequence[str]) -> dict[str, Success]:
-        """Of each question's answers the one with the lowest mean entropy; a single one is not scored."""
+        """Choose among each question's answers the one with the lowest mean entropy; a single answer is not scored."""
         several = [success for p in prompt_ids if len(self.source.stored(p)) > 1 for success in self.source.stored(p)]
         entropies: dict[tuple[str, tuple[int, ...]], float] = {}
         if several:
@@ -67,7 +67,7 @@ class Replayer(Awaiting):
         }
 
     def observe(self, step: Step) -> None:
-        """Take note of a step: the buckets, and the correct rows of this process, which wait for their log-probs."""
+        """Record a step: the buckets, and the correct rows of this process, which wait for their log-probs."""
         for name, value in self.source.metrics().items():
             self.trainer._metrics["train"][name].append(value)
         is_correct_P_G = step.correct_P_G & step.is_judged_P_G

@@ -5,8 +5,8 @@
     train/npo/segment     which segment it is; it rises where the run goes back
     train/npo/intervention   in words, at the first step after going back
 
-A run has a trainer for each stretch, and each trainer new reporters. They get one name and one place, and what they
-hold of steps that a kill has undone is replaced where the tool can (TensorBoard).
+A run has a trainer for each stretch, and each trainer has new reporters. They get one name and one place. Records of
+steps that a kill has undone are replaced if the tool can do that (TensorBoard).
 
 Not here: `metrics.jsonl`, which is always written (`nearfuture.run.recorder`).
 """
@@ -31,7 +31,7 @@ Facts = Callable[[int], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Identity:
-    """What a run is called by its reporters: a `name` that is shown, an `id` that a resumed run finds again."""
+    """A run's identity for reporters: a `name` that is shown, an `id` that a resumed run finds again."""
 
     name: str
     id: str
@@ -44,10 +44,10 @@ def reporters_of(trainer: GRPOTrainer) -> list[TrainerCallback]:
 
 
 def without_trackio(args: Any) -> list[TrainerCallback]:
-    """Take trackio out of `report_to`, and return its reporter: to be added to the trainer that is made of `args`.
+    """Remove trackio from `report_to`, and return its reporter to be added to the trainer made from `args`.
 
-    With trackio in `report_to`, TRL also writes its own times there whenever it generates, where nothing is trained too
-    (a trainer is made, a guide is asked), which raises, as trackio has no run then.
+    With trackio in `report_to`, TRL also writes its own times there whenever it generates. If nothing is being trained
+    (a trainer is made, a guide is asked), that raises, because trackio then has no run.
     """
     if TRACKIO not in args.report_to:
         return []
@@ -62,14 +62,14 @@ def follow(
     total_steps: Clock,
     facts: Facts,
 ) -> None:
-    """Have a trainer's reporters write one record of the run, by every step paid for.
+    """Make a trainer's reporters write one record of the run, over all steps paid for.
 
     Args:
-        trainer: before it trains.
-        identity: of the run.
-        folder: of the run.
-        total_steps: steps paid for at a step of the path.
-        facts: what is told of a step beside its metrics.
+        trainer: the trainer, before it trains.
+        identity: the run's identity.
+        folder: the run's folder.
+        total_steps: returns the steps paid for at a step of the path.
+        facts: returns what is reported about a step in addition to its metrics.
     """
     trainer.args.run_name = trainer.args.run_name or identity.name
     os.environ.setdefault("WANDB_RUN_ID", identity.id)
@@ -82,14 +82,14 @@ def follow(
 
 
 def tell(trainer: GRPOTrainer, metrics: Mapping[str, Any]) -> None:
-    """Hand an evaluation to the reporters: `eval/pass_rate` arrives under that name."""
+    """Pass an evaluation to the reporters: `eval/pass_rate` arrives under that name."""
     logs = {key.replace("eval/", "eval_", 1): value for key, value in metrics.items()}
     for reporter in reporters_of(trainer):
         reporter.on_log(trainer.args, trainer.state, trainer.control, logs=logs, model=trainer.model)
 
 
 def _by_total_steps(on_log: Any, total_steps: Clock, facts: Facts) -> Any:
-    """The same, told that a step is the number of steps paid for."""
+    """Return the same state, with the number of steps paid for as its step."""
 
     def told(args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         moved = copy.copy(state)
@@ -100,7 +100,7 @@ def _by_total_steps(on_log: Any, total_steps: Clock, facts: Facts) -> Any:
 
 
 def _drop_what_was_undone(reporter: Any, total_steps: Clock) -> None:
-    """Tell TensorBoard where the stretch begins: what a killed process wrote beyond is trained, and written, again."""
+    """Tell TensorBoard where the stretch begins: what a killed process wrote beyond it is trained and written again."""
     from torch.utils.tensorboard import SummaryWriter  # where tensorboard is installed
 
     begin = reporter.on_train_begin

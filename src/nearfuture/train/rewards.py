@@ -1,11 +1,11 @@
-"""What the reward functions are asked, and when.
+"""What the reward functions are called on, and when.
 
-    no guidance    TRL asks in its own place, when rollout functions and environments have added what they add
-    guidance       the gate has to know first: it asks about the policy's own rollouts, then about what took a slot, and
-                   hands TRL the result when it asks
+    no guidance    TRL calls them in its own place, after rollout functions and environments have added their columns
+    guidance       the gate has to know first: it calls them on the policy's own rollouts, then on what took a slot, and
+                   gives TRL the result when it asks
 
-TRL's question is met by an attribute of the trainer, not by a method of its class: so a subclass may replace
-`_calculate_rewards`, and what it says is what the gate, the guided rows and TRL get.
+TRL's question is answered by an attribute of the trainer, not by a method of its class. So a subclass may replace
+`_calculate_rewards`, and its result is what the gate, the guided rows and TRL get.
 
 Letters: P prompts, G generations per prompt, N = P * G global rows, F reward functions.
 
@@ -39,11 +39,11 @@ NAME = "_calculate_rewards"
 
 
 class Rewards:
-    """The reward functions of a trainer, asked for the gate, for what took a slot, and for TRL.
+    """The reward functions of a trainer, called for the gate, for what took a slot, and for TRL.
 
     Args:
-        trainer: whose `_calculate_rewards` is asked: TRL's, or a subclass's.
-        npo: which function carries the verdict, and what of it counts as correct.
+        trainer: the trainer whose `_calculate_rewards` is called: TRL's, or a subclass's.
+        npo: says which function carries the verdict, and which rewards count as correct.
     """
 
     def __init__(self, trainer: GRPOTrainer, npo: NPOSettings) -> None:
@@ -55,7 +55,7 @@ class Rewards:
         """Index of the reward function that carries the verdict.
 
         Raises:
-            UserError: there is none of that name.
+            UserError: there is no function of that name.
         """
         name, names = self.npo.verdict_reward, self.trainer.reward_func_names
         if name is None:
@@ -66,7 +66,7 @@ class Rewards:
 
     @contextlib.contextmanager
     def answering(self, answer: Ask) -> Iterator[None]:
-        """Inside, `answer` is what TRL asks for rewards, and `ask` asks the reward functions."""
+        """Inside the block, TRL gets its rewards from `answer`, and `ask` calls the reward functions."""
         trainer = self.trainer
         own = vars(trainer).get(NAME)
         self._functions = getattr(trainer, NAME)
@@ -104,7 +104,7 @@ class Rewards:
         return rewards_N_F
 
     def _corrected(self, rewards_N_F: Tensor, is_cut_off_N: Tensor) -> Tensor:
-        """The same rewards, with the verdict of a wrong answer where one was cut off and could be judged."""
+        """Return the rewards, with a wrong answer's verdict for completions that were cut off and could be judged."""
         rewards_N_F = rewards_N_F.clone()
         rewards_N_F[is_cut_off_N & ~torch.isnan(rewards_N_F[:, self.column]), self.column] = 0.0
         return rewards_N_F
@@ -112,7 +112,7 @@ class Rewards:
     def _are_cut_off(self, completion_ids: list[list[int]]) -> Tensor:
         """[N] bool, gathered over processes: True where a completion does not end with a stop token.
 
-        What a rollout function or a conversation with tools calls its end is theirs: nothing of it counts as cut off.
+        Rollout functions and conversations with tools decide their own end, so none of theirs counts as cut off.
         """
         trainer = self.trainer
         ends_itself = trainer.rollout_func is not None or bool(trainer.tools)
@@ -121,13 +121,13 @@ class Rewards:
         return is_cut_N
 
     def of_mixed_groups(self, step: Step, prompts: list[Any], generated: Generated) -> Tensor:
-        """[N, F] rewards once guidance stands in the last slots of the selected groups.
+        """[N, F] rewards once guidance is in the last slots of the selected groups.
 
         Columns that a reward function logs are those of the completions that are trained on; its metrics describe the
         policy's own rollouts.
 
         Raises:
-            UserError: a guided row is not correct (any more).
+            UserError: a guided row is not correct, or no longer.
         """
         trainer = self.trainer
         extra, metrics = dict(trainer._pending_extra_logs), dict(trainer._pending_metrics)
@@ -145,9 +145,9 @@ class Rewards:
     def _of_guided_rows(
         self, step: Step, prompts: list[Any], generated: Generated, extra: dict[str, list[Any]]
     ) -> Tensor:
-        """Ask about the guided rows alone.
+        """Call the reward functions on the guided rows only.
 
-        TRL gathers rewards with equal sizes, so a process with fewer guided rows asks about some others again.
+        TRL gathers rewards of equal sizes, so a process with fewer guided rows repeats some others.
         """
         is_guided_N = step.in_last_slot(step.inject_P)
         counts = is_guided_N.view(step.num_processes, -1).sum(1).tolist()
@@ -181,7 +181,7 @@ class Rewards:
         """Judge guidance, each with its row as the data set has it.
 
         Returns:
-            Verdicts by prompt id; of several trajectories of a prompt the first that is not correct.
+            Verdicts by prompt id; for several trajectories of a prompt, the first one that is not correct.
         """
         trainer, ids = self.trainer, [list(guidance.completion_ids) for _, guidance in pairs]
         rows = [row for row, _ in pairs]
@@ -202,13 +202,13 @@ def _put_extra_columns(
 ) -> None:
     """Put what was logged about the guided rows into the columns of the batch.
 
-    A column may come from one of the two calls only: the other rows are empty there, as in TRL's own table.
+    A column may come from only one of the two calls: the other rows are then empty, as in TRL's own table.
 
     Args:
         pending: what the second call logged; afterwards, columns of the batch.
         extra: what the first call logged.
         guided: the guided rows.
-        num_rows: of the batch, on this process.
+        num_rows: the batch's rows on this process.
     """
     found = dict(pending)
     for column in {**extra, **found}:

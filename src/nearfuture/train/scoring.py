@@ -27,9 +27,9 @@ Row = dict[str, Any]
 
 
 def prompts(rows: Sequence[Row]) -> list[Any]:
-    """Prompts as TRL hands them to `_generate`: images move into the messages."""
+    """Return prompts as TRL passes them to `_generate`: images move into the messages."""
     rows_by_id = {id(row): row for row in rows}
-    images = {key: images_of(row) for key, row in rows_by_id.items()}  # a row that comes again has the very same images
+    images = {key: images_of(row) for key, row in rows_by_id.items()}  # a repeated row has the same image objects
     return [
         prepare_multimodal_messages(row["prompt"], images=found) if (found := images[id(row)]) else row["prompt"]
         for row in rows
@@ -38,7 +38,7 @@ def prompts(rows: Sequence[Row]) -> list[Any]:
 
 @dataclass(frozen=True)
 class Prompts:
-    """Tokenized prompts, and what a vision-language model reads beside their ids.
+    """Tokenized prompts, and what a vision-language model reads in addition to their ids.
 
     `fields` are the processor's: tensors over all patches or images of the batch, or lists over the tokens of a prompt.
     """
@@ -48,7 +48,7 @@ class Prompts:
     fields: dict[str, Any]
 
     def forward_kwargs(self, num_completion_tokens: int, device: torch.device) -> dict[str, Any]:
-        """Arguments of the training forward for these prompts, each followed by this many completion tokens.
+        """Return the arguments of the training forward for these prompts, each followed by this many completion tokens.
 
         Fields over tokens are padded on the left, as the ids are, and are 0 over the completion.
         """
@@ -74,7 +74,7 @@ VISION_FIELDS = ("pixel_values", "image_grid_thw", "num_images", "mm_token_type_
 
 
 def vision_fields(output: dict[str, Any], chosen_B: Tensor) -> dict[str, Any]:
-    """What the training forward reads beside token ids, for some rows of a batch that TRL made."""
+    """Return what the training forward reads in addition to token ids, for some rows of a batch that TRL made."""
     batch = {name: output[name] for name in VISION_FIELDS if name in output}
     if "num_images" not in batch:
         return {}
@@ -91,7 +91,7 @@ def vision_fields(output: dict[str, Any], chosen_B: Tensor) -> dict[str, Any]:
 
 
 def _joined(name: str, values: list[Tensor]) -> Tensor:
-    """Fields over tokens are stacked; patches and grids of all rows stand one after another."""
+    """Join fields: those over tokens are stacked, patches and grids of all rows are concatenated."""
     return torch.stack(values) if name.endswith("token_type_ids") else torch.cat(values)
 
 
@@ -123,7 +123,7 @@ def per_token(
 
 
 def mean_entropies(trainer: GRPOTrainer) -> Callable[[list[Row], list[tuple[int, ...]]], list[float]]:
-    """A function that gives the mean token entropy of the current policy along completions, on all processes alike."""
+    """Make a function that returns the mean token entropy of the current policy along completions, on all processes."""
 
     def score(rows: list[Row], completion_ids: list[tuple[int, ...]]) -> list[float]:
         mine = processes.my_share(len(rows))

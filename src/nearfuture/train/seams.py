@@ -1,8 +1,8 @@
-"""What of TRL, transformers and datasets this package relies on without a guarantee, checked when it is imported.
+"""The parts of TRL, transformers and datasets that this package relies on without a guarantee, checked at import.
 
-TRL's public constructor and `train` are stable; the private names below are not promised. When one of them moves,
-`check` says which and how, before anything is trained. They are all of them: a test reads this package's source, and a
-private name of a host that does not stand here fails it.
+TRL's public constructor and `train` are stable; the private names below are not guaranteed. If one of them moves,
+`check` says which and how, before anything is trained. The list is complete: a test reads this package's source, and
+fails on a private name of a host that is not here.
 
 Not here: the overrides (`nearfuture.train.trainer`, `nearfuture.train.exact`).
 """
@@ -60,7 +60,7 @@ FIRST_PARAMETERS = {
         "compute_entropy",
     ]
 }
-"""The same, where what follows is passed on by name as it comes."""
+"""The same, for methods whose further parameters are passed on by name."""
 
 METHODS: dict[str, type] = {
     "_init_vllm": VLLMGeneration,
@@ -70,7 +70,7 @@ METHODS: dict[str, type] = {
     "_process_images": processing_qwen3_vl.Qwen3VLProcessor,
     "_get_num_multimodal_tokens": processing_qwen3_vl.Qwen3VLProcessor,
 }
-"""Of other classes."""
+"""Methods of other classes."""
 
 ATTRIBUTES: dict[str, ModuleType] = {
     "_buffered_inputs": grpo_trainer,
@@ -86,17 +86,17 @@ ATTRIBUTES: dict[str, ModuleType] = {
     "_fingerprint": datasets.arrow_dataset,
     "_last_lr": lr_scheduler,
 }
-"""Of instances: saved and restored, emptied, or read; with the module whose code sets them."""
+"""Attributes of instances that are saved and restored, emptied, or read, with the module whose code sets them."""
 
 MODULE_NAMES: dict[str, ModuleType] = {"_hf_deepspeed_config_weak_ref": deepspeed_integration}
-"""Of modules."""
+"""Names in modules."""
 
 LOOKED_UP = (
     (GRPOTrainer, "__init__", "VLLMGeneration("),
     (VLLMGeneration, "_init_vllm", "LLM("),
     (VLLMGeneration, "_init_vllm", "VLLMClient("),
 )
-"""Names TRL looks up in its own modules, where `nearfuture.train.vllm_training` puts another value for a moment."""
+"""Names that TRL looks up in its own modules, which `nearfuture.train.vllm_training` replaces temporarily."""
 
 GENERATED = (
     "prompt_ids",
@@ -128,7 +128,7 @@ class Generated:
 
 
 def moved() -> list[str]:
-    """What differs between the installed hosts and those this package was written against."""
+    """Yield the differences between the installed hosts and those that this package was written for."""
     return [*_moved_signatures(), *_moved_elsewhere()]
 
 
@@ -163,7 +163,7 @@ def _moved_elsewhere() -> Iterator[str]:
 
 
 def check() -> None:
-    """Fail at import where TRL has moved.
+    """Fail at import if TRL has moved.
 
     Raises:
         ImportError: names every seam that moved and the version this was written for.

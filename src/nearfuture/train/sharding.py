@@ -1,8 +1,8 @@
-"""FSDP2 and DeepSpeed: what a run can go back with, and how a policy that does not train lies on the devices.
+"""FSDP2 and DeepSpeed: which setups allow going back, and how a policy that is not trained is spread over devices.
 
-A trainer shards its model when `train()` begins. Guides, probes and comparisons never call it; their weights would lie
-whole on every device, and TRL could not hand them to vLLM, which it reads shard by shard. Under FSDP2 they are divided
-as training divides them; DeepSpeed's ZeRO 3 gathers weights for what it trains alone, so that such a run only trains.
+A trainer shards its model when `train()` begins. Guides, probes and comparisons never call it, so their weights would
+be whole on every device, and TRL could not pass them to vLLM, since it reads them shard by shard. Under FSDP2 they are
+divided as in training. DeepSpeed's ZeRO 3 gathers weights only for what it trains, so such a run can only train.
 
 Not here: what FSDP does while a policy trains (accelerate), who else refuses it (`distill`).
 """
@@ -22,7 +22,7 @@ from nearfuture.types import UserError
 
 
 def place(trainer: GRPOTrainer) -> None:
-    """Put a model that will not train where training would put it: on its device, or in shards on all of them.
+    """Place a model that will not train as training would: on its device, or in shards on all devices.
 
     Raises:
         UserError: FSDP or DeepSpeed is set up in a way that a run cannot go back with.
@@ -37,16 +37,16 @@ def place(trainer: GRPOTrainer) -> None:
 
 
 def reshard(model: nn.Module) -> None:
-    """Give back what a forward pass without a backward pass has gathered, so that every weight is a shard again."""
+    """Release what a forward pass without a backward pass has gathered, so that every weight is a shard again."""
     for module in model.modules():
         if isinstance(module, FSDPModule):
             module.reshard()
 
 
 def check(plugin: FullyShardedDataParallelPlugin) -> None:
-    """Refuse what a run cannot go back with.
+    """Refuse setups with which a run cannot go back.
 
-    Guides, rollback points and the final policy are read in one piece, and what is sampled is sharded by FSDP2 only.
+    Guides, rollback points and the final policy are read in one piece, and only FSDP2 can shard what is sampled.
 
     Raises:
         UserError: with the setting to change.
@@ -65,12 +65,12 @@ def check(plugin: FullyShardedDataParallelPlugin) -> None:
 
 
 def check_run(args: TrainingArguments, *, only_trains: bool, distils: bool) -> None:
-    """Refuse before a run begins what it could not end.
+    """Refuse, before a run begins, a setup in which it could not finish.
 
     Args:
-        args: where accelerate's launcher and `deepspeed` have left what was asked for.
-        only_trains: the run has no guide, probe or rollback.
-        distils: a guide scores beside the policy.
+        args: the arguments with what accelerate's launcher and `deepspeed` requested.
+        only_trains: whether the run has no guide, probe or rollback.
+        distils: whether a guide scores beside the policy.
 
     Raises:
         UserError: with the setting to change.
@@ -96,7 +96,7 @@ def check_run(args: TrainingArguments, *, only_trains: bool, distils: bool) -> N
 
 
 def fsdp_plugin(args: TrainingArguments) -> FullyShardedDataParallelPlugin | None:
-    """What FSDP is to do, as the launcher's file or the setting `fsdp` says; None without FSDP.
+    """Return FSDP's plugin, as the launcher's file or the setting `fsdp` defines it; None without FSDP.
 
     Raises:
         UserError: accelerate cannot do that here.
@@ -134,7 +134,7 @@ def refuse_distilling(*, is_sharded: bool) -> None:
 
 
 def refuse_second_weights(key: str, *, is_sharded: bool) -> None:
-    """Refuse other weights in the policy for a moment where its weights are sharded.
+    """Refuse to put other weights into the policy temporarily if its weights are sharded.
 
     Raises:
         UserError: with the setting to change.
@@ -147,7 +147,7 @@ def refuse_second_weights(key: str, *, is_sharded: bool) -> None:
 
 
 def refuse_zero3(args: TrainingArguments) -> None:
-    """Refuse ZeRO 3 where a policy is sampled or scored that does not train.
+    """Refuse ZeRO 3 if a policy is sampled or scored that is not trained.
 
     Raises:
         UserError: with the setting to change.
@@ -162,7 +162,7 @@ def refuse_zero3(args: TrainingArguments) -> None:
 
 
 def is_zero3(args: TrainingArguments) -> bool:
-    """True if DeepSpeed is to divide the weights themselves."""
+    """True if DeepSpeed divides the weights themselves."""
     return _zero(args).get("stage") == 3
 
 

@@ -1,13 +1,13 @@
 """One generated batch of training as a value: what was asked, generated, judged and selected.
 
-The trainer begins a `Step` and hands it from part to part; each fills in what it adds and reads what is there.
+The trainer begins a `Step` and passes it from part to part; each part adds its fields and reads those of others.
 
 TRL gathers rows in process order, so global row r of N belongs to process r // B and to prompt r // G; the last slot of
 prompt p is row p * G + G - 1, whichever process owns it.
 
 Letters: P prompts, G generations per prompt, B local rows, N = P * G global rows, F reward functions.
 
-Not here: the order of things (`nearfuture.train.trainer`), judging (`nearfuture.train.rewards`), looking guidance up
+Not here: the order of the parts (`nearfuture.train.trainer`), judging (`nearfuture.train.rewards`), looking guidance up
 and putting it into its slot (`nearfuture.train.inject`).
 """
 
@@ -30,30 +30,30 @@ Row = dict[str, Any]
 
 @dataclass
 class Step:
-    """A generated batch on its way through the trainer, which fills the fields in the order in which they stand.
+    """A generated batch on its way through the trainer, which fills the fields in order.
 
     Attributes:
-        number: optimizer steps taken before.
-        rows: of this process, with their ids.
-        given: the same, as the data set has them.
+        number: how many optimizer steps were taken before.
+        rows: this process's rows, with their ids.
+        given: the same rows as the data set has them.
         num_generations: G.
-        process_index: which process this is.
-        num_processes: over how many the groups are split.
-        completion_ids: what the policy wrote on this process; never the guide's.
-        rewards_N_F: what that earned.
-        verdicts_P_G: the reward that carries the verdict: NaN if it could not be judged, 0 where it was cut off.
-        is_judged_P_G: False if it could not be judged.
-        correct_P_G: where the verdict is a yes.
-        pass_rate_P: share of the judged rollouts that are correct; NaN if none was judged.
+        process_index: the number of this process.
+        num_processes: the number of processes that share the groups.
+        completion_ids: what the policy wrote on this process, never the guide's text.
+        rewards_N_F: the rewards of these completions.
+        verdicts_P_G: the reward that carries the verdict: NaN where it could not be judged, 0 where it was cut off.
+        is_judged_P_G: False where it could not be judged.
+        correct_P_G: True where the verdict is "correct".
+        pass_rate_P: share of the judged rollouts that are correct; NaN where none was judged.
         found_B: guidance for the last slots of this process.
-        has_guidance_P: the prompts for which some was found, on whichever process.
-        max_pass_rate: highest pass rate of a group that is guided.
+        has_guidance_P: the prompts for which some was found, on any process.
+        max_pass_rate: the highest pass rate of a group that is guided.
         is_gated_P: the prompts that the policy fails often enough to be guided.
         inject_P: the prompts whose last slot becomes guidance: gated, and some was found.
         guidance_B: what takes the last slots of this process.
-        is_guided: guidance takes a slot, on whichever process.
-        is_selected: the gate has decided.
-        answer_N_F: what TRL hears when it asks for rewards; None if the reward functions answer.
+        is_guided: whether guidance takes a slot on any process.
+        is_selected: whether the gate has decided.
+        answer_N_F: the rewards that TRL gets when it asks; None if the reward functions answer.
     """
 
     number: int
@@ -80,7 +80,7 @@ class Step:
 
     @classmethod
     def begin(cls, trainer: GRPOTrainer, rows: list[Row], given: list[Row]) -> Step:
-        """A step of which nothing but the rows is known."""
+        """Begin a step of which only the rows are known."""
         return cls(
             number=trainer.state.global_step,
             rows=rows,
@@ -97,13 +97,13 @@ class Step:
 
     @property
     def last_slots(self) -> range:
-        """Local indices of the last slots this process owns."""
+        """Local indices of the last slots of this process."""
         start, size = self.process_index * len(self.rows), self.num_generations
         return range((size - 1 - start) % size, len(self.rows), size)
 
     @cached_property
     def prompt_ids(self) -> list[str]:
-        """Ids of all prompts; asked for the first time by all processes together."""
+        """Ids of all prompts; the first call must be made by all processes together."""
         return gather_object([row["prompt_id"] for row in self.rows])[:: self.num_generations]
 
     def in_last_slot(self, selected_P: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ class Step:
         return values_N[start : start + len(self.rows)].tolist()
 
     def select(self, max_pass_rate: float) -> None:
-        """Open the gate for the prompts that the policy struggles with: the same decision on every process."""
+        """Open the gate for prompts that the policy struggles with; the decision is the same on every process."""
         self.max_pass_rate = max_pass_rate
         self.is_gated_P = self.pass_rate_P <= max_pass_rate
         self.inject_P = select_guided(self.pass_rate_P, self.has_guidance_P, max_pass_rate=max_pass_rate)

@@ -1,6 +1,6 @@
-"""A tokenizer: its fingerprint (equal fingerprints, equal meaning of token ids), and loaded without its model.
+"""A tokenizer's fingerprint (equal fingerprints mean equal token ids), and loading one without its model.
 
-Not here: what is done when fingerprints differ (`nearfuture.guidance.cache`), what a codec reads and writes
+Not here: handling different fingerprints (`nearfuture.guidance.cache`), what a codec reads and writes
 (`nearfuture.guidance.interop`).
 """
 
@@ -39,10 +39,10 @@ def load_codec(model: str, **settings: Any) -> Codec:
 
     Args:
         model: folder or name on the Hub.
-        settings: of `from_pretrained` (`revision`, `trust_remote_code`).
+        settings: arguments of `from_pretrained` (`revision`, `trust_remote_code`).
 
     Raises:
-        UserError: there is none.
+        UserError: there is no tokenizer.
     """
     try:
         processing_class = load_processing_class(model, **settings)
@@ -69,6 +69,6 @@ def _generation_config(model: str, settings: dict[str, Any]) -> GenerationConfig
 
 
 def _stop_tokens(eos: int, more: int | list[int] | None) -> tuple[int, ...]:
-    """The stop tokens of a trainer; here the tokenizer's own, which ends a trace, stands first."""
+    """Return a trainer's stop tokens; the tokenizer's own, which ends a trace, comes first here."""
     stops = [more] if isinstance(more, int) else list(more or [])
     return (eos, *(token for token in stops if token != eos))

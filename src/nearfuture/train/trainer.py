@@ -63,15 +63,15 @@ class NPOTrainer(WeighedLoss):
             carries the verdict. `ExperienceReplay` also chooses which questions are asked again.
         distiller: a guide that scores the policy's own rollouts on gated prompts (`distill_coef`).
         on_group: called with an `Example` (`train/examples.py`) for each group whose last slot was replaced;
-            where this process has none, for one group of the batch, at the steps that `shows_group` names.
+            if this process has none, for one group of the batch, at the steps that `shows_group` names.
         on_pass_rates: called with the prompt ids and on-policy pass rates of every generated batch, on all processes.
-        *args: as in `GRPOTrainer`. The config is an `NPOConfig`; a `GRPOConfig` is used as it is, the settings of NPO
-            at their defaults; without one, an `NPOConfig` is made.
-        **kwargs: likewise.
+        *args: as in `GRPOTrainer`. The config is an `NPOConfig`; a `GRPOConfig` is used unchanged, with the settings of
+            NPO at their defaults; without a config, an `NPOConfig` is made.
+        **kwargs: as in `GRPOTrainer`.
 
     Attributes:
-        shows_group: says for a step whether a group without guidance is handed to `on_group`; by default for none.
-        npo: the settings of NPO, which are the config where that is an `NPOConfig`.
+        shows_group: says for a step whether a group without guidance is passed to `on_group`; by default it never is.
+        npo: the settings of NPO, which are the config itself if that is an `NPOConfig`.
 
     Raises:
         UserError: the cache does not fit (what was seen, the rule, the remedy), or a setting excludes guidance.
@@ -94,7 +94,7 @@ class NPOTrainer(WeighedLoss):
         arguments.pop("self")
         model = arguments["model"]
         if arguments.get("args") is None and super().__init__.__func__ is GRPOTrainer.__init__:
-            arguments["args"] = default_args(model)  # where a variant of TRL's comes next, it has a default of its own
+            arguments["args"] = default_args(model)  # if a variant of TRL's trainer comes next, it has its own default
         config = arguments.get("args")
         self.npo: NPOSettings = config if isinstance(config, NPOSettings) else NPOSettings()
         if arguments.get("processing_class") is None:
@@ -157,11 +157,11 @@ class NPOTrainer(WeighedLoss):
             self.train_dataset = self._ids.rows
 
     def as_given(self, row: Row) -> Row:
-        """A training row as the data set has it: nobody but us sees an id that was made here."""
+        """Return a training row as the data set has it: an id that was made here is for internal use only."""
         return row if self._ids is None else self._ids.as_given(row)
 
     def get_train_dataloader(self) -> Any:
-        """TRL's loader, over rows that are read once a batch where they have images and nothing is made of them."""
+        """TRL's loader, over rows that are read once per batch if they have images and no transform."""
         rows = self.train_dataset
         has_images = isinstance(rows, Dataset) and bool(set(COLUMNS) & set(rows.column_names))
         if has_images and not is_transformed(rows) and not self.args.remove_unused_columns:
@@ -205,11 +205,11 @@ class NPOTrainer(WeighedLoss):
         return output
 
     def as_saved(self) -> contextlib.AbstractContextManager[None]:
-        """The policy that a checkpoint holds and an evaluation asks: the mean of the branches, where there are any."""
+        """Hold the policy of checkpoints and evaluations: the mean of the branches, if there are any."""
         return contextlib.nullcontext() if self.branches is None else self.branches.merged()
 
     def make_sampler(self, **arguments: Any) -> ExactRepeatSampler:
-        """The order of the prompts; with branches every batch is of one part."""
+        """The order of the prompts; with branches, every batch comes from one part."""
         if self.branches is None:
             return super().make_sampler(**arguments)
         return self.branches.sampler(**arguments)
@@ -240,7 +240,7 @@ class NPOTrainer(WeighedLoss):
         return tuple(generated)
 
     def _answer(self, inputs: list[Row], prompts: Any, completions: Any, completion_ids: Any) -> Tensor:
-        """What TRL gets when it asks for rewards: those `_generate` has already, so that nothing is verified twice."""
+        """Return the rewards that `_generate` has already when TRL asks, so that nothing is verified twice."""
         step = self._current
         assert step is not None
         if step.answer_N_F is not None:
@@ -256,7 +256,7 @@ class NPOTrainer(WeighedLoss):
         return rewards_N_F
 
     def _observe(self, step: Step) -> None:
-        """Show a step, before a slot is replaced, to everybody who wants to know of it."""
+        """Show a step to all observers before a slot is replaced."""
         for one in self.awaiting:
             one.observe(step)
         self.onpolicy.observe(step)
@@ -288,7 +288,7 @@ class NPOTrainer(WeighedLoss):
             super().save_model(*args, **kwargs)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log, with the tokens generated and trained on since the last time."""
+        """Log, together with the tokens generated and trained on since the last time."""
         if self.model.training:
             logs |= self.onpolicy.take_token_counts()
         super().log(logs, start_time)

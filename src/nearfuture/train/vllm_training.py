@@ -1,20 +1,20 @@
-"""vLLM while a policy trains: TRL's backend, with one engine a process.
+"""vLLM while a policy trains: TRL's backend, with one engine per process.
 
     engine       TRL makes one with every trainer, and a run builds a trainer for every stage. Here the first generation
-                 makes it, later trainers with the same settings take it over, and whoever samples pushes its weights
-                 first. A trainer that only scores makes none, and what vLLM allows once a process (sleep mode) is there
-                 once.
-    seed         Making an engine seeds the process with its rank. Here it moves no random state, and each generation
-                 draws from one number that the trainer's random state gives, whatever the tokens cost.
-    precision    TRL names none, and vLLM makes bfloat16 of float32. Here it is what the policy computes with: bfloat16
-                 or float16 under mixed precision, otherwise that of its weights. `vllm_dtype` overrides it.
-    adapters     Pushing a policy with LoRA does not move its base (`merging`); sharded or quantized it does, as in TRL.
-    memory       What vLLM keeps of prompts it has read lasts for one generation: a resumed run has not read them.
-    launch       TRL tells an engine in the environment which process this is. Left there, the next trainer would take
-                 itself for one of several: DDP, with a second copy of the gradients. Here it is taken back.
-    server       One client a process: its channel for weights holds a port until the process ends.
+                 makes it, later trainers with the same settings take it over, and whoever samples first pushes its
+                 weights. A trainer that only scores makes none, and features that vLLM allows once per process (sleep
+                 mode) exist once.
+    seed         Making an engine seeds the process with its rank. Here it changes no random state, and each generation
+                 draws from one number of the trainer's random state, however many tokens it takes.
+    precision    TRL names none, and vLLM turns float32 into bfloat16. Here it is what the policy computes with:
+                 bfloat16 or float16 under mixed precision, otherwise that of its weights. `vllm_dtype` overrides it.
+    adapters     Pushing a LoRA policy does not change its base (`merging`); a sharded or quantized one does, as in TRL.
+    memory       What vLLM remembers of prompts lasts for one generation, since a resumed run has not read them.
+    launch       TRL tells an engine through the environment which process this is. If that stayed, the next trainer
+                 would believe it is one of several: DDP, with a second copy of the gradients. Here it is undone.
+    server       One client per process, because its channel for weights holds a port until the process ends.
 
-Not here: vLLM outside training (`answer.vllm_policy`), what is generated for (TRL's `_generate_single_turn`).
+Not here: vLLM outside training (`answer.vllm_policy`), calling it to generate (TRL's `_generate_single_turn`).
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ from nearfuture.types import UserError
 LAUNCH = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 MIXED = {"bf16": "bfloat16", "fp16": "float16"}
 ENGINES: dict[str, Any] = {}
-"""The process's engine, by its settings: one at most."""
+"""The process's engine, by its settings; there is at most one."""
 CLIENTS: dict[tuple[Any, ...], SharedClient] = {}
 """The process's clients, by the server they talk to."""
 _latest: weakref.ref[SharedGeneration] | None = None
-"""Who pushed its weights last."""
+"""The policy that pushed its weights last."""
 
 
 class SharedClient(VLLMClient):
-    """TRL's client, which joins the server's channel for weights once."""
+    """TRL's client, joining the server's channel for weights only once."""
 
     def init_communicator(self, device: Any = 0) -> None:
         """Join the channel, unless it is open."""
@@ -76,7 +76,7 @@ class SharedGeneration(backend.VLLMGeneration):
 
     @property
     def llm(self) -> Any:
-        """The engine, made where there is none yet."""
+        """The engine, which is made if there is none yet."""
         if self._llm is None:
             make = functools.partial(self._engine, backend.LLM)
             with _replaced(backend, "LLM", make), isolated_rng(0), _launched_as_before():
@@ -88,14 +88,14 @@ class SharedGeneration(backend.VLLMGeneration):
         self._llm = engine
 
     def _engine(self, make: Any, **settings: Any) -> Any:
-        """The process's engine where it has these settings, otherwise a new one in its place."""
+        """Return the process's engine if it has these settings, otherwise a new one in its place."""
         settings["dtype"] = self.dtype or dtype_of(self.model, self.accelerator.mixed_precision)
         key = repr(sorted((name, value) for name, value in settings.items() if name != "seed"))
         if key not in ENGINES:
             ENGINES.clear()
             collect()
             engine = make(**settings)
-            gc.unfreeze()  # making it froze the heap, and the policy with it
+            gc.unfreeze()  # making it froze the heap, including the policy
             _require_open(engine, settings["dtype"])
             ENGINES[key] = engine
         return ENGINES[key]
@@ -108,7 +108,7 @@ class SharedGeneration(backend.VLLMGeneration):
         return weights
 
     def sync_weights(self) -> None:
-        """Push the policy's weights into the engine; nothing that was computed with others is kept there."""
+        """Push the policy's weights into the engine, which keeps nothing that was computed with other weights."""
         global _latest
         super().sync_weights()
         if self.mode == "colocate":
@@ -126,12 +126,12 @@ class SharedGeneration(backend.VLLMGeneration):
             return super().generate(*args, **kwargs)
 
     def _forget(self) -> None:
-        """Keep nothing in the engine of the prompts it has read: no keys and values, no images."""
+        """Make the engine forget the prompts it has read: their keys and values, and their images."""
         self.llm.reset_prefix_cache()
         self.llm.llm_engine.reset_encoder_cache()
 
     def _draw_seed(self) -> int:
-        """One number of the trainer's random state; the same on all processes that share one copy of the weights."""
+        """Draw a number from the trainer's random state, the same on all processes that share a copy of the weights."""
         seed = [int(torch.randint(2**31, ()))]
         if self.tensor_parallel_size > 1:
             torch.distributed.broadcast_object_list(seed, group=self.tp_group, group_src=0)
@@ -139,10 +139,10 @@ class SharedGeneration(backend.VLLMGeneration):
 
 
 def _require_open(engine: Any, dtype: str) -> None:
-    """Refuse an engine that has packed its weights away, as vLLM does on many CPUs: none can be pushed into it.
+    """Refuse an engine that has repacked its weights, as vLLM does on many CPUs, because none can be pushed into it.
 
     Raises:
-        UserError: with what to change.
+        UserError: it has; the message says what to change.
     """
     names = [name for name, weight in engine_model(engine).named_parameters() if not weight.numel()]
     if names:
@@ -160,13 +160,13 @@ def engine_model(engine: Any) -> torch.nn.Module:
 
 
 def dtype_of(model: Any, mixed_precision: str) -> str:
-    """The precision that a policy computes with, by the name it has in torch."""
+    """The precision that a policy computes with, by its name in torch."""
     return MIXED.get(mixed_precision) or str(model.dtype).removeprefix("torch.")
 
 
 @contextlib.contextmanager
 def shared_engine() -> Iterator[None]:
-    """A `GRPOTrainer` that is built inside samples through `SharedGeneration`."""
+    """Let a `GRPOTrainer` built inside the block sample through `SharedGeneration`."""
     with _replaced(grpo, "VLLMGeneration", SharedGeneration):
         yield
 
@@ -180,7 +180,7 @@ def _client(**settings: Any) -> SharedClient:
 
 @contextlib.contextmanager
 def _launched_as_before() -> Iterator[None]:
-    """What a launcher says in the environment, afterwards as it was."""
+    """Restore afterwards what a launcher has set in the environment."""
     before = {name: os.environ.get(name) for name in LAUNCH}
     try:
         yield
@@ -193,7 +193,7 @@ def _launched_as_before() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _replaced(module: Any, name: str, value: Any) -> Iterator[None]:
-    """Another value of a module's name, while something of TRL looks it up."""
+    """Replace a module's name while TRL looks it up."""
     before = getattr(module, name)
     setattr(module, name, value)
     try:

@@ -1,8 +1,8 @@
-"""What a guided token weighs: set inside the forward pass of the loss, whichever class computes it.
+"""The weight of a guided token, set inside the forward pass of the loss, whichever class computes it.
 
-TRL's losses take old log-probs and advantages from the batch after their forward pass, so that what is put there from
-inside that pass is what they use: the guide's log-probs as the denominator (`importance`), an advantage for each token
-(`shaped`, distillation). A loss of others gets the first as well; the second it need not understand, and it is refused.
+TRL's losses take old log-probs and advantages from the batch after their forward pass, so they use what is put there
+during that pass: the guide's log-probs as the denominator (`importance`), an advantage for each token (`shaped`,
+distillation). Other losses use the first as well, but may not understand the second, which is then refused.
 
 Letters: B rows, T tokens.
 
@@ -32,7 +32,7 @@ from nearfuture.types import UserError
 
 
 class WeighedLoss(ExactResume):
-    """A `GRPOTrainer` whose loss weighs guided and distilled tokens as `npo` says."""
+    """A `GRPOTrainer` whose loss weights guided and distilled tokens as `npo` says."""
 
     npo: NPOSettings
     onpolicy: OnPolicyMetrics
@@ -46,14 +46,14 @@ class WeighedLoss(ExactResume):
 
     @property
     def awaiting(self) -> list[Replayer | Harvester]:
-        """Who keeps rollouts, and waits for their log-probs."""
+        """The parts that keep rollouts and wait for their log-probs."""
         return [one for one in (self.replayer, self.harvester) if one is not None]
 
     def refuse_foreign_loss(self) -> None:
-        """Weights of single tokens are advantages of single tokens, which TRL's own losses take and others need not.
+        """Refuse losses other than TRL's if tokens have weights, which are advantages per token that others may ignore.
 
         Raises:
-            UserError: single tokens are weighed, and a variant of TRL's brings a loss of its own.
+            UserError: tokens are weighted individually, and a variant of TRL's trainer has its own loss.
         """
         order = type(self).__mro__
         between = order[order.index(WeighedLoss) + 1 : order.index(GRPOTrainer)]
@@ -69,7 +69,7 @@ class WeighedLoss(ExactResume):
             )
 
     def _require_no_weights(self, inputs: Mapping[str, Any]) -> None:
-        """Refuse a loss that took no log-probs where weights are put, if this batch has any.
+        """Refuse a loss that did not read log-probs where weights are put, if this batch has any.
 
         Raises:
             UserError: guided rows would silently count as sampled.
@@ -82,7 +82,7 @@ class WeighedLoss(ExactResume):
             )
 
     def compute_loss(self, model: Any, inputs: Row, *args: Any, **kwargs: Any) -> Tensor:
-        """TRL's loss, whichever class computes it; its forward pass is where guided rows get their weight."""
+        """TRL's loss, whichever class computes it; guided rows get their weight in its forward pass."""
         # A copy: the forward pass puts the denominator of the guided rows' ratio into it.
         self._loss_model, self._loss_inputs = model, dict(inputs)
         try:
@@ -117,7 +117,7 @@ class WeighedLoss(ExactResume):
         return output
 
     def _is_policy(self, model: Any) -> bool:
-        """True for the model whose loss is computed, wrapped or not; not for a reference."""
+        """True for the model whose loss is computed, wrapped or not; False for a reference model."""
         unwrap = self.accelerator.unwrap_model
         return model is self._loss_model or unwrap(model) is unwrap(self._loss_model)
 

@@ -1,4 +1,4 @@
-"""A cache becomes rows of another framework, and what does not fit is reported.
+"""Turn a cache into rows of another framework, and report what does not fit.
 
     exporter = Exporter(format, cache, questions, encode)
     write_rows(path, exporter.rows())
@@ -20,10 +20,10 @@ from nearfuture.guidance.table import Entry
 
 
 class Exporter:
-    """One export at work.
+    """One export in progress.
 
     Args:
-        format: of the rows.
+        format: the format of the rows.
         cache: what to write.
         questions: the prompts of the task by id; empty if the task is not known.
         codec: the tokenizer, to tell which texts it would read back with other ids; None if it is not known.
@@ -59,7 +59,7 @@ class Exporter:
         return Reason.HAS_IMAGES if question.has_images and self.format.needs_prompt else None
 
     def _written(self, question: Problem, entries: list[Entry]) -> list[Row]:
-        """Return the rows of a prompt, and take note of what they lose."""
+        """Return the rows of a prompt, and record what they lose."""
         limit = self.format.max_traces
         usable = [entry for entry in entries if self._is_text(question, entry)]
         kept = usable if limit is None else usable[:limit]

@@ -1,4 +1,4 @@
-"""Traces from a file become guidance: tokenise, read back, verify, and say what was left out.
+"""Turn traces from a file into guidance: tokenise, read back, verify, and report what was left out.
 
     importer = Importer(format, header, prompts, codec, judge)
     importer.take(read_rows(path))
@@ -32,7 +32,7 @@ Judge = Callable[[str, str], Verdict]
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A trace that may be used, its numbers at 4 bytes each."""
+    """A trace that may be used, with its numbers at 4 bytes each."""
 
     prompt_id: str
     trace: Trace
@@ -41,12 +41,12 @@ class _Kept:
 
 
 class Importer:
-    """One import at work.
+    """One import in progress.
 
     Args:
-        format: of the rows.
-        header: what the cache will say of itself; counts, size of the pools and log-probs are filled in.
-        prompts: whom guidance may be for.
+        format: the format of the rows.
+        header: the cache's header, in which counts, size of the pools and log-probs are filled in.
+        prompts: the prompts that guidance may be for.
         codec: the tokenizer.
         judge: the verifier; None if the task is not known.
     """
@@ -64,7 +64,7 @@ class Importer:
         self._started = time.monotonic()
 
     def take(self, rows: Iterable[tuple[int, Row | DamagedRowError]]) -> None:
-        """Take in the rows of a file, with their numbers; a row that cannot be used is reported, not raised."""
+        """Read the rows of a file, with their numbers; a row that cannot be used is reported, and raises nothing."""
         for number, row in rows:
             self.report.num_rows += 1
             prompt_id = None
@@ -87,7 +87,7 @@ class Importer:
         """Write what was kept as a cache.
 
         Raises:
-            NoSignalError: nothing was.
+            NoSignalError: nothing was kept.
         """
         if not self._kept:
             counts = "; ".join(f"{number} x {reason}" for reason, number in self.report.counts().items())
@@ -129,7 +129,7 @@ class Importer:
             self._kept.append(_Kept(prompt_id, bare, array("i", ids), array("f", logps)))
 
     def _token_ids(self, trace: Trace) -> list[int]:
-        """Return the ids to train on: the row's own where they mean its text, else the tokenizer's."""
+        """Return the ids to train on: the row's own if they mean its text, otherwise the tokenizer's."""
         if trace.completion_ids:
             if self.codec.decode(trace.completion_ids) != trace.text:
                 raise RefusedError(Reason.OTHER_MEANING, repr(self.codec.decode(trace.completion_ids))[:80])
@@ -146,7 +146,7 @@ class Importer:
         return trace.behavior_logps if is_ours else ()
 
     def _check(self, prompt_id: str, trace: Trace, ids: list[int], logps: tuple[float, ...]) -> None:
-        """Refuse what may not be guidance; count what is correct, also when it comes again."""
+        """Refuse what may not be guidance; count correct traces, including repeated ones."""
         limit = self.header.sampling.max_completion_length
         if len(ids) > limit:
             raise RefusedError(Reason.TOO_LONG, f"{len(ids)} tokens, max_completion_length={limit}")
@@ -165,7 +165,7 @@ class Importer:
         self._seen.add(key)
 
     def _guidance(self, prompt_id: str, trace: Trace, ids: tuple[int, ...], logps: tuple[float, ...]) -> Guidance:
-        """Make an entry; of a prompt's counts, what its row states and what this file shows, the larger one."""
+        """Make an entry; a prompt's counts are those that its row states or those of this file, whichever is larger."""
         return Guidance(
             prompt_id=prompt_id,
             prompt_hash=self.prompts.hashes[prompt_id],

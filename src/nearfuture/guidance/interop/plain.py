@@ -3,8 +3,8 @@
     {"prompt_id": "17", "prompt": "1+1=", "completion": "2", "completion_ids": [14, 1], "behavior_logps": [-0.1, -0.2],
      "temperature": 1.0, "guide_segment": 0, "guide_step": 120, "num_samples": 8, "num_correct": 3}
 
-`completion` and one of `prompt_id` and `prompt` are needed. Ids are kept as they are, where they mean the text: a
-policy does not always write a text with the ids the tokenizer would choose. Log-probs count with their `temperature`.
+`completion` and one of `prompt_id` and `prompt` are required. Ids are kept as they are if they mean the text: a policy
+does not always write a text with the ids that the tokenizer would choose. Log-probs count only with a `temperature`.
 
 Not here: the checks (`importing`).
 """

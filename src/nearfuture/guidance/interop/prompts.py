@@ -1,7 +1,7 @@
 """Which of our prompts does a row of another framework mean?
 
-By its id where it has one that we know, and then its prompt must be ours; else by its prompt alone. A prompt is ours if
-its hash is, or if it is the same text once as a plain string and once as the message of a user.
+It is found by its id if we know that id, and its prompt must then be ours; otherwise by its prompt alone. A prompt is
+ours if its hash is, or if the same text occurs as a plain string on one side and as a user's message on the other.
 
 Not here: ids and hashes of our own rows (`nearfuture.tasks.identity`).
 """
@@ -52,7 +52,7 @@ def has_images(row: Mapping[str, Any]) -> bool:
 
 
 def _forms(prompt: Any) -> set[str]:
-    """Return the hashes a prompt may have: as it stands, as its text, and as one message."""
+    """Return the hashes that a prompt may have: unchanged, as its text, and as one message."""
     text = as_text(prompt)
     return {prompt_hash({"prompt": form}) for form in (prompt, *([] if text is None else [text, as_messages(text)]))}
 
@@ -75,7 +75,7 @@ class KnownPrompts:
 
     @classmethod
     def of_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Self:
-        """Of a task: rows with `prompt_id` and `prompt`."""
+        """The prompts of a task: rows with `prompt_id` and `prompt`."""
         hashes: dict[str, str] = {}
         forms: dict[str, set[str]] = {}
         for row in rows:
@@ -85,7 +85,7 @@ class KnownPrompts:
 
     @classmethod
     def of_cache(cls, cache: GuidanceCache) -> Self:
-        """Of a cache, which has no more than the hashes of its prompts."""
+        """The prompts of a cache, which has only their hashes."""
         hashes = {guidance.prompt_id: guidance.prompt_hash for guidance in cache}
         return cls(hashes, {prompt_id: {own} for prompt_id, own in hashes.items()})
 
@@ -93,7 +93,7 @@ class KnownPrompts:
         """Return the id of the prompt that a row means.
 
         Raises:
-            RefusedError: it means none, several, or names an id with another prompt.
+            RefusedError: it means none or several, or its id belongs to another prompt.
         """
         forms = set() if offer.prompt is None else _forms(offer.prompt)
         if offer.prompt_id is not None and offer.prompt_id in self.hashes:

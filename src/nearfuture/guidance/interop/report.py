@@ -1,4 +1,4 @@
-"""What was left out on the way in or out, row by row, and what was kept with a remark. Nothing is dropped unsaid.
+"""What an import or export left out, row by row, and what it kept with a remark. Nothing is dropped silently.
 
 Not here: the rules themselves (`importing`, `exporting`, `prompts`).
 """
@@ -38,7 +38,7 @@ class Reason(StrEnum):
 
 
 REMARKS = (Reason.OTHER_IDS, Reason.OTHER_TEMPERATURE, Reason.MORE_MESSAGES)
-"""Reasons that leave nothing out."""
+"""Reasons for a remark, which leave nothing out."""
 
 
 class RefusedError(Exception):
@@ -51,7 +51,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One trace of one row: `row` and `trace` count from 1; `trace` is 0 where the whole row is meant."""
+    """One trace of one row: `row` and `trace` count from 1; `trace` is 0 if the whole row is meant."""
 
     row: int
     trace: int

@@ -1,4 +1,4 @@
-"""Rows of a file, by the end of its name: `.jsonl` (an object a line), `.json` (a list of objects), `.parquet`.
+"""Rows of a file, by its suffix: `.jsonl` (one object per line), `.json` (a list of objects), `.parquet`.
 
     for number, row in read_rows(path): ...     a row that cannot be read comes as `DamagedRowError`, with its number
 
@@ -27,7 +27,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row | DamagedRowError]]:
     """Yield the rows of a file with their numbers, from 1 (the line, in `.jsonl`).
 
     Raises:
-        UserError: no such file, a name that says no kind, or a file of which nothing can be read.
+        UserError: there is no such file, its suffix is unknown, or nothing in it can be read.
     """
     reader = _kind(path, {".jsonl": _read_lines, ".json": _read_list, ".parquet": _read_parquet})
     if not path.is_file():
@@ -36,10 +36,10 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row | DamagedRowError]]:
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> int:
-    """Write a new file that is complete or not there, and return how many rows it has.
+    """Write a new file completely or not at all, and return how many rows it has.
 
     Raises:
-        UserError: the file is there already, a name that says no kind, or rows that no parquet file can hold.
+        UserError: the file exists, its suffix is unknown, or no parquet file can hold the rows.
     """
     writer = _kind(path, {".jsonl": _write_lines, ".json": _write_list, ".parquet": _write_parquet})
     if path.exists():

@@ -23,8 +23,8 @@ class DamagedRowError(Exception):
 class Codec:
     """A tokenizer as two functions, and the names of what they mean.
 
-    `encode` adds no special tokens, `decode` gives the text a verifier reads, and the first of `eos_token_ids` ends a
-    trace.
+    `encode` adds no special tokens, `decode` returns the text that a verifier reads, and the first of `eos_token_ids`
+    ends a trace.
     """
 
     encode: Callable[[str], list[int]]
@@ -58,7 +58,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One row: a prompt, by id or as it stands there (or both), and its traces."""
+    """One row: a prompt, by its id or its content (or both), and its traces."""
 
     prompt_id: str | None
     prompt: Any
@@ -139,7 +139,7 @@ def number(row: Row, name: str) -> int:
     """Return a count that fits into 31 bits, 0 where it is missing.
 
     Raises:
-        DamagedRowError: it is none.
+        DamagedRowError: it is not a count.
     """
     value = field(row, name, int)
     if value is not None and not 0 <= value < 2**31:

@@ -74,7 +74,7 @@ class Batch:
     def __str__(self) -> str:
         return (
             f"{self.prompts_per_step:g} prompts x {self.num_generations} generations = {self.sampled_per_step:g} "
-            f"rollouts a step, {self.generated} generated at once; one update of {self.trained} rollouts "
+            f"rollouts per step, {self.generated} generated at once; one update of {self.trained} rollouts "
             f"({self.micro} per device x {self.accumulation} accumulation x {self.num_processes} process(es))"
         )
 

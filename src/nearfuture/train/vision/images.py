@@ -1,11 +1,11 @@
-"""Checks the images of a data set before step 1, and names the row that would stop the run at step 700.
+"""Check the images of a data set before step 1, and name the row that would stop the run at step 700.
 
     every row      as many placeholders as images; no image token written out in the text; each image opens (its header
-                   is read, not its pixels) and has a shape the model's processor takes
-    a few rows     through the whole processor: as many image tokens as the vision tower will give features
+                   is read, not its pixels) and has a shape that the model's processor accepts
+    a few rows     through the whole processor: as many image tokens as the vision tower will produce features
 
-The tokens of an image are made from its patches, so that the two differ only where a template drops or doubles an
-image or a text holds the token itself; a template treats all rows alike, hence the few rows.
+The tokens of an image are made from its patches, so the two numbers differ only if a template drops or repeats an image
+or a text contains the token itself. A template treats all rows alike, so a few rows are enough.
 
 Not here: pixels, prompts that are too long and everything else that `nearfuture data check` looks at.
 """
@@ -36,14 +36,14 @@ _checked: set[tuple[str, str]] = set()
 
 
 def check_images(rows: Dataset, processor: Any) -> None:
-    """Check a data set against the processor of the model that is to read it; rows without images pass.
+    """Check a data set against the processor of the model that will read it; rows without images pass.
 
     Args:
-        rows: with `prompt`, and `images` or `image`.
-        processor: of the model; a tokenizer is one that reads no images.
+        rows: rows with `prompt`, and `images` or `image`.
+        processor: the model's processor; a tokenizer means that it reads no images.
 
     Raises:
-        UserError: the first row that cannot be trained on, by number and id.
+        UserError: a row cannot be trained on; the message names the first one by number and id.
     """
     columns = [name for name in COLUMNS if name in rows.column_names]
     passed = (rows._fingerprint, type(processor).__name__)
@@ -61,7 +61,7 @@ def check_images(rows: Dataset, processor: Any) -> None:
 
 
 def undecoded(rows: Dataset, columns: Sequence[str]) -> Iterator[Row]:
-    """Rows whose images are bytes and paths, where the data set holds such; nothing is decoded."""
+    """Return rows with images as bytes and paths, if the data set stores them so; nothing is decoded."""
     wanted = [name for name in ("prompt", "prompt_id", "uid", *columns) if name in rows.column_names]
     rows = rows.select_columns(wanted)
     for name in columns:
@@ -73,11 +73,11 @@ def undecoded(rows: Dataset, columns: Sequence[str]) -> Iterator[Row]:
 
 
 def problem_of(row: Row, processor: Any) -> str | None:
-    """What is wrong with the images of a row; None for nothing. Headers are read, no pixels.
+    """Say what is wrong with the images of a row; None if nothing is. Headers are read, but no pixels.
 
     Args:
-        row: its images decoded or not.
-        processor: of the model; a tokenizer is one that reads no images.
+        row: the row, with images decoded or not.
+        processor: the model's processor; a tokenizer means that it reads no images.
     """
     images, prompt = images_of(row), row["prompt"]
     if not images:
@@ -109,7 +109,7 @@ def _texts(prompt: list[Row]) -> Iterator[str]:
 
 
 def _problem(image: Any, processor: Any) -> str | None:
-    """What is wrong with an image, from its header; the processor says which shapes it refuses."""
+    """Say what is wrong with an image, from its header; the processor says which shapes it refuses."""
     try:
         width, height = image_size(image)
     except (OSError, UnidentifiedImageError, ValueError) as error:
@@ -119,12 +119,12 @@ def _problem(image: Any, processor: Any) -> str | None:
     except ValueError as error:
         return f"its sides are {width} x {height}, which the model's processor refuses ({str(error).rstrip('.')})"
     except (AttributeError, KeyError, TypeError, NotImplementedError):
-        pass  # a processor that counts no tokens ahead says nothing about shapes either
+        pass  # a processor that cannot count tokens in advance says nothing about shapes either
     return None
 
 
 def image_size(image: Any) -> tuple[int, int]:
-    """Width and height in pixels, read from the header where the image is not decoded.
+    """Width and height in pixels, read from the header if the image is not decoded.
 
     Raises:
         OSError: it does not open.
