@@ -123,7 +123,7 @@ $(CLUSTER)/.installed: pyproject.toml constraints.txt
 test-vllm: $(ENGINES)/.installed ## the laws of tests_engines/ with the real vLLM, on a CPU
 	$(ENGINES)/bin/python -m pytest --override-ini addopts= tests_engines/test_vllm.py
 
-test-deepspeed: $(CLUSTER)/.installed ## what of test-distributed is DeepSpeed's
+test-deepspeed: $(CLUSTER)/.installed ## the DeepSpeed part of test-distributed
 	$(CLUSTER)/bin/python -m pytest --override-ini addopts= tests_engines/test_distributed.py -k zero
 
 $(ENGINES)/.installed: pyproject.toml tests_engines/requirements.txt
