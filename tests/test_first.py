@@ -14,14 +14,17 @@ import click
 import pytest
 import typer
 from commands import invoke, run
+from huggingface_hub import constants
 
 import nearfuture
 from nearfuture.cli import app
 from nearfuture.lab.study.study_config import load_study
 from nearfuture.options import shipped
+from nearfuture.run.early import check_model
 from nearfuture.run.settings.first import KINDS, ON_CPU
 from nearfuture.run.settings.load import load_configuration
 from nearfuture.tasks import load_task
+from nearfuture.types import UserError
 
 
 @pytest.mark.parametrize("method", KINDS)
@@ -132,3 +135,18 @@ def test_log_level_is_heard(tmp_path: Path) -> None:
         arguments = ["--log-level", level, "train", str(tmp_path / "old.yaml"), "use_vllm=true"]
         done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True)
         assert ("is called guidance_steps now" in done.stderr) == is_said, done.stderr
+
+
+def test_a_model_of_the_hub_without_a_network_is_read_from_its_cache_or_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    place = tmp_path / "models--owner--name"
+    (place / "snapshots" / "abc").mkdir(parents=True)  # a download that was broken off
+    with pytest.raises(UserError, match=rf"cache of the Hub \({tmp_path}\).*hf download owner/name.*HF_HOME"):
+        check_model("owner/name")
+    (place / "snapshots" / "abc" / "config.json").write_text("{}")
+    check_model("owner/name")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    check_model("owner/other")

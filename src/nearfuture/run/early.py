@@ -137,10 +137,18 @@ def check_model(model: str) -> None:
         return
     is_name = model.count("/") <= 1 and not model.startswith((".", "/", "~"))
     cached = Path(constants.HF_HUB_CACHE) / "--".join(["models", *model.split("/")])
-    if path.exists() or (is_name and (cached.is_dir() or not constants.HF_HUB_OFFLINE)):
+    is_cached = any(True for name in MODEL_FILES for _ in cached.glob(f"snapshots/*/{name}"))
+    if path.exists() or (is_name and (is_cached or not constants.HF_HUB_OFFLINE)):
         return
-    why = "HF_HUB_OFFLINE=1 forbids fetching it" if is_name else "it is not a name on the Hub (owner/name) either"
-    raise UserError(f"model={model} is not a folder on this machine, and {why}. Correct it, or fetch the model first.")
+    if is_name:
+        raise UserError(
+            f"model={model} is not a folder on this machine and not in the cache of the Hub ({constants.HF_HUB_CACHE}), "
+            f"and HF_HUB_OFFLINE=1 forbids fetching it. Fetch it where there is a network (`hf download {model}`), say "
+            "with HF_HOME where the cache lies, or unset HF_HUB_OFFLINE."
+        )
+    raise UserError(
+        f"model={model} is not a folder on this machine, and it is not a name on the Hub (owner/name) either. Correct it."
+    )
 
 
 def refuse_run(model: str) -> None:
