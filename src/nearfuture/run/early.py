@@ -142,13 +142,11 @@ def check_model(model: str) -> None:
         return
     if is_name:
         raise UserError(
-            f"model={model} is not a folder on this machine and not in the cache of the Hub ({constants.HF_HUB_CACHE}), "
+            f"model={model} is not a folder on this machine, nor in the cache of the Hub ({constants.HF_HUB_CACHE}), "
             f"and HF_HUB_OFFLINE=1 forbids fetching it. Fetch it where there is a network (`hf download {model}`), say "
             "with HF_HOME where the cache lies, or unset HF_HUB_OFFLINE."
         )
-    raise UserError(
-        f"model={model} is not a folder on this machine, and it is not a name on the Hub (owner/name) either. Correct it."
-    )
+    raise UserError(f"model={model} is not a folder on this machine, nor a name on the Hub (owner/name). Correct it.")
 
 
 def refuse_run(model: str) -> None:
