@@ -10,6 +10,7 @@ import datasets
 import pandas
 import pytest
 from commands import CONFIGS, invoke
+from huggingface_hub import DatasetCard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_cache import HEADER
@@ -518,6 +519,36 @@ def test_export_and_import_from_the_command_line(tmp_path, collected, name, suff
     code, output = invoke("guide", "verify", back, "--config", TINY)
     assert code == 0 and "6 correct again" in output, output
     assert invoke("guide", "show", back)[0] == 0
+
+
+def test_a_data_set_for_the_hub_goes_out_and_comes_back(tmp_path, collected):
+    published, back = tmp_path / "published", tmp_path / "back"
+    code, output = invoke("guide", "export", collected, "--format", "jsonl", "--output", published, "--config", TINY)
+    assert code == 0 and "6 kept for 6 prompts" in output, output
+    assert sorted(path.name for path in published.iterdir()) == ["README.md", "train.parquet"]
+    rows = datasets.load_dataset(str(published), split="train", cache_dir=str(tmp_path / "loaded"))
+    assert (len(rows), set(rows["prompt_id"])) == (
+        6,
+        {entry.prompt_id for entry, _ in GuidanceCache.open(collected).entries()},
+    )
+    card = DatasetCard.load(published / "README.md")
+    assert "guidance" in card.data.tags and "verifier version" in card.text and "6 rows" in card.text
+    (published / ".cache").mkdir()
+    (published / ".cache" / "seen.json").write_text("[]")  # as `hf download` leaves it
+    code, output = invoke("guide", "import", published, "--format", "jsonl", "--output", back, "--config", TINY)
+    assert code == 0 and ids_of(GuidanceCache.open(back)) == ids_of(GuidanceCache.open(collected)), output
+
+
+@pytest.mark.parametrize("command", ["export", "import"])
+def test_a_folder_with_something_else_in_it_is_no_data_set(tmp_path, collected, command):
+    (tmp_path / "full").mkdir()
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / "full" / name).write_text("years of work")
+    source, output = (collected, tmp_path / "full") if command == "export" else (tmp_path / "full", tmp_path / "out")
+    code, said = invoke("guide", command, source, "--format", "jsonl", "--output", output, "--config", TINY)
+    expected = "already exists and is not replaced" if command == "export" else "found a.jsonl, b.jsonl"
+    assert (code, expected in said) == (2, True), said
+    assert (tmp_path / "full" / "a.jsonl").read_text() == "years of work"
 
 
 def test_import_like_a_cache_leaves_verdicts_to_others_and_says_so(tmp_path, collected):

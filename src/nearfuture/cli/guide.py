@@ -95,7 +95,9 @@ def verify(
     "import", epilog=example("guide import traces.parquet --format luffy --output cache --config npo.yaml")
 )
 def import_(
-    source: Annotated[Path, typer.Argument(metavar="PATH", help="File of rows: .jsonl, .json or .parquet.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="PATH", help="File of rows: .jsonl, .json or .parquet; or a folder with one.")
+    ],
     row_format: Annotated[
         str, typer.Option("--format", help="luffy, rlep, easyvideor1 or jsonl (`nearfuture docs guidance`).")
     ],
@@ -120,7 +122,9 @@ def export(
     row_format: Annotated[
         str, typer.Option("--format", help="luffy, rlep, easyvideor1 or jsonl (`nearfuture docs guidance`).")
     ],
-    output: Annotated[Path, typer.Option(help="New file of rows: .jsonl, .json or .parquet.")],
+    output: Annotated[
+        Path, typer.Option(help="New file of rows (.jsonl, .json or .parquet), or folder of a data set for the Hub.")
+    ],
     config: Annotated[Path | None, typer.Option(help="Configuration with the task. Default: the run's own.")] = None,
 ) -> None:
     """Write a cache as rows that another framework reads."""

@@ -16,6 +16,7 @@ from nearfuture.guidance.files import check_replaceable, write_text
 from nearfuture.guidance.header import CacheHeader, CollectionCounts
 from nearfuture.guidance.interop import Codec, Exporter, Importer, KnownPrompts, Problem, Report, format_named
 from nearfuture.guidance.interop.prompts import has_images
+from nearfuture.guidance.interop.published import file_of_rows, is_data_set, write_data_set
 from nearfuture.guidance.interop.rows import read_rows, write_rows
 from nearfuture.run import build
 from nearfuture.run.collect import config_of, writing_cache
@@ -79,7 +80,7 @@ def import_file(
     """Read trajectories from a file into a cache.
 
     Args:
-        source: the rows; see `nearfuture.guidance.interop`.
+        source: the file of rows, or a folder with one; see `nearfuture.guidance.interop`.
         format_name: the format of the rows.
         folder: the cache's folder; what was left out goes to `<folder>.left_out.jsonl` beside it.
         like: a cache whose sampling settings, tokenizer and prompts the new one takes over.
@@ -141,6 +142,7 @@ def import_for(
 
 def _import(importer: Importer, source: Path, folder: Path) -> tuple[GuidanceCache, Report]:
     check_replaceable(folder.absolute())
+    source = file_of_rows(source)
     importer.header = replace(importer.header, guide=PolicyRef(0, 0, str(source)), fingerprint="")
     importer.take(read_rows(source))
     if importer.judge is None:
@@ -190,7 +192,7 @@ def export_file(folder: Path, format_name: str, output: Path, *, config: Path | 
     Args:
         folder: the cache's folder.
         format_name: the format of the rows.
-        output: the file, whose ending decides its kind.
+        output: the file, whose ending decides its kind; without an ending the folder of a data set with a card.
         config: a configuration with the task, for the text of the prompts; default: that of the run with the cache.
 
     Raises:
@@ -207,7 +209,10 @@ def export_file(folder: Path, format_name: str, output: Path, *, config: Path | 
     questions = {} if setting is None else _questions(setting)
     codec = _fitting(cache.header, setting.codec()) if setting is not None and wanted.needs_prompt else None
     exporter = Exporter(wanted, cache, questions, codec)
-    write_rows(output, _some_rows(exporter))
+    if is_data_set(output):
+        write_data_set(output, _some_rows(exporter), cache, format_name)
+    else:
+        write_rows(output, _some_rows(exporter))
     _write_findings(exporter.report, output)
     if questions and not any(question.answer for question in questions.values()):
         exporter.report.remarks.append("the task has no column `answer` and no gold_column, so the answers are empty")

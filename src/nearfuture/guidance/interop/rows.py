@@ -29,10 +29,19 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row | DamagedRowError]]:
     Raises:
         UserError: there is no such file, its suffix is unknown, or nothing in it can be read.
     """
-    reader = _kind(path, {".jsonl": _read_lines, ".json": _read_list, ".parquet": _read_parquet})
+    reader = _kind(path, _readers())
     if not path.is_file():
         raise UserError(f"{path} does not exist, or is not a file. Give the file that holds the trajectories.")
     return reader(path)
+
+
+def read_kinds() -> tuple[str, ...]:
+    """Return the suffixes of the files that `read_rows` reads."""
+    return tuple(_readers())
+
+
+def _readers() -> dict[str, Callable[[Path], Iterator[tuple[int, Row | DamagedRowError]]]]:
+    return {".jsonl": _read_lines, ".json": _read_list, ".parquet": _read_parquet}
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> int:
