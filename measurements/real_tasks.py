@@ -30,6 +30,7 @@ PLAIN = {"operators": ["+", "-"], "allow_parentheses": False, "allow_negation": 
 TWO_TERMS = {"min_terms": 2, "max_terms": 2, "min_digits": 1}
 BARE = {"instruction": "", "num_train": 8, "num_evaluation": 24, "num_test": 0}
 CANDIDATES: dict[str, tuple[str, dict[str, Any]]] = {
+    "sums of one digit": ("basic_arithmetic", {**TWO_TERMS, **PLAIN, "operators": ["+"], "max_digits": 1}),
     "one digit": ("basic_arithmetic", {**TWO_TERMS, **PLAIN, "max_digits": 1}),
     "up to two digits": ("basic_arithmetic", {**TWO_TERMS, **PLAIN, "max_digits": 2}),
     "the same, in a sentence": ("chain_sum", {**TWO_TERMS, "max_digits": 1}),
