@@ -219,7 +219,9 @@ def test_both_themes_at_three_sizes(browser: Any, folder: Path, name: str) -> No
             page.emulate_media(color_scheme=theme)
             page.set_viewport_size({"width": width, "height": height})
             assert colour(page) == {"light": LIGHT, "dark": DARK}[theme]
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than a {size}"
+            # Figures follow a new width in the frame after it.
+            fits = page.wait_for_function("document.documentElement.scrollWidth <= innerWidth", timeout=3000)
+            assert fits.json_value(), f"{name} is wider than a {size}"
             assert page.locator(".canvas canvas").first.is_visible() and page.locator(".still").first.is_hidden()
 
 

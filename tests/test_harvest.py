@@ -106,7 +106,7 @@ def test_a_run_that_stays_has_its_path_and_a_kill_changes_no_bit(back: Callable[
 
 
 def test_one_rollout_a_prompt_is_no_pool(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="one rollout a prompt is harvested"):
+    with pytest.raises(UserError, match="one rollout per prompt is harvested"):
         configuration(tmp_path, "guidance_harvest=true", "guide_num_kept=2")
 
 

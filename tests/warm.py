@@ -121,7 +121,7 @@ def _main(
         stop_once_there(until)
     if forks:
         forkserver._forkserver.ensure_running = lambda: None  # type: ignore[method-assign]  (it is: it made this process)
-        subprocess.Popen = _forked_where_it_can_be  # type: ignore[assignment, misc]
+        subprocess.Popen = ForkedWhereItCanBe  # type: ignore[assignment, misc]
     _interpret(command, (stream, stream), environment)
 
 
@@ -144,10 +144,15 @@ def _interpret(command: Sequence[str], streams: tuple[int, int], environment: Ma
 REAL_POPEN = subprocess.Popen
 
 
-def _forked_where_it_can_be(command: Any, **how: Any) -> Any:
-    """`subprocess.Popen`; a command of ours, `python -m nearfuture...`, is a fork of the server."""
-    is_ours = isinstance(command, list) and command[:2] == [sys.executable, "-m"] and "nearfuture" in command[2]
-    return Forked(command[1:], **how) if is_ours else REAL_POPEN(command, **how)
+class ForkedWhereItCanBe(REAL_POPEN):
+    """`subprocess.Popen`; a command of ours, `python -m nearfuture...`, is a fork of the server.
+
+    A class still, since libraries write `subprocess.Popen[bytes]` and derive from it.
+    """
+
+    def __new__(cls, command: Any, *args: Any, **how: Any) -> Any:
+        is_ours = isinstance(command, list) and command[:2] == [sys.executable, "-m"] and "nearfuture" in command[2]
+        return Forked(command[1:], **how) if is_ours else super().__new__(cls)
 
 
 class Forked:
