@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from nearfuture.lab.report import report_text, words, write_report
 from nearfuture.lab.report.figures import METRICS, StyledRun, draw_panel, windows
 from nearfuture.lab.report.lineage_drawing import describe
 from nearfuture.lab.report.pieces import pieces
+from nearfuture.lab.report.samples import samples_blocks
 from nearfuture.record.clocks import CLOCKS
 from nearfuture.record.equal_clocks import Measured, at_equal_clocks, judge, measured_at, num_judged
 from nearfuture.record.formats import count, duration, percent
@@ -368,3 +371,13 @@ def test_numbers_as_a_reader_expects_them() -> None:
         *("0", "9999", "12.3 k", "1.00 M", "2.50 G", "10 %", "1.2 %", "0 %"),
         *("1 min 0 s", "1 h 0 min", "25 h 0 min", "2 d 7 h", "0 s"),
     ]
+
+
+def test_samples_that_do_not_fit_are_counted_on_the_page() -> None:
+    sample = {"source": "held-out", "segment": 0, "step": 1, "prompt": "1+1=", "rollouts": [{"text": "2"}]}
+    records = SimpleNamespace(name="run", samples=[{**sample, "prompt_id": str(i)} for i in range(100)])
+    whole = samples_blocks([(records, 0)])
+    size = sum(len(json.dumps(row, ensure_ascii=False)) for row in whole[-1].rows)
+    assert (len(whole), len(whole[0].rows)) == (1, 100)
+    note, half = samples_blocks([(records, 0)], most_chars=size // 2 + 1)
+    assert len(half.rows) == 50 and note.sentences[0].startswith("50 of 100 stored samples are on this page")

@@ -39,7 +39,7 @@ def progress_page(path: Path, command: str) -> Page:
     sections = [
         Section("Runs", [_table(states, {run.records.name: run.records for run in runs})]),
         Section("Curves", [_curves(runs), Text([CURVES if runs else ""], "aside")]),
-        Section("Samples", [samples.samples_block([(run.records, run.style) for run in runs])]),
+        Section("Samples", samples.samples_blocks([(run.records, run.style) for run in runs])),
     ]
     return Page("study", f"{path.resolve().name}, going on", command, [Text([lead], "lead")], sections)
 

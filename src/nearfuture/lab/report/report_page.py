@@ -162,7 +162,7 @@ def report_page(runs: Runs, command: str) -> Page:
         Section("Held-out pass rate by family", [tables.families_table(runs.records)]),
         Section(
             "Samples beside their guidance" if is_guided else "Samples",
-            [samples.samples_block([(run.records, run.style) for run in styled])],
+            samples.samples_blocks([(run.records, run.style) for run in styled]),
         ),
         Section("Notes", _by_run(keys, ([Items(notes, "")] for notes in runs.notes))),
     ]

@@ -7,6 +7,7 @@ Not here: their look (`nearfuture.lab.page`), which samples a run stores (`nearf
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,25 +23,32 @@ NUM_SAMPLES = 3
 NUM_ROLLOUTS = 2
 SMALL_IMAGE = 120
 """An image with fewer pixels per side than this is enlarged without smoothing."""
-MOST_CHARS = 600_000
-"""The most characters of all samples on a page; beyond that, samples are left out evenly over each run."""
+MOST_CHARS = 400_000
+"""The most characters of all samples as the page holds them; beyond that, samples are left out evenly over each run."""
 MARKS = {"correct": "✓", "wrong": "✗", "no_answer": "✗", "cut_off": "✗"}
 Sample = Mapping[str, Any]
 
 
-def samples_block(runs: Sequence[tuple[RunRecords, int]], most_chars: int = MOST_CHARS) -> Samples:
-    """All samples of some runs, each with its style, latest first, and a few of them for readers without scripts."""
+def samples_blocks(runs: Sequence[tuple[RunRecords, int]], most_chars: int = MOST_CHARS) -> list[Block]:
+    """The samples of some runs, each with its style, latest first, a few of them for readers without scripts.
+
+    Where not all stored samples fit, a sentence before them says how many do.
+    """
     share = most_chars // max(1, len(runs))
-    rows = [row for run, style in runs for row in fitting(_plain_rows(run, style), share)]
+    stored = [_plain_rows(run, style) for run, style in runs]
+    rows = [row for one in stored for row in fitting(one, share)]
     still = [block for run, style in runs for block in shown_samples(run, style)]
-    return Samples("samples", rows, still)
+    num_stored = sum(map(len, stored))
+    told = f"{count(len(rows))} of {count(num_stored)} stored samples are on this page, spread evenly over each run; "
+    note = [Text([f"{told}samples.jsonl in the run's folder has all."])] if len(rows) < num_stored else []
+    return [*note, Samples("samples", rows, still)]
 
 
 def fitting(rows: Sequence[dict[str, Any]], most_chars: int) -> list[dict[str, Any]]:
     """Keep as many samples as fit into a number of characters, spread evenly.
 
     Example:
-        >>> len(fitting([{"prompt": "x" * 100, "answers": []}] * 10, 500))
+        >>> len(fitting([{"prompt": "x" * 70, "answers": []}] * 10, 500))
         5
     """
     size = sum(map(_size, rows))
@@ -51,8 +59,8 @@ def fitting(rows: Sequence[dict[str, Any]], most_chars: int) -> list[dict[str, A
 
 
 def _size(row: Sample) -> int:
-    texts = [row["prompt"], *(answer["text"] for answer in row["answers"]), (row.get("guidance") or {}).get("text", "")]
-    return sum(map(len, texts)) + sum(len(image["data"]) for image in row.get("images", ()))
+    """Return how many characters a sample takes in the page: of short answers most are names and places."""
+    return len(json.dumps(row, ensure_ascii=False))
 
 
 def _plain_rows(run: RunRecords, style: int) -> list[dict[str, Any]]:
