@@ -11,16 +11,17 @@ from commands import train, train_and_kill
 
 from nearfuture.method.lineage import Lineage
 
-# The run of 11 steps in which an eager trigger fires: these tests are about what follows, not about when.
-EAGER = SETTINGS
+
+def trained(folder: Path, mode: str) -> Path:
+    """A run of 11 steps in which an eager trigger fires: these tests are about what follows, not about when."""
+    code, output = train(folder, *SETTINGS, f"autonpo.mode={mode}")
+    assert code == 0, output
+    return folder
 
 
 @pytest.fixture(scope="module")
 def acted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("auto") / "run"
-    code, output = train(folder, *EAGER, "autonpo.mode=act")
-    assert code == 0, output
-    return folder
+    return trained(tmp_path_factory.mktemp("auto") / "run", "act")
 
 
 def test_it_goes_back_to_the_best_candidate_and_says_why(acted: Path) -> None:
@@ -50,15 +51,11 @@ def test_the_probe_is_reused_and_only_the_slice_is_asked(acted: Path) -> None:
 
 @pytest.fixture(scope="module")
 def off(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("off") / "run"
-    code, output = train(folder, *EAGER, "autonpo.mode=off")
-    assert code == 0, output
-    return folder
+    return trained(tmp_path_factory.mktemp("off") / "run", "off")
 
 
 def test_advice_changes_no_bit(acted: Path, off: Path, tmp_path: Path) -> None:
-    code, output = train(tmp_path / "advise", *EAGER, "autonpo.mode=advise")
-    assert code == 0, output
+    trained(tmp_path / "advise", "advise")
     assert same(off, tmp_path / "advise")
     assert not same(off, acted)
     advised = events(tmp_path / "advise", "advised")
@@ -83,15 +80,15 @@ def test_killed_and_resumed_equals_never_killed(moment: str, acted: Path, tmp_pa
         "in the replay": f"segments/001/checkpoint-{fired}/nearfuture_state.json",
     }
     folder = tmp_path / "run"
-    assert train_and_kill(folder, folder / files[moment], *EAGER, "autonpo.mode=act")
-    code, output = train(folder, *EAGER, "autonpo.mode=act", "--resume")
+    assert train_and_kill(folder, folder / files[moment], *SETTINGS, "autonpo.mode=act")
+    code, output = train(folder, *SETTINGS, "autonpo.mode=act", "--resume")
     assert code == 0, output
     assert same(folder, acted)
     assert json.loads((folder / "lineage.json").read_text()) == json.loads((acted / "lineage.json").read_text())
 
 
 def test_a_probe_that_solves_nothing_lets_the_run_go_on(tmp_path: Path) -> None:
-    hopeless = [*EAGER, "autonpo.mode=act", "autonpo.probe_min_solved=1000"]
+    hopeless = [*SETTINGS, "autonpo.mode=act", "autonpo.probe_min_solved=1000"]
     code, output = train(tmp_path / "run", *hopeless)
     assert code == 0, output
     declined = events(tmp_path / "run", "declined")
@@ -100,7 +97,7 @@ def test_a_probe_that_solves_nothing_lets_the_run_go_on(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "final").exists()
 
 
-COMPARES = [*EAGER, "autonpo.mode=act", "autonpo.accept=if_better", "eval_every=11"]
+COMPARES = [*SETTINGS, "autonpo.mode=act", "autonpo.accept=if_better", "eval_every=11"]
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,7 @@ def test_held_out_numbers_have_their_prompts_and_an_interval(tmp_path: Path) -> 
     said = card_of(grpo_run(tmp_path / "grpo"), "gpt2", tmp_path / "final").text
     rates = RunRecords.load(tmp_path / "grpo").curve("eval/pass_rate")
     row = next(line for line in said.splitlines() if line.startswith("| all |"))
-    assert f"{rates.values[-1]:.3f} [" in row and "50 prompts" in said
+    assert f"{rates.values[-1]:.3f} [" in row and "50 prompts" in said and "samples of each: 4." in said
     low, high = (float(number) for number in row.rpartition("[")[2].rstrip(" |]").split(", "))
     rate, z, num = float(rates.values[-1]), 1.959964, 50
     centre, root = rate + z * z / (2 * num), z * ((rate * (1 - rate) + z * z / (4 * num)) / num) ** 0.5

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,12 +18,13 @@ from pages import Page, asks_nobody, unscripted
 from rich.console import Console
 from run_folders import auto_run, eval_row, grpo_run, npo_run, resumed_run, segment, step_row, write_run
 
+from nearfuture.lab.page.page import Samples, Text
 from nearfuture.lab.page.svg import PALETTE, Box, drawing, spread
 from nearfuture.lab.report import report_text, words, write_report
 from nearfuture.lab.report.figures import METRICS, StyledRun, draw_panel, windows
 from nearfuture.lab.report.lineage_drawing import describe
 from nearfuture.lab.report.pieces import pieces
-from nearfuture.lab.report.samples import samples_blocks
+from nearfuture.lab.report.samples import plain_row, searchable
 from nearfuture.record.clocks import CLOCKS
 from nearfuture.record.equal_clocks import Measured, at_equal_clocks, judge, measured_at, num_judged
 from nearfuture.record.formats import count, duration, percent
@@ -374,10 +374,11 @@ def test_numbers_as_a_reader_expects_them() -> None:
 
 
 def test_samples_that_do_not_fit_are_counted_on_the_page() -> None:
-    sample = {"source": "held-out", "segment": 0, "step": 1, "prompt": "1+1=", "rollouts": [{"text": "2"}]}
-    records = SimpleNamespace(name="run", samples=[{**sample, "prompt_id": str(i)} for i in range(100)])
-    whole = samples_blocks([(records, 0)])
-    size = sum(len(json.dumps(row, ensure_ascii=False)) for row in whole[-1].rows)
-    assert (len(whole), len(whole[0].rows)) == (1, 100)
-    note, half = samples_blocks([(records, 0)], most_chars=size // 2 + 1)
-    assert len(half.rows) == 50 and note.sentences[0].startswith("50 of 100 stored samples are on this page")
+    rows = [plain_row({"prompt": "1+1=", "prompt_id": str(i), "rollouts": [{"text": "2"}]}, "run") for i in range(100)]
+    size = sum(len(json.dumps(row, ensure_ascii=False)) for row in rows)
+    (whole,) = searchable([rows], [], "samples.jsonl")
+    assert isinstance(whole, Samples) and len(whole.rows) == 100
+    note, half = searchable([rows[:50], rows[50:]], [], "samples.jsonl", most_chars=size // 2 + 10)
+    assert isinstance(half, Samples) and len(half.rows) == 50
+    assert isinstance(note, Text)
+    assert note.sentences == ["50 of 100 stored samples are on this page, spread evenly; samples.jsonl has all."]

@@ -140,8 +140,7 @@ def _held_out(records: RunRecords) -> Iterator[str]:
         yield "None was evaluated (`eval_every: 0`)."
         return
     shown = sorted({steps[0], steps[-1]})
-    nums = records.curve("eval/num_prompts")
-    num = int(nums.values[-1]) if len(nums) else 0
+    num, num_samples = (_last(records.curve(f"eval/{name}")) for name in ("num_prompts", "num_samples"))
     yield "| pass rate | " + " | ".join(f"step {step}" + (" (base)" if step == 0 else "") for step in shown) + " |"
     yield "|---|" + "---|" * len(shown)
     for name, curve in curves.items():
@@ -151,9 +150,14 @@ def _held_out(records: RunRecords) -> Iterator[str]:
         yield f"| {'all' if is_all else name} | " + " | ".join(cells) + " |"
     yield ""
     yield (
-        f"{num:,} prompts that were not trained on, samples of each: {records.config.get('eval_num_samples', 1)}. In "
+        f"{num:,} prompts that were not trained on, samples of each: {num_samples}. In "
         "brackets Wilson's 95 % interval for that many prompts. It is one run: how far seeds lie apart is not in it."
     )
+
+
+def _last(curve: Curve) -> int:
+    """The last value of a count; 0 where runs of earlier versions did not write it."""
+    return int(curve.values[-1]) if len(curve) else 0
 
 
 def _of_families(records: RunRecords) -> dict[str, Curve]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from huggingface_hub import DatasetCardData
 
 from nearfuture.guidance.cache import GuidanceCache
+from nearfuture.guidance.files import write_text
 from nearfuture.guidance.interop.rows import read_kinds, write_rows
 from nearfuture.guidance.interop.traces import Row
 from nearfuture.types import UserError
@@ -38,7 +39,7 @@ def write_data_set(folder: Path, rows: Iterable[Row], cache: GuidanceCache, form
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} already exists and is not replaced. Choose another name, or delete it first.")
     num_rows = write_rows(folder / ROWS, rows)
-    (folder / CARD).write_text(_card(cache, format_name, num_rows), encoding="utf-8")
+    write_text(folder / CARD, _card(cache, format_name, num_rows))
     return num_rows
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from nearfuture.lab.evaluate import tables, words
 from nearfuture.lab.page.charts import Chart, Look, Row, Series, draw_rows, looks, plotted
-from nearfuture.lab.page.page import Block, Figure, Group, Items, Page, Plotted, Samples, Section, Text, titled
-from nearfuture.lab.report.samples import MOST_CHARS, NUM_SAMPLES, fitting, plain_row, still_sample
+from nearfuture.lab.page.page import Block, Figure, Group, Items, Page, Plotted, Section, Text, titled
+from nearfuture.lab.report.samples import NUM_SAMPLES, plain_row, searchable, still_sample
 from nearfuture.stats.seeds import Estimate
 
 Result = Mapping[str, Any]
@@ -45,18 +45,18 @@ def evaluation_page(result: Result, command: str) -> Page:
         Section("What kept responses from counting", [tables.quality_table(result), Text([QUALITY], "aside")]),
         Section("Further metrics", [tables.metrics_table(result)]),
         Section("What was asked", [tables.suites_table(result)]),
-        Section("Samples", [_samples(result)]),
+        Section("Samples", _samples(result)),
         Section("Notes", [Items(words.notes(result), "")]),
     ]
     head: list[Block] = [Text(words.lead(result), "lead"), words.measured(result)]
     return Page("evaluation", words.title(result), command, head, sections)
 
 
-def _samples(result: Result) -> Samples:
+def _samples(result: Result) -> list[Block]:
     """Questions with their answers; evaluations of earlier versions kept none."""
     kept = result.get("samples", [])
     rows = [plain_row(sample, sample["policy"]) for sample in kept]
-    return Samples("samples", fitting(rows, MOST_CHARS), [still_sample(sample) for sample in kept[:NUM_SAMPLES]])
+    return searchable([rows], [still_sample(sample) for sample in kept[:NUM_SAMPLES]], "evaluation.json")
 
 
 def _comparison(result: Result, found: Mapping[str, Any]) -> Section:

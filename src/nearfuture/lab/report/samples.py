@@ -29,19 +29,31 @@ MARKS = {"correct": "✓", "wrong": "✗", "no_answer": "✗", "cut_off": "✗"}
 Sample = Mapping[str, Any]
 
 
-def samples_blocks(runs: Sequence[tuple[RunRecords, int]], most_chars: int = MOST_CHARS) -> list[Block]:
-    """The samples of some runs, each with its style, latest first, a few of them for readers without scripts.
-
-    Where not all stored samples fit, a sentence before them says how many do.
-    """
-    share = most_chars // max(1, len(runs))
+def samples_blocks(runs: Sequence[tuple[RunRecords, int]]) -> list[Block]:
+    """The samples of some runs, each with its style, latest first, a few of them for readers without scripts."""
     stored = [_plain_rows(run, style) for run, style in runs]
-    rows = [row for one in stored for row in fitting(one, share)]
     still = [block for run, style in runs for block in shown_samples(run, style)]
+    return searchable(stored, still, "samples.jsonl in each run's folder")
+
+
+def searchable(
+    stored: Sequence[Sequence[dict[str, Any]]], still: Sequence[Block], kept_in: str, most_chars: int = MOST_CHARS
+) -> list[Block]:
+    """Samples to search, as many of each list as fit; if some do not, a sentence before them says how many do.
+
+    Args:
+        stored: lists of samples that share the page evenly, one per run or policy.
+        still: what readers without scripts see.
+        kept_in: which file has all of them.
+        most_chars: the most characters of all samples together.
+    """
+    share = most_chars // max(1, len(stored))
+    rows = [row for one in stored for row in fitting(one, share)]
     num_stored = sum(map(len, stored))
-    told = f"{count(len(rows))} of {count(num_stored)} stored samples are on this page, spread evenly over each run; "
-    note = [Text([f"{told}samples.jsonl in the run's folder has all."])] if len(rows) < num_stored else []
-    return [*note, Samples("samples", rows, still)]
+    told = (
+        f"{count(len(rows))} of {count(num_stored)} stored samples are on this page, spread evenly; {kept_in} has all."
+    )
+    return [*([Text([told])] if len(rows) < num_stored else []), Samples("samples", rows, still)]
 
 
 def fitting(rows: Sequence[dict[str, Any]], most_chars: int) -> list[dict[str, Any]]:

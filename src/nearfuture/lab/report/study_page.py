@@ -15,12 +15,12 @@ from rich.console import RenderableType
 from rich.text import Text as Line
 
 from nearfuture.lab.page.charts import draw_key
-from nearfuture.lab.page.page import Block, Folded, Group, Heading, Items, Page, Samples, Section, Text, titled
+from nearfuture.lab.page.page import Block, Folded, Group, Heading, Items, Page, Section, Text, titled
 from nearfuture.lab.page.table import as_text
 from nearfuture.lab.report import study_figures as figures
 from nearfuture.lab.report import study_tables as tables
 from nearfuture.lab.report import study_words as words
-from nearfuture.lab.report.samples import MOST_CHARS, NUM_SAMPLES, fitting, plain_row, still_sample
+from nearfuture.lab.report.samples import NUM_SAMPLES, plain_row, searchable, still_sample
 from nearfuture.lab.study.comparison import Comparison, compare
 from nearfuture.lab.study.export import as_csv, as_json
 from nearfuture.record.lock import writing
@@ -100,25 +100,24 @@ def study_page(comparison: Comparison, command: str) -> Page:
         Section("One setting changed", list(_ablations(comparison, look))),
         Section("Ledger", [tables.ledger_table(comparison), Text([LEDGER], "aside")]),
         Section("Every run", list(_runs(comparison))),
-        Section("Samples", [_samples(comparison)]),
+        Section("Samples", _samples(comparison)),
         Section("Notes", [Items(words.notes(comparison), "")]),
     ]
     runs = [comparison.study.runs[0].records]
     return Page("comparison", words.title(comparison), command, head, sections, runs)
 
 
-def _samples(comparison: Comparison) -> Samples:
+def _samples(comparison: Comparison) -> list[Block]:
     """Show what the runs answered on the test prompts; studies of earlier versions kept no answers."""
     tests = {run.records.name: run.test for run in comparison.study.runs}
     if comparison.study.base is not None:
         tests = {"untrained": comparison.study.base, **tests}
-    share = MOST_CHARS // max(1, len(tests))
-    rows, still = [], []
+    stored, still = [], []
     for name, test in tests.items():
         kept = [{**sample, "source": comparison.study.split} for sample in test.protocol.get("samples", [])]
-        rows += fitting([plain_row(sample, name) for sample in kept], share)
+        stored.append([plain_row(sample, name) for sample in kept])
         still += [still_sample(sample) for sample in kept[:1]]
-    return Samples("samples", rows, still[:NUM_SAMPLES])
+    return searchable(stored, still[:NUM_SAMPLES], "test.json in each run's folder")
 
 
 def _families(comparison: Comparison, look: figures.Looks) -> Iterator[Block]:
