@@ -119,6 +119,7 @@ FACTORS: dict[str, dict[str, Settings]] = {
         "early": {"scout_steps": 2},
         "late": {"guide_step": 3, "rollback_to": 1},
         "early and late": {"scout_steps": 1, "guide_step": 3, "rollback_to": 2},
+        "late, at distance 0": {"guide_step": 2, "rollback_to": 2, "guidance_steps": 2},
         "again": {"resample_steps": 2},
     },
     "autonpo": {

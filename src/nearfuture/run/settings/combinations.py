@@ -149,10 +149,15 @@ def _check_interventions(run: RunConfig, max_steps: int) -> None:
 
 
 def _check_late(run: RunConfig, start: int, guide_step: int, max_steps: int) -> None:
-    if not 0 <= start < guide_step <= max_steps:
+    if not 0 <= start <= guide_step <= max_steps:
         raise UserError(
             f"rollback_to={start}, guide_step={guide_step}, max_steps={max_steps}: "
-            "must be 0 <= rollback_to < guide_step <= max_steps."
+            "must be 0 <= rollback_to <= guide_step <= max_steps."
+        )
+    if start == guide_step and run.guidance_steps is None:
+        raise UserError(
+            f"rollback_to={start} and guide_step={guide_step}: nothing is rolled back, so the guide has no window of "
+            "its own. Set guidance_steps: the prompts of so many steps are asked."
         )
     if guide_step <= run.scout_steps:
         raise UserError(

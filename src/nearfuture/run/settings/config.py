@@ -48,7 +48,7 @@ class RunConfig:
         traces_format: the format of that file.
         scout_steps: early intervention: train this many steps ahead, then go back to the base weights; 0 is off.
         guide_step: late intervention: the step whose policy becomes the guide; None is off.
-        rollback_to: late intervention: the step to go back to.
+        rollback_to: late intervention: the step to go back to; `guide_step` itself is the control of distance 0.
         resample_steps: control: the base policy guides itself on the prompts of this many steps; 0 is off.
         guidance_steps: use guidance for this many steps after going back; None: until the guide's step.
         guidance_lifetime: `segment` drops guidance when the replay reaches the guide's step (the paper),
