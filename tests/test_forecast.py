@@ -45,11 +45,18 @@ SHORT = [
     "guide_num_samples=2",
 ]
 NONE = ["scout_steps=0", "guide_step=null", "rollback_to=null"]
+STAYS = ["scout_steps=0", "guide_step=3", "rollback_to=3", "guidance_steps=2"]
 KINDS = {
     "plain": NONE,
     "early": ["scout_steps=3", *NONE[1:]],
     "late": ["scout_steps=0", "guide_step=5", "rollback_to=2"],
-    "asks itself": ["scout_steps=0", "guide_step=3", "rollback_to=3", "guidance_steps=2", "guidance_lifetime=while_gated"],
+    "asks itself": [
+        "scout_steps=0",
+        "guide_step=3",
+        "rollback_to=3",
+        "guidance_steps=2",
+        "guidance_lifetime=while_gated",
+    ],
     "asks itself, for two steps": ["scout_steps=0", "guide_step=3", "rollback_to=3", "guidance_steps=2"],
     "both": ["scout_steps=2", "guide_step=4", "rollback_to=2"],
     "again": [*NONE, "resample_steps=2"],

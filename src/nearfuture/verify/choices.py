@@ -20,6 +20,7 @@ from string import ascii_uppercase
 
 from nearfuture.types import UserError
 from nearfuture.verify.choice_words import IS, NOUN, cleaned, without_lead, without_rejected
+from nearfuture.verify.last_sentence import mentioned
 from nearfuture.verify.latex import plain
 from nearfuture.verify.numbers import read_number
 from nearfuture.verify.reading import MAX_RAW_CHARS
@@ -123,6 +124,7 @@ def _read_letters(text: str, letters: set[str], options: Options | None) -> froz
         or _several(said, letters)
         or _with_text(said, letters, options)
         or _in_sentence(text, letters, options)
+        or _by_mention(text, letters, options)
     )
 
 
@@ -222,6 +224,14 @@ def _in_sentence(text: str, letters: set[str], options: Options | None) -> froze
         return frozenset()
     letter = next(iter(found))
     return frozenset() if _names_another(text, letter, options) else frozenset({letter})
+
+
+def _by_mention(text: str, letters: set[str], options: Options | None) -> frozenset[str]:
+    """Find the only option whose text a sentence mentions, if the sentence names no letter."""
+    if any(pattern.fullmatch(text) for pattern in (_BEFORE_TEXT, _BEHIND_TEXT)):
+        return frozenset()
+    found = mentioned(plain(text), {letter: plain(cleaned(option)) for letter, option in options or ()})
+    return frozenset() if found is None or _rivals(text, found, letters) else frozenset({found})
 
 
 def _names_another(text: str, letter: str, options: Options | None) -> bool:

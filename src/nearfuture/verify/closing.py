@@ -14,11 +14,11 @@ import re
 from nearfuture.verify.latex import normalise
 from nearfuture.verify.pieces import is_name
 from nearfuture.verify.retracted import is_denied, is_taken_back
-from nearfuture.verify.units import split_unit
+from nearfuture.verify.units import split_unit, sum_of_units
 
 WINDOW = 1600
 """How many characters at the end of a text are read."""
-_NUMBER = r"(?:[$€£]\s?)?[-−+]?\d[\d,.]*(?<![,.])(?:\s?/\s?\d+|(?::\d+)+)?(?:\s?\\?%)?"
+_NUMBER = r"(?:[$€£]\s?)?[-−+]?\d[\d,.]*(?<![,.])(?:\s?/\s?\d+|(?::\d+)+|(?:\s:\s\d+)+)?(?:\s?\\?%)?"
 _TUPLE = rf"\(\s?{_NUMBER}(?:\s?[,;]\s?{_NUMBER})+\s?\)"
 _APART = r"(?<![\w.,^_\\{/*+−×·-])(?<![-+*/×·]\s)"
 _APART_BEHIND = r"(?:(?=[ck]?[mg]²?³?(?![\w²³]))|(?![\w{^_*/×·]|\s?[-+*/×·=^]\s?[\w\\(]))"
@@ -86,17 +86,20 @@ def closing_value(text: str, *, is_announced: bool = False) -> str | None:
     first = len(values) - 1
     while first and _JOINER.fullmatch(text, values[first - 1].end(), values[first].start()):
         first -= 1
+    unit = _unit_behind(_content(values[-1]), text[values[-1].end() :]) if values[-1]["plain"] else ""
+    said = ", ".join(map(_content, values[first:])) + f" {unit.strip()}".rstrip()
+    compound = text[values[first - 1].start() : values[-1].end()] + unit if first else ""
+    if sum_of_units(compound) is not None:  # 2 h 15 min
+        first, said = first - 1, compound
     start = max((end.end() for end in _SENTENCE_END.finditer(text) if end.end() <= values[first].start()), default=0)
-    earlier = [mark for mark in values[:first] if mark.start() >= start]
+    earlier = [mark.start() - start for mark in values[:first] if mark.start() >= start]
     before = text[start : values[first].start()]
-    behind = text[values[-1].end() :]
-    unit = _unit_behind(_content(values[-1]), behind) if values[-1]["plain"] else ""
     is_stated = (
         not _is_doubted(before, is_announced, values[first]["plain"] is not None)
-        and not _is_negated(before, [mark.start() - start for mark in earlier])
-        and _is_closed(behind[len(unit) :])
+        and not _is_negated(before, earlier)
+        and _is_closed(text[values[-1].end() + len(unit) :])
     )
-    return ", ".join(map(_content, values[first:])) + f" {unit.strip()}".rstrip() if is_stated else None
+    return said if is_stated else None
 
 
 def _tail(text: str) -> str:

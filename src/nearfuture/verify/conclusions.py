@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 
 from nearfuture.verify.closing import CIRCUMSTANCE, closing_value
+from nearfuture.verify.last_sentence import bold_conclusion, stated_number, stated_phrase, stated_polarity
 from nearfuture.verify.lines import is_value, value_stated, without_emphasis
 from nearfuture.verify.retracted import is_taken_back
 
@@ -25,12 +26,13 @@ _CHOSEN = re.compile(
     r"|\b(?:choose|select|pick|go\swith|opt\sfor|choosing|selecting|it\smust\sbe)\s(?:the\s)?(?:option|choice|answer|letter)?\s?"
     r"[*(\"]{0,3}([A-Z])[*)\"]{0,3}(?=[.,;!\s]*(?:\n|\Z|because|since|as\s))"
     r"|(?:[,;.]\s|\n|\A)(?:so|thus|therefore|hence)[,:]?\s(?:it(?:'s|\sis|\smust\sbe)\s|the\sanswer\sis\s|only\s|option\s){0,2}[*(]{0,3}([A-Z])[*)]{0,3}\.?\s*\Z"
+    r"|\b(?:option|choice)\s[*(\"]{0,3}([A-Z])[*)\"]{0,3}(?:\s\([^()\n]{1,80}\))?\sit\sis(?!\s?(?:not|n['’]t))"
     r"|\b(?:left\swith|leav(?:es|ing)(?:\sus\swith)?)\s(?:only\s)?(?:option\s)?[*(]{0,3}([A-Z])[*)]{0,3}\.?\s*\Z",
     re.IGNORECASE,
 )
 _BOLD = re.compile(r"\*\*\s?(\(?[A-Z](?:\)?[.:]?|[).:]{1,2}\s?[^*\n]{1,200}))\s?\*\*")
 _BOLD_VALUE = re.compile(
-    r"(?P<before>(?:[^*\n]*[A-Za-z]{2})?[^*\n\w]{0,4})\*\*(?P<value>(?:\\?[$€£])?[-−]?\d[\d,]*(?:\.\d+)?(?:/\d+)?\s?(?:\\?%|°)?(?:\s?[A-Za-z²³/]{1,15}){0,3})"
+    r"(?P<before>(?:[^*\n]*[A-Za-z]{2})?[^*\n\w]{0,4})\*\*(?P<value>(?:\\?[$€£])?[-−]?\d[\d,]*(?:\.\d+)?(?:/\d+|(?:\s?:\s?\d+)+|[₀-₉]{1,2})?\s?(?:\\?%|°)?(?:\s?[A-Za-z²³/]{1,15}){0,3})"
     r"[.!]?\*\*(?P<behind>[^*\n]*)"
 )
 _JOINED = re.compile(r"\d[^\d\n]{0,12}?(?:,|\b(?:and|to))\s[^\w\n]{0,3}\d")
@@ -86,8 +88,13 @@ def concluded(text: str, kind: str) -> tuple[str, str] | None:
     if kind in ("math", "numeric"):
         said = _maths(whole, kind)
         return None if said is None else (said, "bare")
+    if kind == "bool" and (polarity := stated_polarity(whole)) is not None:
+        return polarity, "bare"
     if whole and "\n" not in whole and _stands_bare(whole, kind):
         return without_emphasis(whole), "bare"
+    if kind == "text":
+        phrase = stated_phrase(whole)
+        return None if phrase is None else (phrase, "bare")
     if kind == "list" and re.fullmatch(r"\[[^\[\]]{0,400}\]", whole, re.DOTALL):
         return whole, "bare"
     if kind not in ("mcq", "bool"):
@@ -110,13 +117,15 @@ def _letter(said: str) -> str:
 
 def _maths(text: str, kind: str) -> str | None:
     """Return the value of a response to a maths question: the whole of it, its last line, or its last value."""
-    last = text.rpartition("\n")[2].strip()
+    whole, last = text, text.rpartition("\n")[2].strip()
     if (said := _in_bold(_BULLET.sub("", last, count=1))) is not None:
         return said
     text = CIRCUMSTANCE.sub("", without_emphasis(text))
     if text and "\n" not in text and _stands_bare(text, kind) and not _LEAD.match(text):
         said = closing_value(text) if _SENTENCE.match(text) else None
         return said or _without_label(text)
+    if (stated := stated_number(text) or bold_conclusion(whole)) is not None:
+        return stated
     line = _last_line(text)
     line = _without_label(line) if without_emphasis(last).startswith(line) else line
     said = _value_of(line, kind) if 0 < len(line) <= MAX_LINE else None

@@ -16,8 +16,9 @@ from nearfuture.types import Verdict
 from nearfuture.verify.answer import Group, Words
 from nearfuture.verify.choices import Options, chosen_letters
 from nearfuture.verify.compare import same
-from nearfuture.verify.extract import extract
+from nearfuture.verify.extract import closing_sentence, extract
 from nearfuture.verify.golds import clean_gold, gold_fault
+from nearfuture.verify.last_sentence import stated_phrase
 from nearfuture.verify.numbers import Tolerance, read_number, same_number, with_decimal_point
 from nearfuture.verify.reading import read_answer
 from nearfuture.verify.values import RuleJudge, Undecided
@@ -62,6 +63,8 @@ def ask(
     if reason is not None:
         return Decision(Verdict.INVALID_GOLD, "gold")
     found = extract(response, kind=kind, strict=strict)
+    if found is None and kind == "mcq" and options is not None and not strict:
+        found = closing_sentence(response)
     if found is None:
         return Decision(Verdict.NO_ANSWER, "no_answer")
     return Case(gold, found.parts or (found.text,), kind, options, tolerance, found.all_boxes)
@@ -126,7 +129,8 @@ def _same_bool(gold: str, answer: str, case: Case, judge: RuleJudge) -> bool:
 
 def _same_text(gold: str, answer: str, case: Case, judge: RuleJudge) -> bool:
     judge.rule = "text"
-    if same_text(gold, answer):
+    phrase = stated_phrase(answer)
+    if same_text(gold, answer) or (phrase is not None and same_text(gold, phrase)):
         return True
     numbers = read_number(gold.strip()), read_number(answer.strip())
     return numbers[0] is not None and numbers[1] is not None and same_number(numbers[0], numbers[1], case.tolerance)

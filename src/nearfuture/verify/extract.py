@@ -19,6 +19,7 @@ import re
 from dataclasses import dataclass
 
 from nearfuture.verify.conclusions import concluded
+from nearfuture.verify.last_sentence import last_sentence
 from nearfuture.verify.lines import announced, is_denied_in, is_value, last_announcement, without_emphasis
 from nearfuture.verify.marked import Span, boxes, tags
 from nearfuture.verify.retracted import begins_anew, is_denied, is_taken_back, replacement
@@ -86,6 +87,15 @@ def extract(response: str, *, kind: str = "math", strict: bool = False) -> Extra
     if spans:
         return _marked(text, spans, source, kind, strict)
     return None if strict else _unmarked(text, kind)
+
+
+def closing_sentence(response: str) -> Extracted | None:
+    """Extract the last sentence of a response that marks no answer: it may mention one option (`choices`)."""
+    text = without_thoughts(response)
+    if text is None or tags(text) != ([], False) or boxes(text) != ([], False) or last_announcement(text, "mcq"):
+        return None
+    sentence = last_sentence(text)
+    return None if sentence is None else Extracted(sentence, "bare")
 
 
 def without_thoughts(response: str) -> str | None:

@@ -74,6 +74,7 @@ _SIMPLE = [(re.compile(pattern), into) for pattern, into in [
     (r"(\\to\s?[\w\\]+)\s?\^\s?([+-])", r"\1^{\2}"),
     (r"(?<=[\d})])\s*(?:percentage\spoints?|percent(?:age)?|per\scent|pct\.?|个?百分点)(?![A-Za-z])", "%"),
     (r"\\&", " and "),
+    (r"(?<=\d)_\{(\d{1,2})\}", r"_\1"),
     (r"\^\s{0,4}(?:\{\s{0,4}\\circ\s{0,4}\}|\\circ(?![A-Za-z]))|\\circ\s*(?=[CF]\b)", r"\\degree "),
     (r"\\(?:degrees|deg)(?![A-Za-z])", r"\\degree "),
     (r"(\d)\s?(?:[xX*]|\\cdot|\\times|\\ast)\s{0,4}(?=10\s?(?:\^|\*\*))", r"\1\\times "),
@@ -91,6 +92,13 @@ _SCALE = re.compile(
     r"(?<![\w.^{])(\d[\d,]*(?:\.\d+)?)\s*(hundred|thousand|million|billion|trillion)s?(?![A-Za-z])", re.IGNORECASE
 )
 _POWERS = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_RESTATED = re.compile(
+    r"(?<=[A-Za-z\d})\]%])\s*,?\s*(?:即(?:为|是)?|\bi\.e\.,?|(?<=,\s)(?:that is|or equivalently),?)\s?"
+)
+_FOR_ALL = re.compile(
+    r"(?<=[\w})\]]),?\s*(?:for (?:all|every|any)|\\forall|∀)\s*(?:real\s)?(?:numbers?\s)?[a-z]\s?(?:∈\s?\\R)?\s*"
+    r"(?=\Z|[,;.]|\s?(?:or|and)\s)"
+)
 _SINGLE_UNIT = re.compile(r"[mgshLlNJWVAKCF]")
 _SHORT_FRAC = re.compile(r"\\frac\s{0,4}(\{[^{}]*\}|\d|[A-Za-z])\s{0,4}(\d|[A-Za-z](?![A-Za-z]))")
 _SHORT_FRAC_TOP = re.compile(r"\\frac\s{0,4}(\d|[A-Za-z])\s{0,4}(?=\{)")
@@ -119,11 +127,12 @@ def normalise(text: str) -> str:
     text = text.replace(r"\$", "$")
     for _ in range(3):
         text = _FONT.sub(_without_font, text)
-    text = without_chinese(text)
+    text = without_chinese(_RESTATED.sub(" = ", text))
     text = re.sub(r"(?<!\\)\{\s+|\s+(?=\})", lambda mark: mark.group().strip(), _FONT_LETTER.sub("", text))
     text = re.sub(r"\\degree\s*([CF])\b", lambda mark: " celsius" if mark[1] == "C" else " fahrenheit", text)
     text = _SCALE.sub(lambda mark: f"{mark[1]}\\times 10^{{{_POWERS[mark[2].lower()]}}}", text)
     text = re.sub(r"\b(sq|cu)\.(?=\s)", r"\1", text)
+    text = _FOR_ALL.sub("", text)
     text = name_functions(text)
     text = _with_braces(text, ("\\sqrt", "^"))
     text = _SHORT_FRAC_TOP.sub(r"\\frac{\1}", text)

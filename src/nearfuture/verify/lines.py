@@ -58,6 +58,10 @@ _REASON = re.compile(
     r"[,;]?\s+(?:because|since|so\sthat|which\s(?:is|means|matches|corresponds)|as\s(?:it|the|we|this))\b|[,，](?:因为|因此|所以)",
     re.IGNORECASE,
 )
+_ASIDE = re.compile(
+    r",\s(?:and\s|with\s)?(?:as\sa\scheck|to\scheck|for\s(?:comparison|reference)|by\sthe\sway|incidentally)\b",
+    re.IGNORECASE,
+)
 _CONTRAST = re.compile(r"(?<=\S)(?:,\s(?:and\s)?|\s\()not\s", re.IGNORECASE)
 _FILLER = re.compile(
     r"(?:(?:therefore|thus|hence|then|simply|clearly|just|indeed|exactly|definitely|obviously|equal\sto|given\sby|going\sto\sbe"
@@ -76,6 +80,7 @@ _PROSE = re.compile(
     re.IGNORECASE,
 )
 _THREE_WORDS = re.compile(r"[A-Za-z]{2,}\s+[A-Za-z]{2,}\s+[A-Za-z]{2,}")
+_CLAUSE = re.compile(rf"{_THREE_WORDS.pattern}|\A[A-Za-z]{{2,}}\s+[a-z]{{2,}}\s+(?=[$€£\\\d-])")
 _LATEX_WORD = re.compile(r"\\[A-Za-z]+")
 _EMPHASIS = re.compile(r"(?<![\w*\\)}])(\*\*|\*)(?=[^\s*])([^*\n]{1,200}?)(?<=[^\s*])\1(?![\w*(])")
 _HEADING = re.compile(r"#{1,3}\s|(?:step|part|case)\b|[^\n$\\\d]{3,}[:：]?\s*\Z", re.IGNORECASE)
@@ -200,7 +205,7 @@ def _content(text: str, mark: _Mark, kind: str) -> str | None:
     rest = rest.split("\n", 1)[0]
     if kind == "mcq" and _LETTER_AND_TEXT.fullmatch(rest):
         return without_emphasis(rest.strip())
-    for cut in (_SENTENCE_END, _REASON, _CONTRAST, CIRCUMSTANCE):
+    for cut in (_SENTENCE_END, _ASIDE, _REASON, _CONTRAST, CIRCUMSTANCE):
         found = cut.search(rest)
         if found is not None and found.start() and found.group()[0] in "?？":
             return None
@@ -211,7 +216,7 @@ def _content(text: str, mark: _Mark, kind: str) -> str | None:
     if kind not in ("math", "numeric") or len(rest) >= 400:
         return rest
     stated = value_stated(rest)
-    is_sentence = _THREE_WORDS.search(_LATEX_WORD.sub(" ", stated)) is not None and not _NEGATED.match(stated)
+    is_sentence = _CLAUSE.search(_LATEX_WORD.sub(" ", stated)) is not None and not _NEGATED.match(stated)
     return (closing_value(stated, is_announced=True) if is_sentence else None) or stated
 
 

@@ -51,8 +51,12 @@ _WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen twenty"
 ).split()
+_TENS = dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), range(20, 100, 10), strict=True))
 _PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10}
-WORDS = {word: Fraction(value) for value, word in enumerate(_WORDS)} | {
+WORDS = {word: Fraction(value) for value, word in enumerate(_WORDS)}
+WORDS |= {ten: Fraction(value) for ten, value in _TENS.items()}
+WORDS |= {f"{ten}-{_WORDS[one]}": Fraction(value + one) for ten, value in _TENS.items() for one in range(1, 10)}
+WORDS |= {
     f"{word} {part}{'s' * (value > 1)}": Fraction(value, parts)
     for value, word in enumerate(_WORDS[:10])
     for part, parts in _PARTS.items()
@@ -158,7 +162,7 @@ def _read_short(text: str) -> Number | None:
 def _read_unsigned(text: str) -> Number | None:
     if any(char.isdigit() for char in text):
         return _read_decimal(text) or _read_ratio(text) or _read_repeating(text)
-    value = WORDS.get(text.lower().replace("-", " "))
+    value = WORDS.get(text.lower(), WORDS.get(text.lower().replace("-", " ")))
     return None if value is None else Number(value)
 
 

@@ -68,6 +68,8 @@ _MODULUS = re.compile(
     r"(?P<said>.+?)\s?(?:\\p?mod\s?\{?|\(?\s?\\?b?mod(?:ulo)?(?![a-z])\s?\{?)\s?(?P<modulus>\d+|[a-zA-Z])\s?\}?\s?\)?"
 )
 _MATRIX = re.compile(r"\\begin\{([pbB]?matrix|array)\}(?:\{[clr| ]*\})?((?:(?!\\begin).)*)\\end\{\1\}", re.DOTALL)
+_CASES = re.compile(r"\\begin\{cases\}((?:(?!\\begin).)*)\\end\{cases\}", re.DOTALL)
+_CONDITION_LEAD = re.compile(r"(?:if|when|for|where)\s+")
 
 
 def read_answer(text: str) -> Node:
@@ -106,6 +108,7 @@ def _read(text: str, depth: int) -> Node:
         _read_clock(text)
         or _read_congruence(text)
         or _read_matrix(text)
+        or _read_piecewise(text, depth)
         or read_reals(text)
         or _read_parts(text, depth)
         or _read_separated(text, depth)
@@ -122,6 +125,20 @@ def _read_matrix(text: str) -> Node | None:
         return None
     rows = [row for row in match[2].split(ROW_BREAK) if row.strip()]
     return Matrix(tuple(tuple(cell.strip() for cell in row.split("&")) for row in rows), match[0])
+
+
+def _read_piecewise(text: str, depth: int) -> Node | None:
+    """Read the cases of a function as a set of values with their conditions."""
+    match = _CASES.fullmatch(text)
+    if match is None:
+        return None
+    rows = [row.split("&") for row in match[1].split(ROW_BREAK) if row.strip()]
+    if len(rows) > MAX_ITEMS or any(len(row) != 2 for row in rows):
+        return None
+    cells = [(value.strip(" ,"), _CONDITION_LEAD.sub("", condition.strip(" ,.;"))) for value, condition in rows]
+    if not all(map(all, cells)):
+        return None
+    return Group("{}", tuple(Group("()", tuple(_read(cell, depth + 1) for cell in row)) for row in cells))
 
 
 def _read_clock(text: str) -> Clock | None:

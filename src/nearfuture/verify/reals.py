@@ -8,7 +8,9 @@ Not here: how two sets are compared (`compare`).
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from fractions import Fraction
 from itertools import pairwise
 
@@ -128,12 +130,37 @@ def _intersection(sets: list[RealSet]) -> RealSet | None:
     if all(len(one.spans) == 2 and one.source is None for one in sets):
         return _excluding([one.spans[0].high for one in sets], sets[0].name)
     if len(sets) != 2 or any(len(one.spans) != 1 for one in sets):
-        return None
+        return _intersection_of_numbers(sets)
     lows = [one.spans[0] for one in sets if one.spans[0].high == INFINITY]
     highs = [one.spans[0] for one in sets if one.spans[0].low == MINUS_INFINITY]
     if len(lows) != 1 or len(highs) != 1:
         return None
     return RealSet((Span(lows[0].low, highs[0].high, lows[0].has_low, highs[0].has_high),), sets[0].name)
+
+
+def _intersection_of_numbers(sets: list[RealSet]) -> RealSet | None:
+    """Intersect any sets whose ends are plain numbers: x ≤ 5 and x ≠ 2."""
+    places: dict[str, Fraction | float] = {INFINITY: math.inf, MINUS_INFINITY: -math.inf}
+    for end in (end for one in sets for span in one.spans for end in (span.low, span.high) if end not in places):
+        number = read_number(end)
+        if number is None:
+            return None
+        places[end] = number.value
+    spans = sets[0].spans
+    for one in sets[1:]:
+        both = [_overlap(left, right, places) for left in spans for right in one.spans]
+        spans = tuple(span for span in both if span is not None)
+    return RealSet(spans, sets[0].name)
+
+
+def _overlap(one: Span, other: Span, places: Mapping[str, Fraction | float]) -> Span | None:
+    """Return what two spans share, given where their ends lie on the line; None if they share nothing."""
+    low = max(one, other, key=lambda span: (places[span.low], not span.has_low))
+    high = min(one, other, key=lambda span: (places[span.high], span.has_high))
+    width = places[high.high] - places[low.low]
+    if width < 0 or (width == 0 and not (low.has_low and high.has_high)):
+        return None
+    return Span(low.low, high.high, low.has_low, high.has_high)
 
 
 def _read_relation(text: str) -> RealSet | None:

@@ -33,7 +33,7 @@ _MISTAKE = (
     rf"(?:(?:that|this|it|which|the\s(?:above|answer|result|box|previous\sanswer))(?:['’]s\s(?:\w+ly\s)?"
     rf"(?:not\s(?:correct|right|the\s(?:right|correct|final|answer))|wrong|incorrect)|\s(?:{_CALLED_WRONG}))"
     r"|i(?:['’]ve|\shave)?\s(?:made|see)\s(?:an?|some|my)\s(?:\w+\s)?(?:mistake|error)|i\swas\swrong"
-    r"|(?:scratch|strike|ignore|disregard|forget)\s(?:that|this|the\s\w+)|never\s?mind|that\scan['’]t\sbe"
+    r"|(?:scratch|strike|ignore|disregard|forget)\s(?:that|this|the\s\w+)|never\s?mind|(?:that|[A-H])\scan(?:['’]t|not)\sbe"
     r"|i\s(?:mis\w+|forgot)|错了|不正确)"
 )
 _SUBJECT = (
@@ -45,6 +45,7 @@ _VALUE = r"[$*(\\\[]{0,3}(?=[-+]?[\d\\.]|[A-Za-z]\b(?!['’\s][a-z]))"
 _OPENING = r"(?:\A|[.!?。\n,;])[\s$*)\]\\.,;:—–-]{0,8}(?:(?:but|oh|ah|well|however)\b[\s,]*)?"
 _TAKEN_BACK = re.compile(
     rf"{_OPENING}(?:(?:{_TURN}|however|but)[\s,.!:;…—–-]{{0,4}}){{1,3}}[^.!?\n]{{0,40}}?{_MISTAKE}"
+    rf"|{_OPENING}(?:(?:actually|wait|hmm+)[\s,…—–-]{{1,4}})+no\b[,.!]"
     rf"|[.!?\n]\s*(?:scratch|strike|disregard)\s(?:that|this)|[.!?\n]\s*i\smade\san?\s(?:\w+\s)?(?:mistake|error)",
     re.IGNORECASE,
 )

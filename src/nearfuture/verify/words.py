@@ -25,6 +25,14 @@ _SUBJECT = re.compile(
 _LEAD = re.compile(r"\A(?:so|thus|therefore|hence)\b[, ]*")
 _BULLET = re.compile(r"\s*(?:[-*•]\s+|\(?\d{1,2}[.)]\s+)?")
 _COMMAS = str.maketrans("，、；", ",,;")
+_MONTH = (
+    "january february march april may june july august september october november december jan feb mar apr jun jul aug "
+    "sep sept oct nov dec"
+).replace(" ", "|")
+_DAY = r"\d{1,2})(?:st|nd|rd|th)?"
+_DATE = re.compile(
+    rf"\b(?:(?P<day1>{_DAY}\s(?:of\s)?(?P<month1>{_MONTH})\.?|(?P<month2>{_MONTH})\.?\s(?P<day2>{_DAY}),?\s?(?P<year>\d{{4}})\b"
+)
 _HEDGED = frozenset("or maybe perhaps possibly unless neither nor unclear unknown either".split())
 _GOES_ON = re.compile(
     r"\w+(?:[,.;:!(—–-]|\s(?:[-(—–]|(?:it|they|he|she|this|that|these|those|there|we|you|i|the|because|since|as|for|statement)\b))"
@@ -79,7 +87,14 @@ def _phrase(text: str) -> str:
     said = re.sub(r"\s*([,:;/])\s*", r"\1", plain(text).removesuffix("^\\circ")).replace("{", "").replace("}", "")
     said = re.sub(r"(?<=[^\W\d])-(?=[^\W\d])", " ", said.replace(" & ", " and "))
     said = re.sub(r"\b[a-z](?:\.[a-z])+\b\.?", lambda mark: mark[0].replace(".", ""), said)
+    said = _DATE.sub(_as_date, said)
+    said = re.sub(r",?\s(?:and|&)\s(?=\S+\Z)", ",", said) if "," in said else said
     return re.sub(r"(?<=\d)\s+(?=[^\W\d])", "", said)
+
+
+def _as_date(mark: re.Match[str]) -> str:
+    """Write 7 May 2003 and May 7, 2003 as one."""
+    return f"{mark['month1'] or mark['month2']} {int(mark['day1'] or mark['day2'])},{mark['year']}"
 
 
 def read_list(text: str) -> list[str] | None:

@@ -1,0 +1,152 @@
+"""What the last sentence of a text says, where nothing marks its answer.
+
+    "So the claim is **true**."            True         yes or no: the word after the last verb
+    "There are seventeen birds."           seventeen    a number in words, where no digit stands beside it
+    "The bag that he carries is green."    green        a phrase: what is bold, quoted, or after the verb
+    "The layer is copper oxide."           its letter   a choice: the only option that is mentioned
+
+A sentence that asks, doubts or denies says nothing.
+
+Not here: a last value in digits (`closing`), what is announced as the answer (`lines`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from nearfuture.verify.lines import without_emphasis
+from nearfuture.verify.numbers import WORDS
+
+MAX_CHARS, MAX_WORDS = 400, 6
+"""A longer sentence, and a longer phrase, are no answer."""
+_BULLET = re.compile(r"[>#\s]{0,6}(?:[•‣]\s|[-*]\s(?=\D))?")
+_SENTENCE_END = re.compile(r"(?<=[a-z\d)\]*\"'])[.!?]['\")*]{0,3}\s+(?=[A-Z\\(*\"'])|[。！？]\s*(?=\S)")
+_DOUBT = re.compile(
+    r"\b(?:not|nor|or|either|neither|never|cannot|no longer|maybe|perhaps|possibly|might|may|could|if|unless|unsure"
+    r"|unclear|unknown|anything but|rather than|instead of|other than|except|than)\b|n['’]t\b|[?？]|不|或|没",
+    re.IGNORECASE,
+)
+_IS = r"(?:is|are|was|were|be|says?|reads?|shows?|called|named)"
+_SURELY = "(?:therefore |thus |indeed |clearly |just |called |named )"
+_POLARITY = re.compile(
+    rf"(?:\b{_IS}|[:,])\s{_SURELY}?(?P<said>true|false|correct|incorrect|wrong|yes|no)\W*\Z",
+    re.IGNORECASE,
+)
+_NUMBER_WORD = rf"(?:{'|'.join(sorted((word.replace(' ', '[ -]') for word in WORDS), key=len, reverse=True))})"
+_NUMBER = re.compile(
+    r"(?:\A|\b(?:is|are|was|were|be|equals?|has|have|had|gives?|gets?|contains?|totals?)\s"
+    r"(?:exactly |only |just |a total of )?)"
+    rf"(?P<said>{_NUMBER_WORD}(?:\spercent)?)\b(?!\s(?:of\sthem|more|less|fewer|times|other)\b)",
+    re.IGNORECASE,
+)
+_ANY_NUMBER = re.compile(rf"\b{_NUMBER_WORD}\b", re.IGNORECASE)
+_BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
+_QUOTED = re.compile(r"[\"“]([^\"“”\n]{1,80})[\"”]")
+_BEHIND_VERB = re.compile(rf".*\b{_IS}\s{_SURELY}?(?P<said>\S.*)", re.DOTALL)
+_TWO_CLAUSES = re.compile(rf"\b{_IS}\b.*(?:,|\b(?:and|but|while))\s.*\b{_IS}\b", re.DOTALL)
+_LEAD = re.compile(r"(?:so|thus|therefore|hence|consequently|(?:in )?conclusion)\b|因此|所以|故|综上", re.IGNORECASE)
+_STATED = re.compile(rf"(?:\b{_IS}|[:：是为])\s?(?:[\w'-]+\s){{0,2}}\0")
+_REMARK = re.compile(
+    r"^\(|\b(?:would|though|although|however|but|some|also|sometimes|note|while|whereas)\b", re.IGNORECASE
+)
+
+
+def last_sentence(text: str) -> str | None:
+    """Return the last sentence of a text, Markdown included; None if it asks, doubts or denies, or is too long.
+
+    Example:
+        >>> last_sentence("Iron rusts. So the layer is **rust**."), last_sentence("It is not rust.")
+        ('So the layer is **rust**.', None)
+    """
+    line = _BULLET.sub("", text.strip().rpartition("\n")[2].strip(), count=1)
+    said = _SENTENCE_END.split(line)[-1].strip()
+    return said if 0 < len(said) <= MAX_CHARS and not _DOUBT.search(said) else None
+
+
+def stated_polarity(text: str) -> str | None:
+    """Return the word for yes or no in which the last sentence ends.
+
+    Example:
+        >>> stated_polarity("It would fail for odd n. Here n is even, so the claim is **true**.")
+        'true'
+    """
+    sentence = last_sentence(text)
+    found = _POLARITY.search(without_emphasis(sentence)) if sentence is not None else None
+    return None if found is None else found["said"]
+
+
+def stated_number(text: str) -> str | None:
+    """Return the number in words that the last sentence states, if it has no digits and no other number.
+
+    Example:
+        >>> stated_number("We count. There are **twenty-four** such rows."), stated_number("It has one of two.")
+        ('twenty-four', None)
+    """
+    sentence = last_sentence(text)
+    if sentence is None or re.search(r"\d|\\|\$", sentence):
+        return None
+    said = without_emphasis(sentence)
+    *_, found = (None, *_NUMBER.finditer(said))
+    is_only = len(_ANY_NUMBER.findall(said)) == 1
+    return found["said"].replace(" percent", "%") if found and (is_only or _ends_with(said, found["said"])) else None
+
+
+def stated_phrase(text: str) -> str | None:
+    """Return the phrase that the last sentence states: the only bold or quoted one, or what follows its verb.
+
+    Example:
+        >>> stated_phrase("The bag that he carries is green."), stated_phrase('The label says "Exit".')
+        ('green', 'Exit')
+    """
+    sentence = last_sentence(text)
+    if sentence is None:
+        return None
+    for pattern in (_BOLD, _QUOTED):
+        marked = pattern.findall(sentence)
+        if marked:
+            return marked[0] if len(marked) == 1 and _ends_with(sentence, marked[0]) else None
+    if _TWO_CLAUSES.search(sentence):
+        return None
+    found = _BEHIND_VERB.fullmatch(sentence.rstrip(" .!。"))
+    said = found["said"].removeprefix("the ").strip() if found is not None else ""
+    return said if 0 < len(said.split()) <= MAX_WORDS else None
+
+
+def bold_conclusion(text: str) -> str | None:
+    """Return the only bold words of a last sentence that concludes and has no digits.
+
+    Example:
+        >>> bold_conclusion("Five days later. Therefore, it is a **Friday**.")
+        'Friday'
+    """
+    sentence = last_sentence(text)
+    if sentence is None or _LEAD.match(sentence) is None or re.search(r"\d|\\|\$", sentence):
+        return None
+    return stated_phrase(text) if _BOLD.search(sentence) else None
+
+
+def _ends_with(sentence: str, phrase: str) -> bool:
+    return re.fullmatch(r"\W*", sentence[sentence.rindex(phrase) + len(phrase) :]) is not None
+
+
+def mentioned(sentence: str, texts: Mapping[str, str]) -> str | None:
+    """Return the key of the only text that a sentence mentions as what it states; a longer text hides those inside it.
+
+    It states what follows its verb or a colon, or anything if it begins with "so" or the like.
+
+    Example:
+        >>> mentioned("so it is copper oxide", {"A": "copper", "B": "copper oxide"})
+        'B'
+    """
+    is_conclusion = _LEAD.match(sentence) is not None
+    rest, found = sentence, set()
+    for key, text in sorted(texts.items(), key=lambda item: -len(item[1])):
+        pattern = re.compile(rf"(?<![A-Za-z\d.,]){re.escape(text)}(?![A-Za-z\d]|[.,]\d)")
+        if text and pattern.search(rest):
+            rest = pattern.sub("\0", rest)
+            found.add(key)
+    is_stated = (
+        (is_conclusion or _STATED.search(rest) is not None) and not _DOUBT.search(rest) and not _REMARK.search(rest)
+    )
+    return found.pop() if len(found) == 1 and is_stated else None
