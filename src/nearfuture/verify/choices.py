@@ -20,7 +20,7 @@ from string import ascii_uppercase
 
 from nearfuture.types import UserError
 from nearfuture.verify.choice_words import IS, NOUN, cleaned, without_lead, without_rejected
-from nearfuture.verify.last_sentence import mentioned
+from nearfuture.verify.last_sentence import bold_words, last_sentence, mentioned
 from nearfuture.verify.latex import plain
 from nearfuture.verify.numbers import read_number
 from nearfuture.verify.reading import MAX_RAW_CHARS
@@ -95,7 +95,7 @@ def chosen_letters(text: str, options: Options | None) -> frozenset[str]:
 @lru_cache(maxsize=4096)
 def _letters_of(text: str, options: Options | None) -> frozenset[str]:
     letters = {letter for letter, _ in options} if options else set(DEFAULT_LETTERS)
-    chosen = _read_letters(cleaned(text), letters, options)
+    chosen = _read_letters(cleaned(text), letters, options) or _by_text(cleaned(bold_words(text) or ""), options)
     if chosen:
         return chosen
     rest, rejected = without_rejected(cleaned(text.replace("，", "；")))
@@ -184,7 +184,12 @@ def _agreeing(
     own = cleaned(dict(options or ()).get(letter, ""))
     if own and plain(said) == plain(own):
         return frozenset({letter})
-    if _by_text(said, options) or _differ(said, own) or _OPEN.search(said) or _rivals(said, letter, letters):
+    if (
+        _by_text(said, options)
+        or _differ(said, own)
+        or _OPEN.search(_without(said, own))
+        or _rivals(said, letter, letters)
+    ):
         return frozenset()
     if _names_another(said, letter, options):
         return frozenset()
@@ -230,8 +235,17 @@ def _by_mention(text: str, letters: set[str], options: Options | None) -> frozen
     """Find the only option whose text a sentence mentions, if the sentence names no letter."""
     if any(pattern.fullmatch(text) for pattern in (_BEFORE_TEXT, _BEHIND_TEXT)):
         return frozenset()
-    found = mentioned(plain(text), {letter: plain(cleaned(option)) for letter, option in options or ()})
-    return frozenset() if found is None or _rivals(text, found, letters) else frozenset({found})
+    texts = {letter: plain(cleaned(option)) for letter, option in options or ()}
+    sentence = last_sentence(text, is_whole=True) or ""
+    found = mentioned(plain(sentence), texts) or mentioned(plain(last_sentence(text) or ""), texts)
+    if found is None or _rivals(_without(sentence, dict(options or ())[found]), found, letters):
+        return frozenset()
+    return frozenset({found})
+
+
+def _without(text: str, option: str) -> str:
+    """Remove the text of an option."""
+    return re.sub(re.escape(cleaned(option)), " ", text, flags=re.IGNORECASE) if cleaned(option) else text
 
 
 def _names_another(text: str, letter: str, options: Options | None) -> bool:

@@ -18,7 +18,10 @@ from nearfuture.verify.units import split_unit, sum_of_units
 
 WINDOW = 1600
 """How many characters at the end of a text are read."""
-_NUMBER = r"(?:[$€£]\s?)?[-−+]?\d[\d,.]*(?<![,.])(?:\s?/\s?\d+|(?::\d+)+|(?:\s:\s\d+)+)?(?:\s?\\?%)?"
+_NUMBER = (
+    r"(?:[$€£]\s?)?[-−+]?\d[\d,.]*(?<![,.])(?:\s?/\s?\d+|(?::\d+)+|(?:\s:\s\d+)+)?"
+    r"(?:\s?\\?%|\s(?:thousand|million|billion|trillion)\b)?"
+)
 _TUPLE = rf"\(\s?{_NUMBER}(?:\s?[,;]\s?{_NUMBER})+\s?\)"
 _APART = r"(?<![\w.,^_\\{/*+−×·-])(?<![-+*/×·]\s)"
 _APART_BEHIND = r"(?:(?=[ck]?[mg]²?³?(?![\w²³]))|(?![\w{^_*/×·]|\s?[-+*/×·=^]\s?[\w\\(]))"
@@ -43,7 +46,7 @@ _HEDGE = re.compile(
     re.IGNORECASE,
 )
 _DOUBT = re.compile(
-    r"\b(?:may|could|would|should|unknowns?|suppose|assum\w+|let|(?:i|we)(?:\swill|['’]ll)|check|verify|try|consider|first|next|step|case|question|given"
+    r"\b(?:may|could|would|should|unknowns?|suppose|assum\w+|let|(?:i|we)(?:\swill|['’]ll)|check|verify|try|consider|first(?!\s(?:\d+|[nk]|two|three|four|five|six|seven|eight|nine|ten|twenty|hundred)\b)|next|step|case|question|given"
     r"|know|says?|states?|stated|tells?|told|now|we\s(?:must|need\sto|have\sto|multiply|divide|add|subtract|use|take|compute|start|begin|set)|since|because|where|when|at\s(?:least|most))\b",
     re.IGNORECASE,
 )

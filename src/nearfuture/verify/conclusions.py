@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 
 from nearfuture.verify.closing import CIRCUMSTANCE, closing_value
-from nearfuture.verify.last_sentence import bold_conclusion, stated_number, stated_phrase, stated_polarity
+from nearfuture.verify.last_sentence import bold_conclusion, bold_words, stated_number, stated_phrase, stated_polarity
 from nearfuture.verify.lines import is_value, value_stated, without_emphasis
 from nearfuture.verify.retracted import is_taken_back
 
@@ -27,14 +27,15 @@ _CHOSEN = re.compile(
     r"[*(\"]{0,3}([A-Z])[*)\"]{0,3}(?=[.,;!\s]*(?:\n|\Z|because|since|as\s))"
     r"|(?:[,;.]\s|\n|\A)(?:so|thus|therefore|hence)[,:]?\s(?:it(?:'s|\sis|\smust\sbe)\s|the\sanswer\sis\s|only\s|option\s){0,2}[*(]{0,3}([A-Z])[*)]{0,3}\.?\s*\Z"
     r"|\b(?:option|choice)\s[*(\"]{0,3}([A-Z])[*)\"]{0,3}(?:\s\([^()\n]{1,80}\))?\sit\sis(?!\s?(?:not|n['’]t))"
-    r"|\b(?:left\swith|leav(?:es|ing)(?:\sus\swith)?)\s(?:only\s)?(?:option\s)?[*(]{0,3}([A-Z])[*)]{0,3}\.?\s*\Z",
+    r"|\b(?:left\swith|leav(?:es|ing)(?:\sus\swith)?)\s(?:only\s)?(?:option\s)?[*(]{0,3}([A-Z])[*)]{0,3}(?:\.?\s*\Z|,\s(?:which|as|since|because)\b)",
     re.IGNORECASE,
 )
 _BOLD = re.compile(r"\*\*\s?(\(?[A-Z](?:\)?[.:]?|[).:]{1,2}\s?[^*\n]{1,200}))\s?\*\*")
 _BOLD_VALUE = re.compile(
-    r"(?P<before>(?:[^*\n]*[A-Za-z]{2})?[^*\n\w]{0,4})\*\*(?P<value>(?:\\?[$€£])?[-−]?\d[\d,]*(?:\.\d+)?(?:/\d+|(?:\s?:\s?\d+)+|[₀-₉]{1,2})?\s?(?:\\?%|°)?(?:\s?[A-Za-z²³/]{1,15}){0,3})"
+    r"(?P<before>(?:[^*\n]*(?:[A-Za-z]{2}|=))?[^*\n\w]{0,4})\*\*(?P<value>(?:\\?[$€£])?[-−]?\d[\d,]*(?:\.\d+)?(?:/\d+|(?:\s?:\s?\d+)+|[₀-₉]{1,2})?\s?(?:\\?%|°)?(?:\s?[A-Za-z²³/]{1,15}){0,3})"
     r"[.!]?\*\*(?P<behind>[^*\n]*)"
 )
+_BOLD_LABEL = re.compile(r"\A\*\*[A-Z][A-Za-z ]{2,40}(?::\*\*|\*\*\s?:)\s+(?=\S)")
 _JOINED = re.compile(r"\d[^\d\n]{0,12}?(?:,|\b(?:and|to))\s[^\w\n]{0,3}\d")
 _LEAD = re.compile(
     r"(?:(?:so|thus|therefore|hence|consequently|finally|altogether|overall|then|in\s(?:total|conclusion|summary|all|the\send)|as\sa\sresult"
@@ -52,6 +53,7 @@ _UNSURE = re.compile(
 _STATES = re.compile(
     rf"(?:\b(?:is|are|be|equals?|get|gets|gives?|obtain|find)|=)\s+(?P<value>(?:{_ONE_VALUE.pattern})(?:\s[A-Za-z]{{1,15}}){{0,3}})\Z"
 )
+_SAID_IN_CHINESE = re.compile(r"[^\n]*[\u4e00-\u9fff](?<![不非])(?:是|为|等于)\s?(?P<value>\$[^$\n]{1,200}\$)")
 _ASSUMED = re.compile(
     r"\b(?:where|suppose|assum\w+|given|since|because|step|when|than|know|try|first|next|case)\b", re.IGNORECASE
 )
@@ -91,7 +93,8 @@ def concluded(text: str, kind: str) -> tuple[str, str] | None:
     if kind == "bool" and (polarity := stated_polarity(whole)) is not None:
         return polarity, "bare"
     if whole and "\n" not in whole and _stands_bare(whole, kind):
-        return without_emphasis(whole), "bare"
+        bold = stated_phrase(whole) if kind == "text" and bold_words(whole) is not None else None
+        return bold or (whole if kind == "mcq" else without_emphasis(whole)), "bare"
     if kind == "text":
         phrase = stated_phrase(whole)
         return None if phrase is None else (phrase, "bare")
@@ -139,6 +142,7 @@ def _without_label(line: str) -> str:
 
 def _in_bold(line: str) -> str | None:
     """Take 18 dollars from "She pays **18 dollars** for all the others.": the only bold value of a plain statement."""
+    line = _BOLD_LABEL.sub("", line, count=1)
     mark = _BOLD_VALUE.fullmatch(_SENTENCE_END.split(line)[-1]) if 0 < len(line) <= MAX_LINE else None
     if mark is None or _UNSURE.search(mark["before"] + mark["behind"]) or _ASSUMED.search(mark["before"]):
         return None
@@ -177,6 +181,8 @@ def _value_of(line: str, kind: str) -> str | None:
         line = line[lead.end() :] if lead else line
         return line if re.fullmatch(r"\(?[A-Z]\)?[.:]?|\(?[A-Z][).:]\s.{1,80}", line) else None
     sentence = _SENTENCE_END.split(line)[-1].rstrip(" .。!")
+    if (chinese := _SAID_IN_CHINESE.fullmatch(sentence)) is not None and not _UNSURE.search(sentence):
+        return chinese["value"]
     lead = _LEAD.match(sentence)
     sentence = _IS_ANSWER.sub("", sentence)
     said = sentence[lead.end() :] if lead else sentence

@@ -94,7 +94,7 @@ def closing_sentence(response: str) -> Extracted | None:
     text = without_thoughts(response)
     if text is None or tags(text) != ([], False) or boxes(text) != ([], False) or last_announcement(text, "mcq"):
         return None
-    sentence = last_sentence(text)
+    sentence = last_sentence(text, is_whole=True)
     return None if sentence is None else Extracted(sentence, "bare")
 
 

@@ -21,12 +21,21 @@ from nearfuture.verify.numbers import WORDS
 MAX_CHARS, MAX_WORDS = 400, 6
 """A longer sentence, and a longer phrase, are no answer."""
 _BULLET = re.compile(r"[>#\s]{0,6}(?:[•‣]\s|[-*]\s(?=\D))?")
-_SENTENCE_END = re.compile(r"(?<=[a-z\d)\]*\"'])[.!?]['\")*]{0,3}\s+(?=[A-Z\\(*\"'])|[。！？]\s*(?=\S)")
+_SENTENCE_END = re.compile(
+    r"(?<=[a-z\d)\]*\"'])[.!?]['\")*]{0,3}\s+(?=[A-Z\\(*\"'])|(?<=\s[A-Z])[.!?]\s+(?=(?:So|Thus|Therefore|Hence)\b)|[。！？]\s*(?=\S)"
+)
 _DOUBT = re.compile(
     r"\b(?:not|nor|or|either|neither|never|cannot|no longer|maybe|perhaps|possibly|might|may|could|if|unless|unsure"
     r"|unclear|unknown|anything but|rather than|instead of|other than|except|than)\b|n['’]t\b|[?？]|不|或|没",
     re.IGNORECASE,
 )
+_BESIDE = re.compile(
+    r",?\s(?:because|since|as\s(?:there|it|they|the|we|this|its))\b|,\s(?:and\s|so\s\w+\s)?(?:not|isn['’]t|aren['’]t|rather\sthan"
+    r"|instead\sof|unlike|followed\sby|with|which)\b|，(?:因为|而不)",
+    re.IGNORECASE,
+)
+"""Where a reason, a contrast or a detail begins; the answer came before."""
+_CONCLUDES = re.compile(r",\s(?:and\s)?(?:so|thus|hence|therefore)\s|[，,](?:所以|因此|故)", re.IGNORECASE)
 _IS = r"(?:is|are|was|were|be|says?|reads?|shows?|called|named)"
 _SURELY = "(?:therefore |thus |indeed |clearly |just |called |named )"
 _POLARITY = re.compile(
@@ -43,25 +52,32 @@ _NUMBER = re.compile(
 _ANY_NUMBER = re.compile(rf"\b{_NUMBER_WORD}\b", re.IGNORECASE)
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
 _QUOTED = re.compile(r"[\"“]([^\"“”\n]{1,80})[\"”]")
-_BEHIND_VERB = re.compile(rf".*\b{_IS}\s{_SURELY}?(?P<said>\S.*)", re.DOTALL)
+_BEHIND_VERB = re.compile(rf".*(?:\b{_IS}\s{_SURELY}?|[是为])(?P<said>\S.*)", re.DOTALL)
 _TWO_CLAUSES = re.compile(rf"\b{_IS}\b.*(?:,|\b(?:and|but|while))\s.*\b{_IS}\b", re.DOTALL)
 _LEAD = re.compile(r"(?:so|thus|therefore|hence|consequently|(?:in )?conclusion)\b|因此|所以|故|综上", re.IGNORECASE)
-_STATED = re.compile(rf"(?:\b{_IS}|[:：是为])\s?(?:[\w'-]+\s){{0,2}}\0")
+_STATED = re.compile(rf"(?:\b{_IS}|[:：是为])\s?(?:[\w'-]+\s){{0,2}}\0|\b{_IS}\b[^,;:]*\0\W*\Z|\A\0\s{_IS}\b")
 _REMARK = re.compile(
     r"^\(|\b(?:would|though|although|however|but|some|also|sometimes|note|while|whereas)\b", re.IGNORECASE
 )
 
 
-def last_sentence(text: str) -> str | None:
-    """Return the last sentence of a text, Markdown included; None if it asks, doubts or denies, or is too long.
+def last_sentence(text: str, *, is_whole: bool = False) -> str | None:
+    """Return the last sentence of a text, up to its reason or contrast or whole; None if it is too long.
 
     Example:
-        >>> last_sentence("Iron rusts. So the layer is **rust**."), last_sentence("It is not rust.")
-        ('So the layer is **rust**.', None)
+        >>> last_sentence("Iron rusts. So the layer is **rust**, not paint.")
+        'So the layer is **rust**'
     """
     line = _BULLET.sub("", text.strip().rpartition("\n")[2].strip(), count=1)
-    said = _SENTENCE_END.split(line)[-1].strip()
-    return said if 0 < len(said) <= MAX_CHARS and not _DOUBT.search(said) else None
+    sentence = _SENTENCE_END.split(line)[-1]
+    said = (sentence if is_whole else _BESIDE.split(sentence, maxsplit=1)[0]).strip()
+    return said if 0 < len(said) <= MAX_CHARS else None
+
+
+def _statement(text: str) -> str | None:
+    """Return what the last sentence concludes; None if it asks, doubts or denies."""
+    sentence = last_sentence(text)
+    return None if sentence is None or _DOUBT.search(sentence) else _CONCLUDES.split(sentence)[-1]
 
 
 def stated_polarity(text: str) -> str | None:
@@ -71,7 +87,7 @@ def stated_polarity(text: str) -> str | None:
         >>> stated_polarity("It would fail for odd n. Here n is even, so the claim is **true**.")
         'true'
     """
-    sentence = last_sentence(text)
+    sentence = _statement(text)
     found = _POLARITY.search(without_emphasis(sentence)) if sentence is not None else None
     return None if found is None else found["said"]
 
@@ -83,7 +99,7 @@ def stated_number(text: str) -> str | None:
         >>> stated_number("We count. There are **twenty-four** such rows."), stated_number("It has one of two.")
         ('twenty-four', None)
     """
-    sentence = last_sentence(text)
+    sentence = _statement(text)
     if sentence is None or re.search(r"\d|\\|\$", sentence):
         return None
     said = without_emphasis(sentence)
@@ -99,13 +115,16 @@ def stated_phrase(text: str) -> str | None:
         >>> stated_phrase("The bag that he carries is green."), stated_phrase('The label says "Exit".')
         ('green', 'Exit')
     """
-    sentence = last_sentence(text)
+    sentence = _statement(text)
     if sentence is None:
         return None
     for pattern in (_BOLD, _QUOTED):
         marked = pattern.findall(sentence)
         if marked:
             return marked[0] if len(marked) == 1 and _ends_with(sentence, marked[0]) else None
+    is_only = "\n" not in text.strip() and _SENTENCE_END.search(text.strip()) is None
+    if not is_only and _LEAD.match(last_sentence(text) or "") is None:  # another statement may be the answer
+        return None
     if _TWO_CLAUSES.search(sentence):
         return None
     found = _BEHIND_VERB.fullmatch(sentence.rstrip(" .!。"))
@@ -139,14 +158,23 @@ def mentioned(sentence: str, texts: Mapping[str, str]) -> str | None:
         >>> mentioned("so it is copper oxide", {"A": "copper", "B": "copper oxide"})
         'B'
     """
-    is_conclusion = _LEAD.match(sentence) is not None
     rest, found = sentence, set()
     for key, text in sorted(texts.items(), key=lambda item: -len(item[1])):
         pattern = re.compile(rf"(?<![A-Za-z\d.,]){re.escape(text)}(?![A-Za-z\d]|[.,]\d)")
         if text and pattern.search(rest):
             rest = pattern.sub("\0", rest)
             found.add(key)
-    is_stated = (
-        (is_conclusion or _STATED.search(rest) is not None) and not _DOUBT.search(rest) and not _REMARK.search(rest)
-    )
-    return found.pop() if len(found) == 1 and is_stated else None
+    is_stated = _LEAD.match(sentence) is not None or _CONCLUDES.search(sentence) is not None or _STATED.search(rest)
+    is_sure = not _DOUBT.search(rest) and not _REMARK.search(rest)
+    return found.pop() if len(found) == 1 and is_stated and is_sure else None
+
+
+def bold_words(text: str) -> str | None:
+    """Return the only bold words of a text; None if there are none, or several.
+
+    Example:
+        >>> bold_words("the current **falls**"), bold_words("**one** or **two**")
+        ('falls', None)
+    """
+    marked = _BOLD.findall(text)
+    return marked[0] if len(marked) == 1 else None

@@ -168,7 +168,7 @@ def _trimmed(text: str) -> str:
 def _with_row_breaks(text: str) -> str:
     """Mark the rows of a matrix; elsewhere two backslashes before a word are one escaped backslash."""
     if r"\begin" in text:
-        return text.replace("\\\\", ROW_BREAK)
+        return re.sub(r"\\\\(?:\[-?[\d.]+(?:pt|ex|em|mm)\])?", ROW_BREAK, text)
     return re.sub(r"\\\\(?=[A-Za-z])", r"\\", text)
 
 

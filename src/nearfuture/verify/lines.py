@@ -37,7 +37,7 @@ _ANSWER = re.compile(
 _HEADING_LEAD = re.compile(r"[#*_\s>\\-]{0,9}(?:(?:the|my|and)\s)?(?:(?:final|correct|short)\s)?", re.IGNORECASE)
 _IN_SENTENCE = re.compile(r"(?:\bwill|['’]ll|\bto|\bcan)\s\Z", re.IGNORECASE)
 _CHOICE = re.compile(rf"(?:option|choice|letter|alternative|statement)s?\b[*_}}`)]{{0,4}}\s{{0,3}}{_IS}", re.IGNORECASE)
-_CHOICE_LEAD = re.compile(r"\b(?:correct|right|best|final|chosen|most\sappropriate)\s\Z", re.IGNORECASE)
+_CHOICE_LEAD = re.compile(r"\b(?:correct|right|best|final|chosen|selected|my|most\sappropriate)\s\Z", re.IGNORECASE)
 _OTHER = re.compile(
     r"答(?:案[】\]]?|え)?(?:应该|应当|应|就|选项)?(?:是|为|為|は|选择?|選択?)?\s?[:：]?"
     r"|选(?:择|项|D)?(?:是|为)?[:：]?(?=[\s(（*\"“]{0,4}[A-Za-z])"
@@ -59,7 +59,8 @@ _REASON = re.compile(
     re.IGNORECASE,
 )
 _ASIDE = re.compile(
-    r",\s(?:and\s|with\s)?(?:as\sa\scheck|to\scheck|for\s(?:comparison|reference)|by\sthe\sway|incidentally)\b",
+    r",\s(?:and\s|with\s)?(?:as\sa\scheck|to\scheck|for\s(?:comparison|reference)|by\sthe\sway|incidentally)\b"
+    r"|\s\((?:that\sis|i\.e\.|approx|about\b|roughly|\$?\\approx|\$?≈)",
     re.IGNORECASE,
 )
 _CONTRAST = re.compile(r"(?<=\S)(?:,\s(?:and\s)?|\s\()not\s", re.IGNORECASE)
@@ -84,6 +85,7 @@ _CLAUSE = re.compile(rf"{_THREE_WORDS.pattern}|\A[A-Za-z]{{2,}}\s+[a-z]{{2,}}\s+
 _LATEX_WORD = re.compile(r"\\[A-Za-z]+")
 _EMPHASIS = re.compile(r"(?<![\w*\\)}])(\*\*|\*)(?=[^\s*])([^*\n]{1,200}?)(?<=[^\s*])\1(?![\w*(])")
 _HEADING = re.compile(r"#{1,3}\s|(?:step|part|case)\b|[^\n$\\\d]{3,}[:：]?\s*\Z", re.IGNORECASE)
+_FORMULA_FIRST = re.compile(r"\A(\$[^$\n]{1,200}\$)\s(?:directed|pointing|upwards?|downwards?|inclusive)\b[a-z\s]*\Z")
 _TRAIL = re.compile(
     r"\s+(?:in\s(?:total|all|the\send|length|area)|altogether|left|remaining|each|for|when|where|that|who|with|on|at|by|after"
     r"|before|during|respectively)\b[^\d$\\]*\Z",
@@ -236,6 +238,7 @@ def value_stated(line: str) -> str:
     stated = _STATED.match(line)
     if stated is not None and not re.search(r"\b(?:not|if|unless|no)\b", stated.group(), re.IGNORECASE):
         line = line[stated.end() :]
+    line = _FORMULA_FIRST.sub(r"\1", line)
     tail = _TRAIL.search(line)
     return (
         line

@@ -68,7 +68,9 @@ _MODULUS = re.compile(
     r"(?P<said>.+?)\s?(?:\\p?mod\s?\{?|\(?\s?\\?b?mod(?:ulo)?(?![a-z])\s?\{?)\s?(?P<modulus>\d+|[a-zA-Z])\s?\}?\s?\)?"
 )
 _MATRIX = re.compile(r"\\begin\{([pbB]?matrix|array)\}(?:\{[clr| ]*\})?((?:(?!\\begin).)*)\\end\{\1\}", re.DOTALL)
-_CASES = re.compile(r"\\begin\{cases\}((?:(?!\\begin).)*)\\end\{cases\}", re.DOTALL)
+_CASES = re.compile(
+    r"(?:(?P<name>[^={}]{1,20})=\s?)?\\begin\{cases\}(?P<rows>(?:(?!\\begin).)*)\\end\{cases\}", re.DOTALL
+)
 _CONDITION_LEAD = re.compile(r"(?:if|when|for|where)\s+")
 
 
@@ -130,15 +132,16 @@ def _read_matrix(text: str) -> Node | None:
 def _read_piecewise(text: str, depth: int) -> Node | None:
     """Read the cases of a function as a set of values with their conditions."""
     match = _CASES.fullmatch(text)
-    if match is None:
+    if match is None or (match["name"] is not None and not is_name(match["name"].strip())):
         return None
-    rows = [row.split("&") for row in match[1].split(ROW_BREAK) if row.strip()]
+    rows = [row.split("&") for row in match["rows"].split(ROW_BREAK) if row.strip()]
     if len(rows) > MAX_ITEMS or any(len(row) != 2 for row in rows):
         return None
     cells = [(value.strip(" ,"), _CONDITION_LEAD.sub("", condition.strip(" ,.;"))) for value, condition in rows]
     if not all(map(all, cells)):
         return None
-    return Group("{}", tuple(Group("()", tuple(_read(cell, depth + 1) for cell in row)) for row in cells))
+    values = Group("{}", tuple(Group("()", tuple(_read(cell, depth + 1) for cell in row)) for row in cells))
+    return values if match["name"] is None else Named(clean_name(match["name"].strip()), values)
 
 
 def _read_clock(text: str) -> Clock | None:
@@ -282,6 +285,10 @@ def _read_equality(text: str, depth: int) -> Node | None:
         return Named(name, values[0] if len(values) == 1 else Chain(values))
     if len(sides) == 2 and is_name(sides[1]) and not has_variables(sides[0]):
         return Named(clean_name(sides[1]), _read(sides[0], depth + 1))
+    if len(sides) == 2 and all(side[0] + side[-1] == "()" for side in sides):
+        return (
+            Named(clean_name(sides[0]), _read(sides[1], depth + 1)) if not has_variables(sides[1]) else Equation(*sides)
+        )
     if len(sides) == 2 and any(map(has_variables, sides)):
         return Equation(*sides)
     return Chain(tuple(_read(side, depth + 1) for side in sides))
