@@ -52,7 +52,7 @@ def verify(completion, row):
     return completion == row["answer"]
 
 def sums():
-    return Task("sums", train=[{"prompt": "1+1=", "answer": "2"}], evaluation=[], verify=verify, time_limit=0.5)
+    return Task("sums", train=[{"prompt": "1+1=", "answer": "2"}], evaluation=[], verify=verify, time_limit=2.0)
 
 def nested():
     def inside(completion, row):
