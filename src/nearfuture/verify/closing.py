@@ -37,7 +37,7 @@ _UNIT = re.compile(r"\s?[A-Za-z°][A-Za-z°/²³^\d]{0,14}")
 _SENTENCE_END = re.compile(r"[.!?。！？:]['\")*]{0,3}(?:\s+(?=[A-Z\\$(*\d])|\n)|\n\s*\n")
 _END = re.compile(r"[\s*_)\]\"'”]*(?:[.!。！…][\s*_)\]\"'”.]*|\n\s*|\Z)")
 _MORE = re.compile(r"[^.!?\n]{0,160}[.!]\s*|(?:QED|∎|□)\s*\Z")
-_WORD_END = re.compile(r"(?:,?\s[A-Za-z-]{1,15}){0,12}")
+_WORD_END = re.compile(r"(?:,?\s[\"“]?[A-Za-z-]{1,15}[\"”]?){0,12}")
 _CONDITION = re.compile(
     r"\b(?:when|where|because|so|but|then|given\s(?:that|an?))\b|\b(?:and|or|with|to|the|of|an?)\Z", re.IGNORECASE
 )

@@ -60,7 +60,7 @@ _ASSUMED = re.compile(
 _IS_ANSWER = re.compile(r"\s(?:is|are)\s(?:the|our|my)\s(?:final\s)?(?:solution|answer)s?\Z", re.IGNORECASE)
 _ONE_FORMULA = re.compile(r"\$\$?[^$]{1,400}\$\$?|\\\[[^$]{1,400}?\\\]|\\\([^$]{1,400}?\\\)")
 _DENIED = re.compile(r"\b(?:(?:can)?not|never)\b[^.]*\d|n['’]t\b[^.]*\d", re.IGNORECASE)
-_SENTENCE = re.compile(r"[^\W\d_]+\s[^\W\d_]+\s")
+_SENTENCE = re.compile(r"[^\W\d_]+\s[^\W\d_]+(?:['’]s?)?\s")
 _BREAKS_OFF = re.compile(r"\b(?:and|or|so|then|but|with|to|the|of|is)\Z", re.IGNORECASE)
 _HEAD = re.compile(r"\A(?:A|Solution|Response)\s?:\s")
 _LABEL = re.compile(r"[A-Za-z][A-Za-z ]{2,60}\s?:\s+(?=\$|\\[(\[]|[-+€£]?\d)")

@@ -55,7 +55,9 @@ _QUOTED = re.compile(r"[\"“]([^\"“”\n]{1,80})[\"”]")
 _BEHIND_VERB = re.compile(rf".*(?:\b{_IS}\s{_SURELY}?|[是为])(?P<said>\S.*)", re.DOTALL)
 _TWO_CLAUSES = re.compile(rf"\b{_IS}\b.*(?:,|\b(?:and|but|while))\s.*\b{_IS}\b", re.DOTALL)
 _LEAD = re.compile(r"(?:so|thus|therefore|hence|consequently|(?:in )?conclusion)\b|因此|所以|故|综上", re.IGNORECASE)
-_STATED = re.compile(rf"(?:\b{_IS}|[:：是为])\s?(?:[\w'-]+\s){{0,2}}\0|\b{_IS}\b[^,;:]*\0\W*\Z|\A\0\s{_IS}\b")
+_STATED = re.compile(
+    rf"(?:\b{_IS}|[:：是为])\s?(?:[\w'-]+\s){{0,2}}\0|\b{_IS}\b[^,;:]*\0\W*\Z|\A\0\s{_IS}\b|\bmeans\s[^,;:]*\0\W*\Z"
+)
 _REMARK = re.compile(
     r"^\(|\b(?:would|though|although|however|but|some|also|sometimes|note|while|whereas)\b", re.IGNORECASE
 )

@@ -88,6 +88,9 @@ def _phrase(text: str) -> str:
     said = re.sub(r"(?<=[^\W\d])-(?=[^\W\d])", " ", said.replace(" & ", " and "))
     said = re.sub(r"\b[a-z](?:\.[a-z])+\b\.?", lambda mark: mark[0].replace(".", ""), said)
     said = _DATE.sub(_as_date, said)
+    said = (
+        re.sub(r"\s*([-+=<>*^])\s*(?=\S)", r"\1", said) if re.search(r"[\d)]\s?[-+=*^]|[-+=*^]\s?[\d(]", said) else said
+    )
     said = re.sub(r",?\s(?:and|&)\s(?=\S+\Z)", ",", said) if "," in said else said
     return re.sub(r"(?<=\d)\s+(?=[^\W\d])", "", said)
 
