@@ -78,8 +78,16 @@ def _same_named(gold: Node, answer: Node, judge: Judge) -> bool:
         equations = _as_equation(gold), _as_equation(answer)
         return None not in equations and _same_equations(*equations, judge)  # type: ignore[arg-type]
     if isinstance(gold, Named):
-        return same(gold.value, answer, judge)
-    return isinstance(answer, Named) and same(gold, answer.value, judge)
+        return same(gold.value, _without_indices(answer, gold.name), judge)
+    return isinstance(answer, Named) and same(_without_indices(gold, answer.name), answer.value, judge)
+
+
+def _without_indices(node: Node, name: str) -> Node:
+    """Reduce x_1 = 2, x_2 = 5 to 2, 5, if the other side has the values of x."""
+    if not isinstance(node, Group) or node.bracket:
+        return node
+    indexed = [item for item in node.items if isinstance(item, Named) and item.name.startswith(f"{name}_")]
+    return Group("", tuple(item.value for item in indexed)) if len(indexed) == len(node.items) else node
 
 
 def _shorter(name: str) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ _BOLD_VALUE = re.compile(
     r"(?P<before>(?:[^*\n]*(?:[A-Za-z]{2}|=))?[^*\n\w]{0,4})\*\*(?P<value>(?:\\?[$€£])?[-−]?\d[\d,]*(?:\.\d+)?(?:/\d+|(?:\s?:\s?\d+)+|[₀-₉]{1,2})?\s?(?:\\?%|°)?(?:\s?[A-Za-z²³/]{1,15}){0,3})"
     r"[.!]?\*\*(?P<behind>[^*\n]*)"
 )
+_PARENTHESIS = re.compile(r"\A\s\((?:that\sis|i\.e\.|or|about|approx)[^()\n]*\)")
 _BOLD_LABEL = re.compile(r"\A\*\*[A-Z][A-Za-z ]{2,40}(?::\*\*|\*\*\s?:)\s+(?=\S)")
 _JOINED = re.compile(r"\d[^\d\n]{0,12}?(?:,|\b(?:and|to))\s[^\w\n]{0,3}\d")
 _LEAD = re.compile(
@@ -127,7 +128,7 @@ def _maths(text: str, kind: str) -> str | None:
     if text and "\n" not in text and _stands_bare(text, kind) and not _LEAD.match(text):
         said = closing_value(text) if _SENTENCE.match(text) else None
         return said or _without_label(text)
-    if (stated := stated_number(text) or bold_conclusion(whole)) is not None:
+    if (stated := stated_number(whole) or bold_conclusion(whole)) is not None:
         return stated
     line = _last_line(text)
     line = _without_label(line) if without_emphasis(last).startswith(line) else line
@@ -144,9 +145,14 @@ def _in_bold(line: str) -> str | None:
     """Take 18 dollars from "She pays **18 dollars** for all the others.": the only bold value of a plain statement."""
     line = _BOLD_LABEL.sub("", line, count=1)
     mark = _BOLD_VALUE.fullmatch(_SENTENCE_END.split(line)[-1]) if 0 < len(line) <= MAX_LINE else None
-    if mark is None or _UNSURE.search(mark["before"] + mark["behind"]) or _ASSUMED.search(mark["before"]):
+    if (
+        mark is None
+        or _UNSURE.search(mark["before"] + _PARENTHESIS.sub("", mark["behind"], count=1))
+        or _ASSUMED.search(mark["before"])
+    ):
         return None
-    if _JOINED.search(mark["before"] + "0") or _JOINED.search("0" + mark["behind"]):
+    behind = _PARENTHESIS.sub("", mark["behind"], count=1)
+    if _JOINED.search(mark["before"] + "0") or _JOINED.search("0" + behind):
         return None
     return mark["value"]
 

@@ -18,7 +18,7 @@ from nearfuture.verify.choices import Options, chosen_letters
 from nearfuture.verify.compare import same
 from nearfuture.verify.extract import closing_sentence, extract
 from nearfuture.verify.golds import clean_gold, gold_fault
-from nearfuture.verify.last_sentence import stated_phrase
+from nearfuture.verify.last_sentence import closing_phrases, stated_phrase
 from nearfuture.verify.numbers import Tolerance, read_number, same_number, with_decimal_point
 from nearfuture.verify.reading import read_answer
 from nearfuture.verify.values import RuleJudge, Undecided
@@ -129,8 +129,7 @@ def _same_bool(gold: str, answer: str, case: Case, judge: RuleJudge) -> bool:
 
 def _same_text(gold: str, answer: str, case: Case, judge: RuleJudge) -> bool:
     judge.rule = "text"
-    phrase = stated_phrase(answer)
-    if same_text(gold, answer) or (phrase is not None and same_text(gold, phrase)):
+    if any(same_text(gold, said) for said in (answer, stated_phrase(answer), *closing_phrases(answer)) if said):
         return True
     numbers = read_number(gold.strip()), read_number(answer.strip())
     return numbers[0] is not None and numbers[1] is not None and same_number(numbers[0], numbers[1], case.tolerance)

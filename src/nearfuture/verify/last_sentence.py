@@ -22,11 +22,11 @@ MAX_CHARS, MAX_WORDS = 400, 6
 """A longer sentence, and a longer phrase, are no answer."""
 _BULLET = re.compile(r"[>#\s]{0,6}(?:[•‣]\s|[-*]\s(?=\D))?")
 _SENTENCE_END = re.compile(
-    r"(?<=[a-z\d)\]*\"'])[.!?]['\")*]{0,3}\s+(?=[A-Z\\(*\"'])|(?<=\s[A-Z])[.!?]\s+(?=(?:So|Thus|Therefore|Hence)\b)|[。！？]\s*(?=\S)"
+    r"(?<=[a-z\d)\]*\"'%°$}])(?<!\b[DMS][rst])(?<!\bMrs)(?<!\bProf)[.!?]['\")*]{0,3}\s+(?=[A-Z\\(*\"'])|(?<=\s[A-Z])[.!?]\s+(?=(?:So|Thus|Therefore|Hence)\b)|[。！？]\s*(?=\S)"
 )
 _DOUBT = re.compile(
-    r"\b(?:not|nor|or|either|neither|never|cannot|no longer|maybe|perhaps|possibly|might|may|could|if|unless|unsure"
-    r"|unclear|unknown|anything but|rather than|instead of|other than|except|than)\b|n['’]t\b|[?？]|不|或|没",
+    r"\b(?:not|nor|or|either|neither|never|cannot|no longer|maybe|perhaps|possibly|might|(?-i:may)|could|if|unless"
+    r"|unsure|unclear|unknown|anything but|rather than|instead of|other than|except|than)\b|n['’]t\b|[?？]|不|或|没",
     re.IGNORECASE,
 )
 _BESIDE = re.compile(
@@ -54,6 +54,8 @@ _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
 _QUOTED = re.compile(r"[\"“]([^\"“”\n]{1,80})[\"”]")
 _BEHIND_VERB = re.compile(rf".*(?:\b{_IS}\s{_SURELY}?|[是为])(?P<said>\S.*)", re.DOTALL)
 _TWO_CLAUSES = re.compile(rf"\b{_IS}\b.*(?:,|\b(?:and|but|while))\s.*\b{_IS}\b", re.DOTALL)
+_BOLD_SUBJECT = re.compile(rf"\*\*([^*\n]{{1,40}})\*\*\s(?:{_IS}|has|have|had)\b[^*]*")
+_LEADS_TO = re.compile(r"\b(?:by|with|on|to|at|[a-z]{2,}ing)\s(?=\S)")
 _LEAD = re.compile(r"(?:so|thus|therefore|hence|consequently|(?:in )?conclusion)\b|因此|所以|故|综上", re.IGNORECASE)
 _STATED = re.compile(
     rf"(?:\b{_IS}|[:：是为])\s?(?:[\w'-]+\s){{0,2}}\0|\b{_IS}\b[^,;:]*\0\W*\Z|\A\0\s{_IS}\b|\bmeans\s[^,;:]*\0\W*\Z"
@@ -102,7 +104,11 @@ def stated_number(text: str) -> str | None:
         ('twenty-four', None)
     """
     sentence = _statement(text)
-    if sentence is None or re.search(r"\d|\\|\$", sentence):
+    if sentence is None:
+        return None
+    if (bold := bold_words(sentence)) is not None and _ANY_NUMBER.fullmatch(bold):
+        return bold
+    if re.search(r"\d|\\|\$", sentence):
         return None
     said = without_emphasis(sentence)
     *_, found = (None, *_NUMBER.finditer(said))
@@ -134,6 +140,20 @@ def stated_phrase(text: str) -> str | None:
     return said if 0 < len(said.split()) <= MAX_WORDS else None
 
 
+def closing_phrases(text: str) -> list[str]:
+    """List what a single sentence ends in, behind a preposition or a verb: "She signed it on 4 March 1998."
+
+    Example:
+        >>> closing_phrases("He stirs the tea with a spoon."), closing_phrases("It is a soup spoon.")
+        (['a spoon'], [])
+    """
+    sentence = _statement(text)
+    if sentence is None or last_sentence(text, is_whole=True) != text.strip():
+        return []
+    said = sentence.rstrip(" .!。*")
+    return [said[mark.end() :] for mark in _LEADS_TO.finditer(said)]
+
+
 def bold_conclusion(text: str) -> str | None:
     """Return the only bold words of a last sentence that concludes and has no digits.
 
@@ -141,8 +161,12 @@ def bold_conclusion(text: str) -> str | None:
         >>> bold_conclusion("Five days later. Therefore, it is a **Friday**.")
         'Friday'
     """
-    sentence = last_sentence(text)
-    if sentence is None or _LEAD.match(sentence) is None or re.search(r"\d|\\|\$", sentence):
+    sentence = _statement(text)
+    if sentence is None or re.search(r"\d|\\|\$", sentence):
+        return None
+    if (subject := _BOLD_SUBJECT.fullmatch(sentence)) is not None:
+        return subject[1]
+    if _LEAD.match(sentence) is None:
         return None
     return stated_phrase(text) if _BOLD.search(sentence) else None
 

@@ -53,7 +53,9 @@ MAX_MARKS = 32
 _MATHS = re.compile(r"(\$\$?)([^$]{1,400})\1|\\\(([^$]{1,400}?)\\\)|\\\[([^$]{1,400}?)\\\]")
 _MATHS_END = re.compile(r"\s*(?:\*\*)?(?:[.,;!]?\s*\Z|[.;!。]\s|[.,;!。]?\n|,?\s+(?:because|since)\b|。)")
 _JSON_VALUE = re.compile(r"\s*(\"(?:[^\"\\]|\\.){0,400}\"|\[[^\[\]]{0,400}\]|[^,}\n]{1,200})")
-_SENTENCE_END = re.compile(r"(?<!\b[a-z])[.!?。]['\")*]{0,3}\s+(?=[A-Z\\(*#\[\"'])|[。！？]|\s#{2,4}\s")
+_SENTENCE_END = re.compile(
+    r"(?<!\b[a-z])(?<!\b[DMS][rst])(?<!\bMrs)(?<!\bProf)[.!?。]['\")*]{0,3}\s+(?=[A-Z\\(*#\[\"'])|[。！？]|\s#{2,4}\s"
+)
 _REASON = re.compile(
     r"[,;]?\s+(?:because|since|so\sthat|which\s(?:is|means|matches|corresponds)|as\s(?:it|the|we|this))\b|[,，](?:因为|因此|所以)",
     re.IGNORECASE,
@@ -117,7 +119,7 @@ def last_announcement(text: str, kind: str) -> tuple[str, int] | None:
         if content is None:
             continue
         negated = _NEGATED.match(content)
-        found = content, text.find(content, mark.end) + len(content)
+        found = content, max(mark.end, text.find(content, mark.end)) + len(content)
         if mark.is_denied or (negated is not None and kind not in ("text", "bool")):
             denied.add(_key(content[negated.end() if negated else 0 :]))
             prose = prose or found
@@ -205,6 +207,8 @@ def _content(text: str, mark: _Mark, kind: str) -> str | None:
     if maths is not None and _MATHS_END.match(rest[maths.end() :]):
         return next(group for group in maths.groups()[1:] if group is not None).strip() or None
     rest = rest.split("\n", 1)[0]
+    if kind in ("mcq", "text") and rest.count("**") % 2:  # the pause took the mark that opens it
+        rest = rest.replace("**", "", 1) if kind == "mcq" and rest[1:3] == "**" else rest.split("**", 1)[0]
     if kind == "mcq" and _LETTER_AND_TEXT.fullmatch(rest):
         return without_emphasis(rest.strip())
     for cut in (_SENTENCE_END, _ASIDE, _REASON, _CONTRAST, CIRCUMSTANCE):

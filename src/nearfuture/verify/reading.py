@@ -71,6 +71,10 @@ _MATRIX = re.compile(r"\\begin\{([pbB]?matrix|array)\}(?:\{[clr| ]*\})?((?:(?!\\
 _CASES = re.compile(
     r"(?:(?P<name>[^={}]{1,20})=\s?)?\\begin\{cases\}(?P<rows>(?:(?!\\begin).)*)\\end\{cases\}", re.DOTALL
 )
+_TERM = re.compile(
+    r"(?P<sign>\A|\s?[-+]\s?|\A-\s?)(?P<size>\d*(?:\.\d+)?|\\frac\{\d+\}\{\d+\})\s?"
+    r"(?:\\(?:hat|vec|widehat|overrightarrow)\s?\{?\s?(?P<hat>[ijk])\s?\}?|(?P<bare>[ijk]))(?![A-Za-z^_{])"
+)
 _CONDITION_LEAD = re.compile(r"(?:if|when|for|where)\s+")
 
 
@@ -111,6 +115,7 @@ def _read(text: str, depth: int) -> Node:
         or _read_congruence(text)
         or _read_matrix(text)
         or _read_piecewise(text, depth)
+        or _read_vector(text)
         or read_reals(text)
         or _read_parts(text, depth)
         or _read_separated(text, depth)
@@ -142,6 +147,18 @@ def _read_piecewise(text: str, depth: int) -> Node | None:
         return None
     values = Group("{}", tuple(Group("()", tuple(_read(cell, depth + 1) for cell in row)) for row in cells))
     return values if match["name"] is None else Named(clean_name(match["name"].strip()), values)
+
+
+def _read_vector(text: str) -> Node | None:
+    """Read 2i - j + 3k, at least two of the unit vectors with plain numbers before them, as a tuple."""
+    marks = list(_TERM.finditer(text))
+    terms = {mark["hat"] or mark["bare"]: mark for mark in marks}
+    if len(terms) < max(2, len(marks)) or not {"j", "k"} & set(terms) or _TERM.sub("", text).strip():
+        return None
+    signs = {unit: "-" if (mark["sign"] or "").strip() == "-" else "" for unit, mark in terms.items()}
+    sizes = {unit: mark["size"].strip() or "1" for unit, mark in terms.items()}
+    axes = "ijk" if "k" in terms else "ij"
+    return Group("()", tuple(Scalar(signs[axis] + sizes[axis] if axis in terms else "0") for axis in axes))
 
 
 def _read_clock(text: str) -> Clock | None:

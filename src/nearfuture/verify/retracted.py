@@ -46,7 +46,8 @@ _OPENING = r"(?:\A|[.!?。\n,;])[\s$*)\]\\.,;:—–-]{0,8}(?:(?:but|oh|ah|well|
 _TAKEN_BACK = re.compile(
     rf"{_OPENING}(?:(?:{_TURN}|however|but)[\s,.!:;…—–-]{{0,4}}){{1,3}}[^.!?\n]{{0,40}}?{_MISTAKE}"
     rf"|{_OPENING}(?:(?:actually|wait|hmm+)[\s,…—–-]{{1,4}})+no\b[,.!]"
-    rf"|[.!?\n]\s*(?:scratch|strike|disregard)\s(?:that|this)|[.!?\n]\s*i\smade\san?\s(?:\w+\s)?(?:mistake|error)",
+    r"|\b(?:unable\sto|cannot|can['’]t|could\snot|couldn['’]t)\s(?:determine|find|give|provide|reach)\s(?:the|an?|any)\s(?:final\s)?(?:answer|result|value)\b"
+    rf"|[.!?\n]\s*correcting\s(?:this|that|myself|for\s(?:this|that))\b|[.!?\n]\s*(?:scratch|strike|disregard)\s(?:that|this)|[.!?\n]\s*i\smade\san?\s(?:\w+\s)?(?:mistake|error)",
     re.IGNORECASE,
 )
 _REPLACED = re.compile(rf"{_OPENING}(?:{_TURN}[\s,.!:;…—–-]{{0,4}}){{1,3}}(?:{_SUBJECT})?{_VALUE}", re.IGNORECASE)
