@@ -17,11 +17,14 @@ READ = (
     *(r"\sin x", r"\sin^2(x)+\cos^2(x)", r"\arctan{2y}", r"\ln(1+\sqrt{2})", r"\log_2 8", r"\arsinh(1)"),
     *("|x-1|", r"\lfloor{3.5}\rfloor", r"\lceil x \rceil", r"\max(1, -2, x)", r"\gcd(12, 18)", r"\lcm(2.4, 3.6)"),
     *("f(x)", "f(2)+1", "n(n+1)", "x(2x)", "n(-1)", r"\theta x", r"\sum_{k=1}^{10} k^2", r"\prod_{a=b}^c x"),
+    *("|x||y|", "|x| |y+1|", "||x||", "|x+|y||", "2|x|", "[1+2][3-4]", "x_1 - [2y]^2", r"\log \log n"),
+    *(r"\sin\cos\theta", "a^2 + b^2 ≠ 2c^2", "5 ≠ 6", r"\sin(x)\cdot e^x", r"\ln(2)\cdot x^2+1", r"\log_2\log_3 9"),
     *(r"\lim_{x \to \infty} \frac{1}{x}", r"\int_{0}^{7} dx", r"\int (x^2-y) dx", r"\int_0^1 2t dt"),
 )  # fmt: skip
 LEFT = (
     *("", " ", "1, 2", "(1, 2)", "{1}", "({1})", "2 3", "x2", "1,234", "x = 1", "x < 1", "5+", "(1", "1)", "5?"),
-    *("||x||", "x^2^3", r"\sin x \cos x", r"\sin^{-1} x", "d x", "2de", "x'", r"\vec{a}", r"\int x", "sin x", r"\{1\}"),
+    *("|x|y", "x^2^3", r"\sin x \cos x", r"\sin^{-1} x", "d x", "2de", "x'", r"\vec{a}", r"\int x", "sin x", r"\{1\}"),
+    *("|a|b|c|", "x ≠ y ≠ z", "f[2]", "[1, 2]", r"\sin^2\cos x", r"\sin x \cdot y"),
 )  # fmt: skip
 
 
@@ -47,7 +50,17 @@ def grown(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     frames = st.sampled_from(
         (
             *(("(", ")"), (r"\sqrt{", "}"), (r"\frac{1}{", "}"), (r"\frac{", "}{3}"), (r"\sin(", ")"), (r"\ln ", "")),
-            *(("x^{", "}"), ("{", "}"), ("|", "|"), ("-", "!"), ("", "^2"), ("e^{", "}"), ("f(", ")"), ("n", "")),
+            *(
+                ("x^{", "}"),
+                ("{", "}"),
+                ("|", "|"),
+                ("[", "]"),
+                ("-", "!"),
+                ("", "^2"),
+                ("e^{", "}"),
+                ("f(", ")"),
+                ("n", ""),
+            ),
             *(
                 (r"\lfloor ", r" \rfloor"),
                 (r"\max(", ", 2)"),

@@ -27,6 +27,7 @@ from nearfuture.verify.tokens import Beyond, Tokens
 _TIMES, _OVER = (r"\cdot", r"\times", "*"), ("/", r"\div")
 _FAILURES = (TypeError, ValueError, AttributeError, ArithmeticError, NotImplementedError)
 _BEHIND = (*_TIMES, *_OVER, r"\mod", r"\rfloor", r"\rceil", r"\to")
+_CLOSED_BY = {"(": ")", "[": "]", "{": "}"}
 _ENDS = ("", "+", "-", ")", "}", "]", ",")
 
 
@@ -39,7 +40,7 @@ def descend(text: str) -> Any:
     """
     try:
         reader = Reader(text)
-        value = reader.sum()
+        value = reader.relation()
     except (Beyond, *_FAILURES):
         return None
     return value if reader.text == "" and reader.index else None
@@ -60,9 +61,14 @@ class Reader(Tokens):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.depth = 0
+        self.depth = self.bars = 0
         self.is_real = not should_treat_as_complex(text)
         self.library: Any = _Joiner(is_real=self.is_real, config=_CONFIG)
+
+    def relation(self) -> Any:
+        """Read a sum, or two that differ."""
+        value = self.sum()
+        return value if self.take("≠") is None else sympy.Ne(value, self.sum(), evaluate=False)
 
     def sum(self) -> Any:
         """Read products with + and - between them."""
@@ -99,15 +105,15 @@ class Reader(Tokens):
         """Read factors side by side; only the first may be a number."""
         factors = [self.factor() if self.take("|") is None else self.absolute()]
         while self.starts_factor():
-            factors.append(self.factor())
+            factors.append(self.factor() if self.take("|") is None else self.absolute())
         return factors
 
     def starts_factor(self) -> bool:
-        """Decide whether another factor follows; a number there may be a mistake."""
+        """Decide whether another factor follows; a number there may be a mistake, and f[2] a function."""
         kind, text = self.kind, self.text
-        if kind == "number":
+        if kind == "number" or (text == "[" and self.tokens[self.index - 1][0] == "name"):
             raise Beyond
-        is_group = text == "(" or (text == "{" and self.depth > 0)
+        is_group = text in ("(", "[") or (text == "{" and self.depth > 0) or (text == "|" and not self.bars)
         return kind == "name" or is_group or text == "e" or (text[:1] == "\\" and text not in _BEHIND)
 
     def factor(self) -> Any:
@@ -135,8 +141,8 @@ class Reader(Tokens):
             return self.atom()
         if kind == "name":
             return self.name_or_function()
-        if text == "(" or (text == "{" and self.depth):  # at the top they are a set
-            return self.group(text, ")" if text == "(" else "}")
+        if text in ("(", "[") or (text == "{" and self.depth):  # at the top they are a set
+            return self.group(text, _CLOSED_BY[text])
         self.index += 1
         if text in FUNCTIONS:
             return self.function(text)
@@ -146,9 +152,11 @@ class Reader(Tokens):
         return read(self)
 
     def absolute(self) -> Any:
-        """Read |sum| after its first bar; bars inside bars are ambiguous."""
+        """Read |sum| after its first bar; inside it, a bar behind a value closes it."""
+        self.bars += 1
         value = sympy.Abs(self.enclosed("|"), evaluate=False)
-        if self.text not in _ENDS:
+        self.bars -= 1
+        if self.text not in _ENDS and self.text != "|":
             raise Beyond
         return value
 
@@ -185,15 +193,21 @@ class Reader(Tokens):
         return sympy.Function(text)(argument)
 
     def function(self, name: str) -> Any:
-        r"""Read \sin^2(x), \ln x or \log_2 8, if nothing follows that might belong to the argument."""
+        r"""Read \sin^2(x), \ln x, \log_2 8 or \ln \ln x, if nothing follows that might belong to the argument."""
         base: Any = sympy.E if name == r"\ln" else 10
         if self.take("_") is not None:
             base = self.raised()
             if name != r"\log":
                 raise Beyond
         power = self.raised() if self.take("^") is not None else None
-        argument = self.group("(", ")") if self.text == "(" else self.raised()
-        if self.text not in _ENDS or power == -1:
+        is_enclosed = False
+        if self.text in FUNCTIONS and power is None:
+            self.index += 1
+            argument = self.function(self.tokens[self.index - 1][1])
+        else:
+            is_enclosed = self.text == "("
+            argument = self.group("(", ")") if is_enclosed else self.raised()
+        if (self.text not in _ENDS and not (is_enclosed and self.text in _TIMES)) or power == -1:
             raise Beyond
         arguments = (argument, base) if FUNCTIONS[name] is sympy.log else (argument,)
         value = FUNCTIONS[name](*arguments, evaluate=False)

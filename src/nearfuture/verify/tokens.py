@@ -15,7 +15,7 @@ _TOKEN = re.compile(
     r"(?P<number>\d+(?:\.\d+)?(?![\d.]|,\d{3}))"
     r"|(?P<differential>d\s?[a-z](?![A-Za-z]))"
     rf"|(?P<name>(?:{_LETTER}|{_GREEK})(?:_(?:(?:\d|{_LETTER})(?!\d)|\{{(?:\d+|{_LETTER}(?:[+-]\d+)?)\}}))?)"
-    r"|(?P<sign>\\[A-Za-z]+|[-+*/^!(){}\[\]|,=e_])"
+    r"|(?P<sign>\\[A-Za-z]+|[-+*/^!(){}\[\]|,=e_≠])"
 )
 _WORD = re.compile(r"(?<![\\A-Za-z])(?:[A-Za-z]{3,}|tr)(?![A-Za-z])")
 Token = tuple[str | None, str]
