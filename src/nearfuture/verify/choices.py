@@ -20,7 +20,7 @@ from string import ascii_uppercase
 
 from nearfuture.types import UserError
 from nearfuture.verify.choice_words import IS, NOUN, cleaned, without_lead, without_rejected
-from nearfuture.verify.last_sentence import bold_words, last_sentence, mentioned
+from nearfuture.verify.last_sentence import bold_statement, last_sentence, mentioned
 from nearfuture.verify.latex import plain
 from nearfuture.verify.numbers import read_number
 from nearfuture.verify.reading import MAX_RAW_CHARS
@@ -95,7 +95,7 @@ def chosen_letters(text: str, options: Options | None) -> frozenset[str]:
 @lru_cache(maxsize=4096)
 def _letters_of(text: str, options: Options | None) -> frozenset[str]:
     letters = {letter for letter, _ in options} if options else set(DEFAULT_LETTERS)
-    chosen = _read_letters(cleaned(text), letters, options) or _by_text(cleaned(bold_words(text) or ""), options)
+    chosen = _read_letters(cleaned(text), letters, options) or _by_text(cleaned(bold_statement(text) or ""), options)
     if chosen:
         return chosen
     rest, rejected = without_rejected(cleaned(text.replace("，", "；")))

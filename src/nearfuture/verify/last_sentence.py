@@ -195,6 +195,16 @@ def mentioned(sentence: str, texts: Mapping[str, str]) -> str | None:
     return found.pop() if len(found) == 1 and is_stated and is_sure else None
 
 
+def bold_statement(text: str) -> str | None:
+    """Return the only bold words of the last sentence, if it neither asks, doubts nor denies.
+
+    Example:
+        >>> bold_statement("It falls. So it is **copper**."), bold_statement("It is not **copper**.")
+        ('copper', None)
+    """
+    return bold_words(_statement(text) or "")
+
+
 def bold_words(text: str) -> str | None:
     """Return the only bold words of a text; None if there are none, or several.
 
