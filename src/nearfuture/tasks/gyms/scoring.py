@@ -11,6 +11,7 @@ import functools
 import importlib.metadata
 import io
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -25,7 +26,8 @@ TUPLE = "tuple"
 
 def _library() -> Any:
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # of a package behind it, when it is compiled
             import reasoning_gym
     except ModuleNotFoundError as error:
         raise UserError(
