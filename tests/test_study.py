@@ -323,6 +323,19 @@ def test_the_text_says_every_claim(tmp_path: Path) -> None:
         assert f"npo minus grpo, held-out pass rate at equal {clock}" in text.replace("\N{NARROW NO-BREAK SPACE}", " ")
 
 
+@pytest.mark.parametrize("unevaluated", [["grpo-1"], ["npo-1", "npo-2", "npo-3"], None])
+def test_a_study_without_evaluations_on_the_way_is_reported(unevaluated: list[str] | None, tmp_path: Path) -> None:
+    folder = hand_study(tmp_path / "study")
+    for path in folder.glob("*-*/metrics.jsonl"):
+        if unevaluated is None or path.parent.name in unevaluated:
+            path.write_text("".join(line + "\n" for line in path.read_text().splitlines() if "eval/" not in line))
+    page = Page(write_report([folder], folder / "report" / "index.html").read_text())
+    text = (folder / "report" / "comparison.txt").read_text()
+    assert "npo minus grpo, mean@8: +0.208" in page.text and "npo minus grpo, mean@8: +0.208" in text
+    assert "nan" not in page.text.lower().replace("finance", "") and "NaN" not in text
+    json.loads((folder / "report" / "comparison.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+
+
 def test_a_comparison_is_reported_alone(tmp_path: Path) -> None:
     folder = hand_study(tmp_path / "study")
     with pytest.raises(UserError, match="is reported alone"):

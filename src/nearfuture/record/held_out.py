@@ -43,6 +43,8 @@ class HeldOutCurve:
     def rates(self) -> Floats:
         """Pass rate at every step of the head's path, [H]; NaN where it was not measured on both sides."""
         steps_H = np.array([step for _, step in self._positions], dtype=np.float64)
+        if not len(self._curve):
+            return np.full(steps_H.shape, math.nan)
         return np.interp(steps_H, self._curve.steps, self._curve.values, left=math.nan, right=math.nan)
 
     def paid(self, clock: Clock) -> Floats:
