@@ -33,7 +33,8 @@ SURE = {
     "(+0.037 [+0.009, +0.065], five seeds; +0.017 [+0.008, +0.025], three; in the other +0.001 +- 0.009), and never at "
     "equal tokens.",
     "back": "Half sure: on one world, 400 steps back from a plateau was ahead of GRPO at equal total steps (+0.048 "
-    "[+0.004, +0.092], five seeds), not at equal tokens, and only after as many steps again; nearer was not tried.",
+    "[+0.004, +0.092], five seeds), not at equal tokens, and only after as many steps again. Staying brought +0.027 "
+    "[-0.012, +0.067], which is not shown; nearer ways back were not tried.",
     "leave": "As sure as the curve: nothing was tried here on a run that is solved or does not move.",
     "wait": "Not at all: the log is too short.",
 }
