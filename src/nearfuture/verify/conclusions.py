@@ -77,7 +77,7 @@ def concluded(text: str, kind: str) -> tuple[str, str] | None:
 
     Example:
         >>> concluded("We add.\\n64 + 67 = **131**", "math"), concluded("So she has 12 apples left.", "math")
-        (('64 + 67 = 131', 'bare'), ('12 apples', 'bare'))
+        (('131', 'bare'), ('12 apples', 'bare'))
         >>> concluded("I think 42 is right but maybe 41", "math") is None
         True
     """

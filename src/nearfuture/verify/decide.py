@@ -64,7 +64,8 @@ def ask(
         return Decision(Verdict.INVALID_GOLD, "gold")
     found = extract(response, kind=kind, strict=strict)
     if found is None and kind == "mcq" and options is not None and not strict:
-        found = closing_sentence(response)
+        said = closing_sentence(response)
+        found = said if said is not None and chosen_letters(said.text, options) else None
     if found is None:
         return Decision(Verdict.NO_ANSWER, "no_answer")
     return Case(gold, found.parts or (found.text,), kind, options, tolerance, found.all_boxes)
