@@ -73,7 +73,7 @@ test: lint ## lint, types and the suite, as CI runs it
 	@$(MAKE) --no-print-directory --jobs 2 unit typecheck
 
 unit: install ## the suite, or one file or test: make unit TEST=tests/test_gate.py
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(if $(TEST),$(TEST),-n 3 --dist loadfile --no-loadscope-reorder)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(if $(TEST),$(TEST),-n 2 --dist loadfile --no-loadscope-reorder)
 
 test-long: install ## the cases of the same laws that the suite leaves out: twenty more minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long -n 2 --dist loadfile --no-loadscope-reorder
