@@ -14,7 +14,14 @@ from __future__ import annotations
 import re
 
 from nearfuture.verify.closing import CIRCUMSTANCE, closing_value
-from nearfuture.verify.last_sentence import bold_conclusion, bold_words, stated_number, stated_phrase, stated_polarity
+from nearfuture.verify.last_sentence import (
+    bold_conclusion,
+    bold_words,
+    last_line,
+    stated_number,
+    stated_phrase,
+    stated_polarity,
+)
 from nearfuture.verify.lines import is_value, value_stated, without_emphasis
 from nearfuture.verify.retracted import is_taken_back
 
@@ -69,7 +76,6 @@ MAX_LINE = 400
 """A line with more characters is not a conclusion by itself."""
 _FENCE = re.compile(r"```[a-z]*")
 _SENTENCE_END = re.compile(r"[.!?。]['\")]?\s+(?=[A-Z\\(])")
-_BULLET = re.compile(r"[>#\s]{0,6}(?:[•‣]\s|[-*]\s(?=\D))?")
 
 
 def concluded(text: str, kind: str) -> tuple[str, str] | None:
@@ -103,7 +109,7 @@ def concluded(text: str, kind: str) -> tuple[str, str] | None:
         return whole, "bare"
     if kind not in ("mcq", "bool"):
         return None
-    for line in (_last_line(whole), whole.partition("\n")[0].strip()):
+    for line in (last_line(whole), whole.partition("\n")[0].strip()):
         said = _value_of(without_emphasis(line), kind) if 0 < len(line) <= MAX_LINE else None
         if said is not None:
             return said, "bare"
@@ -122,7 +128,7 @@ def _letter(said: str) -> str:
 def _maths(text: str, kind: str) -> str | None:
     """Return the value of a response to a maths question: the whole of it, its last line, or its last value."""
     whole, last = text, text.rpartition("\n")[2].strip()
-    if (said := _in_bold(_BULLET.sub("", last, count=1))) is not None:
+    if (said := _in_bold(last_line(text))) is not None:
         return said
     text = CIRCUMSTANCE.sub("", without_emphasis(text))
     if text and "\n" not in text and _stands_bare(text, kind) and not _LEAD.match(text):
@@ -130,7 +136,7 @@ def _maths(text: str, kind: str) -> str | None:
         return said or _without_label(text)
     if (stated := stated_number(whole) or bold_conclusion(whole)) is not None:
         return stated
-    line = _last_line(text)
+    line = last_line(text)
     line = _without_label(line) if without_emphasis(last).startswith(line) else line
     said = _value_of(line, kind) if 0 < len(line) <= MAX_LINE else None
     return said if said is not None else closing_value(text)
@@ -145,20 +151,14 @@ def _in_bold(line: str) -> str | None:
     """Take 18 dollars from "She pays **18 dollars** for all the others.": the only bold value of a plain statement."""
     line = _BOLD_LABEL.sub("", line, count=1)
     mark = _BOLD_VALUE.fullmatch(_SENTENCE_END.split(line)[-1]) if 0 < len(line) <= MAX_LINE else None
-    if (
-        mark is None
-        or _UNSURE.search(mark["before"] + _PARENTHESIS.sub("", mark["behind"], count=1))
-        or _ASSUMED.search(mark["before"])
-    ):
+    if mark is None:
         return None
-    behind = _PARENTHESIS.sub("", mark["behind"], count=1)
-    if _JOINED.search(mark["before"] + "0") or _JOINED.search("0" + behind):
+    before, behind = mark["before"], _PARENTHESIS.sub("", mark["behind"], count=1)
+    if _UNSURE.search(before + behind) or _ASSUMED.search(before):
+        return None
+    if _JOINED.search(before + "0") or _JOINED.search("0" + behind):
         return None
     return mark["value"]
-
-
-def _last_line(text: str) -> str:
-    return _BULLET.sub("", text.rpartition("\n")[2].strip(), count=1).strip()
 
 
 def _stands_bare(text: str, kind: str) -> bool:

@@ -65,6 +65,16 @@ _REMARK = re.compile(
 )
 
 
+def last_line(text: str) -> str:
+    """Return the last line of a text without its bullet.
+
+    Example:
+        >>> last_line("We add.\\n- It is 5.")
+        'It is 5.'
+    """
+    return _BULLET.sub("", text.rpartition("\n")[2].strip(), count=1).strip()
+
+
 def last_sentence(text: str, *, is_whole: bool = False) -> str | None:
     """Return the last sentence of a text, up to its reason or contrast or whole; None if it is too long.
 
@@ -72,8 +82,7 @@ def last_sentence(text: str, *, is_whole: bool = False) -> str | None:
         >>> last_sentence("Iron rusts. So the layer is **rust**, not paint.")
         'So the layer is **rust**'
     """
-    line = _BULLET.sub("", text.strip().rpartition("\n")[2].strip(), count=1)
-    sentence = _SENTENCE_END.split(line)[-1]
+    sentence = _SENTENCE_END.split(last_line(text.strip()))[-1]
     said = (sentence if is_whole else _BESIDE.split(sentence, maxsplit=1)[0]).strip()
     return said if 0 < len(said) <= MAX_CHARS else None
 
@@ -97,7 +106,7 @@ def stated_polarity(text: str) -> str | None:
 
 
 def stated_number(text: str) -> str | None:
-    """Return the number in words that the last sentence states, if it has no digits and no other number.
+    """Return the number in words that the last sentence states: its only bold words, or the only number in it.
 
     Example:
         >>> stated_number("We count. There are **twenty-four** such rows."), stated_number("It has one of two.")
