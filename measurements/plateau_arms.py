@@ -64,6 +64,9 @@ def table(folder: Path, beside: Path) -> Iterator[str]:
         total = records.total_steps_at(records.head, records.last_step(records.head))
         cells = (run.method, run.seed, *(f"{rates[name]:.3f}" for name in SHOWN), f"{total:,}", what_happened(run))
         yield f"| {' | '.join(map(str, cells))} |"
+    idle = [run for run in study.runs if what_happened(run).endswith(("nothing", "declined"))]
+    same = sum(known[PLAIN, run.seed] == {name: family_rates(run)[name] for name in SHOWN} for run in idle)
+    yield f"\nOf the {len(idle)} runs in which nothing was guided, {same} have exactly the rates recorded for GRPO."
     yield "\nMean and 95 % interval over the seeds of an arm:\n"
     yield "| arm | seeds | prompts | mean | minus GRPO | minus NPO late |\n|---|---|---|---|---|---|"
     for method in study.methods:
