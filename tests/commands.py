@@ -32,6 +32,11 @@ SMALL = [
 ]
 
 
+POLICY = {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+FINAL = POLICY | {"nearfuture_state.json", "README.md"}
+"""What `final/` holds: the policy, the digests of its files, and its card."""
+
+
 def environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from auto_runs import SETTINGS, events, same
-from commands import train, train_and_kill
+from commands import FINAL, train, train_and_kill
 
 from nearfuture.method.lineage import Lineage
 
@@ -94,7 +94,7 @@ def test_a_probe_that_solves_nothing_lets_the_run_go_on(tmp_path: Path) -> None:
     declined = events(tmp_path / "run", "declined")
     assert declined and "are needed" in declined[0]["reason"]
     assert not events(tmp_path / "run", "rollback")
-    assert (tmp_path / "run" / "final").exists()
+    assert {path.name for path in (tmp_path / "run" / "final").iterdir()} == FINAL
 
 
 COMPARES = [*SETTINGS, "autonpo.mode=act", "autonpo.accept=if_better", "eval_every=11"]

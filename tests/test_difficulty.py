@@ -140,7 +140,9 @@ def test_two_processes_continue_what_one_began_and_write_one_file(config: Path, 
     codes, said = zip(*(process.result() for process in started), strict=True)
     assert codes == (0, 0), said
     assert "begun with 1 processes, now 2" in said[0] and "continuing after 8 of 12 rows" in said[0]
-    assert "12 rows x 2 samples" in said[0] and not said[1].strip()
+    assert "12 rows x 2 samples" in said[0] and not [
+        line for line in said[1].splitlines() if "get_accelerator" not in line
+    ]
     found = Dataset.from_parquet(str(output))
     kept = {uid: c / n for line in begun[1:] for uid, c, n in json.loads(line)["rows"]}
     rates = dict(zip(found["prompt_id"], found["difficulty"], strict=True))

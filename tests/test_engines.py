@@ -5,11 +5,15 @@ Not here: the engines themselves (`make test-vllm`, `make test-distributed`), FS
 
 from __future__ import annotations
 
+import ast
 import copy
+import dataclasses
 import gc
 import random
+import re
 import sys
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,6 +33,10 @@ from tiny_vl import build_processor
 from transformers import AutoModelForCausalLM
 from transformers.integrations import deepspeed as hf_deepspeed
 
+from nearfuture.method.trigger_config import TriggerConfig
+from nearfuture.options.data import DataConfig
+from nearfuture.options.npo import ModelOptions, TrainingOptions
+from nearfuture.run.settings.config import AutoNPOConfig, RunConfig
 from nearfuture.run.settings.load import load_configuration
 from nearfuture.run.settings.plan import only_trains
 from nearfuture.train import NPOConfig, merging, scoring, sharding
@@ -42,6 +50,40 @@ from nearfuture.types import UserError
 
 TEXTS = ("3+4=", "12+1=")
 MESSAGES = tuple([{"role": "user", "content": text}] for text in TEXTS)
+
+# --- settings
+
+ROOT = Path(__file__).parent.parent
+KEYS = {
+    f"{prefix}{field.name}"
+    for prefix, kinds in (
+        ("", (RunConfig, DataConfig, TrainingOptions, ModelOptions)),
+        ("autonpo.", (AutoNPOConfig, TriggerConfig)),
+    )
+    for kind in kinds
+    for field in dataclasses.fields(kind)
+}
+OTHERS = {"key", "addopts", "batch_size", "learning_rat"}
+"""A word in a message, an option of pytest and one of `evaluate`, and a slip that is meant to be refused."""
+SETTING = re.compile(r"[a-z_\d]+(?:\.[a-z_\d]+)?=\S*")
+DRIVERS = [path for folder in ("tests_engines", "measurements", "scripts") for path in (ROOT / folder).glob("*.py")]
+
+
+def settings_in(path: Path) -> Iterator[str]:
+    """Strings of a file that look like settings of a run, their values as far as they are constant."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        parts = node.values[:1] if isinstance(node, ast.JoinedStr) else [node]
+        for part in parts:
+            if isinstance(part, ast.Constant) and isinstance(part.value, str) and SETTING.fullmatch(part.value):
+                yield part.value
+
+
+@pytest.mark.parametrize("path", DRIVERS, ids=lambda path: path.stem)
+def test_what_the_suite_does_not_run_uses_settings_that_there_are(path: Path) -> None:
+    for setting in settings_in(path):
+        key = setting.partition("=")[0]
+        assert key in KEYS | OTHERS or key.startswith("task_args."), f"{path.name} sets {key}, which no run has"
+
 
 # --- one BOS
 

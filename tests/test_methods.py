@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
-from commands import train
+from commands import FINAL, train
 
 from nearfuture.run.settings.load import check
 from nearfuture.run.settings.methods import METHODS
@@ -124,6 +124,7 @@ def test_a_real_run_of_each(name: str, tmp_path: Path) -> None:
         assert sum(row["npo/guided_frac"] for row in rows) == 0
     else:
         assert sum(row["npo/guided_frac"] for row in rows) > 0
+    assert {path.name for path in (tmp_path / "run" / "final").iterdir()} == FINAL
     ledger = json.loads((tmp_path / "run" / "ledger.json").read_text())["totals"]
     assert ledger["steps"] == {"rlep": 12, "opd": 9}.get(name, 6)
 

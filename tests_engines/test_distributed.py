@@ -27,6 +27,7 @@ import torch
 from accelerate.commands import launch
 from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
 from auto_runs import SETTINGS as AUTONPO
+from commands import FINAL
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from warm import CONTEXT, HANGS_AFTER
@@ -40,10 +41,6 @@ SMALL = (
     *("learning_rate=1e-3", "save_steps=2", "eval_every=4", "eval_num_samples=1"),
 )
 PLAIN = ("scout_steps=0", "guide_step=null", "rollback_to=null", "max_steps=4")
-POLICY = {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
-FINAL = POLICY | {checkpoint.MARKER}
-"""The policy, and the digests of its files."""
-
 SHARDS = {
     "accelerate_1x8_ddp": "optimizer.pt",
     "accelerate_1x8": "pytorch_model_fsdp.bin",

@@ -22,6 +22,7 @@ import pytest
 import torch
 from accelerate.utils import DistributedType
 from bos import with_bos
+from eager import eager
 from instrument import difference, num_engines
 from safetensors.torch import load_file
 from server_stand_in import StandIn
@@ -46,11 +47,8 @@ SHIPPED = Path(str(load_task("apprentice").model))
 WITH_VLLM = ("use_vllm=true", "vllm_mode=colocate", "vllm_max_model_length=64", "per_device_train_batch_size=64")
 AUTO = (
     *("max_steps=18", "scout_steps=0", "guide_step=null", "rollback_to=null", "save_steps=2", "eval_every=6"),
-    *("learning_rate=5e-4", "seed=2", "guide_num_samples=4", "guide_select=closest", "autonpo.mode=act"),
-    *("autonpo.window=6", "autonpo.max_reward_t=100", "autonpo.max_entropy_t=0", "autonpo.min_entropy_drop=0"),
-    *("autonpo.patience=1", "autonpo.warmup=6", "autonpo.cooldown=3", "autonpo.max_interventions=2"),
-    *("autonpo.probe_num_prompts=48", "autonpo.probe_min_pass_rate=0.001", "autonpo.probe_min_solved=1"),
-    *("autonpo.min_prompts=2", "autonpo.max_rollback_distance=12"),
+    *("learning_rate=5e-4", "seed=2", "guide_num_samples=4", "guide_select=closest"),
+    *eager(probe_num_prompts=48, cooldown=3, max_interventions=2),
     "vllm_enable_sleep_mode=true",
 )
 

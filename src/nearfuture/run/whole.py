@@ -21,6 +21,7 @@ from nearfuture.record.folder import RunFolder
 from nearfuture.record.records import RunRecords
 from nearfuture.run import card
 from nearfuture.train import checkpoint, processes
+from nearfuture.train.exact import STATES, state_file
 from nearfuture.types import PolicyRef, UserError
 
 NOT_IN_FINAL = (
@@ -34,7 +35,7 @@ NOT_IN_FINAL = (
     "trainer_state*",
     "training_args*",
     "rollouts-*",
-    "harvest.json",
+    *(state_file(Path(), name).name for name in STATES),
     "self-*.safetensors",
     card.NAME,  # TRL's, or peft's
     checkpoint.MARKER,

@@ -32,7 +32,8 @@ from nearfuture.train.renew import settings_kept
 from nearfuture.types import UserError
 
 Buffer = list[dict[str, Any]]
-CONTROLLER, HARVEST = "controller", "harvest"
+CONTROLLER, EXPERIENCE, HARVEST = STATES = "controller", "experience", "harvest"
+"""Names of the states that a checkpoint may hold beside TRL's own: of the training, not of the policy."""
 
 
 def state_file(folder: Path, name: str) -> Path:

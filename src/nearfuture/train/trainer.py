@@ -33,7 +33,7 @@ from nearfuture.guidance.sources import Source
 from nearfuture.tasks.identity import is_transformed
 from nearfuture.train import admit, examples, generation, inject, placeholders, scoring, seams
 from nearfuture.train.distill import Distiller
-from nearfuture.train.exact import HARVEST
+from nearfuture.train.exact import EXPERIENCE, HARVEST
 from nearfuture.train.harvest import Harvester
 from nearfuture.train.informed import Informant
 from nearfuture.train.npo_config import NPOSettings, Weighting, default_args
@@ -143,7 +143,7 @@ class NPOTrainer(WeighedLoss):
         self.replayer = None
         if isinstance(source, ExperienceReplay):
             self.replayer = Replayer(self, source, scoring.mean_entropies(self))
-            self.stateful = {**self.stateful, "experience": source}
+            self.stateful = {**self.stateful, EXPERIENCE: source}
 
     def set_harvest(self, harvest: Harvest) -> None:
         """Keep what the policy answers from the next generated batch on; it is saved with every checkpoint."""
