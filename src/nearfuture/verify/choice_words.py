@@ -17,7 +17,10 @@ _MARKUP = re.compile(
 )
 _BRACKETS = str.maketrans("【】「」『』〔〕[]{}–—−", "()()()()()()---")
 IS = r"(?:is|are|was|would be|should be|must be|will be|has to be)"
-NOUN = r"(?:options?|choices?|answers?|letters?|alternatives?|statement|response|ans|opt|选项|選項|答案|选择)"
+NOUN = (
+    r"(?:options?|choices?|answers?|letters?|alternatives?|statement|response|ans|opt|opción|opzione|opção"
+    r"|选项|選項|答案|选择)"
+)
 _LEAD = re.compile(
     rf"(?:(?:so|thus|therefore|hence|then|因此|所以|故)\b[, ]*)?(?:my |the )?"
     r"(?:(?:only |most )?(?:correct|right|best|final|true|appropriate|正确)\s?)*"
@@ -32,7 +35,7 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _TAIL = re.compile(
-    r"\s?(?:选项|選項|项|項|(?:选?项)?(?:是)?(?:正确|对)的?|is (?:the |therefore |thus )?(?:only |most )?"
+    r"\s?(?:です|でしょう|选项|選項|项|項|(?:选?项)?(?:是)?(?:正确|对)的?|is (?:the |therefore |thus )?(?:only |most )?"
     r"(?:correct|right|best|true|answer|appropriate|accurate)(?: (?:answer|option|choice|one|statement|response))?)\Z",
     re.IGNORECASE,
 )

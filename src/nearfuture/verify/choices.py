@@ -52,7 +52,10 @@ _OPEN = re.compile(
     r"|rule[sd]? out|instead|rather than|other than)\b|n't\b|\?|不|或|错",
     re.IGNORECASE,
 )
-_REASON = re.compile(r"(?:because|since|as|for|due to|so|which|that|by|given|the reason|因为)\b", re.IGNORECASE)
+_REASON = re.compile(
+    r"(?:ya que|porque|parce que|puisque|weil|because|since|as|for|due to|so|which|that|by|given|the reason|因为)\b",
+    re.IGNORECASE,
+)
 
 
 def read_options(options: Sequence[str] | Mapping[str, str] | None) -> Options | None:

@@ -19,7 +19,8 @@ from nearfuture.verify.units import split_unit, sum_of_units
 WINDOW = 1600
 """How many characters at the end of a text are read."""
 _NUMBER = (
-    r"(?:[$€£]\s?)?[-−+]?\d[\d,.]*(?<![,.])(?:\s?/\s?\d+|(?::\d+)+|(?:\s:\s\d+)+)?"
+    r"(?:[$€£]\s?)?[-−+]?(?:\d{1,3}(?:[\u202f\u00a0 ]\d{3})+(?![\d,.]*\d)|\d[\d,.]*(?<![,.]))"
+    r"(?:\s?/\s?\d+|(?::\d+)+(?:\s?[AaPp]\.?[Mm]\b\.?)?|(?:\s:\s\d+)+)?"
     r"(?:\s?\\?%|\s(?:thousand|million|billion|trillion)\b)?"
 )
 _TUPLE = rf"\(\s?{_NUMBER}(?:\s?[,;]\s?{_NUMBER})+\s?\)"
@@ -52,7 +53,7 @@ _DOUBT = re.compile(
 )
 CIRCUMSTANCE = re.compile(
     r",?\s(?:which\s(?:is|are)\s|and\sis\s)?(?:attained|achieved|reached|occur(?:s|ring)|obtained)\s"
-    r"(?:only\s|exactly\s)?(?:at|when|for|if|by|in)\b(?:[^.!?\n]|\.(?=\d))*"
+    r"(?:only\s|exactly\s)?(?:at|when|for|if|by|in)\b(?:(?!\sand\s(?:is|are|equals?)\b)[^.!?\n]|\.(?=\d))*"
 )
 """Where or how a value is attained: the value came before these words, and what follows them is a different one."""
 _LEADS_ON = re.compile(r"\s*(?:\d+[.)]\s|[-*•]\s\D|#)")
@@ -113,6 +114,11 @@ def _tail(text: str) -> str:
 
 def _content(mark: re.Match[str]) -> str:
     return next(mark[name] for name in ("dollar", "round", "square", "plain") if mark[name] is not None).strip()
+
+
+def is_doubtful(before: str) -> bool:
+    """True if the words before a value ask, assume, hedge, doubt or deny."""
+    return _is_doubted(before, is_announced=False, is_plain=False) or _NEGATION.search(before) is not None
 
 
 def _is_doubted(before: str, is_announced: bool, is_plain: bool) -> bool:

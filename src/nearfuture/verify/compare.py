@@ -72,6 +72,8 @@ def _same_named(gold: Node, answer: Node, judge: Judge) -> bool:
     if isinstance(gold, Named) and isinstance(answer, Named):
         if gold.name == answer.name or answer.name in _shorter(gold.name) or gold.name in _shorter(answer.name):
             return same(gold.value, answer.value, judge)
+        if (renamed := _with_argument_of(gold, answer)) is not None:
+            return same(gold.value, renamed, judge)
         equations = _as_equation(gold), _as_equation(answer)
         return None not in equations and _same_equations(*equations, judge)  # type: ignore[arg-type]
     if isinstance(gold, Equation) or isinstance(answer, Equation):
@@ -88,6 +90,21 @@ def _without_indices(node: Node, name: str) -> Node:
         return node
     indexed = [item for item in node.items if isinstance(item, Named) and item.name.startswith(f"{name}_")]
     return Group("", tuple(item.value for item in indexed)) if len(indexed) == len(node.items) else node
+
+
+def _with_argument_of(gold: Named, answer: Named) -> Node | None:
+    """Write f(t) = t + 1 in the x of f(x); None if they are different functions, or x has another meaning already."""
+    names = _FUNCTION.fullmatch(gold.name), _FUNCTION.fullmatch(answer.name)
+    if names[0] is None or names[1] is None or names[0][1] != names[1][1] or not isinstance(answer.value, Scalar):
+        return None
+    new, old = names[0][2], names[1][2]
+    words = re.compile(rf"\\[A-Za-z]+|{new}|{old}")
+    if new in words.findall(answer.value.text):
+        return None
+    return Scalar(words.sub(lambda word: new if word[0] == old else word[0], answer.value.text), answer.value.unit)
+
+
+_FUNCTION = re.compile(r"([A-Za-z])\(([a-z])\)")
 
 
 def _shorter(name: str) -> tuple[str, ...]:

@@ -23,6 +23,9 @@ class Judge(Protocol):
     def solve(self, inequality: Inequality) -> tuple[Span, ...] | None:
         """Return the intervals on which an inequality holds; None if that cannot be worked out."""
 
+    def same_slope(self, gold: str, answer: str) -> bool:
+        """Decide whether two expressions differ by a constant alone."""
+
     def factor(self, gold: str, answer: str) -> float | None:
         """Return the constant c for which gold = c * answer, whatever the variables; None if there is none."""
 

@@ -2,7 +2,7 @@
 
     5 cm is 50 mm and is not 5 m         7:32 may be a ratio, 12:30 is a time: it would be written 2:5
     60 degrees is \\pi/3                 2 (1, 2)^T is (2, 4)^T
-    x + c is x + C: the constant of integration may have any name
+    x + c is x + C: the constant of integration may have any name, and any value: sin(x)^2 + C is C - cos(x)^2
     n ≡ 7 (mod 10) is n ≡ 17 (mod 10), and 7
 
 Not here: answers with several parts (`compare`), one value (`values`, `symbolic`).
@@ -18,6 +18,7 @@ from nearfuture.verify.compare_reals import Judge
 from nearfuture.verify.numbers import read_number
 
 HALF_A_DAY = 12 * 3600
+_DEGREES, _RADIANS = (("deg", 1),), (("rad", 1),)
 _COMMAND = re.compile(r"\\(?!theta)[A-Za-z]+")
 _CONSTANT = re.compile(r"(?:(?<=\+)\s?|\A)([CcKk](?:_\{?[01]\}?)?)(?=\s?(?:[-+]|\Z))")
 
@@ -25,18 +26,19 @@ _CONSTANT = re.compile(r"(?:(?<=\+)\s?|\A)([CcKk](?:_\{?[01]\}?)?)(?=\s?(?:[-+]|
 def same_scalars(gold: Scalar, answer: Scalar, judge: Judge) -> bool:
     """Compare two values with a unit on both sides, on one, or on neither."""
     if gold.unit is None and answer.unit is None:
-        return judge.equal(*_named_alike(gold.text, answer.text))
+        integrals = _with_constant(gold.text), _with_constant(answer.text)
+        if integrals[0] is None or integrals[1] is None:
+            return judge.equal(gold.text, answer.text)
+        return judge.equal(integrals[0], integrals[1]) or judge.same_slope(integrals[0], integrals[1])
     units = gold.unit, answer.unit
     if gold.unit is None or answer.unit is None:
         if (gold.unit or answer.unit) is not None and _in_radians(
             *((gold, answer) if gold.unit is None else (answer, gold))
         ):
-            with_degrees = [
-                f"({side.text})\\cdot\\frac{{\\pi}}{{180}}" if side.unit is not None else side.text
-                for side in (gold, answer)
-            ]
-            return judge.equal(*with_degrees)
+            return judge.equal(*(_as_radians(side) for side in (gold, answer)))
         return judge.equal(gold.text, answer.text)
+    if {gold.unit.dimension, answer.unit.dimension} == {_DEGREES, _RADIANS}:
+        return judge.equal(*(_as_radians(side) for side in (gold, answer)))
     if gold.unit.dimension != answer.unit.dimension:
         return False
     if gold.unit.factor == answer.unit.factor:
@@ -46,14 +48,8 @@ def same_scalars(gold: Scalar, answer: Scalar, judge: Judge) -> bool:
     )
 
 
-def _named_alike(gold: str, answer: str) -> tuple[str, str]:
-    """Rename the constants of integration alike if both sides have one: a lone term beside a variable."""
-    renamed = _with_constant(gold), _with_constant(answer)
-    return (gold, answer) if renamed[0] is None or renamed[1] is None else (renamed[0], renamed[1])
-
-
 def _with_constant(text: str) -> str | None:
-    """Rename the constant to C; None if no lone term is a constant."""
+    """Rename the constant of integration, a lone term beside a variable, to C; None if no term is one."""
     mark = _CONSTANT.search(text)
     if mark is None or sum(text.count(char, 0, mark.start()) for char in "({") != sum(
         text.count(char, 0, mark.start()) for char in ")}"
@@ -64,8 +60,13 @@ def _with_constant(text: str) -> str | None:
     return f"{text[: mark.start(1)]}C{text[mark.end(1) :]}" if is_one else None
 
 
+def _as_radians(side: Scalar) -> str:
+    is_degrees = side.unit is not None and side.unit.dimension == _DEGREES
+    return f"({side.text})\\cdot\\frac{{\\pi}}{{180}}" if is_degrees else side.text
+
+
 def _in_radians(bare: Scalar, with_unit: Scalar) -> bool:
-    is_degrees = with_unit.unit is not None and with_unit.unit.dimension == (("deg", 1),)
+    is_degrees = with_unit.unit is not None and with_unit.unit.dimension == _DEGREES
     return is_degrees and r"\pi" in bare.text
 
 

@@ -11,6 +11,7 @@ answers (`extract`).
 
 from __future__ import annotations
 
+import json
 import re
 
 from nearfuture.verify.closing import CIRCUMSTANCE, closing_value
@@ -24,6 +25,7 @@ from nearfuture.verify.last_sentence import (
 )
 from nearfuture.verify.lines import is_value, value_stated, without_emphasis
 from nearfuture.verify.retracted import is_taken_back
+from nearfuture.verify.stated_formula import stated_formula
 
 _CHOSEN = re.compile(
     r"\b(?:option|choice|answer|statement|letter)\s[*(\"]{0,3}([A-Z])[*)\"]{0,3}\sis\s(?:the\s)?(?:most\s)?"
@@ -31,7 +33,8 @@ _CHOSEN = re.compile(
     r"|(?<![A-Za-z])[*(]{1,3}([A-Z])[*)]{1,3}\sis\s(?:the\s)?(?:most\s)?(?:correct|right|best|answer)"
     r"|(?<![A-Za-z])([B-HJ-Z])\sis\sthe\s(?:most\s)?(?:correct|right|best|appropriate)"
     r"|\b(?:choose|select|pick|go\swith|opt\sfor|choosing|selecting|it\smust\sbe)\s(?:the\s)?(?:option|choice|answer|letter)?\s?"
-    r"[*(\"]{0,3}([A-Z])[*)\"]{0,3}(?=[.,;!\s]*(?:\n|\Z|because|since|as\s))"
+    r"[*(\"]{0,3}([A-Z])[*)\"]{0,3}(?:\s\([^()\n]{1,80}\))?(?=[.,;!\s]*(?:\n|\Z|because|since|as\s))"
+    r"|\bmy\s(?:pick|choice|guess|vote)\s(?:is|would\sbe)\s[*(]{0,3}([A-Z])[*)]{1,3}"
     r"|(?:[,;.]\s|\n|\A)(?:so|thus|therefore|hence)[,:]?\s(?:it(?:'s|\sis|\smust\sbe)\s|the\sanswer\sis\s|only\s|option\s){0,2}[*(]{0,3}([A-Z])[*)]{0,3}\.?\s*\Z"
     r"|\b(?:option|choice)\s[*(\"]{0,3}([A-Z])[*)\"]{0,3}(?:\s\([^()\n]{1,80}\))?\sit\sis(?!\s?(?:not|n['’]t))"
     r"|\b(?:left\swith|leav(?:es|ing)(?:\sus\swith)?)\s(?:only\s)?(?:option\s)?[*(]{0,3}([A-Z])[*)]{0,3}(?:\.?\s*\Z|,\s(?:which|as|since|because)\b)",
@@ -42,6 +45,7 @@ _BOLD_VALUE = re.compile(
     r"(?P<before>(?:[^*\n]*(?:[A-Za-z]{2}|=))?[^*\n\w]{0,4})\*\*(?P<value>(?:\\?[$€£])?[-−]?\d[\d,]*(?:\.\d+)?(?:/\d+|(?:\s?:\s?\d+)+|[₀-₉]{1,2})?\s?(?:\\?%|°)?(?:\s?[A-Za-z²³/]{1,15}){0,3})"
     r"[.!]?\*\*(?P<behind>[^*\n]*)"
 )
+_BOLD_LINE = re.compile(r"\*\*([^*\n:]{1,80}?)[.]?\*\*[.]?")
 _PARENTHESIS = re.compile(r"\A\s\((?:that\sis|i\.e\.|or|about|approx)[^()\n]*\)")
 _BOLD_LABEL = re.compile(r"\A\*\*[A-Z][A-Za-z ]{2,40}(?::\*\*|\*\*\s?:)\s+(?=\S)")
 _JOINED = re.compile(r"\d[^\d\n]{0,12}?(?:,|\b(?:and|to))\s[^\w\n]{0,3}\d")
@@ -73,7 +77,13 @@ _BREAKS_OFF = re.compile(r"\b(?:and|or|so|then|but|with|to|the|of|is)\Z", re.IGN
 _HEAD = re.compile(r"\A(?:A|Solution|Response)\s?:\s")
 _LABEL = re.compile(r"[A-Za-z][A-Za-z ]{2,60}\s?:\s+(?=\$|\\[(\[]|[-+€£]?\d)")
 MAX_LINE = 400
+ANSWER_FIELDS = ("answer", "final_answer", "choice", "option", "label", "prediction", "result", "value")
+MAX_JSON = 4000
 """A line with more characters is not a conclusion by itself."""
+_OPTION_LINE = re.compile(r"\(?[A-Z][).:]\s")
+_ITEM_LEAD = re.compile(r"(?:[-*•]\s+|\(?\d{1,2}[.)]\s+)")
+_TABLE_ROW = re.compile(r"\|\s*([^|]{1,20}?)\s*\|\s*([^|]{1,60}?)\s*\|")
+MAX_LINES, MAX_ITEM = 16, 60
 _FENCE = re.compile(r"```[a-z]*")
 _SENTENCE_END = re.compile(r"[.!?。]['\")]?\s+(?=[A-Z\\(])")
 
@@ -93,6 +103,8 @@ def concluded(text: str, kind: str) -> tuple[str, str] | None:
             if chosen:
                 return (chosen.popitem()[1], "bold") if len(chosen) == 1 else None
     whole = _FENCE.sub("", text).strip()
+    if (field := answer_field(whole)) is not None:
+        return field, "bare"
     whole = whole if kind == "mcq" else _HEAD.sub("", whole)
     if kind in ("math", "numeric"):
         said = _maths(whole, kind)
@@ -109,11 +121,51 @@ def concluded(text: str, kind: str) -> tuple[str, str] | None:
         return whole, "bare"
     if kind not in ("mcq", "bool"):
         return None
-    for line in (last_line(whole), whole.partition("\n")[0].strip()):
+    first, _, rest = whole.partition("\n")
+    is_list = _OPTION_LINE.match(first) is not None and _OPTION_LINE.match(rest.lstrip()) is not None
+    for line in (last_line(whole), "" if is_list else first.strip()):
         said = _value_of(without_emphasis(line), kind) if 0 < len(line) <= MAX_LINE else None
         if said is not None:
             return said, "bare"
     return None
+
+
+def answer_field(text: str) -> str | None:
+    """Return the answer of a response that is a JSON object: a field of a usual name, or the only one.
+
+    Example:
+        >>> answer_field('{"choice": "D", "why": "red"}'), answer_field('{"sport": "tennis"}'), answer_field("{2, 5}")
+        ('D', 'tennis', None)
+    """
+    if len(text) > MAX_JSON or not (text.startswith("{") and text.endswith("}")):
+        return None
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        return None
+    names = [name for name in ANSWER_FIELDS if name in fields] or (list(fields) if len(fields) == 1 else [])
+    said = fields[names[0]] if names else None
+    return str(said) if isinstance(said, str | int | float) and str(said).strip() else None
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """List the values at the end of a text that stand on lines of their own, also in a table of two columns.
+
+    Example:
+        >>> listed("The primes are:\\n1. 2\\n2. 3"), listed("We get\\n| A | 1 |\\n| B | 2 |"), listed("So it is 5.")
+        (('2', '3'), ('A = 1', 'B = 2'), ())
+    """
+    found: list[str] = []
+    for line in reversed(_FENCE.sub("", text).strip().split("\n")[-MAX_LINES:]):
+        said = _ITEM_LEAD.sub("", without_emphasis(line.strip()), count=1).strip(" .,;")
+        if re.fullmatch(r"[|:\s-]{3,}", line):
+            break
+        row = _TABLE_ROW.fullmatch(line.strip())
+        said = f"{row[1]} = {row[2]}" if row is not None else said
+        if not said or len(said) > MAX_ITEM or not is_value(said, "math") or re.search(r"[A-Za-z]{3,}\s", said):
+            break
+        found.append(said)
+    return tuple(reversed(found)) if len(found) > 1 else ()
 
 
 def _standing(text: str, mark: re.Match[str]) -> str | None:
@@ -130,16 +182,29 @@ def _maths(text: str, kind: str) -> str | None:
     whole, last = text, text.rpartition("\n")[2].strip()
     if (said := _in_bold(last_line(text))) is not None:
         return said
+    if (bold := _BOLD_LINE.fullmatch(last)) is not None and "\n" in text and not _TWO_WORDS.search(bold[1]):
+        return bold[1]
     text = CIRCUMSTANCE.sub("", without_emphasis(text))
     if text and "\n" not in text and _stands_bare(text, kind) and not _LEAD.match(text):
+        if (chinese := _in_chinese(text)) is not None:
+            return chinese
         said = closing_value(text) if _SENTENCE.match(text) else None
-        return said or _without_label(text)
+        return stated_formula(text) or said or _without_label(text)
     if (stated := stated_number(whole) or bold_conclusion(whole)) is not None:
         return stated
+    if (formula := stated_formula(text)) is not None:
+        return formula
     line = last_line(text)
     line = _without_label(line) if without_emphasis(last).startswith(line) else line
     said = _value_of(line, kind) if 0 < len(line) <= MAX_LINE else None
-    return said if said is not None else closing_value(text)
+    return said or closing_value(text)
+
+
+def _in_chinese(sentence: str) -> str | None:
+    """Take the formula from 所以答案为 $x = 2$."""
+    sentence = sentence.rstrip(" .。!")
+    found = _SAID_IN_CHINESE.fullmatch(sentence)
+    return None if found is None or _UNSURE.search(sentence) else found["value"]
 
 
 def _without_label(line: str) -> str:
@@ -187,8 +252,8 @@ def _value_of(line: str, kind: str) -> str | None:
         line = line[lead.end() :] if lead else line
         return line if re.fullmatch(r"\(?[A-Z]\)?[.:]?|\(?[A-Z][).:]\s.{1,80}", line) else None
     sentence = _SENTENCE_END.split(line)[-1].rstrip(" .。!")
-    if (chinese := _SAID_IN_CHINESE.fullmatch(sentence)) is not None and not _UNSURE.search(sentence):
-        return chinese["value"]
+    if (chinese := _in_chinese(sentence)) is not None:
+        return chinese
     lead = _LEAD.match(sentence)
     sentence = _IS_ANSWER.sub("", sentence)
     said = sentence[lead.end() :] if lead else sentence

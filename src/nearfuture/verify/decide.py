@@ -13,16 +13,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nearfuture.types import Verdict
-from nearfuture.verify.answer import Group, Words
+from nearfuture.verify.answer import Clock, Group, Words
 from nearfuture.verify.choices import Options, chosen_letters
 from nearfuture.verify.compare import same
+from nearfuture.verify.compare_single import same_clocks
 from nearfuture.verify.extract import closing_sentence, extract
 from nearfuture.verify.golds import clean_gold, gold_fault
 from nearfuture.verify.last_sentence import closing_phrases, stated_phrase
+from nearfuture.verify.latex import normalise
 from nearfuture.verify.numbers import Tolerance, read_number, same_number, with_decimal_point
+from nearfuture.verify.parameters import may_declare, with_parameter_of
 from nearfuture.verify.reading import read_answer
 from nearfuture.verify.values import RuleJudge, Undecided
-from nearfuture.verify.words import read_bool, read_list, same_text
+from nearfuture.verify.words import is_yes_or_no, read_bool, read_list, same_compound, same_text
 
 RULES = (
     *("identical", "number", "structure", "symbolic", "unreadable", "guard"),
@@ -62,6 +65,8 @@ def ask(
     reason = gold_fault(gold, kind, options)
     if reason is not None:
         return Decision(Verdict.INVALID_GOLD, "gold")
+    if kind == "math" and is_yes_or_no(clean_gold(gold)):
+        kind = "bool"
     found = extract(response, kind=kind, strict=strict)
     if found is None and kind == "mcq" and options is not None and not strict:
         said = closing_sentence(response)
@@ -97,9 +102,11 @@ def decide_with(case: Case, judge: RuleJudge) -> Decision:
 
 def _same_maths(gold: str, answer: str, case: Case, judge: RuleJudge) -> bool:
     judge.rule = "structure"
-    if gold == answer:
+    if gold == answer or same_compound(gold, answer):
         judge.rule = "identical"
         return True
+    if may_declare(gold):
+        answer = with_parameter_of(normalise(gold), normalise(answer))
     gold, answer = with_decimal_point(gold, answer, min_decimals=2), with_decimal_point(answer, gold)
     numbers = read_number(gold), read_number(answer)
     if numbers[0] is not None and numbers[1] is not None:
@@ -130,6 +137,9 @@ def _same_bool(gold: str, answer: str, case: Case, judge: RuleJudge) -> bool:
 
 def _same_text(gold: str, answer: str, case: Case, judge: RuleJudge) -> bool:
     judge.rule = "text"
+    clocks = read_answer(gold), read_answer(answer)
+    if isinstance(clocks[0], Clock) and isinstance(clocks[1], Clock):
+        return same_clocks(clocks[0], clocks[1], judge)
     if any(same_text(gold, said) for said in (answer, stated_phrase(answer), *closing_phrases(answer)) if said):
         return True
     numbers = read_number(gold.strip()), read_number(answer.strip())

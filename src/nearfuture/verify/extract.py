@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from nearfuture.verify.conclusions import concluded
+from nearfuture.verify.conclusions import concluded, listed
 from nearfuture.verify.last_sentence import last_sentence
 from nearfuture.verify.lines import announced, is_denied_in, is_value, last_announcement, without_emphasis
 from nearfuture.verify.marked import Span, boxes, tags
@@ -47,8 +47,9 @@ _TEXT_LEAD = re.compile(r"\\(?:text(?:bf|it|rm)?|mathrm|mbox)\s?\{([^{}]{0,60})\
 class Extracted:
     """An answer: its text, its source, and all answers given at once ("\\boxed{3} or \\boxed{4}").
 
-    If the answer is only the last of several boxes, `all_boxes` holds them all: a gold answer that is a list may have
-    been given in parts ("\\boxed{3} for part (a) and \\boxed{4} for part (b)").
+    If the answer is only the last of several boxes, or of several lines with one value each, `all_boxes` holds them
+    all: a gold answer that is a list may have been given in parts ("\\boxed{3} for part (a) and \\boxed{4} for part
+    (b)").
     """
 
     text: str
@@ -208,4 +209,7 @@ def _unmarked(text: str, kind: str) -> Extracted | None:
             return Extracted(later, "line")
         return None if is_taken_back(text[end:]) else Extracted(line, "line")
     bare = concluded(text, kind)
-    return None if bare is None else Extracted(*bare)
+    if bare is None:
+        return None
+    items = listed(text) if kind in ("math", "list") else ()
+    return Extracted(*bare, (), items if 1 < len(items) <= MAX_BOXES else ())

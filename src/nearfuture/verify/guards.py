@@ -15,7 +15,7 @@ MAX_CHARS, MAX_DEPTH, MAX_NESTED_EXPONENT = 600, 24, 1000
 _FORBIDDEN = re.compile(
     r"\\(?:iint|iiint|oint|limsup|liminf|ldots|forall|exists|cdots|underbrace|overbrace)(?![A-Za-z])"
     r"|[+-](?:\s?[+-]){3}|(?<![_\d.])\d+(?:\.\d+)?\s+\d|(?<![A-Za-z}'])'|(?<![\d.}])0\s?\^\s?\{?0|\d_"
-    r"|\d{3,}\s?\}?\)?\s?!|!\s?!|!\s?\}?\)?\s?\^|\)\s?\}?\s?\)\s?!|[∧∨¬≈\u4e00-\u9fff]"
+    r"|\d{3,}\s?\}?\)?\s?!|!\s?!|(?<![a-z])!\s?\}?\)?\s?\^|\)\s?\}?\s?\)\s?!|[∧∨¬≈\u4e00-\u9fff]"
 )
 _OPERATOR = re.compile(r"\\(?:sum|prod|int|lim)(?![A-Za-z])")
 _HEAVY = re.compile(r"\d{4}|\^\s?\{?\s?\d{3}|\^\s?\{[^{}]*\^|\^\s?\w\s?\^|!\s?[\^!]")

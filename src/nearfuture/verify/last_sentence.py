@@ -39,7 +39,7 @@ _CONCLUDES = re.compile(r",\s(?:and\s)?(?:so|thus|hence|therefore)\s|[，,](?:�
 _IS = r"(?:is|are|was|were|be|says?|reads?|shows?|called|named)"
 _SURELY = "(?:therefore |thus |indeed |clearly |just |called |named )"
 _POLARITY = re.compile(
-    rf"(?:\b{_IS}|[:,])\s{_SURELY}?(?P<said>true|false|correct|incorrect|wrong|yes|no)\W*\Z",
+    rf"(?:\b{_IS}|[:,→⇒])\s{_SURELY}?(?P<said>true|false|correct|incorrect|wrong|yes|no)\W*\Z",
     re.IGNORECASE,
 )
 _NUMBER_WORD = rf"(?:{'|'.join(sorted((word.replace(' ', '[ -]') for word in WORDS), key=len, reverse=True))})"
@@ -51,14 +51,16 @@ _NUMBER = re.compile(
 )
 _ANY_NUMBER = re.compile(rf"\b{_NUMBER_WORD}\b", re.IGNORECASE)
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
-_QUOTED = re.compile(r"[\"“]([^\"“”\n]{1,80})[\"”]")
+_QUOTED = re.compile(r"[\"“„«]\s?([^\"“”„«»\n]{1,80}?)\s?[\"”“»]")
 _BEHIND_VERB = re.compile(rf".*(?:\b{_IS}\s{_SURELY}?|[是为])(?P<said>\S.*)", re.DOTALL)
 _TWO_CLAUSES = re.compile(rf"\b{_IS}\b.*(?:,|\b(?:and|but|while))\s.*\b{_IS}\b", re.DOTALL)
-_BOLD_SUBJECT = re.compile(rf"\*\*([^*\n]{{1,40}})\*\*\s(?:{_IS}|has|have|had)\b[^*]*")
+_BOLD_SUBJECT = re.compile(
+    rf"(?:(?:so|thus|therefore|hence|[Ss]o|Thus|Therefore|Hence),?\s)?\*\*([^*\n]{{1,40}})\*\*\s(?:{_IS}|has|have|had)\b[^*]*"
+)
 _LEADS_TO = re.compile(r"\b(?:by|with|on|to|at|[a-z]{2,}ing)\s(?=\S)")
 _LEAD = re.compile(r"(?:so|thus|therefore|hence|consequently|(?:in )?conclusion)\b|因此|所以|故|综上", re.IGNORECASE)
 _STATED = re.compile(
-    rf"(?:\b{_IS}|[:：是为])\s?(?:[\w'-]+\s){{0,2}}\0|\b{_IS}\b[^,;:]*\0\W*\Z|\A\0\s{_IS}\b|\bmeans\s[^,;:]*\0\W*\Z"
+    rf"(?:\b{_IS}|\b(?:es|est|ist)|\w['’]s|\bi\.e\.,?|[:：是为])\s?(?:[\w'-]+\s){{0,2}}\0|\b{_IS}\b[^,;:]*\0\W*\Z|\A\0\s{_IS}\b|\bmeans\s[^,;:]*\0\W*\Z"
 )
 _REMARK = re.compile(
     r"^\(|\b(?:would|though|although|however|but|some|also|sometimes|note|while|whereas)\b", re.IGNORECASE

@@ -26,7 +26,7 @@ _SYMBOLS = {
     "⋅": r"\cdot ", "∙": r"\cdot ", "∗": "*", "∞": r"\infty ", "±": r"\pm ", "∓": r"\mp ", "°": r"\degree ",
     "∅": r"\emptyset ", "ℝ": r"\R ", "′": "'", "’": "'", "‘": "'", "“": '"', "”": '"', "∶": ":", "，": ",", "、": ",",
     "⟨": "(", "⟩": ")", "∠": r"\angle ", "△": r"\triangle ", "≃": "≈", "≅": "≈", "…": r"\ldots ",
-    "ϕ": r"\phi ", "µ": r"\mu ", "∖": r"\setminus ", "∨": r"\lor ", "∧": r"\land ", "¬": r"\neg ",
+    "∫": r"\int ", "ϕ": r"\phi ", "µ": r"\mu ", "∖": r"\setminus ", "∨": r"\lor ", "∧": r"\land ", "¬": r"\neg ",
 }  # fmt: skip
 _RELATIONS = [
     (r"\\(?:leqslant|leq|le)(?![A-Za-z])|<=|=<", "≤"),
@@ -54,6 +54,7 @@ _SIMPLE = [(re.compile(pattern), into) for pattern, into in [
     (r"(?<!\\)\\[()\[\]]", " "),
     (r"(?<!\\)\$", " "),
     (r"(?<=\d)(?:,?\\!\s?|\\[,;: ]|\{,\}|~)(?=\d{3}(?!\d))", ""),
+    (r"(?<=\d)\{,\}(?=\d{1,2}(?!\d))", "."),
     (r"\{,\}", ","),
     (r"\\(?:[,;:!> ]|q?quad(?![A-Za-z])|hspace\{[^{}]*\}|hfill)|~|\\\n", " "),
     (r"\\m?(?:left|right)\s{0,4}\.", " "),
@@ -75,6 +76,9 @@ _SIMPLE = [(re.compile(pattern), into) for pattern, into in [
     (r"(?<=[\d})])\s*(?:percentage\spoints?|percent(?:age)?|per\scent|pct\.?|个?百分点)(?![A-Za-z])", "%"),
     (r"\\&", " and "),
     (r"(?<=\d)_\{(\d{1,2})\}", r"_\1"),
+    (r"(?<![\w.])0x([\dA-Fa-f]+)\b", r"\1_{16}"),
+    (r"(?<![\w.])0b([01]+)\b", r"\1_2"),
+    (r"\\\{\s*\\begin\{array\}(?:\{[clr| ]*\})?((?:(?!\\begin).)*)\\end\{array\}", r"\\begin{cases}\1\\end{cases}"),
     (r"\^\s{0,4}(?:\{\s{0,4}\\circ\s{0,4}\}|\\circ(?![A-Za-z]))|\\circ\s*(?=[CF]\b)", r"\\degree "),
     (r"\\(?:degrees|deg)(?![A-Za-z])", r"\\degree "),
     (r"(\d)\s?(?:[xX*]|\\cdot|\\times|\\ast)\s{0,4}(?=10\s?(?:\^|\*\*))", r"\1\\times "),
@@ -98,6 +102,14 @@ _RESTATED = re.compile(
 _FOR_ALL = re.compile(
     r"(?<=[\w})\]]),?\s*(?:for (?:all|every|any)|\\forall|∀)\s*(?:real\s)?(?:numbers?\s)?[a-z]\s?(?:∈\s?\\R)?\s*"
     r"(?=\Z|[,;.]|\s?(?:or|and)\s)"
+)
+_DEGREES = re.compile(r"(\d{1,3})\s?\\degree\s*(\d{1,2})\s?'(?:\s?(\d{1,2})\s?(?:''|\"))?")
+_ALL_WITH = re.compile(
+    r"\A(?:all|any|every)\s(?:real\s)?(?:numbers?\s|reals?\s|values?\s)?(?:of\s)?[a-z]\s(?:with|such\sthat|satisfying)\s"
+)
+_EXCEPT = re.compile(
+    r"\A(?:all|any|every)\s(?:real\s?numbers?|reals?|real\svalues?)(?:\s(?:of\s)?[a-z])?,?\s(?:except|but|other\sthan|excluding)"
+    r"(?:\sfor|\swhen|\sthat|\sat)?\s(.{1,80})\Z"
 )
 _SINGLE_UNIT = re.compile(r"[mgshLlNJWVAKCF]")
 _SHORT_FRAC = re.compile(r"\\frac\s{0,4}(\{[^{}]*\}|\d|[A-Za-z])\s{0,4}(\d|[A-Za-z](?![A-Za-z]))")
@@ -132,7 +144,8 @@ def normalise(text: str) -> str:
     text = re.sub(r"\\degree\s*([CF])\b", lambda mark: " celsius" if mark[1] == "C" else " fahrenheit", text)
     text = _SCALE.sub(lambda mark: f"{mark[1]}\\times 10^{{{_POWERS[mark[2].lower()]}}}", text)
     text = re.sub(r"\b(sq|cu)\.(?=\s)", r"\1", text)
-    text = _FOR_ALL.sub("", text)
+    text = _ALL_WITH.sub("", text)
+    text = _EXCEPT.sub(_as_difference, _DEGREES.sub(_as_degrees, _FOR_ALL.sub("", text)))
     text = name_functions(text)
     text = _with_braces(text, ("\\sqrt", "^"))
     text = _SHORT_FRAC_TOP.sub(r"\\frac{\1}", text)
@@ -198,6 +211,18 @@ def _without_font(mark: re.Match[str]) -> str:
     if behind_number and _SINGLE_UNIT.fullmatch(content):
         return rf" \unit{{{content}}}"
     return f" {mark.group(1)} "
+
+
+def _as_degrees(mark: re.Match[str]) -> str:
+    """Write degrees, minutes and seconds as one fraction of degrees."""
+    seconds = int(mark[1]) * 3600 + int(mark[2]) * 60 + int(mark[3] or 0)
+    return f"\\frac{{{seconds}}}{{3600}}\\degree "
+
+
+def _as_difference(mark: re.Match[str]) -> str:
+    """Write "all real numbers except 1 and x = 2" as a difference of sets."""
+    points = re.sub(r"\s?(?:,\s?)?(?:\band\b|\bor\b)\s?", ", ", mark[1])
+    return r"\R \setminus \{" + re.sub(r"(?<![A-Za-z])[a-z]\s?=\s?", "", points) + r"\}"
 
 
 def _braced(group: str) -> str:

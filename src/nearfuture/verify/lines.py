@@ -25,7 +25,7 @@ _IS = (
     r"|turns\sout\sto\sbe)(?![A-Za-z])|[:=：→⇒]|->|[-–—](?=\s))"
 )
 _KEYWORD = re.compile(
-    r"[Aa](?:nswer|NSWER|ns(?![a-z])|NS(?![A-Z]))|[Ff]inal(?=[*_]{0,3}\s?[:：])|####|[答选結结值답정]|respuesta|réponse|risposta|resposta|ntwort|твет"
+    r"[Aa](?:nswer|NSWER|ns(?![a-z])|NS(?![A-Z]))|[Ff]inal(?=[*_]{0,3}\s?[:：])|####|[答选結结值답정正]|respuesta|réponse|risposta|resposta|ntwort|твет"
     r"|(?<=[a-zA-Z]\s)(?:option|choice|letter|alternative|statement|Option|Choice|OPTION|CHOICE)"
 )
 _ANSWER = re.compile(
@@ -38,15 +38,17 @@ _HEADING_LEAD = re.compile(r"[#*_\s>\\-]{0,9}(?:(?:the|my|and)\s)?(?:(?:final|co
 _IN_SENTENCE = re.compile(r"(?:\bwill|['’]ll|\bto|\bcan)\s\Z", re.IGNORECASE)
 _CHOICE = re.compile(rf"(?:option|choice|letter|alternative|statement)s?\b[*_}}`)]{{0,4}}\s{{0,3}}{_IS}", re.IGNORECASE)
 _CHOICE_LEAD = re.compile(r"\b(?:correct|right|best|final|chosen|selected|my|most\sappropriate)\s\Z", re.IGNORECASE)
+_SENTENCE_LEAD = re.compile(r"(?:\A|[.\n]\s?)(?:so\s|thus\s)?the\s\Z", re.IGNORECASE)
 _OTHER = re.compile(
     r"答(?:案[】\]]?|え)?(?:应该|应当|应|就|选项)?(?:是|为|為|は|选择?|選択?)?\s?[:：]?"
-    r"|选(?:择|项|D)?(?:是|为)?[:：]?(?=[\s(（*\"“]{0,4}[A-Za-z])"
-    r"|(?:结果|結果|值)(?:是|为|為)[:：]?|(?:정답|답)(?:은|는)?\s?[:：]?"
+    r"|选(?:择|项|D)?(?:是|为)?[:：]?(?=[\s(（*\"“]{0,4}[A-Za-zＡ-Ｚ])"
+    r"|正解(?:は|:|：)|(?:结果|結果|值)(?:是|为|為)[:：]?|(?:정답|답)(?:은|는)?\s?[:：]?"
     r"|(?:respuesta|réponse|risposta|resposta|ntwort|твет)\b(?:\s\w+){0,2}?\s?(?:es|est|è|é|ist|:)|####(?!#)"
 )
 _DENIED_LEAD = re.compile(
     r"\b(?:wrong|incorrect|false|bad|worst|tempting|common|not\s(?:the|an?|my))\s\Z", re.IGNORECASE
 )
+_FACTORIAL = re.compile(r"(?:(?:\A|[^A-Za-z\\])[a-z]|\))!\Z")
 _PAUSE = re.compile(r"[ \t:*_：}\"'“]{0,8}")
 MAX_MARKS = 32
 """Only the last announcements are read."""
@@ -57,7 +59,7 @@ _SENTENCE_END = re.compile(
     r"(?<!\b[a-z])(?<!\b[DMS][rst])(?<!\bMrs)(?<!\bProf)[.!?。]['\")*]{0,3}\s+(?=[A-Z\\(*#\[\"'])|[。！？]|\s#{2,4}\s"
 )
 _REASON = re.compile(
-    r"[,;]?\s+(?:because|since|so\sthat|which\s(?:is|means|matches|corresponds)|as\s(?:it|the|we|this))\b|[,，](?:因为|因此|所以)",
+    r"[,;]?\s+(?:because|since|so\sthat|ya\sque|porque|puisque|parce\sque|weil|which\s(?:is|means|matches|corresponds)|as\s(?:it|the|we|this))\b|[,，](?:因为|因此|所以)",
     re.IGNORECASE,
 )
 _ASIDE = re.compile(
@@ -65,7 +67,7 @@ _ASIDE = re.compile(
     r"|\s\((?:that\sis|i\.e\.|approx|about\b|roughly|\$?\\approx|\$?≈)",
     re.IGNORECASE,
 )
-_CONTRAST = re.compile(r"(?<=\S)(?:,\s(?:and\s)?|\s\()not\s", re.IGNORECASE)
+_CONTRAST = re.compile(r"(?<=\S)(?:,\s(?:and\s)?|\s\()(?:not|nicht|non|pas|y\sno)\s", re.IGNORECASE)
 _FILLER = re.compile(
     r"(?:(?:therefore|thus|hence|then|simply|clearly|just|indeed|exactly|definitely|obviously|equal\sto|given\sby|going\sto\sbe"
     r"|approximately|roughly|about|around|either\sway|that|:|：|是|为|应该是|约为?|大约|共有?|一共有?|等于)(?![A-Za-z])[,:]?\s*)+",
@@ -170,7 +172,8 @@ def _mark_at(text: str, start: int, keyword: str) -> _Mark | None:
         if (quote := found["quote"]) and before.lower().removesuffix("final_").removesuffix("final ")[-1:] == quote:
             return _Mark(found.end(), value=found.end("quote"))
     elif keyword[0] in "oOcClsa" and keyword[0].isascii():
-        found = _CHOICE.match(text, start) if _CHOICE_LEAD.search(before) else None
+        is_led = _CHOICE_LEAD.search(before) or (keyword in ("option", "choice") and _SENTENCE_LEAD.search(before))
+        found = _CHOICE.match(text, start) if is_led else None
     else:
         found = None if before.endswith("#" if keyword == "####" else "不") else _OTHER.match(text, start)
         if found is not None and found[0][:2] != "答案" and keyword == "答" and before[-1:] not in ("", *"\n 回解。"):
@@ -216,7 +219,8 @@ def _content(text: str, mark: _Mark, kind: str) -> str | None:
         if found is not None and found.start() and found.group()[0] in "?？":
             return None
         rest = rest[: found.start()] if found else rest
-    rest = without_emphasis(rest.strip()).strip().rstrip("*_").rstrip(".。！!").strip("*_ ")
+    rest = without_emphasis(rest.strip()).strip().rstrip("*_")
+    rest = rest.rstrip("." if _FACTORIAL.search(rest) else ".。！!").strip("*_ ")
     if not rest or rest.endswith(("?", "？")):
         return None
     if kind not in ("math", "numeric") or len(rest) >= 400:

@@ -46,6 +46,7 @@ _RECURRING = re.compile(
     r"(?P<sign>[+-]?)\s?(?P<head>\d+\.\d*?)(?P<tail>(?P<one>\d)(?=(?P=one){2})|\d{2,6})(?P=tail)+\s?\\ldots"
 )
 _DECIMAL_COMMA = re.compile(r"(?<![\d,.(\[{])(?P<whole>\d{1,3}(?:\.\d{3})+|\d+)(?:,|\{,\})(?P<part>\d+)(?![\d,.)\]}])")
+_QUANTITY = re.compile(r"\s?(?:[cmk]?[gml]|°|€|\\%|%)(?![A-Za-z])")
 _THOUSANDS = re.compile(r"(?!0)\d{1,3}(?:,|\{,\})\d{3}")
 _WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
@@ -127,7 +128,11 @@ def with_decimal_point(text: str, other: str, *, min_decimals: int = 1) -> str:
     if len(found) != 1 or _THOUSANDS.fullmatch(found[0].group()) or re.search(r"\d", _DECIMAL_COMMA.sub("", text)):
         return text
     is_long = len(found[0]["part"]) >= min_decimals or found[0]["whole"] == "0"
-    is_shown = "." in found[0]["whole"] or (is_long and re.search(r"\d\.\d", other) is not None and "," not in other)
+    is_shown = (
+        "." in found[0]["whole"]
+        or _QUANTITY.match(text, found[0].end()) is not None
+        or (is_long and re.search(r"\d\.\d", other) is not None and "," not in other)
+    )
     point = f"{found[0]['whole'].replace('.', '')}.{found[0]['part']}"
     return text[: found[0].start()] + point + text[found[0].end() :] if is_shown else text
 

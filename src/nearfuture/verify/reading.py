@@ -33,6 +33,7 @@ from nearfuture.verify.guards import ROW_BREAK, is_blocked
 from nearfuture.verify.latex import normalise, plain
 from nearfuture.verify.logic import read_statement
 from nearfuture.verify.numbers import read_number
+from nearfuture.verify.parameters import without_parameter
 from nearfuture.verify.pieces import (
     BRACKETS,
     CLOSERS,
@@ -59,9 +60,15 @@ _PHRASES: Mapping[str, Node] = (
     | dict.fromkeys(("dne", "does not exist", "undefined", "not defined"), _UNDEFINED)
 )
 _WORD_SEPARATOR = re.compile(r"\s+(?:or|and)\s+|\s*;\s*|,\s*(?:or|and)\s+")
-_FOR_INTEGERS = re.compile(r"(?<=[^,(]),?\s*\(?(?:where\s|for\s)?[kmn]\s?∈\s?\\(?:mathbb\s?\{?Z\}?|Z)\)?$")
 _LOGICAL = re.compile(r"[∨∧→↔]|\\(?:neg|lnot|to|rightarrow|Rightarrow|implies|iff|leftrightarrow)(?![A-Za-z])")
 _CLOCK = re.compile(r"(\d{1,2}):([0-5]\d)(?::([0-5]\d))?(?:\s?([AaPp])\.?\s?[Mm]\.?)?")
+_THOUSANDS = re.compile(r"(?<![\d.,])(?!0)\d{1,3}(?:,\d{3})+(?![\d,])")
+_OPERATION = re.compile(r"\d\s?(?:[-+*/]|\\times|\\cdot|\\div)\s?\d")
+_RATIO_IN_WORDS = re.compile(r"(?<=\d)\s(?:to|is\sto)\s(?=\d)")
+_SYSTEM = re.compile(
+    r"(?:\\\{\s?)?\\begin\{(?P<kind>aligned|align\*?|gathered|split|cases)\}(?P<rows>(?:(?!\\begin).)*)\\end\{(?P=kind)\}",
+    re.DOTALL,
+)
 _SET_BEHIND = re.compile(r"∈\s?\\\{.*\\\}\Z")
 _PART = re.compile(r"\(([a-h])\)\s?[:.=]?\s?")
 _MODULUS = re.compile(
@@ -97,7 +104,7 @@ def _read_short(text: str) -> Node:
 
 
 def _read(text: str, depth: int) -> Node:
-    text = strip_parentheses(_FOR_INTEGERS.sub("", text.strip()))
+    text = strip_parentheses(without_parameter(_without_thousands(text.strip())))
     phrase = _PHRASES.get(text.lower())
     if phrase is not None:
         return phrase
@@ -115,6 +122,7 @@ def _read(text: str, depth: int) -> Node:
         or _read_congruence(text)
         or _read_matrix(text)
         or _read_piecewise(text, depth)
+        or _read_system(text, depth)
         or _read_vector(text)
         or read_reals(text)
         or _read_parts(text, depth)
@@ -124,6 +132,14 @@ def _read(text: str, depth: int) -> Node:
         or _read_equality(text, depth)
         or _read_value(text)
     )
+
+
+def _without_thousands(text: str) -> str:
+    """Write 45,000 * 1.3 as 45000 * 1.3: beside an operator a comma between three digits separates nothing."""
+    if "," not in text or _OPERATION.search(text) is None:
+        return text
+    bare = _THOUSANDS.sub(lambda mark: mark[0].replace(",", ""), text)
+    return text if "," in bare else bare
 
 
 def _read_matrix(text: str) -> Node | None:
@@ -147,6 +163,19 @@ def _read_piecewise(text: str, depth: int) -> Node | None:
         return None
     values = Group("{}", tuple(Group("()", tuple(_read(cell, depth + 1) for cell in row)) for row in cells))
     return values if match["name"] is None else Named(clean_name(match["name"].strip()), values)
+
+
+def _read_system(text: str, depth: int) -> Node | None:
+    """Read lines of equations below each other, aligned or in braces, as a list."""
+    match = _SYSTEM.fullmatch(text)
+    if match is None:
+        return None
+    rows = [row.replace("&", " ").strip(" ,;.") for row in match["rows"].split(ROW_BREAK)]
+    nodes = tuple(_read(row, depth + 1) for row in rows if row)
+    if len(nodes) == 1:
+        return nodes[0]
+    is_system = 1 < len(nodes) <= MAX_ITEMS and all(isinstance(node, Named | Equation | RealSet) for node in nodes)
+    return Group("", nodes) if is_system else None
 
 
 def _read_vector(text: str) -> Node | None:
@@ -306,7 +335,7 @@ def _read_equality(text: str, depth: int) -> Node | None:
         return (
             Named(clean_name(sides[0]), _read(sides[1], depth + 1)) if not has_variables(sides[1]) else Equation(*sides)
         )
-    if len(sides) == 2 and any(map(has_variables, sides)):
+    if len(sides) == 2 and any(has_variables(split_unit(side)[0]) for side in sides):
         return Equation(*sides)
     return Chain(tuple(_read(side, depth + 1) for side in sides))
 
@@ -321,7 +350,7 @@ def _read_value(text: str) -> Node:
         return Words(plain(text))
     if r"\pm" in value or r"\mp" in value:
         return Group("", tuple(Scalar(signed, unit) for signed in _both_signs(value)))
-    ratio = split_top(value, ":")
+    ratio = split_top(_RATIO_IN_WORDS.sub(":", value), ":")
     if len(ratio) > 1:
         return Ratio(tuple(ratio)) if len(ratio) <= 6 and all(ratio) else Words(plain(text))
     return Scalar(value, unit)

@@ -47,7 +47,7 @@ _TAKEN_BACK = re.compile(
     rf"{_OPENING}(?:(?:{_TURN}|however|but)[\s,.!:;…—–-]{{0,4}}){{1,3}}[^.!?\n]{{0,40}}?{_MISTAKE}"
     rf"|{_OPENING}(?:(?:actually|wait|hmm+)[\s,…—–-]{{1,4}})+no\b[,.!]"
     r"|\b(?:unable\sto|cannot|can['’]t|could\snot|couldn['’]t)\s(?:determine|find|give|provide|reach)\s(?:the|an?|any)\s(?:final\s)?(?:answer|result|value)\b"
-    rf"|[.!?\n]\s*correcting\s(?:this|that|myself|for\s(?:this|that))\b|[.!?\n]\s*(?:scratch|strike|disregard)\s(?:that|this)|[.!?\n]\s*i\smade\san?\s(?:\w+\s)?(?:mistake|error)",
+    rf"|[.!?\n]\s*correcting\s(?:this|that|myself|for\s(?:this|that))\b|[.!?\n:]\s*(?:please\s)?(?:scratch|strike|disregard|ignore)\s(?:that|this|my|the\sabove)|[.!?\n]\s*i\smade\san?\s(?:\w+\s)?(?:mistake|error)",
     re.IGNORECASE,
 )
 _REPLACED = re.compile(rf"{_OPENING}(?:{_TURN}[\s,.!:;…—–-]{{0,4}}){{1,3}}(?:{_SUBJECT})?{_VALUE}", re.IGNORECASE)

@@ -15,6 +15,7 @@ Not here: the rules that are tried first (`values`), the process in which this r
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -39,6 +40,7 @@ from nearfuture.verify.pieces import has_variables
 from nearfuture.verify.solving import solve
 from nearfuture.verify.values import RuleJudge, Undecided, is_rounded
 
+_VARIABLE = re.compile("[r-z]|theta")
 _SMALL, _LARGE = sympy.Float(10) ** -MAX_EXPONENT, sympy.Float(10) ** MAX_EXPONENT
 
 
@@ -87,6 +89,21 @@ class SymbolicJudge(RuleJudge):
         if value is None or shown is None:
             return not has_variables(exact)
         return bool(value.is_real) and is_rounded(_fraction(value), shown)
+
+    def same_slope(self, gold: str, answer: str) -> bool:
+        """Decide whether two expressions with a constant of integration C differ by a constant alone."""
+        try:
+            return super().same_slope(gold, answer)
+        except Undecided:
+            expected, said = read(gold), read(answer)
+        self.rule = "symbolic"
+        if not (_is_value(expected) and _is_value(said)):
+            return False
+        names = expected.free_symbols | said.free_symbols
+        variables = [name for name in names if _VARIABLE.fullmatch(str(name))]
+        if len(variables) != 1 or len(names) != 2:
+            return False
+        return agree(expected.diff(variables[0]), said.diff(variables[0])) is True
 
     def solve(self, inequality: Inequality) -> tuple[Span, ...] | None:
         """Return the intervals on which an inequality in one name holds; None if they cannot be worked out."""

@@ -70,6 +70,16 @@ class RuleJudge:
             raise Undecided
         return is_rounded(numbers[0].value, numbers[1])
 
+    def same_slope(self, gold: str, answer: str) -> bool:
+        """Decide whether two expressions with a constant of integration C differ by a constant alone.
+
+        Raises:
+            Undecided: sympy is needed.
+        """
+        if is_blocked(gold) or is_blocked(answer):
+            return False
+        raise Undecided
+
     def solve(self, inequality: Inequality) -> tuple[Span, ...] | None:
         """Return the intervals on which an inequality holds; None if they cannot be worked out.
 

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 TIME_LIMIT = 2.0
 """Seconds of CPU time per case."""
 CACHE_SIZE = 65536
-VERIFIER_VERSION = "4"
+VERIFIER_VERSION = "5"
 """Changes whenever a verdict may change, so that guidance judged by an older version is verified again."""
 
 

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import ast
 import re
+import unicodedata
 
 from nearfuture.verify.latex import plain
 from nearfuture.verify.pieces import split_top
 
 _TRUE = frozenset(("yes", "true", "correct", "right", "y", "t", "affirmative"))
-_FALSE = frozenset(("no", "false", "incorrect", "wrong", "n", "f", "negative"))
+_FALSE = frozenset(("no", "false", "incorrect", "wrong", "n", "f", "negative", "impossible"))
 _LONG_TRUE, _LONG_FALSE = _TRUE - set("yt"), _FALSE - set("nf")
 _CHINESE = dict.fromkeys("是 是的 对 对的 正确 真 成立 能 可以 会 有 はい 예".split(), True) | dict.fromkeys(
     "否 不 不是 不是的 不对 错 错误 错的 不正确 假 不成立 不能 不可以 不会 没有 いいえ 아니요".split(), False
+)
+_OTHERS = dict.fromkeys("ja oui sí si да sim はい 네 vrai wahr verdadero richtig".split(), True) | dict.fromkeys(
+    "nein non нет não いいえ 아니요 faux falsch falso".split(), False
 )
 _SUBJECT = re.compile(
     r"\A(?:the |this |that |my )?"
@@ -33,7 +37,13 @@ _DAY = r"\d{1,2})(?:st|nd|rd|th)?"
 _DATE = re.compile(
     rf"\b(?:(?P<day1>{_DAY}\s(?:of\s)?(?P<month1>{_MONTH})\.?|(?P<month2>{_MONTH})\.?\s(?P<day2>{_DAY}),?\s?(?P<year>\d{{4}})\b"
 )
+_FORMULA_MARKS = re.compile(r"\\(?:text|mathrm|ce|rm)(?![a-z])|[\s${}_^.]")
+_FORMULA = re.compile(r"(?=.*\d)\d?(?:\(?[A-Z][a-z]?\d*\)?\d*){2,12}[-+]?")
 _HEDGED = frozenset("or maybe perhaps possibly unless neither nor unclear unknown either".split())
+_DENIED = re.compile(
+    r"(?:definitely |certainly )?not (true|correct|right|possible|yes|no|false|wrong|incorrect)(?=\s?[,;.]|\Z)"
+)
+_HEDGED_ELSEWHERE = re.compile(r"\b(?:oder|ou|aber|mais|pero|o|или|vielleicht|peut-être|quizás)\b|或|か", re.IGNORECASE)
 _GOES_ON = re.compile(
     r"\w+(?:[,.;:!(—–-]|\s(?:[-(—–]|(?:it|they|he|she|this|that|these|those|there|we|you|i|the|because|since|as|for|statement)\b))"
 )
@@ -55,9 +65,10 @@ def read_bool(text: str) -> bool | None:
     chinese = _CHINESE.get(re.split(r"[,，。.;；!]", said, maxsplit=1)[0].strip())
     if chinese is not None:
         return chinese
-    if (
-        denied := re.fullmatch(r"(?:definitely |certainly )?not (true|correct|right|false|wrong|incorrect)", said)
-    ) is not None:
+    foreign = re.match(r"(\w+)(?=[,，、.;!–—-]|\s[–—-]|\Z)", said)
+    if foreign is not None and foreign[1] in _OTHERS and not _HEDGED_ELSEWHERE.search(said):
+        return _OTHERS[foreign[1]]
+    if (denied := _DENIED.match(said)) is not None:
         return denied[1] in _FALSE
     words = re.findall(r"[a-z']+", said)
     if len(words) == 1:
@@ -70,6 +81,27 @@ def read_bool(text: str) -> bool | None:
     against = "|".join(_LONG_FALSE if is_true else _LONG_TRUE)
     is_open = re.search(rf"(?:\b(?:and|or|but|also|then)|[.,;!?/])\s*(?:{against})\b(?=\W*(?:\Z|[,.;!?]))", said)
     return None if is_open else is_true
+
+
+def is_yes_or_no(text: str) -> bool:
+    """True for a lone word for yes or no in English: yes, no, true, false.
+
+    Example:
+        >>> is_yes_or_no("\\\\text{Yes}"), is_yes_or_no("correct"), is_yes_or_no("no solution")
+        (True, False, False)
+    """
+    return len(text) <= 40 and plain(text) in ("yes", "no", "true", "false")
+
+
+def same_compound(one: str, other: str) -> bool:
+    """Compare two chemical formulas, in LaTeX or plain: H_2SO_4 is H2SO4.
+
+    Example:
+        >>> same_compound("\\\\text{H}_2\\\\text{O}", "H2O"), same_compound("H_2O", "H_2O_2")
+        (True, False)
+    """
+    formulas = [_FORMULA_MARKS.sub("", text) for text in (one, other)] if len(one) + len(other) < 200 else [""]
+    return formulas[0] == formulas[-1] and _FORMULA.fullmatch(formulas[0]) is not None
 
 
 def same_text(gold: str, answer: str) -> bool:
@@ -86,7 +118,8 @@ def _phrase(text: str) -> str:
     """Reduce a phrase to its words: no hyphens between letters, "5 cm" as "5cm", "U.S." as "US", "&" as "and"."""
     said = re.sub(r"\s*([,:;/])\s*", r"\1", plain(text).removesuffix("^\\circ")).replace("{", "").replace("}", "")
     said = re.sub(r"(?<=[^\W\d])-(?=[^\W\d])", " ", said.replace(" & ", " and "))
-    said = re.sub(r"\b[a-z](?:\.[a-z])+\b\.?", lambda mark: mark[0].replace(".", ""), said)
+    said = re.sub(r"\b[a-z](?:\.\s?[a-z])+(?:\b\.|\.?(?![a-z]))", lambda mark: re.sub(r"[.\s]", "", mark[0]), said)
+    said = "".join(char for char in said if unicodedata.category(char) != "So" and char != "\ufe0f").strip()
     said = _DATE.sub(_as_date, said)
     said = (
         re.sub(r"\s*([-+=<>*^])\s*(?=\S)", r"\1", said) if re.search(r"[\d)]\s?[-+=*^]|[-+=*^]\s?[\d(]", said) else said
