@@ -159,7 +159,9 @@ _OPERATION = re.compile(r"(?<=[\w)}])\s?(?:[-+*/]|\\cdot|\\times|\\div)\s?(?=[\w
 def _is_opaque(node: Node) -> bool:
     if isinstance(node, Words):
         return True
-    return isinstance(node, Scalar) and (_WORK.search(node.text) is not None or is_blocked(node.text))
+    return isinstance(node, Scalar) and (
+        _WORK.search(node.text) is not None or is_quantity(node.text) or is_blocked(node.text)
+    )
 
 
 def _equation_and_value(gold: Node, answer: Node, judge: Judge) -> bool:
@@ -174,7 +176,9 @@ def _equation_and_value(gold: Node, answer: Node, judge: Judge) -> bool:
     return not is_blocked(equation.left) and equation is answer and judge.equal(equation.right, equation.left)
 
 
-_WORK = re.compile(r"\\(?:sum|prod|int|iint|oint|lim|ldots|binom|det|frac\{d\}|mathbb|vec|overrightarrow|begin)|\.\.\.")
+_WORK = re.compile(
+    r"\\(?:sum|prod|int|iint|oint|lim|ldots|binom|det|frac\{d\}|mathbb|vec|overrightarrow|begin)|\.\.\.|(?<![A-Za-z\\])lim\b"
+)
 
 
 def _as_equation(node: Node) -> Equation | None:

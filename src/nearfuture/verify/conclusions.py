@@ -19,6 +19,7 @@ from nearfuture.verify.last_sentence import (
     bold_conclusion,
     bold_words,
     last_line,
+    last_sentence,
     stated_number,
     stated_phrase,
     stated_polarity,
@@ -26,15 +27,18 @@ from nearfuture.verify.last_sentence import (
 from nearfuture.verify.lines import is_value, value_stated, without_emphasis
 from nearfuture.verify.retracted import is_taken_back
 from nearfuture.verify.stated_formula import stated_formula
+from nearfuture.verify.words import read_bool
 
 _CHOSEN = re.compile(
     r"\b(?:option|choice|answer|statement|letter)\s[*(\"]{0,3}([A-Z])[*)\"]{0,3}\sis\s(?:the\s)?(?:most\s)?"
     r"(?:correct|right|best|appropriate|answer)"
     r"|(?<![A-Za-z])[*(]{1,3}([A-Z])[*)]{1,3}\sis\s(?:the\s)?(?:most\s)?(?:correct|right|best|answer)"
-    r"|(?<![A-Za-z])([B-HJ-Z])\sis\sthe\s(?:most\s)?(?:correct|right|best|appropriate)"
+    r"|(?<![A-Za-z])([B-HJ-Z])\sis\sthe\s(?:most\s)?(?:correct|right|best|appropriate)(?!\s(?:angle|triangle|side|hand|half|part|end))"
+    r"|\b(?:this|that|it|which)\s(?:is|corresponds\sto|matches)\s(?:option|choice|statement|answer|letter)\s[*(]{0,3}([A-Z])[*)]{0,3}\.?\s*\Z"
+    r"|\b(?:leaves|leaving)\s(?:only\s)?([A-Z])\sas\sthe\sonly\b|\b(?:leads?|points?)\s(?:us\s|me\s)?to\s(?:option\s|choice\s)?[*(]{0,3}([A-Z])[*)]{0,3}\.?\s*\Z"
     r"|\b(?:choose|select|pick|go\swith|opt\sfor|choosing|selecting|it\smust\sbe)\s(?:the\s)?(?:option|choice|answer|letter)?\s?"
     r"[*(\"]{0,3}([A-Z])[*)\"]{0,3}(?:\s\([^()\n]{1,80}\))?(?=[.,;!\s]*(?:\n|\Z|because|since|as\s))"
-    r"|\bmy\s(?:pick|choice|guess|vote)\s(?:is|would\sbe)\s[*(]{0,3}([A-Z])[*)]{1,3}"
+    r"|\bmy\s(?:pick|choice|guess|vote)\s(?:is|would\sbe)\s[*(]{0,3}([A-Z])(?:[*)]{1,3}|\.?\s*\Z)"
     r"|(?:[,;.]\s|\n|\A)(?:so|thus|therefore|hence)[,:]?\s(?:it(?:'s|\sis|\smust\sbe)\s|the\sanswer\sis\s|only\s|option\s){0,2}[*(]{0,3}([A-Z])[*)]{0,3}\.?\s*\Z"
     r"|\b(?:option|choice)\s[*(\"]{0,3}([A-Z])[*)\"]{0,3}(?:\s\([^()\n]{1,80}\))?\sit\sis(?!\s?(?:not|n['’]t))"
     r"|\b(?:left\swith|leav(?:es|ing)(?:\sus\swith)?)\s(?:only\s)?(?:option\s)?[*(]{0,3}([A-Z])[*)]{0,3}(?:\.?\s*\Z|,\s(?:which|as|since|because)\b)",
@@ -77,7 +81,7 @@ _BREAKS_OFF = re.compile(r"\b(?:and|or|so|then|but|with|to|the|of|is)\Z", re.IGN
 _HEAD = re.compile(r"\A(?:A|Solution|Response)\s?:\s")
 _LABEL = re.compile(r"[A-Za-z][A-Za-z ]{2,60}\s?:\s+(?=\$|\\[(\[]|[-+€£]?\d)")
 MAX_LINE = 400
-ANSWER_FIELDS = ("answer", "final_answer", "choice", "option", "label", "prediction", "result", "value")
+ANSWER_FIELDS = ("answer", "final_answer", "choice", "option", "label", "verdict", "prediction", "result", "value")
 MAX_JSON = 4000
 """A line with more characters is not a conclusion by itself."""
 _OPTION_LINE = re.compile(r"\(?[A-Z][).:]\s")
@@ -109,7 +113,7 @@ def concluded(text: str, kind: str) -> tuple[str, str] | None:
     if kind in ("math", "numeric"):
         said = _maths(whole, kind)
         return None if said is None else (said, "bare")
-    if kind == "bool" and (polarity := stated_polarity(whole)) is not None:
+    if kind == "bool" and (polarity := stated_polarity(whole) or _yes_or_no(whole)) is not None:
         return polarity, "bare"
     if whole and "\n" not in whole and _stands_bare(whole, kind):
         bold = stated_phrase(whole) if kind == "text" and bold_words(whole) is not None else None
@@ -128,6 +132,12 @@ def concluded(text: str, kind: str) -> tuple[str, str] | None:
         if said is not None:
             return said, "bare"
     return None
+
+
+def _yes_or_no(text: str) -> str | None:
+    """Return the last sentence of several lines, if it says yes or no: "So yes, there is one." """
+    said = without_emphasis(last_sentence(text) or "") if "\n" in text else ""
+    return None if read_bool(said) is None else said
 
 
 def answer_field(text: str) -> str | None:

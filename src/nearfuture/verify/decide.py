@@ -23,9 +23,9 @@ from nearfuture.verify.last_sentence import closing_phrases, stated_phrase
 from nearfuture.verify.latex import normalise
 from nearfuture.verify.numbers import Tolerance, read_number, same_number, with_decimal_point
 from nearfuture.verify.parameters import may_declare, with_parameter_of
-from nearfuture.verify.reading import read_answer
+from nearfuture.verify.reading import MAX_RAW_CHARS, read_answer
 from nearfuture.verify.values import RuleJudge, Undecided
-from nearfuture.verify.words import is_yes_or_no, read_bool, read_list, same_compound, same_text
+from nearfuture.verify.words import is_yes_or_no, read_bool, read_list, same_compound, same_ordinal, same_text
 
 RULES = (
     *("identical", "number", "structure", "symbolic", "unreadable", "guard"),
@@ -102,10 +102,10 @@ def decide_with(case: Case, judge: RuleJudge) -> Decision:
 
 def _same_maths(gold: str, answer: str, case: Case, judge: RuleJudge) -> bool:
     judge.rule = "structure"
-    if gold == answer or same_compound(gold, answer):
+    if gold == answer or same_compound(gold, answer) or same_ordinal(gold, answer):
         judge.rule = "identical"
         return True
-    if may_declare(gold):
+    if (may_declare(gold) or may_declare(answer)) and len(answer) <= MAX_RAW_CHARS:
         answer = with_parameter_of(normalise(gold), normalise(answer))
     gold, answer = with_decimal_point(gold, answer, min_decimals=2), with_decimal_point(answer, gold)
     numbers = read_number(gold), read_number(answer)

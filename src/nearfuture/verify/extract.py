@@ -22,7 +22,7 @@ from nearfuture.verify.conclusions import concluded, listed
 from nearfuture.verify.last_sentence import last_sentence
 from nearfuture.verify.lines import announced, is_denied_in, is_value, last_announcement, without_emphasis
 from nearfuture.verify.marked import Span, boxes, tags
-from nearfuture.verify.retracted import begins_anew, is_denied, is_taken_back, replacement
+from nearfuture.verify.retracted import begins_anew, is_called_wrong, is_denied, is_taken_back, replacement
 
 MAX_BOXES = 16
 """With more boxes than this, the boxes are not a list of answers."""
@@ -35,6 +35,7 @@ _SPECIAL = re.compile(r"(?:<\|[^|<>]{1,30}\|>|</s>|<eos>|<end_of_turn>)\s*")
 _NEXT_TURN = re.compile(r"<\|(?:im_start|start_header_id)\|>(?:user|system)\b")
 _JOINER = re.compile(r"[\s$*,;&.、和或]*(?:\b(?:and|or)\b[\s$*,;&]*)?")
 _OR = re.compile(r"\bor\b|或", re.IGNORECASE)
+_NAME_BEFORE = re.compile(r"(?<![A-Za-z\\])([A-Za-z](?:_\{?\w\}?)?)\s?=\s?\Z")
 _OTHERWISE = re.compile(
     r"[\s$*)\]\\,]{0,8}\bor\s(?:maybe\s|perhaps\s|possibly\s)?(?=[$\\(]{0,3}[-+]?[\d\\.]|[(*]{0,3}[A-Z]\b)",
     re.IGNORECASE,
@@ -133,6 +134,7 @@ def _is_withdrawn(text: str, span: Span, following: Span | None, kind: str) -> b
     return (
         is_denied(text[max(0, span.start - 80) : span.start])
         or is_taken_back(behind)
+        or (following is None and is_called_wrong(span.content, behind))
         or (following is None and is_denied_in(behind, span.content, kind))
     )
 
@@ -166,13 +168,20 @@ def _last_of(text: str, spans: list[Span], source: str, kind: str, strict: bool)
     if len(parts) > 1:
         return Extracted(", ".join(parts), source, tuple(parts))
     found = _unwrapped(parts[0], source, kind, strict)
-    earlier = tuple(dict.fromkeys(span.content.strip() for span in spans))
+    earlier = tuple(dict.fromkeys(_with_name(text, span) for span in spans))
     is_list = (
         source == "box" and 1 < len(earlier) <= MAX_BOXES and not begins_anew(text[spans[0].end : spans[-1].start])
     )
     if found is None or found.parts or not is_list:
         return found
     return Extracted(found.text, source, (), earlier)
+
+
+def _with_name(text: str, span: Span) -> str:
+    """Return the content of a box with the name before it: p = \\boxed{3}."""
+    name = _NAME_BEFORE.search(text[max(0, span.start - 20) : span.start])
+    content = span.content.strip()
+    return content if name is None or "=" in content else f"{name[1]} = {content}"
 
 
 def _unwrapped(content: str, source: str, kind: str, strict: bool) -> Extracted | None:

@@ -30,13 +30,13 @@ _DOUBT = re.compile(
     re.IGNORECASE,
 )
 _BESIDE = re.compile(
-    r",?\s(?:because|since|as\s(?:there|it|they|the|we|this|its))\b|,\s(?:and\s|so\s\w+\s)?(?:not|isn['’]t|aren['’]t|rather\sthan"
+    r",?\s(?:because|since|denn|weil|porque|puisque|as\s(?:there|it|they|the|we|this|its))\b|,\s(?:and\s|so\s\w+\s)?(?:not|isn['’]t|aren['’]t|rather\sthan"
     r"|instead\sof|unlike|followed\sby|with|which)\b|，(?:因为|而不)",
     re.IGNORECASE,
 )
 """Where a reason, a contrast or a detail begins; the answer came before."""
 _CONCLUDES = re.compile(r",\s(?:and\s)?(?:so|thus|hence|therefore)\s|[，,](?:所以|因此|故)", re.IGNORECASE)
-_IS = r"(?:is|are|was|were|be|says?|reads?|shows?|called|named)"
+_IS = r"(?:is|are|was|were|be|says?|reads?|shows?|called|named|es|est|ist)"
 _SURELY = "(?:therefore |thus |indeed |clearly |just |called |named )"
 _POLARITY = re.compile(
     rf"(?:\b{_IS}|[:,→⇒])\s{_SURELY}?(?P<said>true|false|correct|incorrect|wrong|yes|no)\W*\Z",
@@ -52,7 +52,7 @@ _NUMBER = re.compile(
 _ANY_NUMBER = re.compile(rf"\b{_NUMBER_WORD}\b", re.IGNORECASE)
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
 _QUOTED = re.compile(r"[\"“„«]\s?([^\"“”„«»\n]{1,80}?)\s?[\"”“»]")
-_BEHIND_VERB = re.compile(rf".*(?:\b{_IS}\s{_SURELY}?|[是为])(?P<said>\S.*)", re.DOTALL)
+_BEHIND_VERB = re.compile(rf".*(?:\b{_IS}\s{_SURELY}?|[是为は])(?P<said>\S.*)", re.DOTALL)
 _TWO_CLAUSES = re.compile(rf"\b{_IS}\b.*(?:,|\b(?:and|but|while))\s.*\b{_IS}\b", re.DOTALL)
 _BOLD_SUBJECT = re.compile(
     rf"(?:(?:so|thus|therefore|hence|[Ss]o|Thus|Therefore|Hence),?\s)?\*\*([^*\n]{{1,40}})\*\*\s(?:{_IS}|has|have|had)\b[^*]*"
@@ -60,7 +60,7 @@ _BOLD_SUBJECT = re.compile(
 _LEADS_TO = re.compile(r"\b(?:by|with|on|to|at|[a-z]{2,}ing)\s(?=\S)")
 _LEAD = re.compile(r"(?:so|thus|therefore|hence|consequently|(?:in )?conclusion)\b|因此|所以|故|综上", re.IGNORECASE)
 _STATED = re.compile(
-    rf"(?:\b{_IS}|\b(?:es|est|ist)|\w['’]s|\bi\.e\.,?|[:：是为])\s?(?:[\w'-]+\s){{0,2}}\0|\b{_IS}\b[^,;:]*\0\W*\Z|\A\0\s{_IS}\b|\bmeans\s[^,;:]*\0\W*\Z"
+    rf"(?:\b{_IS}|\w['’]s|\bi\.e\.,?|[:：是为])\s?(?:[\w'-]+\s){{0,2}}\0|\b{_IS}\b[^,;:]*\0\W*\Z|\A\0\s{_IS}\b|\bmeans\s[^,;:]*\0\W*\Z"
 )
 _REMARK = re.compile(
     r"^\(|\b(?:would|though|although|however|but|some|also|sometimes|note|while|whereas)\b", re.IGNORECASE
@@ -147,7 +147,7 @@ def stated_phrase(text: str) -> str | None:
     if _TWO_CLAUSES.search(sentence):
         return None
     found = _BEHIND_VERB.fullmatch(sentence.rstrip(" .!。"))
-    said = found["said"].removeprefix("the ").strip() if found is not None else ""
+    said = found["said"].removeprefix("the ").removesuffix("です").strip() if found is not None else ""
     return said if 0 < len(said.split()) <= MAX_WORDS else None
 
 
@@ -177,9 +177,11 @@ def bold_conclusion(text: str) -> str | None:
         return None
     if (subject := _BOLD_SUBJECT.fullmatch(sentence)) is not None:
         return subject[1]
-    if _LEAD.match(sentence) is None:
+    bold = bold_words(sentence)
+    is_end = bold is not None and len(bold.split()) < 3 and _ends_with(sentence, bold)
+    if bold is None or not (is_end or _LEAD.match(sentence)):
         return None
-    return stated_phrase(text) if _BOLD.search(sentence) else None
+    return bold if _ends_with(sentence, bold) else stated_phrase(text)
 
 
 def _ends_with(sentence: str, phrase: str) -> bool:

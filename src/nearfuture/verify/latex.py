@@ -117,6 +117,8 @@ _SHORT_FRAC_TOP = re.compile(r"\\frac\s{0,4}(\d|[A-Za-z])\s{0,4}(?=\{)")
 _SHORT_ROOT = re.compile(
     r"\\sqrt\s{0,4}(\[[^\[\]]{1,9}\])?\s{0,4}(\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z])|\\(?:pi)(?![A-Za-z]))"
 )
+_SPACED_START = re.compile(r"\A(?:\s|\\(?:[,;:!> ]|q?quad(?![A-Za-z])))+")
+_SPACED_END = re.compile(r"(?:(?<!\\)\\(?:[,;:!> ]|q?quad)\s*)+\Z")
 _SPACES = re.compile(r"\s+")
 _LEFT_EDGE, _RIGHT_EDGE = ' \t\n,;:。*"`=', ' \t\n.,;:。*"`'
 
@@ -134,6 +136,7 @@ def normalise(text: str) -> str:
     text = _with_row_breaks(_to_latex(_trimmed(_BOLD.sub(r"\1", _INVISIBLE.sub("", text)))))
     for pattern, into in _SIMPLE:
         text = pattern.sub(into, text)
+    text = _SPACES.sub(" ", text)  # what follows looks at spaces, and takes them one by one
     for relation, sign in _RELATIONS:
         text = re.sub(relation, sign, text)
     text = text.replace(r"\$", "$")
@@ -174,7 +177,8 @@ def plain(text: str) -> str:
 
 
 def _trimmed(text: str) -> str:
-    """Strip what surrounds an answer, but keep a leading decimal point (.5)."""
+    """Strip what surrounds an answer, spaces of LaTeX among it, but keep a leading decimal point (.5)."""
+    text = _SPACED_END.sub("", _SPACED_START.sub("", text))
     return text.rstrip(_RIGHT_EDGE).lstrip(_LEFT_EDGE)
 
 

@@ -25,7 +25,7 @@ _IS = (
     r"|turns\sout\sto\sbe)(?![A-Za-z])|[:=：→⇒]|->|[-–—](?=\s))"
 )
 _KEYWORD = re.compile(
-    r"[Aa](?:nswer|NSWER|ns(?![a-z])|NS(?![A-Z]))|[Ff]inal(?=[*_]{0,3}\s?[:：])|####|[答选結结值답정正]|respuesta|réponse|risposta|resposta|ntwort|твет"
+    r"[Aa](?:nswer|NSWER|ns(?![a-z])|NS(?![A-Z]))|[Ff]inal(?=[*_]{0,3}\s?[:：])|####|[答选結结值답정正]|opción(?=\scorrecta)|respuesta|réponse|risposta|resposta|ntwort|твет"
     r"|(?<=[a-zA-Z]\s)(?:option|choice|letter|alternative|statement|Option|Choice|OPTION|CHOICE)"
 )
 _ANSWER = re.compile(
@@ -42,13 +42,15 @@ _SENTENCE_LEAD = re.compile(r"(?:\A|[.\n]\s?)(?:so\s|thus\s)?the\s\Z", re.IGNORE
 _OTHER = re.compile(
     r"答(?:案[】\]]?|え)?(?:应该|应当|应|就|选项)?(?:是|为|為|は|选择?|選択?)?\s?[:：]?"
     r"|选(?:择|项|D)?(?:是|为)?[:：]?(?=[\s(（*\"“]{0,4}[A-Za-zＡ-Ｚ])"
-    r"|正解(?:は|:|：)|(?:结果|結果|值)(?:是|为|為)[:：]?|(?:정답|답)(?:은|는)?\s?[:：]?"
+    r"|正解(?:は|:|：)|opción\scorrecta\ses|(?:结果|結果|值)(?:是|为|為)[:：]?|(?:정답|답)(?:은|는)?\s?[:：]?"
     r"|(?:respuesta|réponse|risposta|resposta|ntwort|твет)\b(?:\s\w+){0,2}?\s?(?:es|est|è|é|ist|:)|####(?!#)"
 )
 _DENIED_LEAD = re.compile(
-    r"\b(?:wrong|incorrect|false|bad|worst|tempting|common|not\s(?:the|an?|my))\s\Z", re.IGNORECASE
+    r"\b(?:wrong|incorrect|false|bad|worst|tempting|common|not\s(?:the|an?|my)|(?:previously|initially|earlier)\s(?:said|thought|wrote)\s(?:that\s)?(?:the|my))\s\Z",
+    re.IGNORECASE,
 )
 _FACTORIAL = re.compile(r"(?:(?:\A|[^A-Za-z\\])[a-z]|\))!\Z")
+_COPULA = re.compile(r"(?:\*\*)?\s?(?:です|である)[.。]?\Z")
 _PAUSE = re.compile(r"[ \t:*_：}\"'“]{0,8}")
 MAX_MARKS = 32
 """Only the last announcements are read."""
@@ -176,7 +178,12 @@ def _mark_at(text: str, start: int, keyword: str) -> _Mark | None:
         found = _CHOICE.match(text, start) if is_led else None
     else:
         found = None if before.endswith("#" if keyword == "####" else "不") else _OTHER.match(text, start)
-        if found is not None and found[0][:2] != "答案" and keyword == "答" and before[-1:] not in ("", *"\n 回解。"):
+        if (
+            found is not None
+            and found[0][:2] != "答案"
+            and keyword == "答"
+            and before[-1:] not in ("", *"\n 回解。、，,")
+        ):
             found = None
     if found is None:
         return None
@@ -203,7 +210,7 @@ def _content(text: str, mark: _Mark, kind: str) -> str | None:
     rest = text[mark.end : mark.end + MAX_CHARS]
     if mark.is_hash and kind != "text" and "\n" in rest.strip() and _HEADING.match(rest.split("\n", 1)[0].strip()):
         return None
-    rest = rest.strip()
+    rest = rest.strip().removeprefix("> ")
     filler = _FILLER.match(rest)
     rest = rest[filler.end() :] or rest if filler else rest
     maths = _MATHS.match(rest)
@@ -219,7 +226,7 @@ def _content(text: str, mark: _Mark, kind: str) -> str | None:
         if found is not None and found.start() and found.group()[0] in "?？":
             return None
         rest = rest[: found.start()] if found else rest
-    rest = without_emphasis(rest.strip()).strip().rstrip("*_")
+    rest = without_emphasis(_COPULA.sub("", rest.strip())).strip().rstrip("*_")
     rest = rest.rstrip("." if _FACTORIAL.search(rest) else ".。！!").strip("*_ ")
     if not rest or rest.endswith(("?", "？")):
         return None

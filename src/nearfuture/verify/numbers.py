@@ -128,8 +128,10 @@ def with_decimal_point(text: str, other: str, *, min_decimals: int = 1) -> str:
     if len(found) != 1 or _THOUSANDS.fullmatch(found[0].group()) or re.search(r"\d", _DECIMAL_COMMA.sub("", text)):
         return text
     is_long = len(found[0]["part"]) >= min_decimals or found[0]["whole"] == "0"
+    is_zero = found[0]["whole"] == "0" and "," not in other
     is_shown = (
         "." in found[0]["whole"]
+        or is_zero
         or _QUANTITY.match(text, found[0].end()) is not None
         or (is_long and re.search(r"\d\.\d", other) is not None and "," not in other)
     )

@@ -20,6 +20,7 @@ _STATED = re.compile(
 )
 _DECLARES = re.compile(r"∈|\\in(?![a-z])|integer|constant|arbitrary|real")
 _WORD = re.compile(r"\\[A-Za-z]+|[A-Za-z]+")
+_CONSTANTS = frozenset("CcKA")
 _USUAL = frozenset("kmn")
 """Names of integers that are nothing else, where the text does not say what they are."""
 
@@ -57,7 +58,7 @@ def with_parameter_of(gold: str, answer: str) -> str:
         >>> with_parameter_of("2k, k ∈ \\\\mathbb{Z}", "2n"), with_parameter_of("2k", "2n")
         ('2k', '2n')
     """
-    name = parameter(gold)
+    name = parameter(gold) or _constant_of(gold, answer)
     if name is None:
         return answer
     bare = without_parameter(answer)
@@ -67,6 +68,14 @@ def with_parameter_of(gold: str, answer: str) -> str:
     if other is None or other == name or name in letters:
         return answer
     return _WORD.sub(lambda word: word[0].replace(other, name) if _is_letters(word[0]) else word[0], bare)
+
+
+def _constant_of(gold: str, answer: str) -> str | None:
+    """Return the constant of a gold answer that declares none, if the answer declares one: Ce^{2x} has C."""
+    if parameter(answer) is None:
+        return None
+    names = {letter for word in _words(gold) for letter in word} & _CONSTANTS
+    return names.pop() if len(names) == 1 else None
 
 
 def _words(text: str) -> list[str]:

@@ -46,7 +46,8 @@ _OPENING = r"(?:\A|[.!?。\n,;])[\s$*)\]\\.,;:—–-]{0,8}(?:(?:but|oh|ah|well|
 _TAKEN_BACK = re.compile(
     rf"{_OPENING}(?:(?:{_TURN}|however|but)[\s,.!:;…—–-]{{0,4}}){{1,3}}[^.!?\n]{{0,40}}?{_MISTAKE}"
     rf"|{_OPENING}(?:(?:actually|wait|hmm+)[\s,…—–-]{{1,4}})+no\b[,.!]"
-    r"|\b(?:unable\sto|cannot|can['’]t|could\snot|couldn['’]t)\s(?:determine|find|give|provide|reach)\s(?:the|an?|any)\s(?:final\s)?(?:answer|result|value)\b"
+    r"|[.!?\n,]\s*(?:so\s|and\s)?i\s(?:withdraw|retract|take\sback)\s(?:that|this|it|my)"
+    r"|\b(?:unable\sto|not\sable\sto|cannot|can['’]t|could\snot|couldn['’]t)\s(?:determine|find|give|provide|reach)\s(?:the|an?|any)\s(?:final\s|correct\s|right\s)?(?:answer|result|value)\b"
     rf"|[.!?\n]\s*correcting\s(?:this|that|myself|for\s(?:this|that))\b|[.!?\n:]\s*(?:please\s)?(?:scratch|strike|disregard|ignore)\s(?:that|this|my|the\sabove)|[.!?\n]\s*i\smade\san?\s(?:\w+\s)?(?:mistake|error)",
     re.IGNORECASE,
 )
@@ -80,6 +81,17 @@ def is_taken_back(behind: str) -> bool:
     """
     behind = behind[:WINDOW]
     return _AT_ONCE.match(behind) is not None or _TAKEN_BACK.search(behind) is not None
+
+
+def is_called_wrong(answer: str, behind: str) -> bool:
+    """True if the text after an answer names it again to call it wrong.
+
+    Example:
+        >>> is_called_wrong("17", ". That breaks the rule, so 17 is wrong."), is_called_wrong("7", ". 17 is wrong.")
+        (True, False)
+    """
+    said = rf"(?<![\w.]){re.escape(answer.strip(' $'))}[$*)\s]{{1,4}}(?:is|was)\s(?:wrong|incorrect)"
+    return 0 < len(answer) < 60 and re.search(said, behind[:WINDOW]) is not None
 
 
 def replacement(behind: str) -> int | None:

@@ -18,11 +18,12 @@ from nearfuture.verify.closing import CIRCUMSTANCE, is_doubtful
 from nearfuture.verify.functions import FUNCTIONS
 from nearfuture.verify.last_sentence import last_sentence
 from nearfuture.verify.lines import without_emphasis
-from nearfuture.verify.parameters import without_parameter
+from nearfuture.verify.parameters import parameter, without_parameter
+from nearfuture.verify.units import split_unit
 
 MAX_CHARS = 200
 _VERB = re.compile(
-    r"(?:\b(?:is|are|be|equals?|gives?|yields?|becomes|says|get|obtain|have)\b|[:：→⇒⟹↦]|\\(?:Rightarrow|implies)(?![a-z])|(?<!\\)->)"
+    r"(?:\b(?:is|are|be|equals?|gives?|yields?|becomes|says|get|obtain|have)\b|[:：→⇒⟹↦]|\\(?:Rightarrow|implies)(?![a-z])|(?<!\\)->|,(?=\s\$?[A-Za-z]{1,2}(?:\([a-z]\))?\s?=))"
     r"(?:\s(?:equal\sto|given\sby|then|thus|therefore|just|simply|exactly|precisely|the\s(?:\w+\s)?(?:interval|set|point|vector"
     r"|pair|expression|function|polynomial|equation)|those\s(?:of\sthe\sform\s)?|of\sthe\sform)\b)*\s+(?=\S)"
 )
@@ -37,6 +38,7 @@ _SET = re.compile(
 _STEP = re.compile(r"[⇒→⟹↦]|\\(?:Rightarrow|implies|to|iff)(?![a-z])")
 _FOREIGN = re.compile("[\u00c0-\u024f\u0400-\u04ff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 """Letters that are no mathematics: accents, Cyrillic, Japanese, Chinese, Korean."""
+_UNIT = re.compile(r"(?<=[\dA-Za-zπ)}$])\s((?:cubic|square)\s[a-z]{3,12}|[a-z]{3,12}(?:\sper\s[a-z]{3,8})?)\Z")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _MATHS = re.compile(r"\d|\\[A-Za-z]|[-+=^<>≤≥∈∪√π!/]")
@@ -52,7 +54,10 @@ def stated_formula(text: str) -> str | None:
         >>> stated_formula("Check whether it is x/2."), stated_formula("It is 3 more than x.")
         (None, None)
     """
-    sentence = last_sentence(text.rstrip(" \n∎□■"))
+    text = text.rstrip(" \n∎□■")
+    sentence = last_sentence(text, is_whole=True)
+    if sentence is None or parameter(sentence.rstrip(" .")) is None:
+        sentence = last_sentence(text)
     if sentence is None or sentence.endswith(("?", "？")):
         return None
     said = CIRCUMSTANCE.sub("", without_emphasis(sentence).replace("`", "")).rstrip(" .。")
@@ -69,6 +74,8 @@ def stated_formula(text: str) -> str | None:
 def _is_formula(text: str) -> bool:
     """True if a text has something to calculate with and no words but those of mathematics."""
     bare = without_parameter(_SET.sub("", text))
+    if (tail := _UNIT.search(bare)) is not None and split_unit(f"1 {tail[1]}")[1] is not None:
+        bare = bare[: tail.start()]
     if not 0 < len(bare) <= MAX_CHARS or not _MATHS.search(bare) or bare.count("$") % 2:
         return False
     if _FOREIGN.search(bare) or _STEP.search(bare):

@@ -38,7 +38,16 @@ _DATE = re.compile(
     rf"\b(?:(?P<day1>{_DAY}\s(?:of\s)?(?P<month1>{_MONTH})\.?|(?P<month2>{_MONTH})\.?\s(?P<day2>{_DAY}),?\s?(?P<year>\d{{4}})\b"
 )
 _FORMULA_MARKS = re.compile(r"\\(?:text|mathrm|ce|rm)(?![a-z])|[\s${}_^.]")
-_FORMULA = re.compile(r"(?=.*\d)\d?(?:\(?[A-Z][a-z]?\d*\)?\d*){2,12}[-+]?")
+_FORMULA = re.compile(r"(?=.*\d)\d?(?:\(?[A-Z][a-z]?\d*(?:\)\d*)?){2,12}[-+]?")
+_ORDINALS = dict(
+    zip(
+        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split(),
+        "1st 2nd 3rd 4th 5th 6th 7th 8th 9th 10th 11th 12th".split(),
+        strict=True,
+    )
+)
+_ORDINAL = re.compile(rf"\b(?:{'|'.join(_ORDINALS)})\b")
+_AS_ORDINAL = re.compile(r"\$?\d{1,3}\s?(?:\^?\s?\{?\\?(?:text|mathrm)?\s?\{?)(?:st|nd|rd|th)\}{0,2}\$?")
 _HEDGED = frozenset("or maybe perhaps possibly unless neither nor unclear unknown either".split())
 _DENIED = re.compile(
     r"(?:definitely |certainly )?not (true|correct|right|possible|yes|no|false|wrong|incorrect)(?=\s?[,;.]|\Z)"
@@ -104,6 +113,16 @@ def same_compound(one: str, other: str) -> bool:
     return formulas[0] == formulas[-1] and _FORMULA.fullmatch(formulas[0]) is not None
 
 
+def same_ordinal(gold: str, answer: str) -> bool:
+    """Compare 7th with seventh, if the gold answer is an ordinal number.
+
+    Example:
+        >>> same_ordinal("7\\\\text{th}", "seventh"), same_ordinal("7th", "sixth"), same_ordinal("seven", "7")
+        (True, False, False)
+    """
+    return len(gold) < 30 and _AS_ORDINAL.fullmatch(gold) is not None and same_text(gold, answer)
+
+
 def same_text(gold: str, answer: str) -> bool:
     """Compare phrases, ignoring case, fonts, quotes and a leading article.
 
@@ -121,6 +140,7 @@ def _phrase(text: str) -> str:
     said = re.sub(r"\b[a-z](?:\.\s?[a-z])+(?:\b\.|\.?(?![a-z]))", lambda mark: re.sub(r"[.\s]", "", mark[0]), said)
     said = "".join(char for char in said if unicodedata.category(char) != "So" and char != "\ufe0f").strip()
     said = _DATE.sub(_as_date, said)
+    said = _ORDINAL.sub(lambda mark: _ORDINALS[mark[0]], said)
     said = (
         re.sub(r"\s*([-+=<>*^])\s*(?=\S)", r"\1", said) if re.search(r"[\d)]\s?[-+=*^]|[-+=*^]\s?[\d(]", said) else said
     )
