@@ -14,6 +14,7 @@ from datasets import Dataset
 from peft import LoraConfig
 from PIL import Image
 from slices import keep, leave
+from transformers import GenerationMixin
 from trl.trainer.utils import split_pixel_values_by_grid
 
 from nearfuture.guidance import GuidanceCache, collect_guidance
@@ -63,6 +64,10 @@ def test_it_is_grpo_bit_for_bit(name: str, model: Path, tmp_path: Path) -> None:
     tiny.assert_same_run(ours, theirs)
 
 
+ENCODES_BEFORE = hasattr(GenerationMixin, "_supports_mm_encoder_outputs")
+"""Older releases of transformers look at the images inside their loop, and fast generation leaves it to them."""
+
+
 def test_an_image_is_read_prepared_and_seen_once_a_batch_and_no_token_differs(model: Path, tmp_path: Path) -> None:
     held = [tiny_vl.without_image(row) if i % 3 == 0 else row for i, row in enumerate(tiny_vl.rows(12, num_images=2))]
     trainer = tiny_vl.npo(tmp_path, model, data=held)
@@ -84,7 +89,8 @@ def test_an_image_is_read_prepared_and_seen_once_a_batch_and_no_token_differs(mo
         torch.manual_seed(0)
         drawn[fast] = (trainer._generate_single_turn(ids, images, fields, 1)[0], torch.rand(1))
     assert drawn[True] == drawn[False]
-    assert seen == [len(fields["pixel_values"]), sum(4 * n for n in (4 + 6, 4 + 6, 4 + 6))]
+    once = sum(4 * n for n in (4 + 6, 4 + 6, 4 + 6))
+    assert seen == [len(fields["pixel_values"]), once if ENCODES_BEFORE else len(fields["pixel_values"])]
 
 
 @pytest.mark.parametrize("num_images", [1, 2])

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -28,8 +29,12 @@ from trl import GRPOTrainer
 
 from nearfuture.train.vision.once import OF_GRIDS, take_images
 
+logger = logging.getLogger(__name__)
+
 PER_ROW = {"attention_mask", "position_ids", "mm_token_type_ids"}
-SHARED = {"past_key_values", "use_cache", "logits_to_keep", "mm_encoder_outputs"}
+CACHE = ("cache", "past_key_values")
+"""What transformers calls the cache: from 5.24 on, and before."""
+SHARED = {*CACHE, "use_cache", "logits_to_keep", "mm_encoder_outputs"}
 FIELDS = OF_GRIDS | {"mm_token_type_ids"}
 CACHES_BY_ROW = {DynamicLayer, DynamicSlidingWindowLayer}
 ROW_BY_ROW = {criteria.EosTokenCriteria, criteria.MaxLengthCriteria, processors.MinPLogitsWarper}
@@ -41,7 +46,7 @@ Fields = dict[str, Any]
 
 
 class NotRowByRowError(Exception):
-    """Rows cannot be separated: a static cache, a penalty with a memory, an unknown argument."""
+    """Rows cannot be separated: a static cache, a penalty with a memory, an unknown argument. Says which."""
 
 
 def generate(
@@ -66,11 +71,16 @@ def generate(
     model.generate = functools.partial(model.generate, custom_generate=decode, prompt_of_row=prompt_of_row)
     try:
         return turn(asked, their_images, _fields_of(first_rows, images, fields), *args)
-    except NotRowByRowError:
-        pass
+    except NotRowByRowError as error:
+        _say_once(str(error))
     finally:
         del model.generate
     return turn(prompt_ids, images, fields, *args)
+
+
+@functools.cache
+def _say_once(reason: str) -> None:
+    logger.warning("fast_generation has no effect: %s. TRL's own loop writes, which takes longer.", reason)
 
 
 def _distinct(prompt_ids: list[list[int]], images: Any) -> tuple[Tensor, list[int]]:
@@ -163,10 +173,21 @@ def decode(
 
 def _require_row_by_row(steps: list[Any], kwargs: dict[str, Any]) -> None:
     """Require that rows can be removed from every argument and from the cache without any processor noticing."""
-    layers = getattr(kwargs.get("past_key_values"), "layers", [None])
-    is_known = set(kwargs) <= PER_ROW | SHARED and {*map(type, layers)} <= CACHES_BY_ROW
-    if not (is_known and {*map(type, steps)} <= ROW_BY_ROW):
-        raise NotRowByRowError
+    if unknown := set(kwargs) - PER_ROW - SHARED:
+        raise NotRowByRowError(f"this transformers hands its loop {', '.join(sorted(unknown))}")
+    if others := {*map(type, getattr(_cache(kwargs), "layers", [None]))} - CACHES_BY_ROW:
+        raise NotRowByRowError(f"rows cannot leave a cache of {_names(others)}")
+    if others := {*map(type, steps)} - ROW_BY_ROW:
+        raise NotRowByRowError(f"{_names(others)} may look at other rows")
+
+
+def _names(kinds: set[type]) -> str:
+    return ", ".join(sorted(kind.__name__ for kind in kinds))
+
+
+def _cache(kwargs: dict[str, Any]) -> Any:
+    """Return the cache, whatever this transformers calls it."""
+    return next((kwargs[name] for name in CACHE if kwargs.get(name) is not None), None)
 
 
 def _last_logits(model: Any, ids: Tensor, kwargs: dict[str, Any], **stage: Any) -> Tensor:
@@ -180,7 +201,7 @@ def _take(rows: Tensor, ids: Tensor, kwargs: dict[str, Any]) -> Tensor:
     for name in PER_ROW:
         if kwargs.get(name) is not None:
             kwargs[name] = kwargs[name][..., rows, :]  # the positions of a vision-language model are [4, rows, L]
-    kwargs["past_key_values"].batch_select_indices(rows)
+    _cache(kwargs).batch_select_indices(rows)
     return ids[rows]
 
 
