@@ -89,7 +89,14 @@ def main() -> int:
     HOME.mkdir(exist_ok=True)
     failed = 0
     for end in given.ends or RESOLUTIONS:
-        packages = resolve(end, given.torch, given.torch_backend)
+        try:
+            packages = resolve(end, given.torch, given.torch_backend)
+        except subprocess.CalledProcessError:
+            sys.exit(
+                "uv could not resolve the packages; it says why above. Where PyTorch's own index cannot be reached: "
+                "make test-versions TORCH_BACKEND= takes torch from the package index, which on Linux means gigabytes; an "
+                f"environment in {HOME} that has a torch keeps it, if --torch names its version."
+            )
         hosts = ("torch", "transformers", "trl", "accelerate", "peft", "datasets", "numpy", "pyarrow")
         print(f"{end}: {' '.join(f'{name} {packages[name]}' for name in hosts)}", flush=True)
         failed += run_slice(install(end, packages, given.torch_backend), tuple(given.only)) != 0
