@@ -94,8 +94,8 @@ def main() -> int:
         except subprocess.CalledProcessError:
             sys.exit(
                 "uv could not resolve the packages; it says why above. Where PyTorch's own index cannot be reached: "
-                "make test-versions TORCH_BACKEND= takes torch from the package index, which on Linux means gigabytes; an "
-                f"environment in {HOME} that has a torch keeps it, if --torch names its version."
+                "make test-versions TORCH_BACKEND= takes torch from the package index, which on Linux means gigabytes; "
+                f"an environment in {HOME} that has a torch keeps it, if --torch names its version."
             )
         hosts = ("torch", "transformers", "trl", "accelerate", "peft", "datasets", "numpy", "pyarrow")
         print(f"{end}: {' '.join(f'{name} {packages[name]}' for name in hosts)}", flush=True)
