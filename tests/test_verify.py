@@ -267,3 +267,8 @@ def test_easy_verdicts_cost_a_comparison() -> None:
     verdicts = [decision.verdict for decision in verifier.decide_many(items)]
     assert time.process_time() - begin < 0.5, "a tenth of the speed that measurements/verifiers.py measures alone"
     assert verdicts.count(Verdict.CORRECT) == sum(i % 100 == i % 7 for i in range(2000))
+
+
+def test_a_deeply_nested_object_is_no_answer() -> None:
+    nested = '{"a": ' + "[" * 1900 + "]" * 1900 + "}"
+    assert verify(nested, "5", kind="math") is Verdict.NO_ANSWER

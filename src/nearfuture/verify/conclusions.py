@@ -151,7 +151,7 @@ def answer_field(text: str) -> str | None:
         return None
     try:
         fields = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     names = [name for name in ANSWER_FIELDS if name in fields] or (list(fields) if len(fields) == 1 else [])
     said = fields[names[0]] if names else None
