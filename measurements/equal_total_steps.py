@@ -83,7 +83,7 @@ def table(folder: Path) -> Iterator[str]:
     yield f"# The arms at {HORIZON:,} total steps\n"
     yield "Written by `measurements/equal_total_steps.py`."
     yield f"Held out: mean of the evaluations of the last {LAST} total steps.\n"
-    yield "| arm | seed | what happened | step of the path | total steps | held out | test | at the end: test | total steps |"
+    yield "| arm | seed | what happened | step of the path | total steps | held out | test | at the end | total |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for (method, seed), (run, at) in found.items():
         cells = (method, seed, what_happened(run), at.step, at.total_steps, f"{at.held_out:.3f}", f"{at.test:.3f}")
