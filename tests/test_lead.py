@@ -23,6 +23,11 @@ class Method:
     method: str
     level: float
     runs: list[None]
+    steps: float = 100
+
+    def cost(self, key: str) -> float:
+        assert key == "steps"
+        return self.steps
 
     def mean(self) -> Estimate:
         half = 0.01 if len(self.runs) > 1 else math.nan
@@ -72,6 +77,14 @@ def test_what_looks_equal_is_a_tie() -> None:
 def test_one_seed_has_no_interval_and_one_method_no_rank() -> None:
     assert lead(table({"npo": 0.5, "grpo": 0.4}, seeds=1))[0].endswith("(no interval, 1 seed).")
     assert lead(table({"npo": 0.5})) == ["npo reaches 0.500 (95 % interval [0.490, 0.510], 5 seeds)."]
+
+
+def test_a_higher_rate_that_cost_more_steps_says_so() -> None:
+    comparison = table({"npo": 0.5, "grpo": 0.4}, untrained=0.1)
+    comparison.summaries[0].steps = 100.9
+    assert len(lead(comparison)) == 3, "one step in a hundred is no difference"
+    comparison.summaries[0].steps = 160
+    assert lead(comparison)[-1].startswith("They paid for different numbers of steps: npo 160, grpo 100.")
 
 
 def test_without_a_reference_the_best_method_leads() -> None:

@@ -27,6 +27,8 @@ READINGS: dict[Reading, str] = {
     "not known": "not known",
 }
 FEW_SEEDS = 5
+ALIKE = 0.01
+"""Numbers of steps that differ by no more than this share count as the same."""
 MANY_MISSING = 6
 
 
@@ -44,12 +46,13 @@ def title(comparison: Comparison) -> str:
 
 
 def lead(comparison: Comparison) -> list[str]:
-    """Say what was reached by the reference, the highest of all, the baseline and the untrained model."""
+    """Say what the reference, the highest of all, the baseline and the untrained model reached, and what it took."""
     base = comparison.study.base
     levels = {summary.method: summary.mean().value for summary in comparison.summaries}
     best = max(comparison.summaries, key=lambda summary: levels[summary.method])
     sentences = []
-    for summary in dict.fromkeys(filter(None, (comparison.reference, best, comparison.baseline))):
+    named = list(dict.fromkeys(filter(None, (comparison.reference, best, comparison.baseline))))
+    for summary in named:
         mean = summary.mean()
         bounds = brackets(mean, is_difference=False)
         interval = bounds if math.isnan(mean.low) else f"95 % interval {bounds}"
@@ -59,7 +62,15 @@ def lead(comparison: Comparison) -> list[str]:
         )
     if base is not None:
         sentences.append(f"The untrained model reaches {rate(base.mean())}{_untrained(levels, base.mean())}.")
-    return sentences
+    return sentences + _paid({summary.method: summary.cost("steps") for summary in named})
+
+
+def _paid(steps: Mapping[str, float]) -> list[str]:
+    """Say how many steps the methods paid for, where these numbers differ: a higher rate may have cost more."""
+    if not max(steps.values()) > (1 + ALIKE) * min(steps.values()):  # nor where a number is not known
+        return []
+    said = ", ".join(f"{method} {count(number)}" for method, number in steps.items())
+    return [f"They paid for different numbers of steps: {said}. What is left at equal cost is said below."]
 
 
 def standing(method: str, levels: Mapping[str, float], untrained: float | None) -> str:
