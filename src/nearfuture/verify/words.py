@@ -15,11 +15,11 @@ from nearfuture.verify.pieces import split_top
 _TRUE = frozenset(("yes", "true", "correct", "right", "y", "t", "affirmative"))
 _FALSE = frozenset(("no", "false", "incorrect", "wrong", "n", "f", "negative", "impossible"))
 _LONG_TRUE, _LONG_FALSE = _TRUE - set("yt"), _FALSE - set("nf")
-_CHINESE = dict.fromkeys("是 是的 对 对的 正确 真 成立 能 可以 会 有 はい 예".split(), True) | dict.fromkeys(
+_IN_CHARACTERS = dict.fromkeys("是 是的 对 对的 正确 真 成立 能 可以 会 有 はい 예".split(), True) | dict.fromkeys(
     "否 不 不是 不是的 不对 错 错误 错的 不正确 假 不成立 不能 不可以 不会 没有 いいえ 아니요".split(), False
 )
-_OTHERS = dict.fromkeys("ja oui sí si да sim はい 네 vrai wahr verdadero richtig".split(), True) | dict.fromkeys(
-    "nein non нет não いいえ 아니요 faux falsch falso".split(), False
+_EUROPEAN = dict.fromkeys("ja oui sí si да sim vrai wahr verdadero richtig".split(), True) | dict.fromkeys(
+    "nein non нет não faux falsch falso".split(), False
 )
 _SUBJECT = re.compile(
     r"\A(?:the |this |that |my )?"
@@ -71,12 +71,12 @@ def read_bool(text: str) -> bool | None:
         return None
     said = plain(text).strip("()[]*#' ")
     said = _SUBJECT.sub("", _LEAD.sub("", said, count=1), count=1)
-    chinese = _CHINESE.get(re.split(r"[,，。.;；!]", said, maxsplit=1)[0].strip())
+    chinese = _IN_CHARACTERS.get(re.split(r"[,，、。.;；!]", said, maxsplit=1)[0].strip())
     if chinese is not None:
         return chinese
     foreign = re.match(r"(\w+)(?=[,，、.;!–—-]|\s[–—-]|\Z)", said)
-    if foreign is not None and foreign[1] in _OTHERS and not _HEDGED_ELSEWHERE.search(said):
-        return _OTHERS[foreign[1]]
+    if foreign is not None and foreign[1] in _EUROPEAN and not _HEDGED_ELSEWHERE.search(said):
+        return _EUROPEAN[foreign[1]]
     if (denied := _DENIED.match(said)) is not None:
         return denied[1] in _FALSE
     words = re.findall(r"[a-z']+", said)
