@@ -80,6 +80,7 @@ _SIMPLE = [(re.compile(pattern), into) for pattern, into in [
     (r"(?<![\w.])0b([01]+)\b", r"\1_2"),
     (r"\\\{\s*\\begin\{array\}(?:\{[clr| ]*\})?((?:(?!\\begin).)*)\\end\{array\}", r"\\begin{cases}\1\\end{cases}"),
     (r"\^\s{0,4}(?:\{\s{0,4}\\circ\s{0,4}\}|\\circ(?![A-Za-z]))|\\circ\s*(?=[CF]\b)", r"\\degree "),
+    (r"(?<![A-Za-z\\])([kM])\s?\\Omega(?![A-Za-z])", r" \1ohm"),
     (r"\\(?:degrees|deg)(?![A-Za-z])", r"\\degree "),
     (r"(\d)\s?(?:[xX*]|\\cdot|\\times|\\ast)\s{0,4}(?=10\s?(?:\^|\*\*))", r"\1\\times "),
     (r"\*\*", "^"),

@@ -23,7 +23,7 @@ from nearfuture.verify.units import split_unit
 
 MAX_CHARS = 200
 _VERB = re.compile(
-    r"(?:\b(?:is|are|be|equals?|gives?|yields?|becomes|says|get|obtain|have)\b|[:：→⇒⟹↦]|\\(?:Rightarrow|implies)(?![a-z])|(?<!\\)->|,(?=\s\$?[A-Za-z]{1,2}(?:\([a-z]\))?\s?=))"
+    r"(?:\b(?:is|are|be|equals?|gives?|yields?|becomes|says|get|obtain|have|(?:holds|satisfied|true|valid)\s(?:exactly\s|precisely\s|only\s)?(?:when|for|if))\b|[:：→⇒⟹↦]|\\(?:Rightarrow|implies)(?![a-z])|(?<!\\)->|,(?=\s\$?[A-Za-z]{1,2}(?:\([a-z]\))?\s?=))"
     r"(?:\s(?:equal\sto|given\sby|then|thus|therefore|just|simply|exactly|precisely|the\s(?:\w+\s)?(?:interval|set|point|vector"
     r"|pair|expression|function|polynomial|equation)|those\s(?:of\sthe\sform\s)?|of\sthe\sform)\b)*\s+(?=\S)"
 )
@@ -62,12 +62,12 @@ def stated_formula(text: str) -> str | None:
         return None
     said = CIRCUMSTANCE.sub("", without_emphasis(sentence).replace("`", "")).rstrip(" .。")
     said = re.sub(r"(?<=[\d)])!+\Z", "", said)
-    starts = [mark.end() for mark in _VERB.finditer(said)]
     lead = _LEAD.match(said)
-    for start in ([0] if lead is None else [lead.end(), 0]) + starts:
+    places = [(0, 0 if lead is None else lead.end()), (0, 0), *(mark.span() for mark in _VERB.finditer(said))]
+    for verb, start in places:
         formula = said[start:].strip()
         if _is_formula(formula):
-            return None if is_doubtful(said[:start]) else formula
+            return None if is_doubtful(said[:verb]) else formula
     return None
 
 

@@ -35,16 +35,16 @@ eur: euro euros eur = 1
 yen: yen jpy = 1
 won: won krw = 1
 N: N newton newtons = 1; kN = 1000
-J: J joule joules = 1; kJ = 1000
-W: W watt watts = 1; kW = 1000
+J: J joule joules = 1; kJ = 1000; MJ = 1000000
+W: W watt watts = 1; mW = 1/1000; kW = 1000; MW = 1000000
 V: V volt volts = 1; mV = 1/1000; kV = 1000
 A: A amp amps ampere amperes = 1; mA = 1/1000
-ohm: ohm ohms Omega = 1
-Pa: Pa pascal pascals = 1; kPa = 1000; atm = 101325
-Hz: Hz hertz = 1; kHz = 1000; MHz = 1000000
+ohm: ohm ohms Omega = 1; kohm kiloohm kiloohms = 1000; Mohm megaohm megaohms = 1000000
+Pa: Pa pascal pascals = 1; kPa = 1000; MPa = 1000000; atm = 101325
+Hz: Hz hertz = 1; kHz = 1000; MHz = 1000000; GHz = 1000000000
 K: K kelvin = 1
-C: celsius = 1
-F: fahrenheit = 1
+C: celsius C coulomb coulombs = 1
+F: fahrenheit F farad farads = 1
 mol: mol mols mole moles = 1
 """
 _NOT_NOUNS = frozenset(
@@ -68,7 +68,8 @@ _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _FIRST = re.compile(r"\\[A-Za-z]+|[A-Za-z]+|\$|/|\^")
 _MONEY = re.compile(r"([+-]?)\s?(\$|€|£|¥|USD|EUR)\s?(?=[\d.\\(])")
 _MONEY_BEHIND = re.compile(r"([+-]?)(.*[\d.)}])\s?(€|£|¥|USD|EUR)", re.DOTALL)
-_SINGLE = frozenset("mgshLlNJWVAK")
+_SINGLE = frozenset("mgshLlNJWVAKCF")
+"""Units of one letter, where the text marks them as such; C is a degree Celsius or a coulomb, F likewise."""
 
 
 _UNIT_FRACTION = re.compile(r"(?<=\d)\s?\\frac\s?\{\s?([A-Za-z]{1,4})\s?\}\s?\{\s?([A-Za-z]{1,4})\s?\}$")
