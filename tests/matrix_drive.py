@@ -83,7 +83,11 @@ def _train(case: Case, config: Path, run: Path) -> bool:
     """Train, kill, resume, read; True where the kill came before the end."""
     _must("plan", "train", config, "--dry-run")
     was_killed = _killed(case, config, run)
-    _must("resume", "train", config, "--resume")
+    code, output = _run("train", config, "--resume")
+    if code == 3:
+        raise NoSignalEndError(output.strip().rpartition("error: ")[2], output)
+    if code != 0:
+        raise FailedError(f"resume ended with {code}", output)
     if not (run / "final").is_dir():
         raise FailedError("no final policy", "")
     for command in ("report", "explain", "advise"):

@@ -51,7 +51,7 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal({"precision": ("bf16 without a device",)}, "doesn't support bf16"),
     # a source beside a guide
     Refusal({"method": ("luffy", "exgrpo"), "intervention": GUIDED}, "takes no guide of this run"),
-    Refusal({"method": ("rlep",), "intervention": ("late",)}, "is not after scout_steps"),
+    Refusal({"method": ("rlep",), "intervention": ("late", "late, at distance 0")}, "is not after scout_steps"),
     Refusal({"method": ("rlep",), "intervention": ("again",)}, "both begin at step 0"),
     Refusal({"method": ("exgrpo",), "autonpo": ("act",)}, EXPERIENCE),
     Refusal({"world": ("shipped", "file, strict"), "method": ("luffy",)}, "has a trajectory that can be used", 3),
