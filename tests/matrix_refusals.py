@@ -49,6 +49,14 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
     Refusal({"world": WITHOUT_IMAGES, "tower": ("freeze_vision_tower=True",)}, "has no vision tower"),
     Refusal({"precision": ("bf16 without a device",)}, "doesn't support bf16"),
+    Refusal(
+        {
+            "precision": ("bf16",),
+            "sampling": ("static cache",),
+            "dtype": tuple(name for name in FACTORS["dtype"] if "bfloat16" not in name),
+        },
+        "a static cache has room for one",
+    ),
     # a source beside a guide
     Refusal({"method": ("luffy", "exgrpo"), "intervention": GUIDED}, "takes no guide of this run"),
     Refusal({"method": ("rlep",), "intervention": ("late", "late, at distance 0")}, "is not after scout_steps"),

@@ -132,3 +132,13 @@ def test_a_run_that_was_begun_under_an_old_name_is_the_same_run(
     assert "replay_steps: 4" in text and load_configuration(tmp_path / "config.yaml") == config
     changed_configuration(RunFolder(tmp_path), config, {"config": digest(config)})
     assert not caplog.text, "nobody can change what a run has written"
+
+
+@pytest.mark.parametrize("half", ["bf16", "fp16"])
+def test_a_static_cache_in_two_precisions_is_refused(half: str) -> None:
+    keys = ["task=apprentice", "run_dir=runs/x", "max_steps=2", f"{half}=true"]
+    dtype = {"bf16": "bfloat16", "fp16": "float16"}[half]
+    with pytest.raises(UserError, match=f"a static cache has room for one. Set dtype={dtype}"):
+        load_configuration(None, [*keys, "cache_implementation=static"])
+    load_configuration(None, [*keys, "cache_implementation=static", f"dtype={dtype}"])
+    load_configuration(None, [*keys, "cache_implementation=dynamic"])

@@ -23,6 +23,7 @@ def check_together(config: Configuration) -> None:
     _check_weights(config)
     _check_branches(config)
     _check_model(config)
+    _check_cache(config)
 
 
 OF_A_TASK = ("max_prompt_length", "max_image_pixels")
@@ -126,6 +127,18 @@ def _check_model(config: Configuration) -> None:
         raise UserError(
             "cast_lm_head_to_fp32=true and use_peft=true: TRL looks for the head in the model without its adapter. Set "
             "dtype=float32, or one of both."
+        )
+
+
+def _check_cache(config: Configuration) -> None:
+    """What transformers cannot do: its static cache takes the precision of the keys for the values too."""
+    training, dtype = config.training, config.model.dtype
+    half = "bfloat16" if training.bf16 else "float16" if training.fp16 else None
+    if half and dtype != half and "static" in (training.cache_implementation or ""):
+        raise UserError(
+            f"cache_implementation={training.cache_implementation} and {'bf16' if training.bf16 else 'fp16'}=true with "
+            f"weights in {dtype or 'float32'}: keys and values get different precisions, and "
+            f"a static cache has room for one. Set dtype={half}, or cache_implementation=dynamic."
         )
 
 
