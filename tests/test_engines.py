@@ -63,8 +63,8 @@ KEYS = {
     for kind in kinds
     for field in dataclasses.fields(kind)
 }
-OTHERS = {"key", "addopts", "batch_size", "learning_rat"}
-"""A word in a message, an option of pytest and one of `evaluate`, and a slip that is meant to be refused."""
+OTHERS = {"key", "addopts", "batch_size", "torch", "learning_rat"}
+"""A word in a message, an option of pytest, one of `evaluate`, a requirement, and a slip that is meant to be refused."""
 SETTING = re.compile(r"[a-z_\d]+(?:\.[a-z_\d]+)?=\S*")
 DRIVERS = [path for folder in ("tests_engines", "measurements", "scripts") for path in (ROOT / folder).glob("*.py")]
 
