@@ -64,7 +64,7 @@ KEYS = {
     for field in dataclasses.fields(kind)
 }
 OTHERS = {"key", "addopts", "batch_size", "torch", "learning_rat"}
-"""A word in a message, an option of pytest, one of `evaluate`, a requirement, and a slip that is meant to be refused."""
+"""A word in a message, an option of pytest, one of `evaluate`, a requirement, a slip that is meant to be refused."""
 SETTING = re.compile(r"[a-z_\d]+(?:\.[a-z_\d]+)?=\S*")
 DRIVERS = [path for folder in ("tests_engines", "measurements", "scripts") for path in (ROOT / folder).glob("*.py")]
 
