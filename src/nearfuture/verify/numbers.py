@@ -128,7 +128,7 @@ def with_decimal_point(text: str, other: str, *, min_decimals: int = 1) -> str:
     if len(found) != 1 or _THOUSANDS.fullmatch(found[0].group()) or re.search(r"\d", _DECIMAL_COMMA.sub("", text)):
         return text
     is_long = len(found[0]["part"]) >= min_decimals or found[0]["whole"] == "0"
-    is_zero = found[0]["whole"] == "0" and "," not in other
+    is_zero = found[0]["whole"] == "0" and len(found[0]["part"]) > 1 and min_decimals == 1 and "," not in other
     is_shown = (
         "." in found[0]["whole"]
         or is_zero

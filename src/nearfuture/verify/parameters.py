@@ -20,6 +20,7 @@ _STATED = re.compile(
 )
 _DECLARES = re.compile(r"∈|\\in(?![a-z])|integer|constant|arbitrary|real")
 _WORD = re.compile(r"\\[A-Za-z]+|[A-Za-z]+")
+_OF_INTEGERS = re.compile(r"integer|(?<![A-Za-z])Z(?![A-Za-z])|ℤ")
 _CONSTANTS = frozenset("CcKA")
 _USUAL = frozenset("kmn")
 """Names of integers that are nothing else, where the text does not say what they are."""
@@ -63,7 +64,7 @@ def with_parameter_of(gold: str, answer: str) -> str:
         return answer
     bare = without_parameter(answer)
     letters = {letter for word in _words(bare) for letter in word}
-    usual = letters & _USUAL
+    usual = letters & _USUAL if _OF_INTEGERS.search(gold) else set()
     other = parameter(answer) or (usual.pop() if len(usual) == 1 else None)
     if other is None or other == name or name in letters:
         return answer

@@ -37,7 +37,7 @@ _DAY = r"\d{1,2})(?:st|nd|rd|th)?"
 _DATE = re.compile(
     rf"\b(?:(?P<day1>{_DAY}\s(?:of\s)?(?P<month1>{_MONTH})\.?|(?P<month2>{_MONTH})\.?\s(?P<day2>{_DAY}),?\s?(?P<year>\d{{4}})\b"
 )
-_FORMULA_MARKS = re.compile(r"\\(?:text|mathrm|ce|rm)(?![a-z])|[\s${}_^.]")
+_FORMULA_MARKS = re.compile(r"\\(?:text|mathrm|ce|rm)(?![a-z])|[\s${}_]")
 _FORMULA = re.compile(r"(?=.*\d)\d?(?:\(?[A-Z][a-z]?\d*(?:\)\d*)?){2,12}[-+]?")
 _ORDINALS = dict(
     zip(
