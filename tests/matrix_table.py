@@ -135,6 +135,7 @@ FACTORS: dict[str, dict[str, Settings]] = {
     },
     "autonpo.slice": values("autonpo.slice", "since", "at"),
     "autonpo.ask": values("autonpo.ask", "slice", "pool"),
+    "autonpo.keep_solved": values("autonpo.keep_solved", False, True),
     "autonpo.accept": {
         "always": {},
         "if_better": {"autonpo.accept": "if_better", "autonpo.accept_num_samples": 2},

@@ -39,6 +39,26 @@ def test_it_holds_the_latest_judged_verdict_of_the_window(history: list[Batch], 
     assert len(pool) == len(expected)
 
 
+@given(batches, st.integers(1, 6))
+def test_it_can_keep_what_was_solved_and_say_since_when(history: list[Batch], window: int) -> None:
+    pool = feed(MistakePool(0.6, window=window, keep_solved=True), history)
+    expected = {}
+    for step, batch in enumerate(history, 1):
+        for prompt, rate in batch:
+            if rate <= 0.6:
+                expected[prompt] = (step, rate, None)
+            elif rate > 0.6 and prompt in expected and expected[prompt][2] is None:
+                expected[prompt] = (*expected[prompt][:2], step)
+        expected = {prompt: mistake for prompt, mistake in expected.items() if mistake[0] > step - window}
+    found = pool.slice(0, len(history))
+    assert {m.prompt_id: (m.step, m.pass_rate, m.solved_step) for m in found} == expected
+    forgetful = feed(MistakePool(0.6, window=window), history)
+    standing = [m.prompt_id for m in found if m.stands_at(len(history))]
+    assert standing == [m.prompt_id for m in forgetful.slice(0, len(history))]
+    for step in range(len(history) + 1):
+        assert all(m.stands_at(step) for m in pool.slice(step, len(history)))  # who failed later had not solved it
+
+
 @given(batches, st.integers(0, 12), st.integers(0, 12))
 def test_a_slice_holds_the_steps_a_replay_crosses(history: list[Batch], start: int, end: int) -> None:
     pool = feed(MistakePool(0.6, window=100), history)
@@ -48,10 +68,10 @@ def test_a_slice_holds_the_steps_a_replay_crosses(history: list[Batch], start: i
     assert [(m.step, m.prompt_id) for m in since] == sorted((m.step, m.prompt_id) for m in since)
 
 
-@given(batches, batches)
-def test_resume_equals_going_on(before: list[Batch], after: list[Batch]) -> None:
-    pool = feed(MistakePool(0.6, window=5), before)
-    resumed = MistakePool(0.6, window=5)
+@given(batches, batches, st.booleans())
+def test_resume_equals_going_on(before: list[Batch], after: list[Batch], keep_solved: bool) -> None:
+    pool = feed(MistakePool(0.6, window=5, keep_solved=keep_solved), before)
+    resumed = MistakePool(0.6, window=5, keep_solved=keep_solved)
     resumed.load_state_dict(json.loads(json.dumps(pool.state_dict())))
     first = len(before) + 1
     assert feed(pool, after, first).state_dict() == feed(resumed, after, first).state_dict()

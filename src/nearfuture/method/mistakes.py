@@ -4,8 +4,8 @@ It answers the question of a rollback: which prompts that the current policy may
 checkpoint and now? Only on-policy verdicts enter it, counted before any slot is replaced.
 
 Deviations: the paper keeps prompts "of recent batches with very low accuracy" together with their step (one account).
-Threshold, bound and the rule of deletion are ours (reconstruction.md 2.2), and so is reading a slice as "failed since
-the checkpoint" rather than "failed at its step"; `mode` switches.
+Threshold, bound and the rule of deletion are ours (reconstruction.md 2.2; `keep_solved` switches it off), and so is
+reading a slice as "failed since the checkpoint" rather than "failed at its step"; `mode` switches.
 
 Not here: whether it is time to go back (`trigger`), how far (`rollback`), the probe that samples the prompts again
 (`nearfuture.run`).
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -28,27 +28,35 @@ class Mistake:
     """The latest failure on one prompt.
 
     `step` is the optimizer step whose rollouts failed, `pass_rate` their share of correct ones (0 to 1), and
-    `last_seen_step` the last step that met the prompt: later than `step` only if nothing could be judged since.
+    `last_seen_step` the last step that met the prompt: later than `step` only if it was solved or nothing could be
+    judged since. `solved_step` is the first step after `step` that solved it; None if none did.
     """
 
     prompt_id: str
     step: int
     pass_rate: float
     last_seen_step: int
+    solved_step: int | None = None
+
+    def stands_at(self, step: int) -> bool:
+        """True if no batch up to `step` has solved it."""
+        return self.solved_step is None or self.solved_step > step
 
 
 class MistakePool:
     """The latest failure on each prompt, over the last `window` steps.
 
         insert x   if p(x) <= max_pass_rate        (the latest failure wins)
-        delete x   if p(x) >  max_pass_rate, or if its failure is `window` steps old
+        delete x   if p(x) >  max_pass_rate (unless `keep_solved`), or if its failure is `window` steps old
 
-    See reconstruction.md 2.2. A solved prompt is deleted because guidance on it would be
-    thrown away at the gate, which has the same threshold.
+    See reconstruction.md 2.2. A solved prompt is deleted because the gate, which has the same threshold, would throw
+    guidance on it away. That is so for the present policy. The policy of a checkpoint before the failure has yet to
+    solve it, which is what `keep_solved` is for; the two differ only where a prompt comes back within `window` steps.
 
     Args:
         max_pass_rate: highest pass rate that counts as a failure: the gate's threshold.
         window: optimizer steps a failure is remembered; as far as the longest rollback distance.
+        keep_solved: remember a failure after the prompt has been solved, too.
 
     Example:
         >>> pool = MistakePool(max_pass_rate=0.6, window=100)
@@ -58,10 +66,11 @@ class MistakePool:
         [('b', 1), ('c', 2)]
     """
 
-    def __init__(self, max_pass_rate: float, window: int) -> None:
+    def __init__(self, max_pass_rate: float, window: int, *, keep_solved: bool = False) -> None:
         assert 0.0 <= max_pass_rate < 1.0 and window >= 1
         self.max_pass_rate = max_pass_rate
         self.window = window
+        self.keep_solved = keep_solved
         self._mistakes: dict[str, Mistake] = {}
         self._step = 0
         self._num_solved = 0
@@ -82,13 +91,17 @@ class MistakePool:
         assert step >= self._step, f"step {step} after step {self._step}: load the checkpoint's state first"
         self._step = step
         for prompt_id, pass_rate in zip(prompt_ids, map(float, pass_rates), strict=True):
-            if math.isnan(pass_rate):
-                if prompt_id in self._mistakes:
-                    self._mistakes[prompt_id] = replace(self._mistakes[prompt_id], last_seen_step=step)
-            elif pass_rate <= self.max_pass_rate:
+            known = self._mistakes.get(prompt_id)
+            if pass_rate <= self.max_pass_rate:
                 self._mistakes[prompt_id] = Mistake(prompt_id, step, pass_rate, step)
-            elif self._mistakes.pop(prompt_id, None) is not None:
-                self._num_solved += 1
+            elif known is not None and math.isnan(pass_rate):
+                self._mistakes[prompt_id] = replace(known, last_seen_step=step)
+            elif known is not None:
+                self._num_solved += known.solved_step is None
+                solved = replace(known, last_seen_step=step, solved_step=known.solved_step or step)
+                self._mistakes[prompt_id] = solved
+                if not self.keep_solved:
+                    del self._mistakes[prompt_id]
         kept = {name: mistake for name, mistake in self._mistakes.items() if mistake.step > step - self.window}
         self._num_expired += len(self._mistakes) - len(kept)
         self._mistakes = kept
@@ -142,7 +155,7 @@ class MistakePool:
         return [shuffled[min(int((offset + i) * len(found) / num), len(found) - 1)] for i in range(num)]
 
     def metrics(self) -> dict[str, float]:
-        """Return the pool's size, difficulty and age, and what left it since the start."""
+        """Return the pool's size, difficulty and age, and how many were solved or became too old since the start."""
         mistakes = self._mistakes.values()
         metrics = {
             "autonpo/pool/num_prompts": float(len(mistakes)),
@@ -160,7 +173,7 @@ class MistakePool:
             "step": self._step,
             "num_solved": self._num_solved,
             "num_expired": self._num_expired,
-            "mistakes": [[m.prompt_id, m.step, m.pass_rate, m.last_seen_step] for m in self._mistakes.values()],
+            "mistakes": [list(astuple(mistake)) for mistake in self._mistakes.values()],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

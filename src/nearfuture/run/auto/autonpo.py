@@ -72,7 +72,7 @@ class Fired:
 
     def pool(self, window: int) -> MistakePool:
         """The mistakes of the last `window` steps."""
-        pool = MistakePool(self.max_pass_rate, window)
+        pool = MistakePool(self.max_pass_rate, window)  # for reading: nothing is observed
         pool.load_state_dict(self.state["pool"])
         return pool
 
@@ -135,7 +135,7 @@ def decide(fired: Fired, bench: Bench, config: AutoNPOConfig, event: WriteEvent)
     if reason := _unconfirmed(probe, config):
         event("declined", reason=reason)
         return None
-    found = [*([staying(probe)] if config.stay else []), *score_candidates(bench, probe, pool, behind, config)]
+    found = [*([staying(probe, pool)] if config.stay else []), *score_candidates(bench, probe, pool, behind, config)]
     candidates = weighed(found, probe, pool, fired.terms(config), len(bench.rows), config)
     choice = _choice(candidates, fired, config)
     facts = _facts(candidates, choice)

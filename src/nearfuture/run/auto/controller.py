@@ -31,7 +31,7 @@ class Controller:
         self, config: AutoNPOConfig, max_pass_rate: float, *, fired: dict[str, Any] | None = None, back_to: int = 0
     ) -> None:
         assert 0 <= max_pass_rate < 1, max_pass_rate  # the configuration is checked
-        self.pool = MistakePool(max_pass_rate, window=config.max_rollback_distance)
+        self.pool = MistakePool(max_pass_rate, config.max_rollback_distance, keep_solved=config.keep_solved)
         self.trigger = PlateauTrigger(config.trigger)
         self._is_rewound = fired is not None
         if fired is not None:

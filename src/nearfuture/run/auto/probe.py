@@ -16,7 +16,7 @@ Not here: the choice among the candidates (`nearfuture.method.rollback`), what f
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from typing import Any
@@ -84,6 +84,11 @@ class Probe:
         """Mean pass rate over the probed prompts, counting samples that could be judged."""
         return _pass_rate(self.samples)
 
+    def among(self, prompt_ids: Collection[str]) -> tuple[int, float]:
+        """How many of these prompts were probed, and the mean pass rate over them."""
+        samples = [ours for row, ours in zip(self.rows, self.samples, strict=True) if row["prompt_id"] in prompt_ids]
+        return len(samples), _pass_rate(samples)
+
     def given(self) -> dict[str, list[list[int]]]:
         """The completions by prompt id, for the collection."""
         pairs = zip(self.rows, self.samples, strict=True)
@@ -146,13 +151,13 @@ def score_candidates(
     for step in sorted(steps, reverse=True):
         learner_logps = _score(bench, probe, step)
         in_slice = {mistake.prompt_id for mistake in pool.slice(step, probe.step, config.slice)}
-        members = [i for i, row in enumerate(probe.rows) if row["prompt_id"] in in_slice]
+        num_prompts, quality = probe.among(in_slice)
         found.append(
             Candidate(
                 rollback_distance=probe.step - step,
                 step=step,
-                num_prompts=len(members),
-                quality=_pass_rate([probe.samples[i] for i in members]),
+                num_prompts=num_prompts,
+                quality=quality,
                 variance_cost=_cost(probe, learner_logps, guide_logps, config.variance_cost),
             )
         )

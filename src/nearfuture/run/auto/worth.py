@@ -19,15 +19,17 @@ from nearfuture.run.auto.probe import Probe
 from nearfuture.run.settings.config import AutoNPOConfig
 
 
-def staying(probe: Probe) -> Candidate:
-    """The candidate that goes nowhere: the guide is the policy itself, so that V is 1."""
-    return Candidate(0, probe.step, len(probe.rows), probe.pass_rate, 1.0)
+def staying(probe: Probe, pool: MistakePool) -> Candidate:
+    """The candidate that goes nowhere: its slice is what still stands, and the guide is the policy itself: V is 1."""
+    standing = {mistake.prompt_id for mistake in pool.slice(0, probe.step) if mistake.stands_at(probe.step)}
+    return Candidate(0, probe.step, *probe.among(standing), variance_cost=1.0)
 
 
 def asked_for(candidate: Candidate, pool: MistakePool, now: int, config: AutoNPOConfig) -> list[Mistake]:
-    """Return the mistakes to ask the guide about: the candidate's slice, or the pool. Staying has no slice."""
+    """Return the mistakes to ask the guide about: the candidate's slice, or those of the pool that the policy of the
+    candidate's step has not solved. Staying has no slice."""
     if config.ask == "pool" or candidate.rollback_distance == 0:
-        return pool.slice(0, now)
+        return [mistake for mistake in pool.slice(0, now) if mistake.stands_at(candidate.step)]
     return pool.slice(candidate.step, now, config.slice)
 
 

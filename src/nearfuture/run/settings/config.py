@@ -22,7 +22,7 @@ from nearfuture.types import BATCH_SIZE, NUM_SAMPLES
 
 T = TypeVar("T")
 AUTO = "autonpo."
-NEW = frozenset({"guide_allocation", "guidance_harvest", "stay", "price", "gain_factor"})
+NEW = frozenset({"guide_allocation", "guidance_harvest", "stay", "price", "gain_factor", "keep_solved"})
 """Settings that runs of earlier releases do not have. At their defaults they are left out of `config.yaml`, so that
 such a run is resumed with the configuration it started with."""
 
@@ -117,6 +117,8 @@ class AutoNPOConfig:
         slice: which mistakes belong to a distance: failed `since` the checkpoint, or `at` its next step.
         ask: what the guide is asked for: the chosen `slice`, which the replay crosses (the paper), or the whole `pool`,
             which pays if guidance outlives the replay (guidance_lifetime=while_gated).
+        keep_solved: a mistake stays in the pool when the prompt is solved later, because the policy gone back to
+            has yet to solve it. It matters where prompts come back within `max_rollback_distance`.
         probe_num_prompts: how many prompts the probe asks.
         probe_num_samples: samples per probed prompt.
         probe_min_pass_rate: below this the current policy does not solve what it failed, and the run continues.
@@ -138,6 +140,7 @@ class AutoNPOConfig:
     max_rollback_distance: int = 100
     slice: Literal["since", "at"] = "since"
     ask: Literal["slice", "pool"] = "slice"
+    keep_solved: bool = False
     probe_num_prompts: int = 64
     probe_num_samples: int = 8
     probe_min_pass_rate: float = 0.02
