@@ -31,7 +31,9 @@ def compare(
     methods: Annotated[
         list[str] | None, typer.Option(help="Only these: a,b or repeated. Default: all of them.")
     ] = None,
-    seeds: Annotated[int | None, typer.Option(help="Training seeds per method. Default: num_seeds.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="How many training seeds per method, from first_seed on. Default: num_seeds.")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(help="Runs at once. Default: one per GPU or core.", min=1)] = None,
 ) -> None:
     """Train and compare methods over seeds: a grid of runs that can be interrupted, and a report on it."""
@@ -59,8 +61,9 @@ def run_grid(runner: GridRunner) -> bool:
     from nearfuture.lab.study.results import read_test
 
     study, numbers, console = runner.study, itertools.count(1), Console(highlight=False, soft_wrap=True)
+    which = f"{study.seeds[0]} to {study.seeds[-1]}" if len(study.seeds) > 1 else f"{study.seeds[0]}"
     console.print(
-        f"{plural(len(study.methods), 'method')} x {plural(study.num_seeds, 'seed')} in {study.run_dir}, "
+        f"{plural(len(study.methods), 'method')} x {plural(study.num_seeds, 'seed')} ({which}) in {study.run_dir}, "
         f"{runner.num_jobs} at once; final evaluation on the {runner.split} prompts"
     )
 
