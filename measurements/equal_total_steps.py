@@ -5,7 +5,8 @@ checkpoint on its path at which no more than the horizon was paid for, samples t
 did, and shows them beside the end of GRPO; held-out rates are the mean over the last evaluations before the horizon.
 Student's 95 % interval over the seeds that both have.
 
-What it leaves out: running the comparison (`nearfuture compare configs/apprentice/one_epoch.yaml`).
+What it leaves out: running the comparison (`nearfuture compare configs/apprentice/one_epoch.yaml`). GRPO that is not in
+the folder can be read from the record of an earlier comparison with `--beside`, which has test rates alone.
 
     OMP_NUM_THREADS=1 python measurements/equal_total_steps.py runs/apprentice/one_epoch \\
         --output measurements/results/one_epoch/arms.md
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from plateau import PLAIN, interval
-from plateau_arms import what_happened
+from plateau_arms import recorded, what_happened
 from printed import print_lines
 
 from nearfuture.lab.study.folder import StudyFolder
@@ -76,10 +77,14 @@ def test_rate(folder: Path, cell: str, checkpoint: Path, num_samples: int) -> fl
     return float(np.mean([np.mean(rate) for rate in rates]))
 
 
-def table(folder: Path) -> Iterator[str]:
+def table(folder: Path, beside: Path | None) -> Iterator[str]:
     """Line by line."""
     study = Study.load(folder)
     found = {(run.method, run.seed): (run, at_horizon(run, StudyFolder(folder).path)) for run in study.runs}
+    plain = {seed: (at.held_out, at.test) for (method, seed), (_, at) in found.items() if method == PLAIN}
+    if beside is not None:
+        known = {seed: rates["all"] for (method, seed), rates in recorded(beside).items() if method == PLAIN}
+        plain = {seed: (float("nan"), rate) for seed, rate in known.items()} | plain
     yield f"# The arms at {HORIZON:,} total steps\n"
     yield "Written by `measurements/equal_total_steps.py`."
     yield f"Held out: mean of the evaluations of the last {LAST} total steps.\n"
@@ -91,16 +96,14 @@ def table(folder: Path) -> Iterator[str]:
     yield "\nMinus GRPO of the same seed, mean and 95 % interval:\n"
     yield "| arm | seeds | held out | test | test at the end of its path |\n|---|---|---|---|---|"
     for method in study.methods:
-        pairs = [
-            (at, found[PLAIN, seed][1])
-            for (name, seed), (_, at) in found.items()
-            if name == method and (PLAIN, seed) in found
-        ]
+        pairs = [(at, *plain[seed]) for (name, seed), (_, at) in found.items() if name == method and seed in plain]
         if method != PLAIN and len(pairs) > 1:
-            gaps = [
-                interval([getattr(ours, name) - getattr(plain, other) for ours, plain in pairs])
-                for name, other in (("held_out", "held_out"), ("test", "test"), ("test_at_end", "test"))
-            ]
+            held_out = [at.held_out - rate for at, rate, _ in pairs]
+            gaps = (
+                "not recorded" if np.isnan(held_out).any() else interval(held_out),
+                interval([at.test - rate for at, _, rate in pairs]),
+                interval([at.test_at_end - rate for at, _, rate in pairs]),
+            )
             yield f"| {method} | {len(pairs)} | {' | '.join(gaps)} |"
 
 
@@ -108,10 +111,11 @@ def main() -> None:
     """Print the tables, and write them where asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path)
+    parser.add_argument("--beside", type=Path, help="the comparison.json of an earlier comparison with GRPO")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     hush_libraries()
-    print_lines(table(options.study), options.output)
+    print_lines(table(options.study, options.beside), options.output)
 
 
 if __name__ == "__main__":

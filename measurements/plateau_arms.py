@@ -31,7 +31,7 @@ SHOWN = ("all", "trained lengths")
 
 def recorded(path: Path) -> dict[tuple[str, int], Rates]:
     """Test pass rates of the runs of a recorded comparison, by method and seed."""
-    rates = {}
+    rates: dict[tuple[str, int], Rates] = {}
     for run in json.loads(path.read_text())["runs"]:
         seen = float(np.mean([run[f"{family}/mean"] for family in SEEN]))
         rates[run["method"], run["seed"]] = {"all": run["mean@16"], "trained lengths": seen}
