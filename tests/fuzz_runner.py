@@ -180,8 +180,10 @@ def _call(function: Callable[[], object]) -> tuple[list[tuple[str, str, str]], i
 
 
 def _was_paid(run: Path) -> bool:
-    """True for a run that made a step, or a collection: what is there then is worth keeping."""
-    return (run / "metrics.jsonl").exists() or any(run.glob("segments/*/*/journal.jsonl"))
+    """True for a run that made a step or asked a guide, in vain too: what is there then is worth keeping."""
+    events = run / "events.jsonl"
+    has_asked = events.exists() and '"collected"' in events.read_text()
+    return has_asked or (run / "metrics.jsonl").exists() or any(run.glob("segments/*/*/journal.jsonl"))
 
 
 def snapshot(folder: Path) -> dict[str, int | None]:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from nearfuture.tasks.data import DataConfig, data_task, find_source, load_rows
 from nearfuture.tasks.data.gold import boxed, clean_gold
 from nearfuture.tasks.data.messages import read_messages
-from nearfuture.tasks.data.schema import MISMATCH, NO_GOLD
+from nearfuture.tasks.data.schema import MISMATCH, NO_GOLD, NO_MESSAGE
 from nearfuture.types import NoSignalError, UserError, Verdict
 
 
@@ -92,6 +92,10 @@ def test_an_option_is_told_by_its_text_too(tmp_path: Path) -> None:
         ({"prompt": [], "solution": "1"}, "no question"),
         ({"prompt": [{"role": "user", "content": "<image><image>"}], "solution": "1", "images": [png()]}, MISMATCH),
         ({"prompt": [{"role": "user", "content": [{"type": "audio"}]}], "solution": "1"}, MISMATCH),
+        ({"prompt": [{"role": "user", "content": [None]}], "solution": "1"}, MISMATCH),
+        ({"prompt": [{"role": "user", "content": 3}], "solution": "1"}, MISMATCH),
+        ({"prompt": [{"role": "user", "content": "1?"}, None], "solution": "1"}, NO_MESSAGE),
+        ({"prompt": [{"content": "1?"}], "solution": "1"}, NO_MESSAGE),
     ],
 )
 def test_a_row_that_cannot_be_shown_or_judged_is_left_out(row: dict[str, Any], reason: str, tmp_path: Path) -> None:

@@ -386,6 +386,8 @@ def test_the_command_warns_of_what_does_not_fit() -> None:
     [
         (["--sharding", "zero3"], "'zero3' is not one of 'ddp'"),
         (["--gpus", "0"], "--gpus 0 must be over 0"),
+        (["--gpu-memory", "inf"], "--gpu-memory inf must be over 0, and at most 1e+12"),
+        (["--train-tokens-per-second", "-1"], "--train-tokens-per-second -1 must be over 0"),
         (["model=nobody/nothing"], "its shape is not among the known ones"),
         (["dataset_name=nobody/nothing"], "neither a file or folder on this machine"),
         (

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from nearfuture.run.settings.sizes import Sharding
 
 GB = 10**9
+LARGEST = 10**12
+"""No machine has more devices, memory or speed."""
 DEFAULT_PIXELS = 1 << 20
 """Pixels of an image if no limit is set."""
 OVERHEAD_GB = 2.0
@@ -58,6 +60,7 @@ class Wanted:
         return self.gpus * self.nodes
 
     def __post_init__(self) -> None:
-        for name in ("gpus", "nodes", "gpu_memory", "tokens_per_second", "teraflops"):
-            if getattr(self, name) <= 0:
-                raise UserError(f"--{name.replace('_', '-')} {getattr(self, name):g} must be over 0.")
+        for name in ("gpus", "nodes", "gpu_memory", "tokens_per_second", "train_tokens_per_second", "teraflops"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value <= LARGEST:
+                raise UserError(f"--{name.replace('_', '-')} {value:g} must be over 0, and at most {LARGEST:.0e}.")

@@ -95,6 +95,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "bnb_4bit_quant_type": ("nf4", "fp4"),
     "lora_task_type": ("CAUSAL_LM",),
     "cache_implementation": ("static", "offloaded_static", "dynamic", "offloaded", "quantized"),
+    "torch_compile_mode": ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs", "lite"),
     "log_level": ("debug", "info", "warning", "error", "critical", "passive"),
     "log_level_replica": ("debug", "info", "warning", "error", "critical", "passive"),
 }

@@ -53,6 +53,8 @@ def _blocks(content: Any, num_images: int) -> list[dict[str, str]] | None:
     if isinstance(content, str) or content is None:
         return _cut(content or "", num_images)
     blocks: list[dict[str, str]] = []
+    if not isinstance(content, list | tuple) or not all(isinstance(part, Mapping) for part in content):
+        return None
     for part in content:
         if part.get("type") == "image":
             blocks.append({"type": "image"})

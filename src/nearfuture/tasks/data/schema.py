@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from nearfuture.tasks.data.asking import with_images
-from nearfuture.tasks.data.messages import has_placeholder, read_messages
+from nearfuture.tasks.data.messages import ROLES, has_placeholder, read_messages
 from nearfuture.types import UserError
 
 Row = dict[str, Any]
@@ -87,6 +87,7 @@ class Style:
 
 
 MISMATCH = "image placeholders and images do not match"
+NO_MESSAGE = "a message without a role (system, user or assistant)"
 NO_GOLD = "no gold answer"
 
 
@@ -132,6 +133,8 @@ def _whole(draft: Draft, style: Style) -> list[Any] | Dropped:
     assert draft.messages is not None
     if not draft.messages:
         return Dropped("no question")
+    if not all(isinstance(message, Mapping) and message.get("role") in ROLES for message in draft.messages):
+        return Dropped(NO_MESSAGE)
     messages = read_messages(draft.messages, len(draft.images), as_blocks=style.as_blocks)
     if messages is None:
         return Dropped(MISMATCH)
