@@ -359,6 +359,8 @@ def rewrite_header(folder: Path, **changes) -> None:
         ({"num_entries": 4}, "3 trajectories, its header says 4"),
         ({"guide": {"segment": 0}}, "a field is missing or unknown"),
         ({"surprise": 1}, "a field is missing or unknown"),
+        ({"tokenizer_hash": 7}, "tokenizer_hash=7: "),
+        ({"counts": {"num_prompts": "many", "num_solved": 2, "num_samples": 3}}, "counts.num_prompts='many': "),
     ],
 )
 def test_a_header_of_another_kind_is_refused(tmp_path, changes, message):
@@ -368,7 +370,18 @@ def test_a_header_of_another_kind_is_refused(tmp_path, changes, message):
         GuidanceCache.open(tmp_path / "c")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"format": NaN}', "\x00"])
+@pytest.mark.parametrize(("name", "value"), [("verdict", "7V"), ("verdict", None), ("completion_ids", None)])
+def test_a_table_with_a_row_that_nobody_wrote_is_damaged(tmp_path, name, value):
+    path = tmp_path / "c" / "guidance.parquet"
+    write_cache(tmp_path / "c", 3)
+    table = pq.read_table(path)
+    rows = [*table.to_pylist()[:-1], {**table.to_pylist()[-1], name: value}]
+    pq.write_table(table.schema.empty_table().from_pylist(rows, schema=table.schema), path)
+    with pytest.raises(UserError, match=r"guidance.parquet is damaged"):
+        list(TableReader(path))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"format": NaN}', "\x00", "[" * 100_000])
 def test_a_header_that_is_no_header_is_refused(tmp_path, text):
     write_cache(tmp_path / "c", 3)
     (tmp_path / "c" / "header.json").write_text(text)

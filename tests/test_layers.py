@@ -15,7 +15,7 @@ import nearfuture
 
 ROOT = Path(nearfuture.__file__).parent
 ROOMS = (
-    ("types", "seal"),
+    ("types", "seal", "json_text"),
     ("refusals", "options"),
     ("method", "stats", "verify"),
     ("tasks", "record"),

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nearfuture.cli.base import app, example, told_to_user
+from nearfuture.cli.base import app, example, require_outputs, told_to_user
 from nearfuture.method.trigger_config import TriggerConfig
 
 TRIGGER = TriggerConfig()
@@ -25,6 +25,7 @@ def explain(
 ) -> None:
     """Explain what a run decided, based on which numbers, at what cost and with what result, in words and as a page."""
     with told_to_user():
+        require_outputs(output, json_file)
         from nearfuture.lab.report.explain_page import explanation_facts, explanation_text, write_explanation
         from nearfuture.record.writing import write_json
 
@@ -77,6 +78,7 @@ def advise(
 ) -> None:
     """Show where AutoNPO's trigger would have fired, from a log alone: no GPU, no model."""
     with told_to_user():
+        require_outputs(json_file)
         from nearfuture.lab.measure.advise import advice_text
         from nearfuture.lab.measure.advise import advise as replay
         from nearfuture.record.logs import Columns, read_log

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nearfuture.cli.failures import as_user_error
+from nearfuture.types import UserError
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -30,6 +31,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     epilog="Begin with: nearfuture init",
+)
+OF_A_RUN = (
+    *("lineage.json", "lineage.copy.json", "metrics.jsonl", "events.jsonl", "samples.jsonl"),
+    *("config.yaml", "data.json", "env.json", "ledger.json"),
 )
 VERSIONS = ("nearfuture", "trl", "transformers", "torch")
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -111,6 +116,19 @@ def told_to_user() -> Iterator[None]:
             Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/]", end=" ")
             print(told, file=sys.stderr)
         raise typer.Exit(told.exit_code) from None
+
+
+def require_outputs(*paths: Path | None) -> None:
+    """Refuse, before any work, to write where a folder or a file of a run is.
+
+    Raises:
+        UserError: the path, and what is there.
+    """
+    for path in filter(None, paths):
+        if path.is_dir():
+            raise UserError(f"{path} is a folder. A file is needed there.")
+        if path.name in OF_A_RUN and (path.parent / "lineage.json").exists():
+            raise UserError(f"{path} is a file of the run in {path.parent}, and would be lost. Write somewhere else.")
 
 
 def _let_go_of_a_full_stdout() -> None:

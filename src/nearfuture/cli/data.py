@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nearfuture.cli.base import ConfigPath, Overrides, app, example, hush, told_to_user
+from nearfuture.cli.base import ConfigPath, Overrides, app, example, hush, require_outputs, told_to_user
 
 if TYPE_CHECKING:
     from nearfuture.lab.forecast.data_check import DataReport
@@ -32,6 +32,7 @@ def check(
 ) -> None:
     """Count rows read, kept and left out; find repeated, contradictory, unverifiable, overlong and leaked ones."""
     with told_to_user():
+        require_outputs(json_file)
         from nearfuture.record.writing import write_json
         from nearfuture.run.settings.load import load_configuration
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from nearfuture.cli.base import ConfigPath, Overrides, app, example, hush, told_to_user
+from nearfuture.cli.base import ConfigPath, Overrides, app, example, hush, require_outputs, told_to_user
 from nearfuture.lab.forecast.wanted import Wanted
 
 DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "/dev/dri/renderD128", "/dev/accel")
@@ -48,6 +48,7 @@ def plan(
 ) -> None:
     """Estimate memory, disk, tokens and time of a run without loading weights or data (except with --measure)."""
     with told_to_user():
+        require_outputs(json_file)
         from nearfuture.record.writing import write_json
         from nearfuture.run.settings.load import load_configuration
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nearfuture.cli.base import Overrides, app, example, hush, told_to_user
+from nearfuture.cli.base import Overrides, app, example, hush, require_outputs, told_to_user
 from nearfuture.lab.measure.scope import Scope
 from nearfuture.types import UserError
 
@@ -38,6 +38,7 @@ def signal(
 ) -> None:
     """Measure what near-future guides bring and cost on a finished run: Q, V and S = Q / V over distance."""
     with told_to_user():
+        require_outputs(output, json_file)
         at = (steps("--anchor", anchor), steps("--distances", distances))
         if not run.exists():
             raise UserError(f"{run} does not exist. Name a run folder, or a TRL output folder with checkpoint-* in it.")

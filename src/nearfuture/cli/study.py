@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from nearfuture.cli.base import INTERRUPTED, app, example, hush, told_to_user
+from nearfuture.cli.base import INTERRUPTED, app, example, hush, require_outputs, told_to_user
 from nearfuture.record.formats import duration, plural
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def report(
 ) -> None:
     """Write one self-contained page about runs or a comparison, and print a summary."""
     with told_to_user():
+        require_outputs(output)
         show_report(runs, output)
 
 

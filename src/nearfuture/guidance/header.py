@@ -13,6 +13,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from nearfuture.json_text import loads
 from nearfuture.types import PolicyRef, Sampling, UserError
 
 FORMAT = "nearfuture-guidance"
@@ -113,7 +116,7 @@ def damaged(where: str, why: str) -> UserError:
 
 def _read_object(text: str, where: str) -> dict[str, Any]:
     try:
-        fields = json.loads(text, parse_constant=_refuse_constant)
+        fields = loads(text, parse_constant=_refuse_constant)
     except ValueError as error:
         raise damaged(where, f"not JSON ({error})") from error
     if not isinstance(fields, dict):
@@ -133,9 +136,13 @@ def _build(fields: dict[str, Any], where: str) -> CacheHeader:
                 "counts": CollectionCounts(**fields["counts"]),
             }
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise damaged(where, f"a field is missing or unknown ({error})") from error
-    return header
+    try:
+        return TypeAdapter(CacheHeader).validate_python(asdict(header))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise damaged(where, f"{'.'.join(map(str, first['loc']))}={first['input']!r}: {first['msg']}") from error
 
 
 def _refuse_constant(name: str) -> None:

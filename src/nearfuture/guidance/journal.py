@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from nearfuture.guidance.files import fsync_folder
+from nearfuture.json_text import loads
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ def _format(record: Record) -> bytes:
 def _parse(line: bytes) -> Record | None:
     """Return the record of a line, or None if it is torn or damaged."""
     try:
-        fields = json.loads(line)
+        fields = loads(line)
         record = fields["record"]
         is_intact = line.endswith(b"\n") and isinstance(record, dict) and fields["crc"] == _crc(record)
     except (ValueError, KeyError, TypeError):

@@ -125,7 +125,7 @@ class TableReader:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: no verdict, no tokens
             raise damaged(str(self._path), str(error).strip().splitlines()[0]) from error
 
 
@@ -137,6 +137,8 @@ def _to_row(entry: Entry) -> dict[str, Any]:
 
 def _to_entry(table: Any, row: int) -> Entry:
     values = {name: table.column(name)[row] for name in SCHEMA.names}
+    if missing := [name for name, value in values.items() if not value.is_valid]:
+        raise ValueError(f"row {row} of a group has no {', '.join(missing)}")
     plain = {name: value.as_py() for name, value in values.items() if name not in ("completion_ids", "behavior_logps")}
     text = plain.pop("completion")
     verdict = Verdict(plain.pop("verdict"))

@@ -14,11 +14,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from nearfuture import seal
+from nearfuture.json_text import loads
 from nearfuture.types import Intervention, PolicyRef, UserError
 
 logger = logging.getLogger(__name__)
@@ -214,7 +216,7 @@ class Lineage:
             data = path.read_bytes()
             if seal.state(data) == "damaged":
                 raise ValueError("its bytes have changed since it was written")
-            payload = json.loads(data)
+            payload = loads(data)
         except FileNotFoundError:
             raise UserError(
                 f"{path} does not exist: {path.parent} is not a run folder. Name the folder that `train` wrote "
@@ -255,24 +257,24 @@ LARGEST = 10**15
 
 def _segment(row: dict[str, Any]) -> Segment:
     intervention = row.get("intervention")
-    _check_numbers(row)
+    _check_numbers(row, ("id", "start_step", "total_steps_before"))
     if intervention is not None:
         _check_numbers(intervention)
-        _check_numbers(intervention["guide"])
+        _check_numbers(intervention["guide"], ("segment", "step"))
         intervention = Intervention(**{**intervention, "guide": PolicyRef(**intervention["guide"])})
     passed = tuple(row.get("passed_triggers", ()))
     return Segment(**{**row, "intervention": intervention, "passed_triggers": passed})
 
 
-def _check_numbers(row: dict[str, Any]) -> None:
-    """Require steps and segments to be whole numbers from 0 on, or missing.
+def _check_numbers(row: dict[str, Any], required: Sequence[str] = ()) -> None:
+    """Require steps and segments to be whole numbers from 0 on; those that are not required may be missing.
 
     Raises:
         TypeError: one is something else.
     """
     for name in NUMBERS:
         value = row.get(name)
-        if value is not None and (type(value) is not int or not 0 <= value <= LARGEST):
+        if (value is not None or name in required) and (type(value) is not int or not 0 <= value <= LARGEST):
             raise TypeError(f"{name} is {value!r}, but must be a whole number from 0")
 
 

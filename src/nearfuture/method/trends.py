@@ -22,6 +22,8 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+LARGEST = 1e100
+"""A larger value, whose square would be infinite, is no reward and no entropy: it is ignored like NaN."""
 START = 20.0
 """Steps added to the clock: without them the first steps would be most of the run."""
 NOISE_ROWS = 100

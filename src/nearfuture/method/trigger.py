@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from nearfuture.method.trends import Curve, Line, ema_weight, fit_line
+from nearfuture.method.trends import LARGEST, Curve, Line, ema_weight, fit_line
 from nearfuture.method.trigger_config import TriggerConfig
 
 EMA_WEIGHT = 0.1
@@ -111,7 +111,7 @@ class PlateauTrigger:
         Returns:
             True at the step where it fires.
         """
-        if not (math.isfinite(reward) and math.isfinite(entropy)):
+        if not (abs(reward) <= LARGEST and abs(entropy) <= LARGEST):
             self._num_ignored += 1
             self.state = State.COOLING if self.state is State.FIRED else self.state
             return False

@@ -66,10 +66,11 @@ def percent(value: float | None) -> str:
         >>> percent(0.043).replace(THIN, " "), percent(0.0004).replace(THIN, " ")
         ('4 %', '0.04 %')
     """
-    if value is None or math.isnan(value):
+    if value is None or not math.isfinite(value):
         return MISSING
     shown = 100 * value
-    digits = 0 if shown == 0 or shown >= 2 else min(4, math.ceil(-math.log10(shown)) + (shown >= 1))
+    size = abs(shown)
+    digits = 0 if size == 0 or size >= 2 else min(4, math.ceil(-math.log10(size)) + (size >= 1))
     return f"{shown:.{digits}f}{THIN}%"
 
 

@@ -34,6 +34,7 @@ from typing import Any
 
 import psutil
 
+from nearfuture.json_text import loads
 from nearfuture.types import UserError
 
 logger = logging.getLogger(__name__)
@@ -139,7 +140,7 @@ def _holder(file: Any) -> dict[str, Any]:
     """Return who wrote the lock file last and did not finish; empty if nobody did, or while it is being written."""
     file.seek(0)
     try:
-        found = json.loads(file.read())
+        found = loads(file.read())
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

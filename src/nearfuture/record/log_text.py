@@ -17,8 +17,6 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import json
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -26,6 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nearfuture.json_text import loads
+from nearfuture.method.trends import LARGEST
 from nearfuture.types import UserError
 
 Row = dict[str, float]
@@ -112,7 +112,7 @@ def decode(path: Path) -> str:
 def _document(path: Path, text: str) -> list[Row] | None:
     """Return the rows of one JSON document, a list or an object with `log_history`; None if it is not one."""
     try:
-        value = json.loads(text)
+        value = loads(text)
     except ValueError:
         return None
     if isinstance(value, dict) and "log_history" in value:
@@ -159,7 +159,7 @@ def _read_lines(lines: list[str], is_jsonl: bool, logging_steps: int | None) -> 
 def _rows_of(line: str, forms: Counter[str]) -> Iterable[Row]:
     if line.lstrip().startswith("{"):
         try:
-            value = json.loads(line)
+            value = loads(line)
         except ValueError:
             value = None
         if isinstance(value, dict):
@@ -224,4 +224,4 @@ def _number(value: Any, with_comma: bool) -> float | None:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) <= LARGEST else None

@@ -10,16 +10,18 @@ Not here: what the rows mean (`records`), what they cost (`ledger`), checking a 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nearfuture import seal
+from nearfuture.json_text import loads
 from nearfuture.record import flat_yaml
 from nearfuture.types import UserError
 
 Row = dict[str, Any]
+_COUNTS = ("segment", "step", "total_steps", "guide_segment", "guide_step", "from_step", "to_step")
+_AMOUNTS = ("seconds", "rollout_tokens", "guide_tokens")
 
 
 @dataclass
@@ -45,11 +47,11 @@ def read_rows(path: Path, required: str, *, is_sealed: bool = False) -> Rows:
             continue
         row = _parse(line, required, is_sealed=is_sealed)
         if row is None:
-            if seal.state(line) == "damaged" or _parse(line, required, is_sealed=False) is not None:
+            if seal.state(line) == "damaged" or _object(line, required) is not None:
                 found.damaged.append(number)
             else:
                 found.torn += 1
-            row = _row_after_a_torn_half(line, required, is_sealed=is_sealed)
+                row = _row_after_a_torn_half(line, required, is_sealed=is_sealed)
         if row is not None:
             found.rows.append(seal.without(row))
     return found
@@ -68,7 +70,7 @@ def read_object(path: Path) -> Row:
         if seal.state(data) == "damaged":
             raise ValueError("its bytes have changed since it was written")
         text = data.decode()
-        value = flat_yaml.load(text) if path.suffix == ".yaml" else json.loads(text)
+        value = flat_yaml.load(text) if path.suffix == ".yaml" else loads(text)
     except (ValueError, flat_yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read: {error}. Restore it from a copy, or report another run.") from error
     if not isinstance(value, dict):
@@ -81,11 +83,28 @@ def _parse(line: bytes, required: str, *, is_sealed: bool) -> Row | None:
     state = seal.state(line)
     if state == "damaged" or (state == "unsealed" and is_sealed):
         return None
+    value = _object(line, required)
+    return value if value is not None and _is_well_formed(value) else None
+
+
+def _object(line: bytes, required: str) -> Row | None:
     try:
-        value = json.loads(line)
+        value = loads(line)
     except ValueError:
         return None
     return value if isinstance(value, dict) and required in value else None
+
+
+def _is_well_formed(row: Row) -> bool:
+    """True if what is counted, added up and shown has the type that was written; what is missing is no fault."""
+    rollouts = row.get("rollouts") or []
+    return (
+        all(row.get(name) is None or type(row[name]) is int for name in _COUNTS)
+        and all(isinstance(row.get(name), int | float | None) for name in _AMOUNTS)
+        and isinstance(row.get("guidance"), dict | None)
+        and isinstance(rollouts, list)
+        and all(isinstance(rollout, dict) for rollout in rollouts)
+    )
 
 
 def _row_after_a_torn_half(line: bytes, required: str, *, is_sealed: bool) -> Row | None:

@@ -68,7 +68,9 @@ def _why_not(key: str, then: Any, now: Any, config: Configuration) -> str:
     return _why_not_longer(then, now, config) if key == "max_steps" else TOUCHES
 
 
-def _why_not_longer(then: int, now: int, config: Configuration) -> str:
+def _why_not_longer(then: object, now: int, config: Configuration) -> str:
+    if not isinstance(then, int):
+        return "Its own config.yaml does not say how long it is."
     training = config.training
     schedule, warmup = str(training.lr_scheduler_type), training.warmup_steps or 0
     if now < then:

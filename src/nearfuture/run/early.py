@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import json
 import os
 from collections.abc import Iterable
 from itertools import islice
@@ -19,6 +18,7 @@ from pathlib import Path
 from huggingface_hub import constants
 
 from nearfuture import seal
+from nearfuture.json_text import loads
 from nearfuture.options.data import DataConfig
 from nearfuture.options.packages import absent
 from nearfuture.record import flat_yaml
@@ -115,7 +115,7 @@ def _columns(path: Path) -> list[str]:
 
 def _keys(lines: Iterable[str]) -> list[str]:
     """Return the keys of all rows, in order."""
-    rows = [json.loads(line) for line in lines if line.strip()]
+    rows = [loads(line) for line in lines if line.strip()]
     return list(dict.fromkeys(key for row in rows if isinstance(row, dict) for key in row))
 
 

@@ -13,7 +13,6 @@ Not here: continuing without what is damaged (`executor`, `origin`), caches alon
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from nearfuture import seal
 from nearfuture.guidance.files import HEADER_NAME
 from nearfuture.guidance.journal import JOURNAL_NAME
 from nearfuture.guidance.journal import damage as journal_damage
+from nearfuture.json_text import loads
 from nearfuture.method.lineage import COPY, Lineage
 from nearfuture.record.reading import read_rows
 from nearfuture.record.records import LOGS
@@ -103,7 +103,7 @@ def _has_seals(path: Path) -> bool:
     """True if the protocol beside a file of responses says that its rows are sealed."""
     head = path.with_name(f"{path.name.removesuffix('.jsonl').removesuffix('.part')}.json")
     try:
-        return bool(json.loads(head.read_bytes()).get("is_sealed"))
+        return bool(loads(head.read_bytes()).get("is_sealed"))
     except (OSError, ValueError, AttributeError):
         return False
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,7 +129,18 @@ def load_task(spec: str, args: Mapping[str, Any] | None = None) -> Task:
         inspect.signature(make).bind(**(args or {}))
     except TypeError as error:
         raise UserError(f"task={spec!r} does not take task_args {dict(args or {})}: {error}. Change them.") from None
-    task = make(**(args or {}))
+    try:
+        task = make(**(args or {}))
+    except UserError:
+        raise
+    except Exception as error:
+        if spec in SHIPPED:
+            raise
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        raise UserError(
+            f"task={spec!r} raised {type(error).__name__}: {error} ({where.filename}, line {where.lineno}). Mend the "
+            "function, or its task_args."
+        ) from error
     if not isinstance(task, Task):
         raise UserError(f"task={spec!r} returned {type(task).__name__}. It must return a nearfuture.tasks.Task.")
     return task

@@ -22,6 +22,7 @@ from typing import Any
 from xxhash import xxh3_128
 
 from nearfuture import seal
+from nearfuture.json_text import loads
 from nearfuture.types import UserError
 
 logger = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ def _marker(data: bytes) -> dict[str, Any]:
     Raises:
         ValueError: it cannot be what was written.
     """
-    state, sealed = json.loads(data), seal.state(data)
+    state, sealed = loads(data), seal.state(data)
     if not isinstance(state, dict) or not isinstance(state.get("files"), dict):
         raise ValueError("it lists no files")
     if sealed == "damaged" or (sealed == "unsealed" and (state.get("version") != 1 or seal.KEY in data.decode())):
@@ -169,8 +170,8 @@ def plain_step(folder: Path) -> int:
         UserError: the file that TRL writes last cannot be read.
     """
     try:
-        return int(json.loads((folder / TRL_LAST).read_text())["global_step"])
-    except (json.JSONDecodeError, KeyError):
+        return int(loads((folder / TRL_LAST).read_text())["global_step"])
+    except (ValueError, KeyError, TypeError):
         raise UserError(f"checkpoint {folder} is damaged: {TRL_LAST} cannot be read. Use an older one.") from None
 
 

@@ -30,12 +30,12 @@ _APART_BEHIND = r"(?:(?=[ck]?[mg]²?³?(?![\w²³]))|(?![\w{^_*/×·]|\s?[-+*/×
 _NO_MONEY = r"(?!\d[\d,.]*\s+[A-Za-z]{2}|\d[^$]{0,80}\$\d)"
 """A dollar sign before an amount opens no formula: $3 each, and $2 up to the next amount in 9 * $2 = $18."""
 _VALUE = re.compile(
-    rf"(?P<delimiter>\$\$?){_NO_MONEY}"
+    rf"(?P<delimiter>\$\$|\$(?![.,;]?\s*(?:\n|\Z))){_NO_MONEY}"
     r"(?P<dollar>[^$]{1,600})(?P=delimiter)|\\\((?P<round>.{1,600}?)\\\)|\\\[(?P<square>.{1,600}?)\\\]"
-    rf"|(?P<plain>(?:{_TUPLE}|{_APART}{_NUMBER}(?:\s?[€£])?){_APART_BEHIND})",
+    rf"|(?P<plain>(?:{_TUPLE}|{_APART}{_NUMBER}(?:\s?(?:[€£]|\$(?=[.,;]?\s*(?:\n|\Z))))?){_APART_BEHIND})",
     re.DOTALL,
 )
-_UNIT = re.compile(r"\s?[A-Za-z°][A-Za-z°/²³^\d]{0,14}")
+_UNIT = re.compile(r"(?!\s?in\s(?:all|total|the|a)\b)\s?[A-Za-z°][A-Za-z°/²³^\d]{0,14}")
 _SENTENCE_END = re.compile(r"[.!?。！？:]['\")*]{0,3}(?:\s+(?=[A-Z\\$(*\d])|\n)|\n\s*\n")
 _END = re.compile(r"[\s*_)\]\"'”]*(?:[.!。！…][\s*_)\]\"'”.]*|\n\s*|\Z)")
 _MORE = re.compile(r"[^.!?\n]{0,160}[.!]\s*|(?:QED|∎|□)\s*\Z")

@@ -11,18 +11,18 @@ answers (`extract`).
 
 from __future__ import annotations
 
-import json
 import re
 
+from nearfuture.json_text import loads
 from nearfuture.verify.closing import CIRCUMSTANCE, closing_value
 from nearfuture.verify.last_sentence import (
     bold_conclusion,
-    bold_words,
     last_line,
     last_sentence,
     stated_number,
     stated_phrase,
     stated_polarity,
+    stated_set,
 )
 from nearfuture.verify.lines import is_value, value_stated, without_emphasis
 from nearfuture.verify.retracted import is_taken_back
@@ -84,12 +84,32 @@ MAX_LINE = 400
 ANSWER_FIELDS = ("answer", "final_answer", "choice", "option", "label", "verdict", "prediction", "result", "value")
 MAX_JSON = 4000
 """A line with more characters is not a conclusion by itself."""
+_CHECK = re.compile(
+    r"\n\s*[*_#\s]{0,6}(?:verification|check|verifying|checking|proof\scheck)[*_]{0,3}\s?:(?:(?!\n\s*\n)[\s\S]){0,600}\Z",
+    re.IGNORECASE,
+)
+_RESTATED = re.compile(
+    r"(?:,?\sor,?\sequivalently,?\s[^.\n]{1,60}|\s\((?:≈|\$?\\approx|=)[^()\n]{1,40}\))(?=[.\s*$]*\Z)"
+)
+_TICKED = re.compile(r"(?:\A|\n)[-*•\s]*\(?([A-Z])\b(?:(?!\n)[^✅✓✔❌✗✘]){0,200}([✅✓✔❌✗✘])")
 _OPTION_LINE = re.compile(r"\(?[A-Z][).:]\s")
 _ITEM_LEAD = re.compile(r"(?:[-*•]\s+|\(?\d{1,2}[.)]\s+)")
 _TABLE_ROW = re.compile(r"\|\s*([^|]{1,20}?)\s*\|\s*([^|]{1,60}?)\s*\|")
 MAX_LINES, MAX_ITEM = 16, 60
 _FENCE = re.compile(r"```[a-z]*")
 _SENTENCE_END = re.compile(r"[.!?。]['\")]?\s+(?=[A-Z\\(])")
+
+
+def without_afterthought(text: str) -> str:
+    """Drop what follows an answer at the end of a text: a check of it, and the same value in another form.
+
+    Example:
+        >>> without_afterthought("x = 4\\n\\nCheck: 4 + 2 = 6."), without_afterthought("It is 2.0 L\\n(= 2000 mL)")
+        ('x = 4', 'It is 2.0 L')
+    """
+    text = re.sub(r"(\*\*)?∴\s?", r"So \1", text).rstrip()
+    check = _CHECK.search(text)
+    return _RESTATED.sub("", text if check is None else text[: check.start()].rstrip())
 
 
 def concluded(text: str, kind: str) -> tuple[str, str] | None:
@@ -106,6 +126,9 @@ def concluded(text: str, kind: str) -> tuple[str, str] | None:
             chosen = {_letter(found): found for mark in pattern.finditer(text) if (found := _standing(text, mark))}
             if chosen:
                 return (chosen.popitem()[1], "bold") if len(chosen) == 1 else None
+        ticked = [letter for letter, mark in _TICKED.findall(text) if mark in "✅✓✔"]
+        if len(ticked) == 1 and len(_TICKED.findall(text)) > 2:
+            return ticked[0], "bold"
     whole = _FENCE.sub("", text).strip()
     if (field := answer_field(whole)) is not None:
         return field, "bare"
@@ -116,7 +139,7 @@ def concluded(text: str, kind: str) -> tuple[str, str] | None:
     if kind == "bool" and (polarity := stated_polarity(whole) or _yes_or_no(whole)) is not None:
         return polarity, "bare"
     if whole and "\n" not in whole and _stands_bare(whole, kind):
-        bold = stated_phrase(whole) if kind == "text" and bold_words(whole) is not None else None
+        bold = stated_phrase(whole) if kind == "text" and "*" in whole else None
         return bold or (whole if kind == "mcq" else without_emphasis(whole)), "bare"
     if kind == "text":
         phrase = stated_phrase(whole)
@@ -150,8 +173,8 @@ def answer_field(text: str) -> str | None:
     if len(text) > MAX_JSON or not (text.startswith("{") and text.endswith("}")):
         return None
     try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
+        fields = loads(text)
+    except ValueError:
         return None
     names = [name for name in ANSWER_FIELDS if name in fields] or (list(fields) if len(fields) == 1 else [])
     said = fields[names[0]] if names else None
@@ -200,7 +223,7 @@ def _maths(text: str, kind: str) -> str | None:
             return chinese
         said = closing_value(text) if _SENTENCE.match(text) else None
         return stated_formula(text) or said or _without_label(text)
-    if (stated := stated_number(whole) or bold_conclusion(whole)) is not None:
+    if (stated := stated_number(whole) or bold_conclusion(whole) or stated_set(whole)) is not None:
         return stated
     if (formula := stated_formula(text)) is not None:
         return formula

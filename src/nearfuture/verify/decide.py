@@ -17,7 +17,7 @@ from nearfuture.verify.answer import Clock, Group, Words
 from nearfuture.verify.choices import Options, chosen_letters
 from nearfuture.verify.compare import same
 from nearfuture.verify.compare_single import same_clocks
-from nearfuture.verify.extract import closing_sentence, extract
+from nearfuture.verify.extract import Extracted, closing_sentence, extract
 from nearfuture.verify.golds import clean_gold, gold_fault
 from nearfuture.verify.last_sentence import closing_phrases, stated_phrase
 from nearfuture.verify.latex import normalise
@@ -68,12 +68,17 @@ def ask(
     if kind == "math" and is_yes_or_no(clean_gold(gold)):
         kind = "bool"
     found = extract(response, kind=kind, strict=strict)
-    if found is None and kind == "mcq" and options is not None and not strict:
+    if kind == "mcq" and options is not None and not strict and not _chooses(found, options):
         said = closing_sentence(response)
-        found = said if said is not None and chosen_letters(said.text, options) else None
+        found = said if said is not None and chosen_letters(said.text, options) else found
     if found is None:
         return Decision(Verdict.NO_ANSWER, "no_answer")
     return Case(gold, found.parts or (found.text,), kind, options, tolerance, found.all_boxes)
+
+
+def _chooses(found: Extracted | None, options: Options) -> bool:
+    """False for no answer, and for one that nothing marks and that chooses no letter."""
+    return found is not None and (found.source != "bare" or bool(chosen_letters(found.text, options)))
 
 
 def decide(case: Case, judge: RuleJudge | None = None) -> Decision | None:

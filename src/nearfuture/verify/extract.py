@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from nearfuture.verify.conclusions import concluded, listed
+from nearfuture.verify.conclusions import concluded, listed, without_afterthought
 from nearfuture.verify.last_sentence import last_sentence
 from nearfuture.verify.lines import announced, is_denied_in, is_value, last_announcement, without_emphasis
 from nearfuture.verify.marked import Span, boxes, tags
@@ -32,6 +32,13 @@ _THOUGHT = re.compile(
     re.IGNORECASE,
 )
 _SPECIAL = re.compile(r"(?:<\|[^|<>]{1,30}\|>|</s>|<eos>|<end_of_turn>)\s*")
+_PICTURES = re.compile(
+    "(?<=[\\w.!?%°)\\]}*$\"'”’])[ \\t]*"
+    "[\u2600-\u2714\u2719-\u274b\u274d\u274f-\u2793\u2b00-\u2bff\ufe0f\U0001f300-\U0001faff]+"
+    "(?=[\\s*_]*(?:\\n|\\Z))"
+)
+"""Pictures and check marks at the end of a line; crosses (✗, ❌) say something, and stay."""
+_CROSS = re.compile("[✕-✘❌❎]")
 _NEXT_TURN = re.compile(r"<\|(?:im_start|start_header_id)\|>(?:user|system)\b")
 _JOINER = re.compile(r"[\s$*,;&.、和或]*(?:\b(?:and|or)\b[\s$*,;&]*)?")
 _OR = re.compile(r"\bor\b|或", re.IGNORECASE)
@@ -79,6 +86,7 @@ def extract(response: str, *, kind: str = "math", strict: bool = False) -> Extra
     if text is None:
         return None
     text = _SPECIAL.sub("", _NEXT_TURN.split(text, maxsplit=1)[0])
+    text = text if kind == "mcq" and _CROSS.search(text) else _PICTURES.sub("", text)
     spans, is_cut = tags(text)
     source = "tag"
     if not spans and not is_cut:
@@ -210,6 +218,7 @@ def _is_joined(gap: str) -> bool:
 
 
 def _unmarked(text: str, kind: str) -> Extracted | None:
+    text = without_afterthought(text) if kind in ("math", "numeric") else text
     found = last_announcement(text, kind)
     if found is not None:
         line, end = found

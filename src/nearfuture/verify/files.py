@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from nearfuture.json_text import loads
 from nearfuture.types import UserError, did_you_mean
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -25,7 +25,7 @@ PLAIN = (*FUNCTIONS, *IMPORTS, ast.Assign, ast.AnnAssign, ast.AugAssign)
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """Read one JSON object per line."""
     with path.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+        return [loads(line) for line in lines]
 
 
 def split_spec(spec: str, *, key: str, otherwise: str) -> tuple[Path, str]:

@@ -39,7 +39,8 @@ _CONCLUDES = re.compile(r",\s(?:and\s)?(?:so|thus|hence|therefore)\s|[，,](?:�
 _IS = r"(?:is|are|was|were|be|says?|reads?|shows?|called|named|es|est|ist)"
 _SURELY = "(?:therefore |thus |indeed |clearly |just |called |named )"
 _POLARITY = re.compile(
-    rf"(?:\b{_IS}|[:,→⇒])\s{_SURELY}?(?P<said>true|false|correct|incorrect|wrong|yes|no)\W*\Z",
+    rf"(?:\A\W*|(?:\b{_IS}|[:,→⇒])\s{_SURELY}?)(?P<said>true|false|correct|incorrect|wrong|yes|no)\W*\Z"
+    r"|(?:\A|\b(?:so|hence|thus|therefore),?\s)(?P<led>yes|no),\s\w+\s\w",
     re.IGNORECASE,
 )
 _NUMBER_WORD = rf"(?:{'|'.join(sorted((word.replace(' ', '[ -]') for word in WORDS), key=len, reverse=True))})"
@@ -51,8 +52,11 @@ _NUMBER = re.compile(
 )
 _ANY_NUMBER = re.compile(rf"\b{_NUMBER_WORD}\b", re.IGNORECASE)
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
+_ITALIC = re.compile(r"(?<![\w*])\*([^*\s](?:[^*\n]{0,78}[^*\s])?)\*(?![\w*])")
 _QUOTED = re.compile(r"[\"“„«]\s?([^\"“”„«»\n]{1,80}?)\s?[\"”“»]")
-_BEHIND_VERB = re.compile(rf".*(?:\b{_IS}\s{_SURELY}?|[是为は])(?P<said>\S.*)", re.DOTALL)
+_BEHIND_VERB = re.compile(
+    rf".*(?:\b{_IS}\s{_SURELY}?|[是为は])(?P<said>\S.*)|[A-Z][^:.!?\n]{{2,60}}:\s(?P<labelled>[^:\n]+)", re.DOTALL
+)
 _TWO_CLAUSES = re.compile(rf"\b{_IS}\b.*(?:,|\b(?:and|but|while))\s.*\b{_IS}\b", re.DOTALL)
 _BOLD_SUBJECT = re.compile(
     rf"(?:(?:so|thus|therefore|hence|[Ss]o|Thus|Therefore|Hence),?\s)?\*\*([^*\n]{{1,40}})\*\*\s(?:{_IS}|has|have|had)\b[^*]*"
@@ -61,6 +65,14 @@ _LEADS_TO = re.compile(r"\b(?:by|with|on|to|at|[a-z]{2,}ing)\s(?=\S)")
 _LEAD = re.compile(r"(?:so|thus|therefore|hence|consequently|(?:in )?conclusion)\b|因此|所以|故|综上", re.IGNORECASE)
 _STATED = re.compile(
     rf"(?:\b{_IS}|\w['’]s|\bi\.e\.,?|[:：是为])\s?(?:[\w'-]+\s){{0,2}}\0|\b{_IS}\b[^,;:]*\0\W*\Z|\A\0\s{_IS}\b|\bmeans\s[^,;:]*\0\W*\Z"
+)
+_ALL_REALS = re.compile(
+    r"\b(?:is|are|for|to)\s(?:all|every|any)\s(?:real\s(?:numbers?|values?|x)|reals)(?:\s(?:of\s)?x)?\Z"
+)
+_NO_SOLUTION = re.compile(
+    r"(?:(?:so|thus|therefore|hence)[, ]\s?)?(?:there\s(?:is|are)|(?:the|this)\s(?:equation|system|inequality)\shas)"
+    r"\sno\s(?:real\s)?solutions?",
+    re.IGNORECASE,
 )
 _REMARK = re.compile(
     r"^\(|\b(?:would|though|although|however|but|some|also|sometimes|note|while|whereas)\b", re.IGNORECASE
@@ -104,7 +116,7 @@ def stated_polarity(text: str) -> str | None:
     """
     sentence = _statement(text)
     found = _POLARITY.search(without_emphasis(sentence)) if sentence is not None else None
-    return None if found is None else found["said"]
+    return None if found is None else found["said"] or found["led"]
 
 
 def stated_number(text: str) -> str | None:
@@ -127,6 +139,20 @@ def stated_number(text: str) -> str | None:
     return found["said"].replace(" percent", "%") if found and (is_only or _ends_with(said, found["said"])) else None
 
 
+def stated_set(text: str) -> str | None:
+    """Return "all real numbers" or "no solution" if that is what the last sentence states in words.
+
+    Example:
+        >>> stated_set("It is never 0. So the domain is all real numbers."), stated_set("There are no real solutions.")
+        ('all real numbers', 'no solution')
+    """
+    sentence = last_sentence(text, is_whole=True)
+    said = _CONCLUDES.split(without_emphasis(sentence or "").rstrip(" .!"))[-1]
+    if _ALL_REALS.search(said) and _DOUBT.search(said) is None:
+        return "all real numbers"
+    return "no solution" if _NO_SOLUTION.fullmatch(said) else None
+
+
 def stated_phrase(text: str) -> str | None:
     """Return the phrase that the last sentence states: the only bold or quoted one, or what follows its verb.
 
@@ -137,7 +163,7 @@ def stated_phrase(text: str) -> str | None:
     sentence = _statement(text)
     if sentence is None:
         return None
-    for pattern in (_BOLD, _QUOTED):
+    for pattern in (_BOLD, _QUOTED, _ITALIC):
         marked = pattern.findall(sentence)
         if marked:
             return marked[0] if len(marked) == 1 and _ends_with(sentence, marked[0]) else None
@@ -147,7 +173,7 @@ def stated_phrase(text: str) -> str | None:
     if _TWO_CLAUSES.search(sentence):
         return None
     found = _BEHIND_VERB.fullmatch(sentence.rstrip(" .!。"))
-    said = found["said"].removeprefix("the ").removesuffix("です").strip() if found is not None else ""
+    said = (found["said"] or found["labelled"]).removeprefix("the ").removesuffix("です").strip() if found else ""
     return said if 0 < len(said.split()) <= MAX_WORDS else None
 
 
@@ -185,7 +211,12 @@ def bold_conclusion(text: str) -> str | None:
 
 
 def _ends_with(sentence: str, phrase: str) -> bool:
-    return re.fullmatch(r"\W*", sentence[sentence.rindex(phrase) + len(phrase) :]) is not None
+    return (
+        re.fullmatch(
+            r"\W*(?:\((?:a\.?k\.?a\.?|also|or|i\.e\.)[^()]*\)\W*)?", sentence[sentence.rindex(phrase) + len(phrase) :]
+        )
+        is not None
+    )
 
 
 def mentioned(sentence: str, texts: Mapping[str, str]) -> str | None:

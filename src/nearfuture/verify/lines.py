@@ -31,7 +31,7 @@ _KEYWORD = re.compile(
 _ANSWER = re.compile(
     r"ans(?:wers?)?\b(?P<quote>['\"])?[*_}`)]{0,4}\s{0,3}"
     r"(?:\([^()\n]{1,30}\)\s?|(?:to|for|of|in|here|therefore|thus|then|hence|now)\b[^.:=\n?]{0,80}?\s)?"
-    rf"{_IS}|final[*_]{{0,3}}\s?[:：]|answer[*_:：}}\s]{{0,8}}\n|answer\s(?=[*(\[]{{0,3}}(?:[$\\\d(+-]|[A-H][).*\]\s]|[A-H]\Z))",
+    rf"{_IS}|final[*_]{{0,3}}\s?[:：]|answer[*_:：}}\s]{{0,8}}\n|(?<=change\smy\s)answer\sto\s|answer\s(?=[*(\[]{{0,3}}(?:[$\\\d(+-]|[A-H][).*\]\s]|[A-H]\Z))",
     re.IGNORECASE,
 )
 _HEADING_LEAD = re.compile(r"[#*_\s>\\-]{0,9}(?:(?:the|my|and)\s)?(?:(?:final|correct|short)\s)?", re.IGNORECASE)
@@ -43,7 +43,8 @@ _OTHER = re.compile(
     r"答(?:案[】\]]?|え)?(?:应该|应当|应|就|选项)?(?:是|为|為|は|选择?|選択?)?\s?[:：]?"
     r"|选(?:择|项|D)?(?:是|为)?[:：]?(?=[\s(（*\"“]{0,4}[A-Za-zＡ-Ｚ])"
     r"|正解(?:は|:|：)|opción\scorrecta\ses|(?:结果|結果|值)(?:是|为|為)[:：]?|(?:정답|답)(?:은|는)?\s?[:：]?"
-    r"|(?:respuesta|réponse|risposta|resposta|ntwort|твет)\b(?:\s\w+){0,2}?\s?(?:es|est|è|é|ist|:)|####(?!#)"
+    r"|(?:respuesta|réponse|risposta|resposta|ntwort|твет)\b(?:\s\w+){0,2}?\s?(?:(?:est?|è|é|ist)\b|:)"
+    r"(?:\s(?:la|le|el|die|der)\s(?:lettre|letra|lettera|option|opción|opção|opzione))?|####(?!#)"
 )
 _DENIED_LEAD = re.compile(
     r"\b(?:wrong|incorrect|false|bad|worst|tempting|common|not\s(?:the|an?|my)|(?:previously|initially|earlier)\s(?:said|thought|wrote)\s(?:that\s)?(?:the|my))\s\Z",
@@ -61,7 +62,7 @@ _SENTENCE_END = re.compile(
     r"(?<!\b[a-z])(?<!\b[DMS][rst])(?<!\bMrs)(?<!\bProf)[.!?。]['\")*]{0,3}\s+(?=[A-Z\\(*#\[\"'])|[。！？]|\s#{2,4}\s"
 )
 _REASON = re.compile(
-    r"[,;]?\s+(?:because|since|so\sthat|ya\sque|porque|puisque|parce\sque|weil|which\s(?:is|means|matches|corresponds)|as\s(?:it|the|we|this))\b|[,，](?:因为|因此|所以)",
+    r"[,;]?\s+(?:because|since|so\sthat|ya\sque|porque|puisque|parce\sque|weil|denn|car|perché|poiché|pois|which\s(?:is|means|matches|corresponds)|as\s(?:it|the|we|this))\b|[,，](?:因为|因此|所以)",
     re.IGNORECASE,
 )
 _ASIDE = re.compile(
@@ -90,6 +91,10 @@ _THREE_WORDS = re.compile(r"[A-Za-z]{2,}\s+[A-Za-z]{2,}\s+[A-Za-z]{2,}")
 _CLAUSE = re.compile(rf"{_THREE_WORDS.pattern}|\A[A-Za-z]{{2,}}\s+[a-z]{{2,}}\s+(?=[$€£\\\d-])")
 _LATEX_WORD = re.compile(r"\\[A-Za-z]+")
 _EMPHASIS = re.compile(r"(?<![\w*\\)}])(\*\*|\*)(?=[^\s*])([^*\n]{1,200}?)(?<=[^\s*])\1(?![\w*(])")
+_BOLD_FIRST = re.compile(
+    r"(?:\*\*)?(?P<value>[^*\n]{0,40}\d[^*\n]{0,40})\*\*(?!\s(?:or|and|o|oder|ou|to|of|plus|minus|times)\b)(?:\s[^\W\d_]+){1,6}[.!]?\Z"
+)
+"""540 metres, of "**540 metres** a week"; the pause before it may have taken the mark that opens it."""
 _HEADING = re.compile(r"#{1,3}\s|(?:step|part|case)\b|[^\n$\\\d]{3,}[:：]?\s*\Z", re.IGNORECASE)
 _FORMULA_FIRST = re.compile(r"\A(\$[^$\n]{1,200}\$)\s(?:directed|pointing|upwards?|downwards?|inclusive)\b[a-z\s]*\Z")
 _TRAIL = re.compile(
@@ -219,6 +224,8 @@ def _content(text: str, mark: _Mark, kind: str) -> str | None:
     rest = rest.split("\n", 1)[0]
     if kind in ("mcq", "text") and rest.count("**") % 2:  # the pause took the mark that opens it
         rest = rest.replace("**", "", 1) if kind == "mcq" and rest[1:3] == "**" else rest.split("**", 1)[0]
+    if kind in ("math", "numeric") and (bold := _BOLD_FIRST.match(rest)) is not None:
+        return bold["value"]
     if kind == "mcq" and _LETTER_AND_TEXT.fullmatch(rest):
         return without_emphasis(rest.strip())
     for cut in (_SENTENCE_END, _ASIDE, _REASON, _CONTRAST, CIRCUMSTANCE):

@@ -171,6 +171,7 @@ def _read_system(text: str, depth: int) -> Node | None:
     if match is None:
         return None
     rows = [row.replace("&", " ").strip(" ,;.") for row in match["rows"].split(ROW_BREAK)]
+    rows = re.sub(r"\n\s*(?==)", " ", "\n".join(filter(None, rows))).split("\n")  # a line that begins with = goes on
     nodes = tuple(_read(row, depth + 1) for row in rows if row)
     if len(nodes) == 1:
         return nodes[0]
@@ -293,7 +294,7 @@ def _depth_varies(text: str) -> bool:
 
 def _split_commas(text: str) -> list[str]:
     """Split at commas, but keep 1,234 whole; if some commas are followed by a space, only those separate."""
-    if read_number(split_unit(text)[0]) is not None:
+    if read_number(split_unit(text.rpartition("= ")[2])[0]) is not None and text.count("=") < 2:
         return [text]
     parts = split_top(text.replace(", ", "\x1f"), "\x1f") if ", " in text else split_top(text, ",")
     parts = [part.replace("\x1f", ", ") for part in parts]

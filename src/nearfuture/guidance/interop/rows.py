@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nearfuture.guidance.interop.traces import DamagedRowError, Row
+from nearfuture.json_text import loads
 from nearfuture.types import UserError
 
 T = TypeVar("T")
@@ -80,8 +81,8 @@ def _read_lines(path: Path) -> Iterator[tuple[int, Row | DamagedRowError]]:
 
 def _parsed(line: bytes) -> Row | DamagedRowError:
     try:
-        return _row(json.loads(line))
-    except (ValueError, RecursionError) as error:
+        return _row(loads(line))
+    except ValueError as error:
         return DamagedRowError(f"not JSON ({error})")
 
 
@@ -91,8 +92,8 @@ def _row(value: object) -> Row | DamagedRowError:
 
 def _read_list(path: Path) -> Iterator[tuple[int, Row | DamagedRowError]]:
     try:
-        values = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
+        values = loads(path.read_bytes())
+    except ValueError as error:
         raise UserError(f"{path} is not JSON: {error}. For one object per line, name it .jsonl.") from None
     if not isinstance(values, list):
         raise UserError(f"{path} holds one {type(values).__name__}, but a list of rows was expected.")

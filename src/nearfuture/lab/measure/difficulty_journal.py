@@ -16,6 +16,7 @@ from typing import Any
 from huggingface_hub import try_to_load_from_cache
 
 from nearfuture import seal
+from nearfuture.json_text import loads
 from nearfuture.run import origin
 from nearfuture.run.settings.config import Configuration
 from nearfuture.tasks.fingerprint import HASH_LENGTH, Fingerprint, difference, digest_of
@@ -79,7 +80,7 @@ class Journal:
         if whole != data:
             self.path.write_bytes(whole)
         states = [(line, seal.state(line)) for line in whole.splitlines()]
-        lines = [json.loads(line) for line, state in states if state == "whole"]
+        lines = [loads(line) for line, state in states if state == "whole"]
         before = lines[0].get("measurement", {}) if lines else {}
         if found := "; ".join(self._differences(before)):
             raise UserError(

@@ -254,7 +254,8 @@ def _versions(runs: Sequence[RunRecords]) -> list[str]:
         own = "from source"
     lines = [f"nearfuture {own} wrote this page"]
     for run in runs:
-        packages = run.env.get("versions") or {}
+        found = run.env.get("versions")
+        packages = found if isinstance(found, dict) else {}
         parts = [f"Python {run.env['python']}"] if "python" in run.env else []
         parts += [f"{name} {version}" for name, version in packages.items() if version]
         parts += [f"git {run.env['git']}"] if run.env.get("git") else []
