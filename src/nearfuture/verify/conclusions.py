@@ -85,13 +85,14 @@ ANSWER_FIELDS = ("answer", "final_answer", "choice", "option", "label", "verdict
 MAX_JSON = 4000
 """A line with more characters is not a conclusion by itself."""
 _CHECK = re.compile(
-    r"\n\s*[*_#\s]{0,6}(?:verification|check|verifying|checking|proof\scheck)[*_]{0,3}\s?:(?:(?!\n\s*\n)[\s\S]){0,600}\Z",
+    r"\n[ \t]{0,8}[*_#]{0,4}\s?(?:verification|verifying|check(?:ing)?)[*_]{0,3}\s?:"
+    r"(?:(?!\n[ \t]{0,8}\n)[\s\S]){0,600}\Z",
     re.IGNORECASE,
 )
 _RESTATED = re.compile(
     r"(?:,?\sor,?\sequivalently,?\s[^.\n]{1,60}|\s\((?:≈|\$?\\approx|=)[^()\n]{1,40}\))(?=[.\s*$]*\Z)"
 )
-_TICKED = re.compile(r"(?:\A|\n)[-*•\s]*\(?([A-Z])\b(?:(?!\n)[^✅✓✔❌✗✘]){0,200}([✅✓✔❌✗✘])")
+_TICKED = re.compile(r"(?:\A|\n)[-*• \t]{0,8}\(?([A-Z])\b(?:(?!\n)[^✅✓✔❌✗✘]){0,200}([✅✓✔❌✗✘])")
 _OPTION_LINE = re.compile(r"\(?[A-Z][).:]\s")
 _ITEM_LEAD = re.compile(r"(?:[-*•]\s+|\(?\d{1,2}[.)]\s+)")
 _TABLE_ROW = re.compile(r"\|\s*([^|]{1,20}?)\s*\|\s*([^|]{1,60}?)\s*\|")
