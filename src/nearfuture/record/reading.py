@@ -47,11 +47,12 @@ def read_rows(path: Path, required: str, *, is_sealed: bool = False) -> Rows:
             continue
         row = _parse(line, required, is_sealed=is_sealed)
         if row is None:
-            if seal.state(line) == "damaged" or _object(line, required) is not None:
+            is_whole = _object(line, required) is not None
+            if is_whole or seal.state(line) == "damaged":
                 found.damaged.append(number)
             else:
                 found.torn += 1
-                row = _row_after_a_torn_half(line, required, is_sealed=is_sealed)
+            row = None if is_whole else _row_after_a_torn_half(line, required, is_sealed=is_sealed)
         if row is not None:
             found.rows.append(seal.without(row))
     return found
