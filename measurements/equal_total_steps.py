@@ -6,7 +6,8 @@ did, and shows them beside the end of GRPO; held-out rates are the mean over the
 Student's 95 % interval over the seeds that both have.
 
 What it leaves out: running the comparison (`nearfuture compare configs/apprentice/one_epoch.yaml`). GRPO that is not in
-the folder can be read from the record of an earlier comparison with `--beside`, which has test rates alone.
+the folder can be taken from another comparison, `--plain FOLDER`, whose runs may be longer, or from the record of an
+earlier one, `--beside FILE`, which has test rates alone.
 
     OMP_NUM_THREADS=1 python measurements/equal_total_steps.py runs/apprentice/one_epoch \\
         --output measurements/results/one_epoch/arms.md
@@ -32,7 +33,9 @@ from nearfuture.record.records import EVALUATION
 from nearfuture.run.settings.load import load_configuration
 from nearfuture.train.hush import hush_libraries
 
-HORIZON, LAST = 1400, 400
+LAST = 400
+Grpo = dict[int, tuple[float, float]]
+"""Held-out and test rate of GRPO, by seed."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class AtHorizon:
     total_at_end: int
 
 
-def at_horizon(run: StudyRun, folder: Path) -> AtHorizon:
+def at_horizon(run: StudyRun, folder: Path, horizon: int) -> AtHorizon:
     """Find the last checkpoint within the horizon, and sample the test prompts if it is not the end."""
     records = run.records
     end = records.total_steps_at(records.head, records.last_step(records.head))
@@ -55,9 +58,9 @@ def at_horizon(run: StudyRun, folder: Path) -> AtHorizon:
     paid = np.array(
         [records.total_steps_at(*at) for at in zip(curve.segments.tolist(), curve.steps.tolist(), strict=True)]
     )
-    within = paid <= HORIZON
-    held_out = float(curve.values[within & (paid > HORIZON - LAST)].mean())
-    if end <= HORIZON:
+    within = paid <= horizon
+    held_out = float(curve.values[within & (paid > horizon - LAST)].mean())
+    if end <= horizon:
         return AtHorizon(int(curve.steps[-1]), end, held_out, run.test.mean(), run.test.mean(), end)
     segment, step = int(curve.segments[within][-1]), int(curve.steps[within][-1])
     checkpoint = folder / f"{run.method}-{run.seed}" / records.segment(segment).checkpoint(step)
@@ -77,15 +80,26 @@ def test_rate(folder: Path, cell: str, checkpoint: Path, num_samples: int) -> fl
     return float(np.mean([np.mean(rate) for rate in rates]))
 
 
-def table(folder: Path, beside: Path | None) -> Iterator[str]:
-    """Line by line."""
+def found_in(folder: Path, horizon: int) -> dict[tuple[str, int], tuple[StudyRun, AtHorizon]]:
+    """Every run of a comparison at the horizon, by method and seed."""
     study = Study.load(folder)
-    found = {(run.method, run.seed): (run, at_horizon(run, StudyFolder(folder).path)) for run in study.runs}
-    plain = {seed: (at.held_out, at.test) for (method, seed), (_, at) in found.items() if method == PLAIN}
-    if beside is not None:
-        known = {seed: rates["all"] for (method, seed), rates in recorded(beside).items() if method == PLAIN}
-        plain = {seed: (float("nan"), rate) for seed, rate in known.items()} | plain
-    yield f"# The arms at {HORIZON:,} total steps\n"
+    return {(run.method, run.seed): (run, at_horizon(run, StudyFolder(folder).path, horizon)) for run in study.runs}
+
+
+def rates_of_grpo(beside: Path | None, others: Path | None, horizon: int) -> Grpo:
+    """GRPO that is not in the folder: as recorded, or at the horizon of another comparison, which goes first."""
+    known = recorded(beside) if beside is not None else {}
+    found = found_in(others, horizon) if others is not None else {}
+    return {seed: (float("nan"), rates["all"]) for (method, seed), rates in known.items() if method == PLAIN} | {
+        seed: (at.held_out, at.test) for (method, seed), (_, at) in found.items() if method == PLAIN
+    }
+
+
+def table(folder: Path, horizon: int, grpo: Grpo) -> Iterator[str]:
+    """Line by line."""
+    found = found_in(folder, horizon)
+    plain = grpo | {seed: (at.held_out, at.test) for (method, seed), (_, at) in found.items() if method == PLAIN}
+    yield f"# The arms at {horizon:,} total steps\n"
     yield "Written by `measurements/equal_total_steps.py`."
     yield f"Held out: mean of the evaluations of the last {LAST} total steps.\n"
     yield "| arm | seed | what happened | step of the path | total steps | held out | test | at the end | total |"
@@ -95,7 +109,7 @@ def table(folder: Path, beside: Path | None) -> Iterator[str]:
         yield f"| {' | '.join(map(str, cells))} | {at.test_at_end:.3f} | {at.total_at_end:,} |"
     yield "\nMinus GRPO of the same seed, mean and 95 % interval:\n"
     yield "| arm | seeds | held out | test | test at the end of its path |\n|---|---|---|---|---|"
-    for method in study.methods:
+    for method in dict.fromkeys(method for method, _ in found):
         pairs = [(at, *plain[seed]) for (name, seed), (_, at) in found.items() if name == method and seed in plain]
         if method != PLAIN and len(pairs) > 1:
             held_out = [at.held_out - rate for at, rate, _ in pairs]
@@ -111,11 +125,14 @@ def main() -> None:
     """Print the tables, and write them where asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path)
+    parser.add_argument("--horizon", type=int, default=1400, help="total steps")
+    parser.add_argument("--plain", type=Path, help="the folder of another comparison with GRPO")
     parser.add_argument("--beside", type=Path, help="the comparison.json of an earlier comparison with GRPO")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     hush_libraries()
-    print_lines(table(options.study, options.beside), options.output)
+    grpo = rates_of_grpo(options.beside, options.plain, options.horizon)
+    print_lines(table(options.study, options.horizon, grpo), options.output)
 
 
 if __name__ == "__main__":
