@@ -25,12 +25,13 @@ from printed import print_lines
 from nearfuture.method.price import slope_of
 from nearfuture.record.equal_clocks import at_equal_clocks
 from nearfuture.record.records import EVALUATION, RunRecords
-from nearfuture.run.settings.config import AutoNPOConfig
 from nearfuture.stats.seeds import mean_over_seeds
 
 OUTPUT = Path(__file__).parent / "results" / "price" / "calibration.md"
 WINDOW, DISTANCES = 20, (5, 10, 20)
 PASS_RATE = "npo/pass_rate"
+UNSAID = 0.2
+"""`autonpo.gain_factor` of the runs that do not say it: its default before this calibration."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Row:
     seed: int
     step: int
     distance: int
+    factor: float
     news: float
     gain: float
     at_equal: tuple[float, ...]
@@ -64,12 +66,13 @@ def rows_of(folder: Path, plain: Mapping[int, RunRecords]) -> Iterator[Row]:
         chosen = next(c for c in event["candidates"] if c["rollback_distance"] == event["rollback_distance"])
         beside = curve(plain[int(seed)], EVALUATION)
         later = [step for step in evaluated if step > event["from_step"] and step in beside]
-        factor = records.config.get("autonpo.gain_factor", AutoNPOConfig.gain_factor)
+        factor = records.config.get("autonpo.gain_factor", UNSAID)
         yield Row(
             method=method,
             seed=int(seed),
             step=event["from_step"],
             distance=event["rollback_distance"],
+            factor=factor,
             news=chosen["expected_gain"] / factor,
             gain=float(np.mean([evaluated[step] - beside[step] for step in later])),
             at_equal=tuple(
@@ -84,26 +87,24 @@ def table(rows: list[Row], plain: Mapping[int, RunRecords]) -> Iterator[str]:
     first = min(row.seed for row in rows)
     fitted = [row for row in rows if row.seed == first]
     factor = _fit([row.news for row in fitted], [row.gain for row in fitted])
-    default = AutoNPOConfig.gain_factor
+    as_run = {row.factor for row in rows}
     yield "# Expected gain and price, beside what the runs gave"
     yield ""
     yield (
         "Written by `measurements/price_calibration.py`. News: the expected gain at c = 1. Gain: held-out pass rate "
         "minus GRPO's of the same seed at equal step, mean over the evaluations after the trigger. c fitted on seed "
-        f"{first}: {factor:.2f}; the default is {default:g}."
+        f"{first}: {factor:.2f}; the runs had {', '.join(f'{one:g}' for one in sorted(as_run))}."
     )
     yield ""
-    yield "| method | seed | trigger | distance | news | expected (default) | expected (fitted) | gain |"
+    yield "| method | seed | trigger | distance | news | expected (as run) | expected (fitted) | gain |"
     yield "|" + " --- |" * 8
     for row in rows:
-        yield (
-            f"| {row.method} | {row.seed} | {row.step} | {row.distance} | {row.news:.4f} | {default * row.news:+.4f} "
-            f"| {factor * row.news:+.4f} | {row.gain:+.4f} |"
-        )
+        place = f"{row.method} | {row.seed} | {row.step} | {row.distance}"
+        expected = f"{row.factor * row.news:+.4f} | {factor * row.news:+.4f}"
+        yield f"| {place} | {row.news:.4f} | {expected} | {row.gain:+.4f} |"
     yield ""
-    yield from _judged(
-        rows, first, {"the default": default, f"c fitted on seed {first}": factor, "no gain at all": 0.0}
-    )
+    given = {f"c = {one:g}, as run": one for one in sorted(as_run)}
+    yield from _judged(rows, first, {**given, f"c fitted on seed {first}": factor, "no gain at all": 0.0})
     yield ""
     yield from _beside(rows)
     yield ""

@@ -152,7 +152,7 @@ class AutoNPOConfig:
     accept_num_samples: int = 4
     stay: bool = False
     price: Literal["none", "slope"] = "none"
-    gain_factor: float = 0.2
+    gain_factor: float = 0.12
     trigger: TriggerConfig = field(default_factory=TriggerConfig)
 
 
