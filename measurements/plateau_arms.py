@@ -53,6 +53,13 @@ def what_happened(run: StudyRun) -> str:
     return "; ".join(said) or "nothing"
 
 
+def weighed(candidate: Mapping[str, float]) -> str:
+    """A candidate with its quality, variance cost and signal."""
+    names = ("quality", "variance_cost", "effective_signal")
+    quality, cost, signal = (candidate[name] for name in names)
+    return f"{candidate['rollback_distance']}: {quality:.2f} / {cost:.2f} = {signal:.3f}"
+
+
 def table(folder: Path, beside: Path) -> Iterator[str]:
     """Line by line."""
     study, known = Study.load(folder), recorded(beside)
@@ -78,6 +85,13 @@ def table(folder: Path, beside: Path) -> Iterator[str]:
                 for other in (PLAIN, OURS)
             ]
             yield f"| {method} | {len(runs)} | {name} | {np.mean(ours):.3f} | {gaps[0]} | {gaps[1]} |"
+    yield "\nWhat AutoNPO chose from: distance: Q / V = S.\n"
+    yield "| arm | seed | candidates | chosen |\n|---|---|---|---|"
+    for run in study.runs:
+        for event in run.records.events:
+            if event["event"] == "rollback" and "candidates" in event:
+                listed = "; ".join(map(weighed, event["candidates"]))
+                yield f"| {run.method} | {run.seed} | {listed} | {event['rollback_distance']} |"
 
 
 def main() -> None:

@@ -198,9 +198,7 @@ def test_the_whole_pool_is_asked_and_served_beyond_the_replay(acted: Path, tmp_p
     assert by_pool["to_step"] == by_slice["to_step"]
     gains = [[row.pop("expected_gain") for row in event["candidates"]] for event in (by_pool, by_slice)]
     assert by_pool["candidates"] == by_slice["candidates"]
-    assert all(pool >= slice_ for pool, slice_ in zip(*gains, strict=True)), (
-        "more prompts are asked, so no less is expected"
-    )
+    assert gains[0] != gains[1]  # what is asked enters it, and nothing else
     (triggered,), (collected,) = events(folder, "triggered"), events(folder, "collected")
     assert collected["num_prompts"] == triggered["autonpo/pool/num_prompts"]
     assert collected["num_prompts"] > events(acted, "collected")[0]["num_prompts"]
