@@ -30,11 +30,11 @@ NEAREST, FARTHEST = 10, 100
 """How many steps back AutoNPO considers."""
 SURE = {
     "stay": "Not very sure: answering its own mistakes was ahead of GRPO at equal total steps in one of two worlds "
-    "(+0.037 [+0.009, +0.065], five seeds; +0.017 [+0.008, +0.025], three; in the other +0.001 +- 0.009), and never at "
-    "equal tokens.",
+    "(+0.037 [+0.009, +0.065] and +0.012 [+0.006, +0.017], five seeds each; on five others, where it mostly stayed, "
+    "+0.002 [-0.011, +0.015]; in the other world +0.001 +- 0.009), and never at equal tokens.",
     "back": "Half sure: on one world, 400 steps back from a plateau was ahead of GRPO at equal total steps (+0.048 "
-    "[+0.004, +0.092], five seeds), not at equal tokens, and only after as many steps again. Staying brought +0.027 "
-    "[-0.012, +0.067], which is not shown; nearer ways back were not tried.",
+    "[+0.004, +0.092], five seeds), not at equal tokens, and only after as many steps again. AutoNPO that keeps "
+    "what was solved since brought +0.025 [-0.006, +0.056], staying +0.027 [-0.012, +0.067]: neither is shown.",
     "leave": "As sure as the curve: nothing was tried here on a run that is solved or does not move.",
     "wait": "Not at all: the log is too short.",
 }
@@ -101,7 +101,8 @@ def recommendation_text(found: dict[str, Any]) -> list[str]:
     limit = f", or go back by {found['max_distance']} steps at most" if found["max_distance"] else ""
     told = {
         "stay": f"Stay, and let the policy answer its own mistakes{limit} (autonpo.stay, autonpo.price=slope).",
-        "back": f"Stay, then go back by {NEAREST} to {FARTHEST} steps (autonpo.stay, autonpo.price=slope).",
+        "back": f"Stay, then go back by {NEAREST} to {FARTHEST} steps (autonpo.stay, autonpo.price=slope); by hundreds "
+        "where prompts come back and as many steps are left (autonpo.keep_solved, autonpo.max_rollback_distance).",
         "leave": "Leave it as it is.",
         "wait": "Wait.",
     }
