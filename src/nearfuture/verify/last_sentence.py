@@ -40,7 +40,7 @@ _IS = r"(?:is|are|was|were|be|says?|reads?|shows?|called|named|es|est|ist)"
 _SURELY = "(?:therefore |thus |indeed |clearly |just |called |named )"
 _POLARITY = re.compile(
     rf"(?:\A\W*|(?:\b{_IS}|[:,→⇒])\s{_SURELY}?)(?P<said>true|false|correct|incorrect|wrong|yes|no)\W*\Z"
-    r"|(?:\A|\b(?:so|hence|thus|therefore),?\s)(?P<led>yes|no),\s\w+\s\w",
+    r"|(?:\A|\b(?:so|hence|thus|therefore),?\s)(?P<led>yes|no),\s(?:it|there|this|that|these|they|we|the|both|all|every)\s(?!.*\b(?:yes|no|but|however)\b)",
     re.IGNORECASE,
 )
 _NUMBER_WORD = rf"(?:{'|'.join(sorted((word.replace(' ', '[ -]') for word in WORDS), key=len, reverse=True))})"
