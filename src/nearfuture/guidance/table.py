@@ -126,7 +126,7 @@ class TableReader:
         try:
             yield
         except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: no verdict, no tokens
-            raise damaged(str(self._path), str(error).strip().splitlines()[0]) from error
+            raise damaged(str(self._path), (str(error).strip() or repr(error)).splitlines()[0]) from error
 
 
 def _to_row(entry: Entry) -> dict[str, Any]:

@@ -97,9 +97,9 @@ class MistakePool:
             elif known is not None and math.isnan(pass_rate):
                 self._mistakes[prompt_id] = replace(known, last_seen_step=step)
             elif known is not None:
-                self._num_solved += known.solved_step is None
-                solved = replace(known, last_seen_step=step, solved_step=known.solved_step or step)
-                self._mistakes[prompt_id] = solved
+                since = step if known.solved_step is None else known.solved_step
+                self._num_solved += since == step
+                self._mistakes[prompt_id] = replace(known, last_seen_step=step, solved_step=since)
                 if not self.keep_solved:
                     del self._mistakes[prompt_id]
         kept = {name: mistake for name, mistake in self._mistakes.items() if mistake.step > step - self.window}
