@@ -98,7 +98,7 @@ class MistakePool:
                 self._mistakes[prompt_id] = replace(known, last_seen_step=step)
             elif known is not None:
                 since = step if known.solved_step is None else known.solved_step
-                self._num_solved += since == step
+                self._num_solved += known.solved_step is None
                 self._mistakes[prompt_id] = replace(known, last_seen_step=step, solved_step=since)
                 if not self.keep_solved:
                     del self._mistakes[prompt_id]
