@@ -12,37 +12,21 @@ What it leaves out: running the arms (`nearfuture compare STUDY.yaml --methods .
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from plateau import PLAIN, interval
-from plateau_arms import what_happened
+from plateau import PLAIN, interval, rates_of
+from plateau_arms import recorded, what_happened
 from printed import print_lines
 
-from nearfuture.lab.study.results import Study, StudyRun
-
-Rates = dict[str, float]
-
-
-def rates_of(run: StudyRun) -> Rates:
-    """Test rates: of all prompts, and of each family."""
-    return {"all": run.test.mean(), **dict(zip(run.test.families, run.test.pass_at(1).tolist(), strict=True))}
-
-
-def recorded(path: Path) -> dict[int, Rates]:
-    """Test rates of GRPO in a recorded comparison, by seed."""
-    known = json.loads(path.read_text())
-    names = {"all": f"mean@{known['num_samples']}", **{name: f"{name}/mean" for name in known["families"]}}
-    return {
-        run["seed"]: {name: run[key] for name, key in names.items()} for run in known["runs"] if run["method"] == PLAIN
-    }
+from nearfuture.lab.study.results import Study
 
 
 def table(folder: Path, beside: Path) -> Iterator[str]:
     """Line by line."""
-    study, grpo = Study.load(folder), recorded(beside)
+    study = Study.load(folder)
+    grpo = {seed: rates for (method, seed), rates in recorded(beside).items() if method == PLAIN}
     names = list(next(iter(grpo.values())))
     yield f"# Arms beside the GRPO of {beside.parent.name}\n"
     yield "Written by `measurements/beside_recorded.py`: pass rates on the test prompts.\n"

@@ -43,10 +43,15 @@ def level(run: StudyRun, name: str) -> float:
     return float(last_part(run, name)[1].mean())
 
 
+def rates_of(run: StudyRun) -> dict[str, float]:
+    """Mean pass rate on the test prompts: of all, of each family."""
+    return {"all": run.test.mean(), **dict(zip(run.test.families, run.test.pass_at(1).tolist(), strict=True))}
+
+
 def family_rates(run: StudyRun) -> dict[str, float]:
-    """Mean pass rate on the test prompts: of all, of those of trained lengths, of each family."""
-    rates = dict(zip(run.test.families, run.test.pass_at(1).tolist(), strict=True))
-    return {"all": run.test.mean(), "trained lengths": float(np.mean([rates[name] for name in SEEN])), **rates}
+    """The same, with those of trained lengths."""
+    rates = rates_of(run)
+    return {"all": rates["all"], "trained lengths": float(np.mean([rates[name] for name in SEEN])), **rates}
 
 
 def solved(run: StudyRun) -> np.ndarray:

@@ -30,12 +30,15 @@ SHOWN = ("all", "trained lengths")
 
 
 def recorded(path: Path) -> dict[tuple[str, int], Rates]:
-    """Test pass rates of the runs of a recorded comparison, by method and seed."""
-    rates: dict[tuple[str, int], Rates] = {}
-    for run in json.loads(path.read_text())["runs"]:
-        seen = float(np.mean([run[f"{family}/mean"] for family in SEEN]))
-        rates[run["method"], run["seed"]] = {"all": run["mean@16"], "trained lengths": seen}
-    return rates
+    """Test pass rates of the runs of a recorded comparison, of all prompts and of each family, by method and seed."""
+    known = json.loads(path.read_text())
+    names = {"all": f"mean@{known['num_samples']}", **{name: f"{name}/mean" for name in known["families"]}}
+    return {(run["method"], run["seed"]): {name: run[key] for name, key in names.items()} for run in known["runs"]}
+
+
+def with_seen(rates: Rates) -> Rates:
+    """Rates with that of the trained lengths, of those shown."""
+    return {"all": rates["all"], "trained lengths": float(np.mean([rates[name] for name in SEEN]))}
 
 
 def what_happened(run: StudyRun) -> str:
@@ -62,7 +65,8 @@ def weighed(candidate: Mapping[str, float]) -> str:
 
 def table(folder: Path, beside: Path) -> Iterator[str]:
     """Line by line."""
-    study, known = Study.load(folder), recorded(beside)
+    study = Study.load(folder)
+    known = {run: with_seen(rates) for run, rates in recorded(beside).items()}
     yield "# Further arms on the plateau\n"
     yield "Written by `measurements/plateau_arms.py`. Pass rates on the test prompts, 16 samples each.\n"
     yield "| arm | seed | test: all | trained lengths | total steps | what happened |\n|---|---|---|---|---|---|"

@@ -97,10 +97,11 @@ class MistakePool:
             elif known is not None and math.isnan(pass_rate):
                 self._mistakes[prompt_id] = replace(known, last_seen_step=step)
             elif known is not None:
-                since = step if known.solved_step is None else known.solved_step
                 self._num_solved += known.solved_step is None
-                self._mistakes[prompt_id] = replace(known, last_seen_step=step, solved_step=since)
-                if not self.keep_solved:
+                if self.keep_solved:
+                    since = step if known.solved_step is None else known.solved_step
+                    self._mistakes[prompt_id] = replace(known, last_seen_step=step, solved_step=since)
+                else:
                     del self._mistakes[prompt_id]
         kept = {name: mistake for name, mistake in self._mistakes.items() if mistake.step > step - self.window}
         self._num_expired += len(self._mistakes) - len(kept)
@@ -126,6 +127,10 @@ class MistakePool:
         last = end_step if mode == "since" else min(start_step + 1, end_step)
         found = [mistake for mistake in self._mistakes.values() if start_step < mistake.step <= last]
         return sorted(found, key=lambda mistake: (mistake.step, mistake.prompt_id))
+
+    def standing(self, step: int, now: int) -> list[Mistake]:
+        """Return the failures up to `now` that no batch up to `step` has solved, as `slice` orders them."""
+        return [mistake for mistake in self.slice(0, now) if mistake.stands_at(step)]
 
     def sample(
         self, num: int, rng: np.random.Generator, start_step: int, end_step: int, mode: Mode = "since"

@@ -127,8 +127,9 @@ def concluded(text: str, kind: str) -> tuple[str, str] | None:
             chosen = {_letter(found): found for mark in pattern.finditer(text) if (found := _standing(text, mark))}
             if chosen:
                 return (chosen.popitem()[1], "bold") if len(chosen) == 1 else None
-        ticked = [letter for letter, mark in _TICKED.findall(text) if mark in "✅✓✔"]
-        if len(ticked) == 1 and len(_TICKED.findall(text)) > 2:
+        marked = _TICKED.findall(text)
+        ticked = [letter for letter, mark in marked if mark in "✅✓✔"]
+        if len(ticked) == 1 and len(marked) > 2:
             return ticked[0], "bold"
     whole = _FENCE.sub("", text).strip()
     if (field := answer_field(whole)) is not None:

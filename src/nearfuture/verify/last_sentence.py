@@ -66,6 +66,8 @@ _LEAD = re.compile(r"(?:so|thus|therefore|hence|consequently|(?:in )?conclusion)
 _STATED = re.compile(
     rf"(?:\b{_IS}|\w['’]s|\bi\.e\.,?|[:：是为])\s?(?:[\w'-]+\s){{0,2}}\0|\b{_IS}\b[^,;:]*\0\W*\Z|\A\0\s{_IS}\b|\bmeans\s[^,;:]*\0\W*\Z"
 )
+_NOTHING = re.compile(r"\W*(?:\((?:a\.?k\.?a\.?|also|or|i\.e\.)[^()]*\)\W*)?")
+"""What may stand behind the end of a sentence: marks, and another name in parentheses."""
 _ALL_REALS = re.compile(
     r"\b(?:is|are|for|to)\s(?:all|every|any)\s(?:real\s(?:numbers?|values?|x)|reals)(?:\s(?:of\s)?x)?\Z"
 )
@@ -211,12 +213,7 @@ def bold_conclusion(text: str) -> str | None:
 
 
 def _ends_with(sentence: str, phrase: str) -> bool:
-    return (
-        re.fullmatch(
-            r"\W*(?:\((?:a\.?k\.?a\.?|also|or|i\.e\.)[^()]*\)\W*)?", sentence[sentence.rindex(phrase) + len(phrase) :]
-        )
-        is not None
-    )
+    return _NOTHING.fullmatch(sentence[sentence.rindex(phrase) + len(phrase) :]) is not None
 
 
 def mentioned(sentence: str, texts: Mapping[str, str]) -> str | None:

@@ -21,7 +21,7 @@ from nearfuture.run.settings.config import AutoNPOConfig
 
 def staying(probe: Probe, pool: MistakePool) -> Candidate:
     """The candidate that goes nowhere: its slice is what still stands, and the guide is the policy itself: V is 1."""
-    standing = {mistake.prompt_id for mistake in pool.slice(0, probe.step) if mistake.stands_at(probe.step)}
+    standing = {mistake.prompt_id for mistake in pool.standing(probe.step, probe.step)}
     return Candidate(0, probe.step, *probe.among(standing), variance_cost=1.0)
 
 
@@ -29,7 +29,7 @@ def asked_for(candidate: Candidate, pool: MistakePool, now: int, config: AutoNPO
     """Return the mistakes to ask the guide about: the candidate's slice, or those of the pool that the policy of the
     candidate's step has not solved. Staying has no slice."""
     if config.ask == "pool" or candidate.rollback_distance == 0:
-        return [mistake for mistake in pool.slice(0, now) if mistake.stands_at(candidate.step)]
+        return pool.standing(candidate.step, now)
     return pool.slice(candidate.step, now, config.slice)
 
 
