@@ -29,7 +29,7 @@ from nearfuture.stats.seeds import mean_over_seeds
 
 OUTPUT = Path(__file__).parent / "results" / "price" / "calibration.md"
 WINDOW, DISTANCES = 20, (5, 10, 20)
-PASS_RATE = "npo/pass_rate"
+PASS_RATE, PLAIN = "npo/pass_rate", "grpo"
 UNSAID = 0.2
 """`autonpo.gain_factor` of the runs that do not say it: its default before this calibration."""
 
@@ -45,7 +45,15 @@ class Row:
     factor: float
     news: float
     gain: float
-    at_equal: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A run beside GRPO of its seed, whether or not it acted: what it is ahead by on every clock."""
+
+    method: str
+    seed: int
+    differences: tuple[float, ...]
 
 
 def curve(records: RunRecords, key: str) -> dict[int, float]:
@@ -54,35 +62,42 @@ def curve(records: RunRecords, key: str) -> dict[int, float]:
     return dict(zip(found.steps.tolist(), found.values.tolist(), strict=True))
 
 
-def rows_of(folder: Path, plain: Mapping[int, RunRecords]) -> Iterator[Row]:
-    """What every run that acted expected and gained."""
+def runs_of(folder: Path, plain: Mapping[int, RunRecords]) -> Iterator[tuple[str, int, RunRecords]]:
+    """The finished runs that have a GRPO run beside them: method, seed, records."""
     for path in sorted(folder.glob("*-*/lineage.json")):
         method, _, seed = path.parent.name.rpartition("-")
         records = RunRecords.load(path.parent)
-        events = [event for event in records.events if event["event"] == "rollback"]
-        if not events or int(seed) not in plain or not records.is_finished:
-            continue
-        event, evaluated = events[0], curve(records, EVALUATION)
-        chosen = next(c for c in event["candidates"] if c["rollback_distance"] == event["rollback_distance"])
-        beside = curve(plain[int(seed)], EVALUATION)
-        later = [step for step in evaluated if step > event["from_step"] and step in beside]
-        factor = records.config.get("autonpo.gain_factor", UNSAID)
-        yield Row(
-            method=method,
-            seed=int(seed),
-            step=event["from_step"],
-            distance=event["rollback_distance"],
-            factor=factor,
-            news=chosen["expected_gain"] / factor,
-            gain=float(np.mean([evaluated[step] - beside[step] for step in later])),
-            at_equal=tuple(
-                float("nan") if found.judgement is None else found.judgement.difference
-                for found in at_equal_clocks(records, plain[int(seed)])
-            ),
-        )
+        if method != PLAIN and int(seed) in plain and records.is_finished:
+            yield method, int(seed), records
 
 
-def table(rows: list[Row], plain: Mapping[int, RunRecords]) -> Iterator[str]:
+def row_of(method: str, seed: int, records: RunRecords, plain: RunRecords) -> Row | None:
+    """What a run expected and gained; None if it did not act."""
+    events = [event for event in records.events if event["event"] == "rollback"]
+    if not events:
+        return None
+    event, evaluated, beside = events[0], curve(records, EVALUATION), curve(plain, EVALUATION)
+    chosen = next(c for c in event["candidates"] if c["rollback_distance"] == event["rollback_distance"])
+    later = [step for step in evaluated if step > event["from_step"] and step in beside]
+    factor = records.config.get("autonpo.gain_factor", UNSAID)
+    return Row(
+        method=method,
+        seed=seed,
+        step=event["from_step"],
+        distance=event["rollback_distance"],
+        factor=factor,
+        news=chosen["expected_gain"] / factor,
+        gain=float(np.mean([evaluated[step] - beside[step] for step in later])),
+    )
+
+
+def beside(method: str, seed: int, records: RunRecords, plain: RunRecords) -> Beside:
+    """A run beside GRPO of its seed."""
+    judgements = [found.judgement for found in at_equal_clocks(records, plain)]
+    return Beside(method, seed, tuple(float("nan") if one is None else one.difference for one in judgements))
+
+
+def table(rows: list[Row], all_beside: list[Beside], plain: Mapping[int, RunRecords]) -> Iterator[str]:
     """Write the tables, line by line."""
     first = min(row.seed for row in rows)
     fitted = [row for row in rows if row.seed == first]
@@ -106,7 +121,7 @@ def table(rows: list[Row], plain: Mapping[int, RunRecords]) -> Iterator[str]:
     given = {f"c = {one:g}, as run": one for one in sorted(as_run)}
     yield from _judged(rows, first, {**given, f"c fitted on seed {first}": factor, "no gain at all": 0.0})
     yield ""
-    yield from _beside(rows)
+    yield from _beside(all_beside)
     yield ""
     yield "The price: slope of the last 20 steps x D beside what D more steps of GRPO brought (on-policy pass rate)."
     yield ""
@@ -120,18 +135,19 @@ def table(rows: list[Row], plain: Mapping[int, RunRecords]) -> Iterator[str]:
             yield f"| {distance} | {means} | {ratio:.2f} | {correlation:+.2f} | {len(pairs)} |"
 
 
-def _beside(rows: list[Row]) -> Iterator[str]:
+def _beside(runs: list[Beside]) -> Iterator[str]:
     """Held-out pass rate minus GRPO's on every clock, a row a run and a mean a method."""
-    yield "Held-out pass rate minus GRPO's of the same seed, where both had been evaluated last:"
+    yield "Held-out pass rate minus GRPO's of the same seed, where both had been evaluated last. Idle runs count:"
     yield ""
     yield "| method | seed | equal step | equal total steps | equal tokens |"
     yield "|" + " --- |" * 5
-    for method in dict.fromkeys(row.method for row in rows):
-        mine = [row for row in rows if row.method == method]
-        for row in mine:
-            yield f"| {method} | {row.seed} | {' | '.join(f'{value:+.3f}' for value in row.at_equal)} |"
+    for method in dict.fromkeys(run.method for run in runs):
+        mine = [run.differences for run in runs if run.method == method]
+        for run in runs:
+            if run.method == method:
+                yield f"| {method} | {run.seed} | {' | '.join(f'{value:+.3f}' for value in run.differences)} |"
         if len(mine) > 1:
-            means = [mean_over_seeds(np.array(values)) for values in zip(*(row.at_equal for row in mine), strict=True)]
+            means = [mean_over_seeds(np.array(values)) for values in zip(*mine, strict=True)]
             told = [f"{mean.value:+.3f} [{mean.low:+.3f}, {mean.high:+.3f}]" for mean in means]
             yield f"| *{method}, {len(mine)} seeds* | | {' | '.join(told)} |"
 
@@ -174,8 +190,10 @@ def main() -> None:
     seeds = {int(path.name.removeprefix("grpo-")): path for path in options.folder.glob("grpo-*/") if path.is_dir()}
     loaded = {seed: RunRecords.load(path) for seed, path in sorted(seeds.items())}
     plain = {seed: records for seed, records in loaded.items() if records.is_finished}
-    rows = sorted(rows_of(options.folder, plain), key=lambda row: (row.seed, row.distance, row.method))
-    print_lines(table(rows, plain), options.output)
+    runs = list(runs_of(options.folder, plain))
+    found = [row_of(method, seed, records, plain[seed]) for method, seed, records in runs]
+    rows = sorted(filter(None, found), key=lambda row: (row.seed, row.distance, row.method))
+    print_lines(table(rows, [beside(*run, plain[run[1]]) for run in runs], plain), options.output)
 
 
 if __name__ == "__main__":
