@@ -79,6 +79,16 @@ def test_nothing_right_is_not_certainly_nothing() -> None:
     assert math.isnan(estimate(units([0.0]), np.ones((2, 1))).low)
 
 
+@pytest.mark.parametrize("num_strata", [1, 24, 28, 29, 30, 49])
+def test_all_right_is_not_certainly_all(num_strata: int) -> None:
+    strata = np.repeat(np.arange(num_strata), 2)
+    units = Units(
+        np.ones(len(strata)), strata, np.arange(len(strata)), np.full(num_strata, 1 / num_strata), len(strata)
+    )
+    found = estimate(units, np.ones((1, len(strata))))
+    assert found.value == found.high == 1.0 and found.low < 1.0
+
+
 @given(st.lists(st.integers(-4, 4), min_size=1, max_size=10))
 def test_the_sign_flip_test_counts_all_flips(differences: list[int]) -> None:
     terms = np.array(differences) / 37

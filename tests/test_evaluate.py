@@ -22,12 +22,15 @@ from nearfuture import seal
 from nearfuture.guidance.held_out import answer, metrics_of
 from nearfuture.lab.evaluate.answering import seed_of
 from nearfuture.lab.evaluate.benchmarks import PAPER
+from nearfuture.lab.evaluate.comparison import mean_score
 from nearfuture.lab.evaluate.evaluation import Asked, evaluate
 from nearfuture.lab.evaluate.output import write_evaluation
 from nearfuture.lab.evaluate.reported import COLUMNS, REPORTED
 from nearfuture.lab.evaluate.request import output_of, read_arguments, task_of
+from nearfuture.lab.evaluate.responses import Answer
+from nearfuture.lab.evaluate.scores import Score, score
 from nearfuture.lab.evaluate.subjects import find_subjects
-from nearfuture.lab.evaluate.suites import Sources, judge_answers, load_suites
+from nearfuture.lab.evaluate.suites import Sources, Suite, judge_answers, load_suites
 from nearfuture.method.lineage import Lineage
 from nearfuture.record import flat_yaml
 from nearfuture.run.settings.config import Configuration
@@ -271,6 +274,45 @@ def test_files_and_page_say_the_same(tmp_path: Path) -> None:
     [row] = [r for r in rows if r["policy"] == "worse" and r["suite"] == "mmstar" and r["metric"] == "accuracy"]
     assert float(row["value"]) == result["policies"][1]["scores"]["mmstar"]["value"]
     assert {r["metric"] for r in rows if r["suite"] == "wemath"} >= {"score (strict)", "pass@2", "rate/truncated"}
+
+
+def scored(suite: Suite) -> Score:
+    """Two questions in three are right."""
+    verdicts = [Verdict.CORRECT if i % 3 else Verdict.WRONG for i in range(len(suite.rows))]
+    answers = [[Answer(row["uid"], 0, "", one, None, 1, False)] for row, one in zip(suite.rows, verdicts, strict=True)]
+    return score(suite, answers)
+
+
+def test_suites_of_one_size_are_resampled_apart() -> None:
+    """With the same draws for both, the interval of their mean would be that of questions that come in pairs."""
+    first, second = (scored(one) for one in load_suites(["mmstar", "mathvision"], Sources(data=fixtures(), limit=12)))
+    assert first.resamples.shape == second.resamples.shape
+    assert (first.resamples[1:] != second.resamples[1:]).any()
+    assert (first.resamples == scored(first.suite).resamples).all()  # the same for every policy
+
+
+def test_a_small_family_does_not_cost_the_interval_of_the_mean(tmp_path: Path) -> None:
+    families = ["large"] * 45 + ["small"] * 2
+    rows = [{"question": f"{i}?", "gold": str(i), "family": family} for i, family in enumerate(families)]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    [suite] = load_suites([str(path)], Sources())
+    found = scored(suite)
+    mean = mean_score([found])
+    assert (mean.value, mean.low, mean.high) == (found.value.value, found.value.low, found.value.high)
+    assert mean.low < mean.value < mean.high
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_rows_say_which_of_them_belong_together(as_text: bool, tmp_path: Path) -> None:
+    metas = [{"cluster": 0}, {"cluster": 0}, {"cluster": "b"}, {}]
+    written = [json.dumps(meta) if as_text else meta for meta in metas]
+    rows = [{"question": f"{i}?", "answer": str(i), "meta": meta} for i, meta in enumerate(written)]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    [suite] = load_suites([str(path)], Sources())
+    clusters = [question.cluster for question in suite.questions]
+    assert clusters[0] == clusters[1] == "0" and clusters[2] == "b" and clusters[3] == suite.rows[3]["uid"]
 
 
 def test_the_reported_table_is_consistent() -> None:

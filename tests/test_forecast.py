@@ -28,6 +28,7 @@ from nearfuture.run.settings.plan import (
     rollback_steps,
     segments_ahead,
     stages_ahead,
+    window_end,
 )
 from nearfuture.run.settings.sizes import batch_of, numerics_of
 from nearfuture.run.show import Display
@@ -246,3 +247,14 @@ def test_no_option_of_a_command_repeats_the_default_of_what_it_sets() -> None:
     options = {one for path, one in chosen if path.startswith("cli/")}
     neutral = {"None", "0", "1", "True", "False"}
     assert options and not {one for one in options if one[1:] in fields and one[2] not in neutral}
+
+
+def test_a_late_guide_is_asked_about_what_is_replayed_alone() -> None:
+    """What the base is asked before says nothing about a later guide."""
+    late = ("scout_steps=0", "guide_step=40", "rollback_to=20", "max_steps=60")
+    ends = {}
+    for resampled in (0, 30):
+        config = forecast(*late, f"resample_steps={resampled}")
+        stages = [stage for _, stage in stages_ahead(config) if isinstance(stage, Intervention)]
+        ends[resampled] = [window_end(config, stage) for stage in stages]
+    assert ends == {0: [40], 30: [30, 40]}

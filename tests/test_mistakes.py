@@ -84,14 +84,14 @@ def test_a_sample_is_spread_over_steps(steps: list[int], num: int, seed: int) ->
     for step in range(1, 10):
         names = [f"{i}" for i, at in enumerate(steps) if at == step]
         pool.observe(step, names, [0.0] * len(names))
-    drawn = pool.sample(num, np.random.default_rng(seed), 0, 9)
+    drawn = pool.sample(num, np.random.default_rng(seed), [0], 9)
     assert len({m.prompt_id for m in drawn}) == len(drawn) == min(num, len(steps))
     share = len(drawn) / len(steps)
     for first in range(1, 10):
         for last in range(first, 10):
             inside = sum(first <= at <= last for at in steps)
             assert abs(sum(first <= m.step <= last for m in drawn) - share * inside) < 2.0
-    assert drawn == pool.sample(num, np.random.default_rng(seed), 0, 9)
+    assert drawn == pool.sample(num, np.random.default_rng(seed), [0], 9)
 
 
 def test_every_failure_is_drawn_equally_often() -> None:
@@ -99,7 +99,7 @@ def test_every_failure_is_drawn_equally_often() -> None:
     pool.observe(1, ["a"], [0.0])
     pool.observe(2, ["b", "c", "d", "e"], [0.0] * 4)
     rng = np.random.default_rng(0)
-    counts = Counter(m.prompt_id for _ in range(4000) for m in pool.sample(2, rng, 0, 2))
+    counts = Counter(m.prompt_id for _ in range(4000) for m in pool.sample(2, rng, [0], 2))
     assert all(abs(count / 4000 - 2 / 5) < 0.04 for count in counts.values()) and len(counts) == 5
 
 
@@ -121,3 +121,13 @@ def test_its_metrics_say_size_hardness_and_age() -> None:
     assert metrics["autonpo/pool/pass_rate"] == 0.125 and metrics["autonpo/pool/age"] == 0.5
     pool.observe(3, [], [])
     assert pool.metrics()["autonpo/pool/num_expired"] == 1.0
+
+
+def test_at_the_step_of_each_checkpoint_all_of_them_get_their_share() -> None:
+    pool = MistakePool(max_pass_rate=0.6, window=100)
+    for step in range(1, 101):
+        pool.observe(step, [f"{step}-{i}" for i in range(8)], [0.0] * 8)
+    starts = range(10, 100, 10)
+    drawn = pool.sample(36, np.random.default_rng(0), starts, 100, "at")
+    assert Counter(mistake.step for mistake in drawn) == {start + 1: 4 for start in starts}
+    assert len(pool.sample(1000, np.random.default_rng(0), [10, 90], 100)) == 8 * 90  # slices overlap: counted once

@@ -44,6 +44,13 @@ def test_a_prompt_that_could_not_be_judged_says_nothing() -> None:
     assert math.isnan(expected_gain(TERMS, 1.0, (np.array([0]), np.array([0])), np.zeros(1), 1.0))
 
 
+def test_a_time_out_on_one_prompt_leaves_the_others_as_they_are() -> None:
+    whole = expected_gain(TERMS, 1.0, (np.full(64, 4), np.ones(64, int)), np.zeros(64), 1.0)
+    judged = np.array([*[4] * 63, 1])
+    assert expected_gain(TERMS, 1.0, (judged, np.ones(64, int)), np.zeros(64), 1.0) == pytest.approx(whole)
+    assert expected_gain(TERMS, 1.0, (np.full(8, 2), np.ones(8, int)), np.zeros(8), 1.0) == pytest.approx(0.5)
+
+
 def test_the_price_is_what_the_steps_would_have_brought() -> None:
     assert price_of(TERMS, 30) == pytest.approx(0.06) and price_of(TERMS, 0) == 0.0
     assert price_of(Terms(0.5, 4, 2, slope=-0.01), 30) == 0.0  # a plateau: steps cost nothing

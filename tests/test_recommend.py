@@ -15,14 +15,14 @@ from nearfuture.record.logs import Log
 SMALL = TriggerConfig(min_pace=20.0, patience=3, cooldown=10)
 
 
-def log_of(rewards: list[float], entropies: list[float] | None = None) -> Log:
-    steps = list(range(1, len(rewards) + 1))
+def log_of(rewards: list[float], entropies: list[float] | None = None, every: int = 1) -> Log:
+    steps = list(range(every, every * len(rewards) + 1, every))
     columns = {"step": "step", "reward": "reward", "entropy": None if entropies is None else "entropy"}
     return Log(Path("log"), columns, steps, rewards, entropies or [math.nan] * len(steps), [])
 
 
-def told(rewards: list[float], entropies: list[float] | None = None) -> dict[str, object]:
-    advice = advise(log_of(rewards, entropies), SMALL)
+def told(rewards: list[float], entropies: list[float] | None = None, every: int = 1) -> dict[str, object]:
+    advice = advise(log_of(rewards, entropies, every), SMALL)
     found: dict[str, object] = advice["recommendation"]
     assert str(found["why"]) in advice_text(advice) and str(found["how_sure"]) in advice_text(advice).splitlines()[-1]
     return found
@@ -66,3 +66,22 @@ def test_a_reward_that_is_no_pass_rate_has_no_price() -> None:
 
 def test_a_log_that_is_too_short_says_so() -> None:
     assert told([0.1] * 5, [1.0] * 5)["what"] == "wait"
+
+
+@pytest.mark.parametrize("every", [1, 10, 15, 20, 50, 200])
+def test_rows_that_lie_far_apart_are_enough(every: int) -> None:
+    rewards, entropies = [0.5 + noise for noise in NOISE], FALLING
+    found = told(rewards, entropies, every)
+    assert found["what"] == "back"
+
+
+def test_a_reward_that_falls_is_looked_at_first() -> None:
+    found = told([0.6 - 0.005 * step + noise for step, noise in enumerate(NOISE)], FALLING)
+    assert found["what"] == "inspect" and "falls, lately by 0.005 per step" in str(found["why"])
+
+
+def test_what_does_not_rise_is_not_said_to_rise() -> None:
+    rewards = [0.1 + 0.01 * step for step in range(55)] + [0.64 - 0.0001 * step for step in range(8)]
+    found = told(rewards, [0.5] * len(rewards))
+    rises, why = float(str(found["slope"])) > 0, str(found["why"])
+    assert ("rises" in why) == rises and "not a pass rate" not in why

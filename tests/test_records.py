@@ -101,6 +101,16 @@ def test_what_is_priced_charges_a_guide_before_its_segment(tmp_path: Path) -> No
     assert head_positions(run)[:2] == [(0, 0), (1, 1)]
 
 
+@pytest.mark.parametrize("name", ["probe", "collected"])
+def test_what_led_to_no_segment_is_paid_where_it_was_made(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    write_run(folder, [segment(0, 0, 6)], [step_row(0, step, step, rollout_tokens=100) for step in range(1, 7)])
+    event = {"event": name, "segment": 0, "step": 4, "total_steps": 4, "guide_tokens": 1000, "guide_step": 4}
+    (folder / "events.jsonl").write_text(json.dumps(event | {"guide_segment": 0}) + "\n")
+    run = RunRecords.load(folder)
+    assert paid_at(run, "tokens", [(0, 0), (0, 3), (0, 4), (0, 6)]).tolist() == [0, 300, 1400, 1600]
+
+
 def test_a_run_without_every_price_has_no_token_clock(tmp_path: Path) -> None:
     assert has_tokens(RunRecords.load(npo_run(tmp_path / "npo")))
     (tmp_path / "npo" / "events.jsonl").write_text("")

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -139,14 +140,31 @@ def test_equal_cost_by_hand(tmp_path: Path) -> None:
     assert speed_up(npo, grpo, "step", 1.0) == pytest.approx(12 / 10)
     assert speed_up(npo, grpo, "total_steps", 1.0) == pytest.approx(12 / 13)
     assert math.isnan(speed_up(grpo, npo, "step", 1.0))  # 0.8 is never reached
-    assert speed_up(grpo, grpo, "tokens", 0.5) == 1.0 and area_difference(grpo, grpo, "tokens") == 0.0
+    assert speed_up(grpo, grpo, "tokens", 0.5) == pytest.approx(1.0) and area_difference(grpo, grpo, "tokens") == 0.0
     # A baseline that falls has its level from the start, for nothing; and nothing is no times less than something.
     falls = lambda method, seed, step: 0.1 + 0.03 * step if method == "npo" else 0.2 - 0.01 * step  # noqa: E731
     write_study(tmp_path / "fallen", TWO, [1], lambda *_: 4, rate=falls)
     fallen, risen = (HeldOutCurve(RunRecords.load(tmp_path / "fallen" / f"{name}-1")) for name in ("grpo", "npo"))
     assert math.isnan(speed_up(risen, fallen, "step", 0.5)) and math.isnan(speed_up(fallen, risen, "step", 0.25))
+    assert math.isnan(speed_up(fallen, fallen, "step", 0.5))
     # Held at whole steps: the mean over steps 0..11 of 0.01 x step.
     assert area_difference(npo, grpo, "step") == pytest.approx(0.055, abs=1e-3)
+
+
+def test_a_run_that_declined_is_compared_from_its_first_token_on(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "study", TWO, [1], lambda *_: 4)
+    event = {"event": "probe", "segment": 0, "step": 9, "total_steps": 9, "guide_tokens": 300, "seconds": 6.0}
+    shutil.copytree(folder / "grpo-1", tmp_path / "declined")
+    with (tmp_path / "declined" / "events.jsonl").open("a") as events:
+        events.write(json.dumps(event) + "\n")
+    plain, declined = (HeldOutCurve(RunRecords.load(path)) for path in (folder / "grpo-1", tmp_path / "declined"))
+    assert declined.end("tokens") == plain.end("tokens") + 300
+    # The same curve until step 9, then 300 tokens later, of 1,200: it stands still on a rise of 0.12.
+    assert -0.05 < area_difference(declined, plain, "tokens") < 0.0
+    assert speed_up(declined, plain, "tokens", 0.5) == pytest.approx(1.0)
+    # Before anything is paid, a run holds its first policy.
+    assert declined.at("tokens", np.array([0.0, 50.0])).tolist() == [0.2, 0.2]
+    assert declined.step_at("tokens", 50.0) == 0
 
 
 def test_a_run_that_was_not_evaluated_on_the_way_says_nothing_about_equal_cost(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nearfuture.guidance.ask import Sample
 from nearfuture.method.mistakes import MistakePool
 from nearfuture.method.rollback import Candidate
-from nearfuture.run.auto.probe import Probe
+from nearfuture.run.auto.probe import Probe, cost_of
 from nearfuture.run.auto.worth import asked_for, staying
 from nearfuture.run.settings.config import AutoNPOConfig
 from nearfuture.types import Verdict
@@ -56,3 +56,15 @@ def test_the_quality_of_staying_is_that_on_what_still_stands() -> None:
     assert probe.pass_rate == 0.875
     candidate = staying(probe, pool(keep_solved=True))
     assert (candidate.num_prompts, candidate.quality, candidate.variance_cost) == (1, 0.5, 1.0)
+
+
+def test_no_form_of_v_is_below_one() -> None:
+    """A learner to whom every token is half as likely: its weight on 2,000 tokens underflows to 0."""
+    tokens = [1] * 2000
+    samples = [[Sample(tokens, Verdict.CORRECT)] for _ in range(4)]
+    probe = Probe(NOW, [{"prompt_id": str(i)} for i in range(4)], samples, 0.0)
+    guide, learner = ([[logp] * len(tokens) for _ in samples] for logp in (-0.1, -0.8))
+    for form in ("token", "sequence", "kl"):
+        cost = cost_of(probe, learner, guide, form)
+        assert cost >= 1.0
+        Candidate(10, NOW - 10, 4, 0.5, cost)

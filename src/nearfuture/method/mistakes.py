@@ -133,9 +133,9 @@ class MistakePool:
         return [mistake for mistake in self.slice(0, now) if mistake.stands_at(step)]
 
     def sample(
-        self, num: int, rng: np.random.Generator, start_step: int, end_step: int, mode: Mode = "since"
+        self, num: int, rng: np.random.Generator, start_steps: Iterable[int], end_step: int, mode: Mode = "since"
     ) -> list[Mistake]:
-        """Draw failures of a slice, spread evenly over its steps.
+        """Draw failures of the slices of several checkpoints, spread evenly over their steps.
 
             x_(floor((u + i) N / n)),   i = 0 .. n - 1,   u ~ U[0, 1)        (systematic sampling)
 
@@ -145,14 +145,15 @@ class MistakePool:
         Args:
             num: how many; all of them if the slice has fewer.
             rng: the source of u and of the order within a step.
-            start_step: see `slice`.
+            start_steps: steps of the checkpoints; a failure in several of their slices counts once.
             end_step: see `slice`.
             mode: see `slice`.
 
         Returns:
             Different failures, by step.
         """
-        found = self.slice(start_step, end_step, mode)
+        slices = [self.slice(start_step, end_step, mode) for start_step in start_steps]
+        found = sorted({one for each in slices for one in each}, key=lambda one: (one.step, one.prompt_id))
         shuffled = [found[i] for i in rng.permutation(len(found))]
         shuffled.sort(key=lambda mistake: mistake.step)
         num = min(num, len(found))

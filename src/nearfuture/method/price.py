@@ -5,8 +5,9 @@
     D*       = argmax_D gain(D) - price(D),    if that is above 0; else the run continues
 
 f is the share of the training prompts that the guide is asked, P the probed ones, pass@k how often k samples of the
-guide contain an answer, and (1 - p)^G how often G rollouts of the guided policy contain none, so that the answer is
-news. Gain and price are pass rates, and the slope is that of the on-policy pass rate over the trigger's window.
+guide contain an answer (k is what a prompt is asked, at most what the probe drew), and (1 - p)^G how often G rollouts
+of the guided policy contain none, so that the answer is news. Gain and price are pass rates, and the slope is that of
+the on-policy pass rate over the trigger's window.
 
 Deviations: all of it is ours; the paper takes argmax Q / V, in which a step costs nothing and staying (D = 0, where p
 is the guide's own pass rate, V = 1 and the price 0) is not a candidate. `c` is fitted on runs
@@ -59,7 +60,8 @@ def expected_gain(
     Args:
         terms: the run's terms.
         share: f, the share of the training prompts that the guide would be asked.
-        counts_P: judged and correct samples of the guide, [P] each.
+        counts_P: judged and correct samples of the guide, [P] each. A prompt with fewer than k judged ones leaves the
+            mean.
         pass_rate_P: p, the pass rates of the policy that would be guided, [P].
         variance_cost: V.
 
@@ -72,13 +74,11 @@ def expected_gain(
         0.1
     """
     num_judged_P, num_correct_P = counts_P
-    is_judged_P = num_judged_P > 0
-    if not is_judged_P.any():
+    if not num_judged_P.any():
         return float("nan")
-    judged, correct = num_judged_P[is_judged_P], num_correct_P[is_judged_P]
-    k = min(terms.num_samples, int(judged.min()))
-    news_P = pass_at_k(judged, correct, k) * (1.0 - pass_rate_P[is_judged_P]) ** terms.num_generations
-    return float(terms.factor * share * news_P.mean() / variance_cost)
+    k = min(terms.num_samples, int(num_judged_P.max()))
+    news_P = pass_at_k(num_judged_P, num_correct_P, k) * (1.0 - pass_rate_P) ** terms.num_generations
+    return float(terms.factor * share * np.nanmean(news_P) / variance_cost)
 
 
 def price_of(terms: Terms, distance: int) -> float:

@@ -40,8 +40,8 @@ def served_segment(records: RunRecords, collected: Row) -> int:
 def collections(records: RunRecords) -> list[tuple[int, Row]]:
     """Return every sampling of a guide with the segment it serves: collections, AutoNPO's probes and comparisons.
 
-    A probe is charged to the segment whose trigger it examined, because it may not lead to a new one. A sampling that
-    was repeated after a kill counts once, like a step.
+    A probe is charged to the segment whose trigger it examined, because it may not lead to a new one, and so is a
+    collection that led to none. A sampling that was repeated after a kill counts once, like a step.
     """
     sampled = [event for event in records.events if event.get("event") in ("collected", "probe", "accepted")]
     last = {(event["event"], event.get("segment"), event.get("step")): event for event in sampled}
@@ -84,17 +84,20 @@ def paid_at(records: RunRecords, clock: Clock, ats: Iterable[tuple[int, int]]) -
     of_step, of_guide = PRICES[clock]
     if not has_prices(records, clock):
         raise ValueError(f"{records.name} lacks {of_step} or {of_guide} in some rows, so it has no clock of {clock}")
-    # A collection is charged before the first step of the segment it serves, a comparison of branches where it was
-    # made; segments follow each other in time.
-    bills = [
-        ((segment_id, event["step"] if event["event"] == "accepted" else -1), event.get(of_guide) or 0)
-        for segment_id, event in collections(records)
-    ]
+    # A collection is charged before the first step of the segment it serves, everything else where it was made;
+    # segments follow each other in time.
+    bills = [((id, _charged_at(id, event)), event.get(of_guide) or 0) for id, event in collections(records)]
     bills += [(at, row[of_step]) for at, row in records.rows.items() if is_number(row.get(of_step))]
     bills.sort(key=lambda bill: bill[0])
     sums = np.concatenate([[0.0], np.cumsum([amount for _, amount in bills])])
     times = [at for at, _ in bills]
     return np.array([sums[bisect_right(times, at)] for at in ats], dtype=np.float64)
+
+
+def _charged_at(segment_id: int, event: Row) -> int:
+    """The step of a segment after which a sampling is paid; -1: before its first step."""
+    is_its_own = segment_id == event.get("segment")
+    return int(event["step"]) if is_its_own and is_number(event.get("step")) else -1
 
 
 def head_positions(records: RunRecords) -> list[tuple[int, int]]:

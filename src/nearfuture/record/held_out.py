@@ -1,7 +1,8 @@
 """A run's held-out curve against its cost, and two runs of one seed at equal cost.
 
 What a run holds when a clock shows x is the last step of its head's path that was paid for by then: while it trains
-ahead on a stretch that it will abandon, that step stands still. Between two evaluations the pass rate is interpolated
+ahead on a stretch that it will abandon, that step stands still. Before anything is paid it holds the policy of step 0,
+which is free. Between two evaluations the pass rate is interpolated
 linearly over the steps; nothing is extrapolated.
 
 Letters: H steps of the head's path, X positions on a clock.
@@ -64,22 +65,23 @@ class HeldOutCurve:
         if not self.has(clock):
             return np.full(positions_X.shape, math.nan)
         held_X = self._held(clock, positions_X)
-        is_inside_X = (held_X >= 0) & (positions_X <= self.end(clock))
-        return np.where(is_inside_X, self.rates[np.maximum(held_X, 0)], math.nan)
+        return np.where(positions_X <= self.end(clock), self.rates[held_X], math.nan)
 
     def step_at(self, clock: Clock, position: float) -> int:
         """The step of the head's path that the run held at a position of the clock."""
         return self._positions[int(self._held(clock, np.array([position]))[0])][1]
 
     def _held(self, clock: Clock, positions_X: Floats) -> NDArray[np.int64]:
-        return np.searchsorted(self.paid(clock), positions_X, side="right") - 1
+        return np.maximum(np.searchsorted(self.paid(clock), positions_X, side="right") - 1, 0)
 
     def first_at(self, clock: Clock, rate: float) -> float:
         """What the clock showed when the pass rate first reached a level; NaN if it never did."""
         if not self.has(clock):
             return math.nan
         reached = np.flatnonzero(self.rates >= rate)
-        return float(self.paid(clock)[reached[0]]) if len(reached) else math.nan
+        if not len(reached):
+            return math.nan
+        return float(self.paid(clock)[reached[0]]) if reached[0] else 0.0
 
     def area(self, clock: Clock, end: float) -> float:
         """Mean pass rate of what the run held between 0 and a position of the clock: the area under the curve."""
@@ -113,15 +115,11 @@ def speed_up(curve: HeldOutCurve, baseline: HeldOutCurve, clock: Clock, share: f
 
         level = baseline's pass rate at `share` of its end,   speed-up = t_baseline(level) / t_run(level)
 
-    Both times are those of first reaching it, by the same rule, so that a baseline beside itself gives 1 however
-    noisy its curve is. NaN if the run never reached it, or one of them had it before the first step.
+    Both times are those of first reaching it, by the same rule, so that a baseline that rises gives 1 beside itself
+    however noisy its curve is. NaN if the run never reached it, or one of them had it before the first step.
     """
     if not (curve.has(clock) and baseline.has(clock)):
         return math.nan
     level = float(baseline.at("step", np.array([share * baseline.end("step")]))[0])
     times = baseline.first_at(clock, level), curve.first_at(clock, level)
-    if any(map(math.isnan, times)):
-        return math.nan
-    if times[0] == times[1]:
-        return 1.0
-    return times[0] / times[1] if all(times) else math.nan
+    return times[0] / times[1] if all(times) and not any(map(math.isnan, times)) else math.nan

@@ -112,7 +112,8 @@ def estimate(units: Units, weights_R_C: Floats, level: float = 0.95) -> Estimate
     value = float(values_R[0])
     if num < 2:
         return Estimate(value, math.nan, math.nan, num)
-    if np.ptp(units.values_U) == 0 and value in (0.0, 1.0):
+    if np.ptp(units.values_U) == 0 and units.values_U[0] in (0.0, 1.0):
+        value = float(units.values_U[0])  # the weighted mean may miss it by a rounding error
         beyond = 1 - ((1 - level) / 2) ** (1 / num)
         return Estimate(value, value - beyond * (value == 1), value + beyond * (value == 0), num)
     return Estimate(value, *interval(values_R, level), num)

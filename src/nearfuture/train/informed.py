@@ -4,7 +4,7 @@
 
 The verifier decides the direction, the informed self only the size: see `method.weighting.informed_advantages`. See
 RLSD (arXiv:2604.03128), docs/methods/rlsd.md. The informed self is the policy at the last multiple of
-`informed_sync_steps`.
+`informed_sync_steps`, or, where a batch lasts several steps, at the first batch from there on.
 
 Letters: B rows, T tokens.
 
@@ -26,6 +26,8 @@ from nearfuture.train.npo_config import NPOSettings
 from nearfuture.train.sharding import refuse_second_weights
 from nearfuture.train.step import Row, Step
 from nearfuture.types import UserError
+
+COPIED_AT = "informed_copied_at"
 
 
 def informed_prompt(prompt: Any, answer: str, template: str) -> Any:
@@ -73,6 +75,7 @@ class Informant:
             )
         self.npo = npo
         self._weights: Weights | None = None
+        self._copied_at = 0
 
     def strength(self, step: int) -> float:
         """lambda: falls in a straight line from `informed_strength` to 0 within `informed_steps` steps."""
@@ -85,8 +88,9 @@ class Informant:
             return
         refuse_second_weights("informed_strength", is_sharded=trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled)
         model = trainer.accelerator.unwrap_model(trainer.model)
-        if self._weights is None or step.number % self.npo.informed_sync_steps == 0:
-            self._weights = copy_of(model)
+        every = self.npo.informed_sync_steps
+        if self._weights is None or step.number // every > self._copied_at // every:
+            self._weights, self._copied_at = copy_of(model), step.number
         ids = output["completion_ids"]
         informed_B_T = torch.zeros(ids.shape, device=ids.device)
         with held(model, self._weights), torch.no_grad():
@@ -109,9 +113,11 @@ class Informant:
         ]
 
     def tensors(self) -> dict[str, Tensor]:
-        """What a checkpoint must hold: the weights of the last multiple of `informed_sync_steps`."""
-        return dict(self._weights or {})
+        """What a checkpoint must hold: the weights that were copied last, and at which step."""
+        return {**self._weights, COPIED_AT: torch.tensor(self._copied_at)} if self._weights else {}
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Continue exactly where `tensors` was called."""
-        self._weights = tensors or None
+        weights = dict(tensors)
+        self._copied_at = int(weights.pop(COPIED_AT, torch.tensor(0)))
+        self._weights = weights or None

@@ -80,5 +80,5 @@ def mean_score(scores: Sequence[Score]) -> Estimate:
         units = as_arrays(one.units, [unit.value for unit in one.units], numbering(one.suite))
         assert units is not None
         values_R += clusters.weighted_means(units, one.resamples) / len(scores)
-    bounds = interval(values_R, LEVEL) if np.ptp(values_R) > 0 else (math.nan, math.nan)
+    bounds = interval(values_R, LEVEL) if np.nanmax(values_R) > np.nanmin(values_R) else (math.nan, math.nan)
     return Estimate(float(values_R[0]), *bounds, sum(one.num_clusters for one in scores))

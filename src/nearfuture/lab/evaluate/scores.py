@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,6 @@ from nearfuture.types import UserError, Verdict
 
 NUM_RESAMPLES = 2000
 LEVEL = 0.95
-RESAMPLING_SEED = 0
 SHOWN = 3
 
 Correct = list[list[bool | None]]
@@ -42,7 +42,7 @@ class Score:
     Attributes:
         suite: the questions.
         units: the units of the suite's metric, one per averaged item; the value is NaN if nothing was judged.
-        resamples: [R, C] resamples of the clusters, the same for every policy.
+        resamples: [R, C] resamples of the clusters, the same for every policy, others for every suite.
         value: the number in the table.
         others: further metrics by name.
         pass_at: unbiased pass@k by k.
@@ -87,7 +87,7 @@ def score(suite: Suite, answers: Sequence[Sequence[Answer]]) -> Score:
     correct = [[_is_correct(answer) for answer in one] for one in answers]
     invalid = tuple(dict.fromkeys(a.uid for a in flat if a.verdict is Verdict.INVALID_GOLD))
     number = numbering(suite)
-    resamples = draw_resamples(len(number), NUM_RESAMPLES, np.random.default_rng(RESAMPLING_SEED))
+    resamples = draw_resamples(len(number), NUM_RESAMPLES, np.random.default_rng(crc32(suite.name.encode())))
 
     def estimated(units: Sequence[Unit]) -> Estimate:
         return estimate(units, number, resamples)

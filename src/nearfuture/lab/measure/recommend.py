@@ -6,6 +6,7 @@
                                                                                 stay first, at no cost in steps; then
                                                                                 go back
     flat        the entropy never fell: no near future would differ             leave it
+    falling     something is wrong that guidance does not mend                  inspect it
 
 The gains of guidance are those of this repository's own studies (docs/when-it-pays.md), in pass rate, on small worlds.
 No log can say what guidance would bring in another run, so a recommendation is never surer than those studies.
@@ -18,7 +19,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nearfuture.method.trends import MIN_ROWS, fit_line
+from nearfuture.method.trends import MIN_ROWS, Line, fit_line
 from nearfuture.method.trigger import Evidence
 from nearfuture.method.trigger_config import SLOPE_STEPS
 from nearfuture.record.logs import Log
@@ -26,6 +27,8 @@ from nearfuture.record.logs import Log
 GAINED = 0.045
 """Held-out pass rate that AutoNPO gained over GRPO at equal step: apprentice, five seeds (docs/log.md)."""
 SOLVED = 0.95
+CLEARLY, MANY_ROWS = 4.0, 20
+"""Standard errors by which a slope is clearly negative, over this many rows at least."""
 NEAREST, FARTHEST = 10, 100
 """How many steps back AutoNPO considers."""
 SURE = {
@@ -36,6 +39,7 @@ SURE = {
     "[+0.004, +0.092], five seeds), not at equal tokens, and only after as many steps again. AutoNPO that keeps "
     "what was solved since brought +0.025 [-0.006, +0.056], staying +0.027 [-0.012, +0.067]: neither is shown.",
     "leave": "As sure as the curve: nothing was tried here on a run that is solved or does not move.",
+    "inspect": "As sure as the curve: nothing was tried here on a run whose reward falls.",
     "wait": "Not at all: the log is too short.",
 }
 
@@ -49,23 +53,28 @@ def recommend(log: Log, evidence: Evidence | None, fired: list[int]) -> dict[str
         fired: steps at which the trigger fired.
 
     Returns:
-        `what` (`stay`, `back`, `leave` or `wait`), `max_distance` in steps (None: nothing limits it), the reward's
-        `slope` per step with its standard error, `why` and `how_sure` in words.
+        `what` (`stay`, `back`, `leave`, `inspect` or `wait`), `max_distance` in steps (None: nothing limits it), the
+        reward's `slope` per step with its standard error, `why` and `how_sure` in words.
     """
     rows = [(s, r) for s, r in zip(log.steps, log.rewards, strict=True) if math.isfinite(r)]
-    rows = [row for row in rows if row[0] > rows[-1][0] - SLOPE_STEPS]
+    num_recent = sum(row[0] > rows[-1][0] - SLOPE_STEPS for row in rows)
     if evidence is None or len(rows) < MIN_ROWS:
         return _said("wait", None, None, None, "There are too few rows for the trigger.")
-    line = fit_line([step for step, _ in rows], [reward for _, reward in rows])
-    rewards = [reward for _, reward in rows]
-    is_pass_rate = min(rewards) >= 0 and max(rewards) <= 1
+    line, longer = (_line(rows[-max(num_recent, least) :]) for least in (MIN_ROWS, MANY_ROWS))
+    is_pass_rate = all(0 <= reward <= 1 for _, reward in rows[-max(num_recent, MIN_ROWS) :])
     if is_pass_rate and line.mean >= SOLVED:
         return _said(
             "leave", None, line.slope, line.slope_se, f"The reward is {line.mean:.3g}: little is left to gain."
         )
+    if len(rows) >= MANY_ROWS and longer.slope < -CLEARLY * longer.slope_se:
+        why = (
+            f"The reward falls, lately by {-longer.slope:.2g} per step. Find out why first: the learning rate, the "
+            "reward function, responses that are cut off."
+        )
+        return _said("inspect", None, longer.slope, longer.slope_se, why)
     if not evidence.is_stagnant:
         farthest = int(GAINED / line.slope) if is_pass_rate and line.slope > 0 else None
-        return _said("stay", farthest, line.slope, line.slope_se, _dear(line.slope, farthest))
+        return _said("stay", farthest, line.slope, line.slope_se, _dear(line.slope, farthest, is_pass_rate))
     if log.columns["entropy"] is None:
         why = "The reward stands still; whether the policy narrows cannot be seen without the entropy."
         return _said("stay", None, line.slope, line.slope_se, why)
@@ -81,9 +90,17 @@ def recommend(log: Log, evidence: Evidence | None, fired: list[int]) -> dict[str
     return _said("leave", None, line.slope, line.slope_se, why)
 
 
-def _dear(slope: float, farthest: int | None) -> str:
+def _line(rows: list[tuple[int, float]]) -> Line:
+    return fit_line([step for step, _ in rows], [reward for _, reward in rows])
+
+
+def _dear(slope: float, farthest: int | None, is_pass_rate: bool) -> str:
+    if slope <= 0:
+        return (
+            "The last rows do not rise, but they are too few for the trigger to call it a halt. More steps will tell."
+        )
     rising = f"The reward rises by {slope:.2g} per step, so each step of going back would have to bring as much."
-    if farthest is None:
+    if not is_pass_rate:
         return f"{rising} It is not a pass rate, so it cannot be compared with what guidance has brought."
     return (
         f"{rising} Guidance has brought {GAINED:g} of pass rate here: more than {farthest} steps back would cost more "
@@ -104,6 +121,7 @@ def recommendation_text(found: dict[str, Any]) -> list[str]:
         "back": f"Stay, then go back by {NEAREST} to {FARTHEST} steps (autonpo.stay, autonpo.price=slope); by hundreds "
         "where prompts come back and as many steps are left (autonpo.keep_solved, autonpo.max_rollback_distance).",
         "leave": "Leave it as it is.",
+        "inspect": "Look at the run before you change anything.",
         "wait": "Wait.",
     }
     return [f"Recommended: {told[found['what']]}", f"  {found['why']}", f"  {found['how_sure']}"]

@@ -91,7 +91,7 @@ class Beside:
 def beside(summary: MethodSummary, other: MethodSummary, pass_at: Sequence[int], num_samples: int) -> Beside:
     """Compare a method with another one, paired by seed."""
     pairs = _Pairs(summary, other)
-    improvement = seeds.probability_of_improvement(summary.resampled[0], other.resampled[0])
+    improvement = seeds.probability_of_improvement(summary.resampled[0], other.resampled_apart)
     return Beside(
         mean=pairs.on_test(f"mean@{num_samples}", 1),
         pass_at={k: pairs.on_test(f"pass@{k}", k) for k in pass_at if k > 1},

@@ -137,6 +137,11 @@ class MethodSummary:
         by_seed = seeds.resample_seeds(scores_S_F, NUM_RESAMPLES, next(draws))
         return by_seed, seeds.resample_runs(scores_S_F, NUM_RESAMPLES, next(draws))
 
+    @cached_property
+    def resampled_apart(self) -> Floats:
+        """The first of `resampled` by other draws, for a statistic of two methods over all pairs of their runs."""
+        return seeds.resample_seeds(self.scores(1), NUM_RESAMPLES, np.random.default_rng(RESAMPLING_SEED + 1))
+
     @property
     def interquartile_mean(self) -> Aggregate:
         """Interquartile mean of mean@n."""

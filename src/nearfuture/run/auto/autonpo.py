@@ -130,7 +130,7 @@ def decide(fired: Fired, bench: Bench, config: AutoNPOConfig, event: WriteEvent)
     if reason := _too_small(pool, config) or ("" if config.stay else _nowhere(fired, behind, config)):
         event("declined", reason=reason)
         return None
-    probe = run_probe(bench, pool, step, config)
+    probe = run_probe(bench, pool, step, behind, config)
     event("probe", **probe.facts())
     if reason := _unconfirmed(probe, config):
         event("declined", reason=reason)

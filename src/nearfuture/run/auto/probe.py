@@ -107,19 +107,22 @@ class Probe:
         }
 
 
-def run_probe(bench: Bench, pool: MistakePool, step: int, config: AutoNPOConfig) -> Probe:
+def run_probe(bench: Bench, pool: MistakePool, step: int, behind: Sequence[int], config: AutoNPOConfig) -> Probe:
     """Sample prompts of the pool with the present policy.
 
     Args:
         bench: what to work with.
         pool: the run's pool at step t.
         step: t.
+        behind: steps of the checkpoints that the run could go back to. With `slice: at` each is judged by the failures
+            of one step, so the prompts are drawn from these; if the run can only stay, from all.
         config: how many prompts and samples, and how far back.
     """
     engine = bench.load(step)
     began = time.monotonic()
-    start, rng = max(0, step - config.max_rollback_distance), np.random.default_rng([bench.seed, step])
-    mistakes = pool.sample(config.probe_num_prompts, rng, start, step, config.slice)
+    rng, mode = np.random.default_rng([bench.seed, step]), config.slice if behind else "since"
+    starts = behind if mode == "at" else [max(0, step - config.max_rollback_distance)]
+    mistakes = pool.sample(config.probe_num_prompts, rng, starts, step, mode)
     drawn = engine.broadcast([(mistake.prompt_id, mistake.step) for mistake in mistakes])
     lengths = engine.prompt_lengths([bench.rows[prompt_id] for prompt_id, _ in drawn])
     longest_first = sorted(zip(lengths, drawn, strict=True), key=lambda item: (-item[0], item[1]))
@@ -158,7 +161,7 @@ def score_candidates(
                 step=step,
                 num_prompts=num_prompts,
                 quality=quality,
-                variance_cost=_cost(probe, learner_logps, guide_logps, config.variance_cost),
+                variance_cost=cost_of(probe, learner_logps, guide_logps, config.variance_cost),
             )
         )
     return found
@@ -182,8 +185,11 @@ def _pass_rate(samples: Sequence[Sequence[Sample]]) -> float:
     return sum(rates) / len(rates) if rates else float("nan")
 
 
-def _cost(probe: Probe, learner: list[list[float]], guide: list[list[float]], form: str) -> float:
-    """V over all samples of the probe, in the given form; infinite if it overflows."""
+def cost_of(probe: Probe, learner: list[list[float]], guide: list[list[float]], form: str) -> float:
+    """V over all samples of the probe, in the given form; infinite if it overflows.
+
+    No second moment of weights is below 1, so an estimate below it is noise; that of whole sequences underflows to 0.
+    """
     samples = GuideSamples(
         num_judged_P=np.array([len(of_prompt) for of_prompt in probe.samples]),
         num_correct_P=np.array(probe.num_correct),
@@ -198,4 +204,4 @@ def _cost(probe: Probe, learner: list[list[float]], guide: list[list[float]], fo
             "sequence": lambda: np.exp(variance_cost.sequence_log_cost(samples, once)),
             "kl": lambda: np.exp(variance_cost.kl_log_cost(variance_cost.kl_k3(samples, once))),
         }
-        return float(costs[form]()[0])
+        return max(1.0, float(costs[form]()[0]))

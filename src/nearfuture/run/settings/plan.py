@@ -194,4 +194,5 @@ def is_evaluated(config: Configuration, head: Segment, stage: Train, step: int) 
 def window_end(config: Configuration, intervention: Intervention) -> int:
     """Return the last step whose prompts a guide is asked, which are those of the replayed window."""
     run, start = config.run, intervention.start_step
-    return max(intervention.guide.step, start + max(run.guidance_steps or 0, run.resample_steps))
+    asked = run.resample_steps if intervention.kind == Kind.RESAMPLING else 0
+    return max(intervention.guide.step, start + max(run.guidance_steps or 0, asked))

@@ -11,11 +11,12 @@ Not here: the published data sets (`text_sets`, `image_sets`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from nearfuture.json_text import loads
 from nearfuture.tasks.data.asking import images_of, kind_of, written_list
 from nearfuture.tasks.data.gold import choice_in, clean_gold, letter_in, listed_options
 from nearfuture.tasks.data.schema import Draft, Dropped
@@ -156,7 +157,10 @@ def _number(value: Any) -> float | None:
 def _facts(doc: Doc) -> dict[str, Any]:
     """Return what a verifier in verl's form needs in addition to the answer."""
     facts = {name: doc[name] for name in ("data_source", "extra_info") if doc.get(name) is not None}
-    try:
-        return {**json.loads(doc.get("meta") or "{}"), **facts}
-    except (TypeError, ValueError):  # a column of that name with another meaning
+    meta = doc.get("meta")
+    if isinstance(meta, str):
+        with suppress(ValueError):
+            meta = loads(meta)
+    if not isinstance(meta, Mapping):  # a column of that name with another meaning
         return facts
+    return {**{name: value for name, value in meta.items() if value is not None}, **facts}

@@ -43,7 +43,8 @@ class Question:
         """The question of a row: its `meta`, with `cluster` and `part` if it has them."""
         meta = json.loads(row.get("meta") or "{}")
         facts = {"family": row.get("family"), **meta}
-        return cls(row["uid"], str(meta.get("cluster") or row["uid"]), str(meta.get("part") or ""), facts)
+        cluster = row["uid"] if meta.get("cluster") is None else str(meta["cluster"])
+        return cls(row["uid"], cluster, str(meta.get("part") or ""), facts)
 
     def fact(self, name: str) -> str:
         """A fact as text; `none` if the row does not have it."""
