@@ -108,7 +108,7 @@ def _form(raw: Raw, config: DataConfig) -> Form:
     """Return the registered adapter, unless a map of columns is given; otherwise recognise the columns."""
     columns = raw.rows.column_names
     if raw.source is None or config.dataset_columns is not None:
-        return recognise(columns, config.dataset_columns, str(config.dataset_name))
+        return recognise(columns, config.dataset_columns, str(config.dataset_name), raw.rows)
     return Form(raw.name, raw.source.adapt, tuple(raw.source.columns(columns, raw.name)))
 
 
