@@ -74,7 +74,7 @@ def _absent(path: Path) -> UserError:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read keys and values.
+    """Read keys and values. The `config.yaml` of a run means the run it lies in, wherever that was moved or copied to.
 
     Raises:
         UserError: the file does not exist, or holds something else.
@@ -97,6 +97,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path} holds {type(values).__name__}, not keys and values. `nearfuture init` writes a first one."
         )
+    if is_of_a_run and Path(str(values.get("run_dir"))).resolve() != path.parent.resolve():
+        values["run_dir"] = str(path.parent)
     return with_present_names(values, is_told=not is_of_a_run)
 
 
