@@ -457,6 +457,12 @@ def test_check_finds_counts_and_names(tmp_path: Path) -> None:
     assert code == 2 and "holds none of" in output
 
 
+def test_holding_out_everything_is_refused_by_its_key(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "rows.jsonl", [{"question": f"{i}?", "answer": "2"} for i in range(4)])
+    with pytest.raises(UserError, match=r"dataset_num_held_out=4: there are 4 questions"):
+        data_task(DataConfig(str(path), dataset_num_held_out=4))
+
+
 def test_check_refuses_what_training_refuses(tmp_path: Path) -> None:
     rows = [{"question": f"{i}?", "answer": "2", "number": str(i // 2)} for i in range(4)]
     path = jsonl(tmp_path / "rows.jsonl", rows)

@@ -24,7 +24,14 @@ from nearfuture.record import flat_yaml
 from nearfuture.record.formats import plural
 from nearfuture.run.settings.combinations import check_data, check_together
 from nearfuture.run.settings.config import AUTO, AutoNPOConfig, Configuration, RunConfig
-from nearfuture.run.settings.keys import MANAGED, refuse_without_effect, unknown, with_present_names, with_task_args
+from nearfuture.run.settings.keys import (
+    MANAGED,
+    refuse_without_effect,
+    unknown,
+    with_flat_autonpo,
+    with_present_names,
+    with_task_args,
+)
 from nearfuture.run.settings.methods import with_method
 from nearfuture.run.settings.ranges import check_plain, check_range
 from nearfuture.types import UserError, did_you_mean
@@ -48,14 +55,14 @@ def load_configuration(path: Path | None, overrides: Sequence[str] = ()) -> Conf
         UserError: a file cannot be read, a key is unknown (the nearest one is named) or missing, a value has the wrong
             type, or interventions cannot happen.
     """
-    values = read_yaml(path) if path is not None else {}
+    values = with_flat_autonpo(read_yaml(path)) if path is not None else {}
     if {"base", "methods"} <= values.keys():
         raise UserError(
             f"{path} is a study, with {plural(len(values['methods'] or ()), 'method')} on one base, and not the "
             f"configuration of one run. Train and compare all of them with: nearfuture compare {path}"
         )
     given = dict(flat_yaml.load_value(override, "learning_rate=1e-4") for override in overrides)
-    return check(values | with_present_names(given))
+    return check(values | with_present_names(with_flat_autonpo(given)))
 
 
 def find_yaml(path: Path) -> Path:
@@ -104,7 +111,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def check(values: dict[str, Any]) -> Configuration:
     """Check flat keys and values; see `load_configuration`."""
-    values = with_method(with_task_args(with_present_names(values)))
+    values = with_method(with_task_args(with_present_names(with_flat_autonpo(values))))
     prefixed = {key: value for key, value in values.items() if key.startswith(AUTO)}
     auto = _typed(prefixed, (AutoNPOConfig, TriggerConfig), prefix=AUTO)
     flat = {key: value for key, value in values.items() if key not in prefixed}
@@ -135,6 +142,9 @@ def _training_settings(given: dict[str, Any]) -> dict[str, Any]:
 
 def _model_settings(given: dict[str, Any]) -> dict[str, Any]:
     """Add our defaults if adapters are trained, so that `config.yaml` shows them."""
+    adapters = [name for name in given if name.startswith("lora_") or name in ("use_rslora", "use_dora")]
+    if adapters and "use_peft" not in given:
+        raise UserError(f"{', '.join(adapters)}: without use_peft: true every weight is trained. Set use_peft.")
     return {**MODEL_DEFAULTS, **given} if given.get("use_peft") else given
 
 
@@ -163,7 +173,9 @@ def _as(hint: Any, key: str, value: Any) -> Any:
     check_plain(key, value)
     adapter = TypeAdapter(hint)
     try:
-        return adapter.validate_python(value)
+        found = adapter.validate_python(value)
+        check_plain(key, found)  # a text may have become a number: inf
+        return found
     except ValidationError as error:
         if isinstance(value, str):  # a list of names also accepts a single name: lora_target_modules: all-linear
             with contextlib.suppress(ValidationError):
