@@ -62,6 +62,14 @@ def test_a_section_of_autonpo_is_its_keys(tmp_path: Path) -> None:
     assert "autonpo.mode=act" in refused(autonpo="act")
 
 
+def test_home_is_home_in_every_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run = load_configuration(TINY, ["run_dir=~/runs/x", "model=~/y", "task=~/own.py:make"]).run
+    assert (run.run_dir, run.model, run.task) == (tmp_path / "runs/x", f"{tmp_path}/y", f"{tmp_path}/own.py:make")
+    data = load_configuration(TINY, ["task=null", "dataset_name=~/rows.jsonl", "model=x"]).data
+    assert data.dataset_name == f"{tmp_path}/rows.jsonl"
+
+
 def test_what_people_call_things_is_answered() -> None:
     assert "Plain GRPO is npo without" in refused(method="grpo")
     assert "the folder you are in" in refused(run_dir=".")

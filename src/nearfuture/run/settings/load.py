@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -169,8 +170,12 @@ def _typed(values: dict[str, Any], kinds: tuple[type, ...], *, prefix: str = "")
 
 
 def _as(hint: Any, key: str, value: Any) -> Any:
-    """Convert a value to the type of its key."""
+    """Convert a value to the type of its key. In a file no shell expands `~/`, so it is done here, once for all keys:
+    libraries expand it in some places and not in others.
+    """
     check_plain(key, value)
+    if isinstance(value, str) and value.startswith("~/"):
+        value = os.path.expanduser(value)
     adapter = TypeAdapter(hint)
     try:
         found = adapter.validate_python(value)
