@@ -319,3 +319,25 @@ def test_a_table_is_read_as_it_is_written(separator: str, mark: str, tmp_path: P
         assert list(found.rows["gold"]) == [gold for gold in golds if gold]
         assert found.counts.dropped == {NO_GOLD: 1}
         assert found.rows[0]["prompt"][0]["content"].startswith("0, 0?")
+
+
+VERL = """
+def compute_score(data_source, solution_str, ground_truth, extra_info=None):
+    assert data_source == "made" and extra_info == {"index": 32}, (data_source, extra_info)
+    wanted = ground_truth["target"] if isinstance(ground_truth, dict) else [ground_truth]
+    return float(solution_str in wanted)
+"""
+
+
+@pytest.mark.parametrize("gold", ["5", {"target": ["5", "five"]}])
+def test_rows_of_verl_reach_a_verifier_of_verl_as_they_were(gold: Any, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(VERL)
+    row = {
+        "data_source": "made",
+        "prompt": [{"role": "user", "content": "2+3?"}],
+        "reward_model": {"style": "rule", "ground_truth": gold},
+        "extra_info": {"index": 32},
+    }
+    config = DataConfig(str(jsonl(tmp_path / "rows.jsonl", [row])), verifier=f"{tmp_path / 'own.py'}:compute_score")
+    task = data_task(config)
+    assert [task.verify(answer, task.train[0]) for answer in ("5", "6")] == [Verdict.CORRECT, Verdict.WRONG]

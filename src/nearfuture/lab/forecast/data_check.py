@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
-
 from nearfuture.lab.evaluate.benchmarks import BENCHMARKS
 from nearfuture.lab.evaluate.benchmarks.loading import load_benchmark
 from nearfuture.lab.forecast.data import without_limit
@@ -27,6 +25,7 @@ from nearfuture.tasks.data.loading import Counts, Loaded
 from nearfuture.tasks.data.undecoded import undecoded
 from nearfuture.tasks.gold import gold_faults
 from nearfuture.tasks.identity import images_of, prompt_hash, with_prompt_ids
+from nearfuture.tasks.rows import as_dataset
 from nearfuture.train.vision.images import problem_of
 from nearfuture.train.vision.lengths import prompt_lengths, template_note
 from nearfuture.train.vision.processor import load_for_training
@@ -122,7 +121,7 @@ def _refusal(loaded: Loaded) -> str | None:
 
 def _rows_of(task: Task) -> Loaded:
     """The training rows of a task in the form of a data set: `uid` says where a row is, `gold` what it is judged by."""
-    rows = task.train if isinstance(task.train, Dataset) else Dataset.from_list(task.train)
+    rows = as_dataset(task.train, f"task {task.name!r}")
     gold = task.gold_column if task.gold_column in rows.column_names else "gold"
     golds = rows[gold] if gold in rows.column_names else [None] * len(rows)
     for name, values in {"uid": [f"train[{i}]" for i in range(len(rows))], "gold": golds}.items():

@@ -16,6 +16,7 @@ Not here: the published data sets (`text_sets`, `image_sets`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -82,7 +83,12 @@ class Form:
 
 
 def recognise(
-    columns: Sequence[str], given: Mapping[str, str] | None, name: str, rows: Mapping[str, Sequence[Any]] | None = None
+    columns: Sequence[str],
+    given: Mapping[str, str] | None,
+    name: str,
+    rows: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    has_verifier: bool = False,
 ) -> Form:
     """Find out how to read rows with these columns.
 
@@ -91,6 +97,7 @@ def recognise(
         given: `dataset_columns`: field -> column.
         name: the data set's name, for the error.
         rows: the values of each column, which tell what answers that are numbers mean beside options; None: not yet.
+        has_verifier: a verifier of the user's own will judge, which may want a gold answer that has parts.
 
     Raises:
         UserError: no form has these columns, the map names a field or column that does not exist, or the numbers may
@@ -113,7 +120,8 @@ def recognise(
             gold, options = (found.get(field, field) for field in ("gold", "options"))
             is_told = rows is not None and {gold, options} <= set(columns)
             first = first_number(rows[gold], rows[options]) if rows is not None and is_told else None
-            return Form(form, _reader(found, given, first), (*(found.get(field, field) for field in FIELDS), *FACTS))
+            read = (*(found.get(field, field) for field in FIELDS), *FACTS)
+            return Form(form, _reader(found, given, first, has_verifier), read)
     hint = "".join(did_you_mean(usual, set(columns) - {usual}, repr) for usual in ("question", "answer"))
     known = "; ".join(", ".join(sorted(needed)) for _, needed, _ in FORMS)
     raise UserError(
@@ -122,7 +130,7 @@ def recognise(
     )
 
 
-def _reader(places: Mapping[str, str], given: Mapping[str, str], first: int | None) -> Adapter:
+def _reader(places: Mapping[str, str], given: Mapping[str, str], first: int | None, has_verifier: bool) -> Adapter:
     """Make the adapter; `first` is the number of the first option, where answers number the options."""
     is_worked = places.get("gold") == "solution"
 
@@ -133,8 +141,11 @@ def _reader(places: Mapping[str, str], given: Mapping[str, str], first: int | No
         if any(doc.get(name) for name in VIDEOS):
             return Dropped("has a video")
         stored = (doc.get("reward_model") or {}).get("ground_truth") if get("gold") is None else get("gold")
-        if isinstance(stored, Mapping):
-            return Dropped("a gold answer that has parts of its own")
+        parts = stored if isinstance(stored, Mapping) or (isinstance(stored, list) and len(stored) > 1) else None
+        if parts is not None and has_verifier:
+            stored = json.dumps(parts, ensure_ascii=False, default=str)
+        elif isinstance(parts, Mapping):
+            return Dropped("a gold answer that has parts, which takes a verifier of your own")
         if isinstance(stored, float) and abs(stored) >= EXACT:
             return Dropped("a gold answer of more digits than a number holds: write it as text")
         choices = read_choices(get("options"))
@@ -169,7 +180,7 @@ def _reader(places: Mapping[str, str], given: Mapping[str, str], first: int | No
             uid=_text(get("uid")),
             difficulty=_number(get("difficulty")),
             family=_text(get("family")),
-            meta=_facts(doc),
+            meta=_facts(doc) if parts is None else {**_facts(doc), "ground_truth": parts},
         )
 
     return read
