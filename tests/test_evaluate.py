@@ -192,6 +192,24 @@ def test_other_settings_are_refused_and_other_verifiers_judge_again(tmp_path: Pa
         ask(tmp_path, Scripted(right), str(own))
 
 
+class Broken(Scripted):
+    """Fails before it has answered anything, as a model without a chat template does."""
+
+    def sample(self, *arguments: Any) -> Any:
+        raise UserError("broken")
+
+
+def test_a_call_that_sampled_nothing_refuses_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="broken"):
+        ask(tmp_path / "out", Broken(right), "mmstar", seed=1)
+    assert ask(tmp_path / "out", Scripted(right), "mmstar") == ask(tmp_path / "clean", Scripted(right), "mmstar")
+    for name in ("mmstar.jsonl", "mmstar.json"):
+        pair = [tmp_path / at / "responses/model" / name for at in ("out", "clean")]
+        assert pair[0].read_bytes() == pair[1].read_bytes()
+    with pytest.raises(UserError, match="seed: 0 -> 1"):
+        ask(tmp_path / "out", Scripted(right), "mmstar", seed=1)
+
+
 def test_what_the_verifier_failed_on_is_judged_again(tmp_path: Path) -> None:
     whole = ask(tmp_path, Scripted(right), "mmstar")["policies"][0]["scores"]
     lines = tmp_path / "responses/model/mmstar.jsonl"
@@ -434,10 +452,20 @@ def test_what_is_missing_is_an_error_with_a_remedy(tmp_path: Path) -> None:
         ((model, "--suite", "mathvista,nonsense", "--data", fixtures()), "--suite nonsense is not known"),
         (("nowhere", "--suite", "paper"), "nowhere does not exist"),
         ((model, "--suite", "mmstar", "--data", fixtures(), "--num-samples", 0), "--num-samples 0 must be at least 1"),
-        ((TASK.model, "--suite", "mmstar", "--data", fixtures()), "has no chat template"),
+        ((TASK.model, "--suite", "mmstar", "--data", fixtures()), "Evaluate a vision-language model"),
     ):
         code, said = commands.invoke("evaluate", *arguments, "--output", tmp_path / "out")
         assert code == 2 and message in said, said
+
+
+def test_a_model_without_a_template_is_told_the_key_that_asks_it_in_plain_text(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"question": "1 + 1", "answer": "2"}\n')
+    call = ("evaluate", TASK.model, "--suite", rows, "--output", tmp_path / "out", "max_completion_length=4")
+    code, said = commands.invoke(*call)
+    assert code == 2 and "no chat template" in said and "dataset_template=text" in said, said
+    code, said = commands.invoke(*call, "dataset_template=text")
+    assert code == 0, said
 
 
 def test_training_evaluates_the_same_rows_on_its_way(tmp_path: Path) -> None:
