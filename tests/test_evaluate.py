@@ -271,6 +271,24 @@ def test_two_policies_are_compared_question_by_question(tmp_path: Path) -> None:
     assert policies[names[0]].sampled == policies[names[1]].sampled  # the same random numbers
 
 
+def test_two_policies_that_agree_everywhere_are_not_said_to_be_equal_for_certain(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"question": f"{i}?", "gold": str(i)}) + "\n" for i in range(5)))
+    names = two_models(tmp_path)
+    for number, rule in enumerate((right, lambda row, seed: "\\boxed{no}")):
+        output = tmp_path / f"out{number}"
+        result = evaluate(names, asked(output, str(rows)), load=loads(Scripted(rule)), say=lambda _: None)
+        [found] = result["comparisons"]
+        beyond = 1 - 0.025 ** (1 / 5)
+        for one in (found["mean"], found["suites"]["rows"]):
+            assert (one["value"], one["low"], one["high"]) == pytest.approx((0.0, -beyond, beyond))
+            assert one["detectable"] is None and one["p_value"] == 1.0
+        assert result["policies"][0]["mean"]["low"] == result["policies"][0]["scores"]["rows"]["low"]
+        write_evaluation(result, output, "nearfuture evaluate")
+        said = " ".join((output / "evaluation.txt").read_text().split())
+        assert "not told apart" in said and "cannot be told" in said and "four times in five" not in said
+
+
 def test_files_and_page_say_the_same(tmp_path: Path) -> None:
     names = two_models(tmp_path)
     policies = {names[0]: Scripted(sometimes(0.8)), names[1]: Scripted(sometimes(0.3))}
