@@ -100,7 +100,63 @@ def utf16_without_a_mark(folder: Path) -> Path:
     return path
 
 
+def table_with_spaces(folder: Path) -> Path:
+    path = folder / "metrics.csv"
+    lines = ["step, reward , entropy", *(f"{s}, {reward(s)!r} , {entropy(s)!r}" for s in STEPS)]
+    path.write_text("\n".join(lines))
+    return path
+
+
+def percentages(folder: Path) -> Path:
+    path = folder / "metrics.csv"
+    path.write_text("\n".join(["step,reward,entropy", *(f"{s},{100 * reward(s)!r} %,{entropy(s)!r}" for s in STEPS)]))
+    return path
+
+
+def markdown(folder: Path) -> Path:
+    path = folder / "notes.md"
+    rows = "".join(f"| {s} | {reward(s)!r} | {entropy(s)!r} |\n" for s in STEPS)
+    path.write_text(f"# Run of 2024-05-01\n\n| step | reward | entropy |\n|---:|---|---|\n{rows}\nDone after 3 h.\n")
+    return path
+
+
+def named_values(folder: Path) -> Path:
+    path = folder / "train.log"
+    rows = "".join(f"[2024-05-01 10:00:{s:02d}] step={s} reward={reward(s)!r} entropy={entropy(s)!r}\n" for s in STEPS)
+    path.write_text(f"batch_size=8 lr=1e-5\n2024-05-01 09:59:59 epoch 1/3\n{rows}")
+    return path
+
+
+def named_values_with_commas(folder: Path) -> Path:
+    path = folder / "train.log"
+    path.write_text("".join(f"step: {s}, reward: {reward(s)!r}, entropy: {entropy(s)!r}\n" for s in STEPS))
+    return path
+
+
+def lists_by_column(folder: Path) -> Path:
+    path = folder / "history.json"
+    of_training = {"reward": [reward(s) for s in STEPS], "entropy": [entropy(s) for s in STEPS]}
+    path.write_text(json.dumps({"step": list(STEPS), "train": of_training, "seed": 0, "tags": []}))
+    return path
+
+
+def logged_objects(folder: Path) -> Path:
+    """What verl writes, through a logger that writes the time and the level before it."""
+    path = folder / "train.log"
+    rows = [{"step": s, "data": {"critic/score/mean": reward(s), "actor/entropy": entropy(s)}} for s in STEPS]
+    written = "".join(f"2024-05-01 12:00:01 INFO {json.dumps(row)}\n" for row in rows)
+    path.write_text(f"2024-05-01 12:00:00 INFO begun {{}}\n{written}")
+    return path
+
+
 FORMS = [
+    table_with_spaces,
+    percentages,
+    markdown,
+    named_values,
+    named_values_with_commas,
+    lists_by_column,
+    logged_objects,
     verl_console,
     trl_console,
     ms_swift,
@@ -120,6 +176,39 @@ def test_every_form_tells_the_same_story(write: Callable[[Path], Path], tmp_path
     assert log.rewards == pytest.approx([reward(s) for s in STEPS])
     assert log.entropies == pytest.approx([entropy(s) for s in STEPS])
     assert advise(log, SMALL)["fired"]
+
+
+def test_percentages_that_are_used_are_said_to_be_shares(tmp_path: Path) -> None:
+    [note] = read_log(percentages(tmp_path)).notes
+    assert note.startswith("Percentages were read as shares: reward ") and "% as 0." in note
+    assert read_log(ms_swift(tmp_path)).notes == []  # a column that is not used holds some
+
+
+def test_a_column_without_a_number_is_named_with_what_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    for column, rows in (("reward", "1,high,0.5\n2,low,0.4"), ("entropy", "1,0.5,high\n2,0.4,low")):
+        path.write_text(f"step,reward,entropy\n{rows}\n")
+        with pytest.raises(UserError, match=rf"no number in the column of the {column}: {column} holds 'high'"):
+            read_log(path)
+
+
+def test_numbers_in_a_form_that_is_not_known_are_not_called_an_unfinished_run(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.write_text("".join(f"after {s} updates we saw {reward(s)}\n" for s in STEPS))
+    with pytest.raises(UserError, match="in a form that is known") as error:
+        read_log(path)
+    assert "CSV with the columns step, reward and entropy" in str(error.value)
+    path.write_text("nothing yet\n")
+    with pytest.raises(UserError, match="finished a step"):
+        read_log(path)
+    columns = tmp_path / "columns.json"
+    columns.write_text(json.dumps({"step": [1, 2], "reward": [0.5]}))
+    with pytest.raises(UserError, match=r"different lengths \(step 2, reward 1\)"):
+        read_log(columns)
+    steps = tmp_path / "steps.jsonl"
+    steps.write_text('{"step": 1}\n{"reward": 0.5, "entropy": 0.1}\n')
+    with pytest.raises(UserError, match="no row with both a step and a reward"):
+        read_log(steps)
 
 
 def test_rows_without_a_step_are_counted_and_that_is_said(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from nearfuture.stats.clusters import (
     difference,
     estimate,
     mean_difference,
+    mean_estimate,
     sign_flip_test,
     standard_error,
     weighted_means,
@@ -114,9 +115,34 @@ def test_many_clusters_are_tested_by_sampled_flips() -> None:
     assert sign_flip_test(terms) == sign_flip_test(terms)
 
 
-def test_a_model_beside_itself_differs_by_nothing() -> None:
-    found = difference(units([0.0] * 30), np.ones((3, 30)))
-    assert (found.value, found.low, found.high, found.p_value) == (0.0, 0.0, 0.0, 1.0)
+def test_a_model_beside_itself_differs_by_nothing_that_so_many_clusters_would_show() -> None:
+    """An interval of width 0 would say that no other question could tell two models apart."""
+    for num in (5, 30):
+        found, beyond = difference(units([0.0] * num), np.ones((3, num))), 1 - 0.025 ** (1 / num)
+        assert (found.value, found.p_value) == (0.0, 1.0)
+        assert (found.low, found.high) == pytest.approx((-beyond, beyond))
+    assert math.isnan(difference(units([0.0]), np.ones((3, 1))).low)
+    assert math.isnan(detectable_difference(standard_error(units([0.0] * 30))))
+
+
+@pytest.mark.parametrize("least", [0.0, -1.0])
+@pytest.mark.parametrize("value", [-1.0, 0.0, 0.25, 1.0])
+def test_no_estimate_is_certain_because_its_units_are_alike(value: float, least: float) -> None:
+    of = units([value] * 40) if value >= least else units([least] * 40)
+    found = mean_estimate([(of, resamples(of, 50))], least=least)
+    assert least <= found.low <= found.value <= found.high <= 1.0 and found.high - found.low > 0.01
+    strata = units([1.0] * 3 + [0.0] * 3, strata=[0] * 3 + [1] * 3)  # a family solved, another not at all
+    found = estimate(strata, resamples(strata, 50))
+    assert found.value == 0.5 and found.low < 0.4 and found.high > 0.6
+
+
+def test_a_benchmark_without_scatter_widens_the_mean_instead_of_narrowing_it() -> None:
+    moves, stands = units([0.0, 1.0] * 50), units([0.0] * 4)
+    parts = [(moves, resamples(moves)), (stands, resamples(stands))]
+    both, alone = mean_estimate(parts), estimate(moves, resamples(moves))
+    assert both.value == 0.25 and both.num == 104
+    assert both.low == pytest.approx(0.25 - (alone.value - alone.low) / 2)  # below 0 is nothing
+    assert both.high - 0.25 == pytest.approx(math.hypot((alone.high - alone.value) / 2, (1 - 0.025 ** (1 / 4)) / 2))
 
 
 def test_under_no_difference_small_p_values_are_rare() -> None:

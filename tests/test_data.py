@@ -546,7 +546,13 @@ def test_difficulty_goes_on_where_it_was_killed_and_can_be_trained_on(
     code, output = invoke("data", "difficulty", config, "--output", whole, "--num-samples", 4)
     assert code == 0 and "10 rows x 4 samples" in output, output
 
+    def failed(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
     add, calls = difficulty.Journal.add, []
+    monkeypatch.setattr(difficulty.Journal, "add", failed)
+    with pytest.raises(KeyboardInterrupt):  # nothing was finished, so nothing else is refused
+        list(difficulty.measure_difficulty(_configuration(config), again, num_samples=3))
 
     def killed(journal: Any, value: Any) -> None:
         add(journal, value)

@@ -192,6 +192,24 @@ def test_other_settings_are_refused_and_other_verifiers_judge_again(tmp_path: Pa
         ask(tmp_path, Scripted(right), str(own))
 
 
+class Broken(Scripted):
+    """Fails before it has answered anything, as a model without a chat template does."""
+
+    def sample(self, *arguments: Any) -> Any:
+        raise UserError("broken")
+
+
+def test_a_call_that_sampled_nothing_refuses_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="broken"):
+        ask(tmp_path / "out", Broken(right), "mmstar", seed=1)
+    assert ask(tmp_path / "out", Scripted(right), "mmstar") == ask(tmp_path / "clean", Scripted(right), "mmstar")
+    for name in ("mmstar.jsonl", "mmstar.json"):
+        pair = [tmp_path / at / "responses/model" / name for at in ("out", "clean")]
+        assert pair[0].read_bytes() == pair[1].read_bytes()
+    with pytest.raises(UserError, match="seed: 0 -> 1"):
+        ask(tmp_path / "out", Scripted(right), "mmstar", seed=1)
+
+
 def test_what_the_verifier_failed_on_is_judged_again(tmp_path: Path) -> None:
     whole = ask(tmp_path, Scripted(right), "mmstar")["policies"][0]["scores"]
     lines = tmp_path / "responses/model/mmstar.jsonl"
@@ -251,6 +269,24 @@ def test_two_policies_are_compared_question_by_question(tmp_path: Path) -> None:
     assert found["mean"]["p_value"] < 0.001 and found["mean"]["adjusted_p"] is None
     assert [uid for uid, _ in policies[names[0]].sampled] == [uid for uid, _ in policies[names[1]].sampled]
     assert policies[names[0]].sampled == policies[names[1]].sampled  # the same random numbers
+
+
+def test_two_policies_that_agree_everywhere_are_not_said_to_be_equal_for_certain(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"question": f"{i}?", "gold": str(i)}) + "\n" for i in range(5)))
+    names = two_models(tmp_path)
+    for number, rule in enumerate((right, lambda row, seed: "\\boxed{no}")):
+        output = tmp_path / f"out{number}"
+        result = evaluate(names, asked(output, str(rows)), load=loads(Scripted(rule)), say=lambda _: None)
+        [found] = result["comparisons"]
+        beyond = 1 - 0.025 ** (1 / 5)
+        for one in (found["mean"], found["suites"]["rows"]):
+            assert (one["value"], one["low"], one["high"]) == pytest.approx((0.0, -beyond, beyond))
+            assert one["detectable"] is None and one["p_value"] == 1.0
+        assert result["policies"][0]["mean"]["low"] == result["policies"][0]["scores"]["rows"]["low"]
+        write_evaluation(result, output, "nearfuture evaluate")
+        said = " ".join((output / "evaluation.txt").read_text().split())
+        assert "not told apart" in said and "cannot be told" in said and "four times in five" not in said
 
 
 def test_files_and_page_say_the_same(tmp_path: Path) -> None:
@@ -434,10 +470,20 @@ def test_what_is_missing_is_an_error_with_a_remedy(tmp_path: Path) -> None:
         ((model, "--suite", "mathvista,nonsense", "--data", fixtures()), "--suite nonsense is not known"),
         (("nowhere", "--suite", "paper"), "nowhere does not exist"),
         ((model, "--suite", "mmstar", "--data", fixtures(), "--num-samples", 0), "--num-samples 0 must be at least 1"),
-        ((TASK.model, "--suite", "mmstar", "--data", fixtures()), "has no chat template"),
+        ((TASK.model, "--suite", "mmstar", "--data", fixtures()), "Evaluate a vision-language model"),
     ):
         code, said = commands.invoke("evaluate", *arguments, "--output", tmp_path / "out")
         assert code == 2 and message in said, said
+
+
+def test_a_model_without_a_template_is_told_the_key_that_asks_it_in_plain_text(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"question": "1 + 1", "answer": "2"}\n')
+    call = ("evaluate", TASK.model, "--suite", rows, "--output", tmp_path / "out", "max_completion_length=4")
+    code, said = commands.invoke(*call)
+    assert code == 2 and "no chat template" in said and "dataset_template=text" in said, said
+    code, said = commands.invoke(*call, "dataset_template=text")
+    assert code == 0, said
 
 
 def test_training_evaluates_the_same_rows_on_its_way(tmp_path: Path) -> None:

@@ -47,6 +47,20 @@ def test_what_init_writes_is_a_checked_configuration(
     assert invoke("init", "a.yaml", *source, "--force")[0] == 0
 
 
+def test_the_commands_that_init_prints_and_writes_can_be_pasted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, output = invoke("init", "my task.yaml", "--task", "apprentice")
+    printed = output.partition("next: ")[2]
+    assert code == 0 and shlex.split(printed) == ["nearfuture", "train", "my task.yaml"], output
+    written = [line for line in Path("my task.yaml").read_text().splitlines() if line.startswith("#   nearfuture")]
+    assert [shlex.split(line)[2:4] for line in written] == [
+        *(["train", "my task.yaml"] for _ in range(2)),
+        ["report", "runs/my task"],
+    ]
+
+
 def test_the_task_that_init_writes_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert invoke("init", "mine.yaml", "--task", "mine.py:sums")[0] == 0

@@ -42,7 +42,7 @@ def advise(
         typer.Argument(
             metavar="LOG",
             help="A run folder (ours or TRL's), trainer_state.json, JSON lines (verl, EasyR1, ms-swift), a console "
-            "log (verl, TRL), CSV (W&B), or TensorBoard files.",
+            "log (verl, TRL, or lines such as step=5 reward=0.3), CSV (W&B), or TensorBoard files.",
         ),
     ],
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all findings to this file.")] = None,

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from nearfuture.cli.base import app, example, told_to_user
 from nearfuture.options import shipped
+from nearfuture.record.formats import command_line
 from nearfuture.types import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def write_first(wish: Wish, output: Path, *, force: bool) -> None:
     print(f"wrote {output}")
     if checked.run.traces is not None:
         print(f"put your teacher's trajectories into {checked.run.traces} (`nearfuture docs guidance`)")
-    print(f"next: nearfuture train {output}")
+    print(f"next: {command_line('nearfuture', 'train', output)}")
 
 
 def require_name(function: str) -> None:

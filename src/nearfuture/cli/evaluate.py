@@ -5,7 +5,6 @@ Not here: the evaluation (`nearfuture.lab.evaluate`).
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +13,7 @@ import typer
 from rich.console import Console
 
 from nearfuture.cli.base import INTERRUPTED, app, example, hush, told_to_user
+from nearfuture.record.formats import command_line
 
 
 @app.command(epilog=example("evaluate runs/tiny --suite task", "evaluate runs/tiny@20 runs/tiny --suite task"))
@@ -70,6 +70,6 @@ def evaluate(
             print(f"interrupted; finished batches are in {folder}. The same command continues.")
             raise typer.Exit(INTERRUPTED) from None
         if is_main():
-            page = write_evaluation(result, folder, shlex.join(["nearfuture", *sys.argv[1:]]))
+            page = write_evaluation(result, folder, command_line("nearfuture", *sys.argv[1:]))
             Console().print(summary(result))
             print(f"page: {page}")

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from nearfuture.cli.base import app, example, hush, told_to_user
+from nearfuture.record.formats import command_line
 
 model_app = typer.Typer(help="Models: from other formats to the Hugging Face layout.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
@@ -35,4 +36,4 @@ def convert(
         from nearfuture.train.convert import convert as convert_model
 
         asked: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
-        print(f"{convert_model(source, output, **asked)}: train with model={output}")
+        print(f"{convert_model(source, output, **asked)}: train with {command_line(f'model={output}')}")

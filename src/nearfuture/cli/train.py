@@ -5,12 +5,12 @@ Not here: the run (`nearfuture.run.start`), what a dry run says (`nearfuture.lab
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nearfuture.cli.base import INTERRUPTED, ConfigPath, Overrides, app, example, hush, told_to_user
+from nearfuture.record.formats import command_line
 from nearfuture.types import UserError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def train(
         from nearfuture.train.processes import is_main
 
         flags = ["--resume", *(["--one-stage"] if one_stage else []), *(["--quiet"] if quiet else [])]
-        again = shlex.join(["nearfuture", "train", str(config), *(overrides or []), *flags])
+        again = command_line("nearfuture", "train", config, *(overrides or []), *flags)
         outcome = run(configuration, resume=resume, clean=clean, quiet=quiet, one_stage=one_stage, fork=fork)
         if outcome == "interrupted":
             print(f"interrupted; a checkpoint is saved. Go on with: {again}")
@@ -77,7 +77,7 @@ def train(
             print(f"a stage is done. Begin the next with: {again}")
         elif is_main():
             print(f"final policy: {configuration.run.run_dir / 'final'}")
-            print(f"report:       nearfuture report {configuration.run.run_dir}")
+            print(f"report:       {command_line('nearfuture', 'report', configuration.run.run_dir)}")
 
 
 def fork_of(source: str, configuration: Configuration) -> Fork:

@@ -1,4 +1,5 @@
-"""Numbers as a reader expects them: 1.2 M, 4 %, 1 h 12 min, 0.830; a dash where one is not known (None, NaN).
+"""Numbers as a reader expects them: 1.2 M, 4 %, 1 h 12 min, 0.830; a dash where one is not known (None, NaN). And
+commands that can be pasted into a shell.
 
 Not here: sentences (`nearfuture.lab.report.words`).
 """
@@ -6,6 +7,7 @@ Not here: sentences (`nearfuture.lab.report.words`).
 from __future__ import annotations
 
 import math
+import shlex
 
 THIN = "\N{NARROW NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
@@ -103,6 +105,16 @@ def p_value(value: float | None) -> str:
 def plural(number: float, noun: str) -> str:
     """Format a count with its noun: `1 step`, `3 steps`."""
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
+
+
+def command_line(*words: object) -> str:
+    """Return a command as a shell reads it back: every printed command is made here.
+
+    Example:
+        >>> command_line("nearfuture", "train", "my task.yaml")
+        "nearfuture train 'my task.yaml'"
+    """
+    return shlex.join(map(str, words))
 
 
 def format_bytes(num_bytes: float) -> str:

@@ -24,7 +24,6 @@ import fcntl
 import json
 import logging
 import os
-import shlex
 import socket
 import sys
 import weakref
@@ -35,6 +34,7 @@ from typing import Any
 import psutil
 
 from nearfuture.json_text import loads
+from nearfuture.record.formats import command_line
 from nearfuture.types import UserError
 
 logger = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ def _this_process() -> dict[str, Any]:
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "since": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command_line(Path(sys.argv[0]).name, *sys.argv[1:]),
     }
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nearfuture.record.log_text import Row
+from nearfuture.record.log_values import Row
 from nearfuture.types import UserError
 
 NUM_RUNS_SHOWN = 30
@@ -101,11 +101,16 @@ def choose_run(path: Path, runs: list[LoggedRun], wanted: str | None) -> LoggedR
     """Return the requested run, by number or name, or the only one.
 
     Raises:
-        UserError: there are several, and none or an unknown one was named.
+        UserError: there is none, or there are several, and none or an unknown one was named.
     """
     listed = "".join(f"\n  {number}. {run.describe()}" for number, run in enumerate(runs[:NUM_RUNS_SHOWN], 1))
     if len(runs) > NUM_RUNS_SHOWN:
         listed += f"\n  ... and {len(runs) - NUM_RUNS_SHOWN} more"
+    if not runs:
+        raise UserError(
+            f"{path} has no row with both a step and a reward or entropy in the columns that were read. Name others "
+            "with --step, --reward and --entropy, or write the step into every row."
+        )
     if wanted is None and len(runs) == 1:
         return runs[0]
     if wanted is None:

@@ -1,15 +1,15 @@
-"""Turn the text of a log into rows: JSON lines, one JSON document, CSV, or what a trainer prints to a console.
+"""Turn the text of a log into rows: one JSON document, a table, or lines.
 
-    {"step": 3, "reward": 0.5}                                 one JSON object per line; nested ones are flattened
-    [{"step": 3, ...}, ...]   {"log_history": [...]}           one JSON document
+    [{"step": 3, ...}, ...]   {"log_history": [...]}           one JSON document with a list of rows
+    {"step": [3, ...], "reward": [0.5, ...]}                   or with a list for each column
     Step;run - train/reward                                    CSV with comma, semicolon or tab
-    (Task pid=7) step:3 - critic/score/mean:np.float64(0.5)    verl's console
-    {'reward': 0.5, 'epoch': 0.01}                             the console of transformers, TRL, ms-swift
+    | step | reward |                                          a table of Markdown
+    {"step": 3, "reward": 0.5}                                 lines (`log_lines`)
 
-The form of a file is recognised from its content, so `run.log`, `output.txt` and `logging.jsonl` are read alike. A
-value that is text or not finite counts as missing; nothing is filled in.
+The form of a file is recognised from its content, so `run.log`, `output.txt` and `logging.jsonl` are read alike.
 
-Not here: which rows belong to one run (`log_runs`), which column is the reward (`logs`).
+Not here: what a line holds (`log_lines`), values (`log_values`), which rows belong to one run (`log_runs`), which
+column is the reward (`logs`).
 """
 
 from __future__ import annotations
@@ -18,52 +18,35 @@ import codecs
 import csv
 import io
 import re
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nearfuture.json_text import loads
-from nearfuture.method.trends import LARGEST
+from nearfuture.record.log_lines import STEP_NAMES, is_row, read_lines, read_pairs
+from nearfuture.record.log_values import Row, Texts, row_of
 from nearfuture.types import UserError
 
-Row = dict[str, float]
-
+FORMS = (
+    "JSON lines, one JSON list of rows, one JSON object with a list for each column, trainer_state.json, CSV, a table "
+    "of Markdown, lines such as step=5 reward=0.3, the consoles of verl and transformers, and TensorBoard event files "
+    "(named *tfevents*)"
+)
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 DELIMITERS = ",;\t"
-COUNTED_STEP = "row number"
-"""The step column of a console log that prints no step: its rows are counted."""
-STEP_NAMES = (
-    "step",
-    "global_step",
-    "training/global_step",
-    "train/global_step",
-    "trainer/global_step",
-    "global_step/max_steps",
-    "_step",
-    "Step",
-    COUNTED_STEP,
-)
-TRAIN_ROW = ("reward", "loss", "train/reward", "train/loss")
-
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-VERL_STEP = re.compile(r"\bstep:(\d+) - ")
-PYTHON_ROW = re.compile(r"\{['\"][^{}]*\}")
-PYTHON_PAIR = re.compile(r"""['"]([^'"]+)['"]:\s*(['"]?)([^,'"}]+)\2""")
-PROGRESS = re.compile(r"^\s*\d+%\|[^|]*\|\s*(\d+)/(\d+) \[")
-"""The trainer's own bar; the bars of data and weights have a description."""
-WRAPPED = re.compile(r"^(?:np\.|numpy\.|torch\.)?(?:float\d*|int\d*|tensor)\(([^,()]+)[^()]*\)$")
-FRACTION = re.compile(r"^\s*(\d+)\s*/\s*\d+\s*$")
-DECIMAL_COMMA = re.compile(r"^-?\d+,\d+(?:[eE][-+]?\d+)?$")
+RULE = re.compile(r"^\s*\|?(?:\s*:?-+:?\s*\|)+(?:\s*:?-+:?\s*)?$")
+"""The line between the head and the rows of a table of Markdown."""
 
 
 @dataclass
 class Rows:
-    """The rows of a file in order, and notes on what was assumed or could not be read."""
+    """The rows of a file in order, notes on what was assumed or left out, and what is not a plain number."""
 
     rows: list[Row]
     notes: list[str] = field(default_factory=list)
+    texts: Texts = field(default_factory=Texts)
 
 
 def read_text_log(path: Path, logging_steps: int | None = None) -> Rows:
@@ -75,18 +58,33 @@ def read_text_log(path: Path, logging_steps: int | None = None) -> Rows:
             is one, otherwise 1.
 
     Raises:
-        UserError: the file is binary.
+        UserError: the file is binary, or of a form that is not known.
     """
-    text = decode(path)
+    text, texts = decode(path), Texts()
+    rows, notes = _read(path, text, texts, logging_steps)
+    if not any(rows) and re.search(r"\d", text) and not _is_json(text):
+        raise UserError(
+            f"{path} holds no row with a number in a form that is known. Read are {FORMS}. Give one of these, for "
+            "example a CSV with the columns step, reward and entropy."
+        )
+    return Rows(rows, notes, texts)
+
+
+def _read(path: Path, text: str, texts: Texts, logging_steps: int | None) -> tuple[list[Row], list[str]]:
     if path.suffix.lower() == ".csv":
-        return Rows(read_csv(text))
-    document = _document(path, text)
+        return read_csv(text, texts), []
+    document = _document(path, text, texts)
     if document is not None:
-        return Rows(document)
+        return document, []
     lines = [ANSI.sub("", line) for line in re.split(r"[\r\n]+", text) if line.strip()]
-    if not any(_is_row(line) for line in lines) and len(lines) > 1 and any(mark in lines[0] for mark in DELIMITERS):
-        return Rows(read_csv(text))
-    return _read_lines(lines, path.suffix.lower() == ".jsonl", logging_steps)
+    if not any(is_row(line) for line in lines) and len(lines) > 1:
+        if table := _markdown(lines):
+            return read_csv(table, texts, "|"), []
+        if not _is_header(lines[0]) and (rows := read_pairs(lines, texts)):
+            return rows, []
+        if any(mark in lines[0] for mark in DELIMITERS):
+            return read_csv(text, texts), []
+    return read_lines(lines, texts, is_jsonl=path.suffix.lower() == ".jsonl", logging_steps=logging_steps)
 
 
 def decode(path: Path) -> str:
@@ -102,15 +100,20 @@ def decode(path: Path) -> str:
         encoding = "utf-16-le" if head[1::2].count(0) >= head[0::2].count(0) else "utf-16-be"
     text = data.decode(encoding or "utf-8", errors="replace")
     if "\0" in text[:400]:
-        raise UserError(
-            f"{path} is not text. Readable are JSON, JSON lines, CSV, console logs and TensorBoard event files "
-            "(named *tfevents*)."
-        )
+        raise UserError(f"{path} is not text. Read are {FORMS}.")
     return text
 
 
-def _document(path: Path, text: str) -> list[Row] | None:
-    """Return the rows of one JSON document, a list or an object with `log_history`; None if it is not one."""
+def _is_json(text: str) -> bool:
+    try:
+        loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _document(path: Path, text: str, texts: Texts) -> list[Row] | None:
+    """Return the rows of one JSON document: a list of them, `log_history`, or columns; None if it is not one."""
     try:
         value = loads(text)
     except ValueError:
@@ -118,110 +121,57 @@ def _document(path: Path, text: str) -> list[Row] | None:
     if isinstance(value, dict) and "log_history" in value:
         value = value["log_history"]
     if isinstance(value, list) and all(isinstance(row, dict) for row in value):
-        return [row_of(row) for row in value]
-    if isinstance(value, dict) and "\n" not in text.strip():
-        return None
+        return [row_of(row, texts=texts) for row in value]
+    if isinstance(value, dict):
+        if (columns := _columns(value)) and not any(name in row_of(value) for name in STEP_NAMES):
+            return _rows_of_columns(path, columns, texts)
+        if "\n" not in text.strip():
+            return None
     raise UserError(
-        f"{path} holds one JSON value that is not a log: it must be a list of rows, or an object whose log_history is "
-        "one (trainer_state.json). One object per line works too."
+        f"{path} holds one JSON value that is not a log: it must be a list of rows, an object whose log_history is "
+        "one (trainer_state.json), or one with a list for each column. One object per line works too."
     )
 
 
-def read_csv(text: str) -> list[Row]:
-    """Read a table with a header; the separator is the most frequent one in the header."""
+def _columns(value: dict[str, Any], prefix: str = "") -> dict[str, list[Any]]:
+    """Return the lists of an object by their names, those of nested objects with `/`."""
+    found: dict[str, list[Any]] = {}
+    for name, part in value.items():
+        if isinstance(part, dict):
+            found |= _columns(part, f"{prefix}{name}/")
+        elif isinstance(part, list) and part and not any(isinstance(cell, list | dict) for cell in part):
+            found[f"{prefix}{name}"] = part
+    return found
+
+
+def _rows_of_columns(path: Path, columns: dict[str, list[Any]], texts: Texts) -> list[Row]:
+    if len({len(column) for column in columns.values()}) > 1:
+        lengths = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
+        raise UserError(
+            f"{path} holds columns of different lengths ({lengths}), so which values are of one step is not known. "
+            "Give lists of one length, or a list of rows."
+        )
+    rows = (dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
+    return [row_of(row, texts=texts) for row in rows]
+
+
+def _markdown(lines: Sequence[str]) -> str | None:
+    """Return the first table of Markdown without its outer bars and its rule; None if there is none."""
+    rule = next((i for i, line in enumerate(lines) if i and RULE.match(line) and "|" in lines[i - 1]), None)
+    if rule is None:
+        return None
+    kept = [lines[rule - 1], *(line for line in lines[rule + 1 :] if "|" in line)]
+    return "\n".join(line.strip().strip("|") for line in kept)
+
+
+def _is_header(line: str) -> bool:
+    """True where a cell of a line has the name of a step, as the first line of a table has."""
+    return any(cell.strip() in STEP_NAMES for cell in re.split(f"[{DELIMITERS}]", line))
+
+
+def read_csv(text: str, texts: Texts, delimiter: str | None = None) -> list[Row]:
+    """Read a table with a header; unless one is named, the separator is the most frequent one in the header."""
     header = text.split("\n", 1)[0]
-    delimiter = max(DELIMITERS, key=header.count)
-    with_comma = delimiter != ","
-    return [row_of(row, with_comma) for row in csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)]
-
-
-def _is_row(line: str) -> bool:
-    return bool(VERL_STEP.search(line) or PYTHON_ROW.search(line) or line.lstrip().startswith("{"))
-
-
-def _read_lines(lines: list[str], is_jsonl: bool, logging_steps: int | None) -> Rows:
-    """Read rows line by line; other lines of a console are passed over, those of a JSONL are counted."""
-    rows: list[Row] = []
-    forms: Counter[str] = Counter()
-    unread = 0
-    for line in lines:
-        found = list(_rows_of(line, forms))
-        unread += not found
-        rows += found
-    notes = []
-    if unread and (is_jsonl or forms.keys() == {"json"}):
-        notes.append(f"Lines left out because they hold no JSON object: {unread} (a kill leaves half a line).")
-    if forms["python"] and not any(name in row for row in rows for name in STEP_NAMES):
-        notes.append(_count_rows(rows, logging_steps, _progress(lines)))
-    return Rows(rows, notes)
-
-
-def _rows_of(line: str, forms: Counter[str]) -> Iterable[Row]:
-    if line.lstrip().startswith("{"):
-        try:
-            value = loads(line)
-        except ValueError:
-            value = None
-        if isinstance(value, dict):
-            forms["json"] += 1
-            data = value.pop("data", {})
-            yield row_of({**value, **(data if isinstance(data, dict) else {})})
-            return
-    if match := VERL_STEP.search(line):
-        forms["verl"] += 1
-        pairs = (part.rsplit(":", 1) for part in line[match.start() :].split(" - "))
-        yield row_of({pair[0].strip(): pair[1] for pair in pairs if len(pair) == 2})
-        return
-    for text in PYTHON_ROW.findall(line):
-        if row := row_of({name: value for name, _, value in PYTHON_PAIR.findall(text)}):
-            forms["python"] += 1
-            yield row
-
-
-def _progress(lines: list[str]) -> int:
-    """Return the last step of the trainer's progress bar, 0 without one; an evaluation's bar has another total."""
-    shown = [(int(match[1]), int(match[2])) for line in lines if (match := PROGRESS.match(line))]
-    return max((step for step, total in shown if total == shown[0][1]), default=0)
-
-
-def _count_rows(rows: list[Row], logging_steps: int | None, progress: int) -> str:
-    """Number the rows that carry a reward or a loss, and say how."""
-    train = [row for row in rows if any(name in row for name in TRAIN_ROW)]
-    every = logging_steps or max(1, round(progress / max(1, len(train))))
-    for number, row in enumerate(train, 1):
-        row[COUNTED_STEP] = float(number * every)
-    counted = f"The log prints no step, so its {len(train)} rows were counted, {every} steps per row"
-    if logging_steps:
-        return f"{counted} (--logging-steps)."
-    how = "by its progress bar" if progress else "assumed"
-    return f"{counted} ({how}). Give --logging-steps N if the trainer logged every N steps."
-
-
-def row_of(row: dict[str, Any], with_comma: bool = False, prefix: str = "") -> Row:
-    """Flatten nested objects with `/` and keep what is a finite number."""
-    flat: Row = {}
-    for name, value in row.items():
-        if name is None:  # the surplus cells of a CSV line
-            continue
-        if isinstance(value, dict):
-            flat.update(row_of(value, with_comma, f"{prefix}{name}/"))
-        elif (number := _number(value, with_comma)) is not None:
-            flat[f"{prefix}{name}"] = number
-    return flat
-
-
-def _number(value: Any, with_comma: bool) -> float | None:
-    """Return a number as loggers write one: 0.5, "0.5", np.float64(0.5), "10/438" (of 438), 0,5 in a table with `;`."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    if isinstance(value, str):
-        value = value.strip()
-        if match := WRAPPED.match(value) or FRACTION.match(value):
-            value = match.group(1)
-        if with_comma and DECIMAL_COMMA.match(value):
-            value = value.replace(",", ".")
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if abs(number) <= LARGEST else None
+    delimiter = delimiter or max(DELIMITERS, key=header.count)
+    cells = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    return [row_of(row, delimiter != ",", texts=texts) for row in cells]

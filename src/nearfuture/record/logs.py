@@ -3,14 +3,16 @@
     our run folder or its metrics.jsonl     the head's path, abandoned tails left out
     trainer_state.json, or a TRL folder     log_history (a folder: of its latest checkpoint)
     JSON lines, a JSON list                 verl ({"step", "data": {...}}), EasyR1 (nested), ms-swift, or flat keys
-    a console log                           verl (`step:3 - ...`), transformers and TRL (`{'reward': ...}`)
-    CSV                                     named columns; an export of W&B (`run - train/reward`)
+    a JSON object with a list per column    {"step": [...], "reward": [...]}
+    a console log                           verl (`step:3 - ...`), transformers and TRL (`{'reward': ...}`), or pairs
+                                            (`step=3 reward=0.5`)
+    CSV, a table of Markdown                named columns; an export of W&B (`run - train/reward`)
     TensorBoard event files, or a folder    scalars
 
 Standard library only, except for our own run folders. A log may lack the entropy and have only the reward.
 
-Not here: what the series mean (`nearfuture.lab.measure.advise`), the forms of text (`log_text`), event files byte by
-byte (`event_files`), restarts and several runs in one log (`log_runs`), our run folder (`records`).
+Not here: what the series mean (`nearfuture.lab.measure.advise`), the forms of text (`log_text`, `log_lines`), event
+files byte by byte (`event_files`), restarts and several runs in one log (`log_runs`), our run folder (`records`).
 """
 
 from __future__ import annotations
@@ -21,8 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nearfuture.record.event_files import read_scalars
+from nearfuture.record.log_lines import STEP_NAMES
 from nearfuture.record.log_runs import LoggedRun, Part, choose_run, split_runs
-from nearfuture.record.log_text import STEP_NAMES, Row, read_text_log, row_of
+from nearfuture.record.log_text import read_text_log
+from nearfuture.record.log_values import Row, Texts, number_of, row_of
 from nearfuture.types import UserError
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -105,16 +109,19 @@ def read_log(
             missing: the message says which columns there are, which were looked for, and how to name one.
     """
     path, columns = Path(path), columns or Columns()
-    files, notes = _read_files(path, logging_steps)
-    parts = [part for file in files for part in _exported_runs(file)]
+    files = _read_files(path, logging_steps)
+    parts = [part for file in files.parts for part in _exported_runs(file)]
     names = list(dict.fromkeys(name for part in parts for row in part.rows for name in row))
     if not names:
         raise UserError(f"{path} holds no row with a number in it. Give the log of a run that has finished a step.")
-    step = _column(path, "step", columns.step, names)
-    reward = _column(path, "reward", columns.reward, names)
-    entropy = None if _lacks_entropy(columns, names) else _column(path, "entropy", columns.entropy, names)
+    texts = files.texts
+    step = _column(path, "step", columns.step, names, texts)
+    reward = _column(path, "reward", columns.reward, names, texts)
+    lacks_entropy = columns.entropy is None and not any(name in [*names, *texts.unread] for name in ALIASES["entropy"])
+    entropy = None if lacks_entropy else _column(path, "entropy", columns.entropy, names, texts)
     found = choose_run(path, split_runs(parts, step, lambda row: reward in row or entropy in row), run)
-    return _log(path, {"step": step, "reward": reward, "entropy": entropy}, found, notes)
+    used = {"step": step, "reward": reward, "entropy": entropy}
+    return _log(path, used, found, [*files.notes, *_converted(used, texts)])
 
 
 def _log(path: Path, columns: dict[str, str | None], run: LoggedRun, notes: list[str]) -> Log:
@@ -129,16 +136,29 @@ def _log(path: Path, columns: dict[str, str | None], run: LoggedRun, notes: list
     )
 
 
-def _lacks_entropy(columns: Columns, names: list[str]) -> bool:
-    return columns.entropy is None and not any(name in names for name in ALIASES["entropy"])
+def _converted(columns: dict[str, str | None], texts: Texts) -> list[str]:
+    """Say which of the columns hold percentages, which were read as shares."""
+    found = {name: text for column, text in texts.percent.items() if (name := _metric(column)) in columns.values()}
+    return [f"Percentages were read as shares: {name} {text} as {number_of(text):.4g}." for name, text in found.items()]
 
 
-def _column(path: Path, what: str, named: str | None, names: list[str]) -> str:
+def _metric(column: str) -> str:
+    """The name of a column, without the run of an export."""
+    return match["name"] if (match := EXPORTED.match(column)) else column
+
+
+def _column(path: Path, what: str, named: str | None, names: list[str], texts: Texts) -> str:
     """Return the column of a value: the one that the user named, or the first alias that exists."""
     wanted = ALIASES[what] if named is None else (named,)
     for name in wanted:
         if name in names:
             return name
+    unread = {_metric(column): text for column, text in texts.unread.items()}
+    if text := next((f"{name} holds {unread[name]!r}" for name in wanted if name in unread), None):
+        raise UserError(
+            f"{path} has no number in the column of the {what}: {text}. Write numbers (0.5, 50%, or 0,5 in a table "
+            f"with semicolons), or name another column with --{what} COLUMN."
+        )
     shown = ", ".join(names[:NUM_COLUMNS_SHOWN]) + (", ..." if len(names) > NUM_COLUMNS_SHOWN else "")
     raise UserError(
         f"{path} has no column for the {what}. Looked for: {', '.join(wanted)}. Found: {shown}. "
@@ -162,7 +182,16 @@ def _exported_runs(part: Part) -> list[Part]:
     return parts
 
 
-def _read_files(path: Path, logging_steps: int | None) -> tuple[list[Part], list[str]]:
+@dataclass(frozen=True)
+class _Files:
+    """The files that make up a log, notes on how they were read, and what is not a plain number in them."""
+
+    parts: list[Part]
+    notes: list[str] = field(default_factory=list)
+    texts: Texts = field(default_factory=Texts)
+
+
+def _read_files(path: Path, logging_steps: int | None) -> _Files:
     """Return the files that make up a log, by what exists, not by the trainer's name."""
     if not path.exists():
         raise UserError(f"{path} does not exist. Give a log file, or a folder that holds one.")
@@ -171,23 +200,24 @@ def _read_files(path: Path, logging_steps: int | None) -> tuple[list[Part], list
     if path.is_dir():
         return _read_folder(path, logging_steps)
     if "tfevents" in path.name:
-        return [Part(path.name, list(read_scalars([path])), group="")], []
+        return _Files([Part(path.name, list(read_scalars([path])), group="")])
     read = read_text_log(path, logging_steps)
-    return [Part(path.name, read.rows, group="")], read.notes
+    return _Files([Part(path.name, read.rows, group="")], read.notes, read.texts)
 
 
-def _read_folder(path: Path, logging_steps: int | None) -> tuple[list[Part], list[str]]:
+def _read_folder(path: Path, logging_steps: int | None) -> _Files:
     if (path / "lineage.json").exists():
-        return [Part(path.name, _read_run(path), group="")], []
+        return _Files([Part(path.name, _read_run(path), group="")])
     states = sorted([*path.glob("trainer_state.json"), *path.glob("checkpoint-*/trainer_state.json")], key=_checkpoint)
     if states:
         return _read_files(states[-1], logging_steps)
     if events := sorted(path.rglob(EVENT_FILES), key=lambda file: (file.parent, file.name)):
         names = [str(file.relative_to(path)) for file in events]
-        return [
+        parts = [
             Part(name, list(read_scalars([file])), group=str(file.parent))
             for name, file in zip(names, events, strict=True)
-        ], []
+        ]
+        return _Files(parts)
     logs = sorted(file for file in path.rglob("*") if file.suffix.lower() in LOG_SUFFIXES and file.is_file())
     found = ", ".join(str(file.relative_to(path)) for file in logs[:NUM_COLUMNS_SHOWN]) or "none"
     raise UserError(

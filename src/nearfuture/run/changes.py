@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nearfuture.record.formats import command_line
 from nearfuture.run.settings.config import Configuration
 from nearfuture.types import UserError
 
@@ -49,9 +50,10 @@ def refuse_changes(changes: Mapping[str, tuple[Any, Any]], config: Configuration
     listed = ", ".join(f"{key}: {changes[key][0]} -> {changes[key][1]}" for key in refused)
     reasons = " ".join(dict.fromkeys(why for why in refused.values() if why is not TOUCHES))
     run = config.run.run_dir
+    fork = command_line("--from", f"{run}@STEP", "run_dir=NEW")
     raise UserError(
         f"run_dir={run} was begun with another configuration ({listed}). {f'{reasons} ' if reasons else ''}Resume with "
-        f"the same one, choose another run_dir, or fork it: --from {run}@STEP run_dir=NEW trains on from one of its "
+        f"the same one, choose another run_dir, or fork it: {fork} trains on from one of its "
         "steps with new settings."
     )
 

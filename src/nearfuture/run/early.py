@@ -22,6 +22,7 @@ from nearfuture.json_text import loads
 from nearfuture.options.data import DataConfig
 from nearfuture.options.packages import absent
 from nearfuture.record import flat_yaml
+from nearfuture.record.formats import command_line
 from nearfuture.record.reading import read_object
 from nearfuture.run.beginning import refuse_taken
 from nearfuture.run.changes import changed, refuse_changes
@@ -143,8 +144,9 @@ def check_model(model: str) -> None:
     if is_name:
         raise UserError(
             f"model={model} is not a folder on this machine, nor in the cache of the Hub ({constants.HF_HUB_CACHE}), "
-            f"and HF_HUB_OFFLINE=1 forbids fetching it. Fetch it where there is a network (`hf download {model}`), say "
-            "with HF_HOME where the cache lies, or unset HF_HUB_OFFLINE."
+            f"and HF_HUB_OFFLINE=1 forbids fetching it. Fetch it where there is a network "
+            f"(`{command_line('hf', 'download', model)}`), say with HF_HOME where the cache lies, or unset "
+            "HF_HUB_OFFLINE."
         )
     raise UserError(f"model={model} is not a folder on this machine, nor a name on the Hub (owner/name). Correct it.")
 

@@ -18,17 +18,18 @@ Not here: what a unit is (`nearfuture.lab.evaluate.benchmarks`), means over trai
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from nearfuture.stats.resampling import interval
+from nearfuture.stats.resampling import interval, without_scatter
 from nearfuture.stats.seeds import Estimate
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+ROUNDING = 1e-12
 MAX_FLIPS = 20_000
 """Most sign flips per test: all of them if there are no more (up to 14 clusters that differ), else this many drawn."""
 
@@ -59,6 +60,21 @@ class Units:
         """Weight of each unit in the metric, [U]: w_s / N_s."""
         return self.weight_S[self.stratum_U] / np.bincount(self.stratum_U, minlength=len(self.weight_S))[self.stratum_U]
 
+    @property
+    def has_scatter(self) -> bool:
+        """True if clusters differ within a stratum; else all resamples are alike."""
+        sums_S_C, counts_S_C = self.sums()
+        means_S_C = np.divide(sums_S_C, counts_S_C, out=np.full_like(sums_S_C, np.nan), where=counts_S_C > 0)
+        return bool((np.nanmax(means_S_C, 1) - np.nanmin(means_S_C, 1) > ROUNDING).any())
+
+    def sums(self) -> tuple[Floats, Floats]:
+        """Sums and numbers of the units of each stratum in each cluster, [S, C]."""
+        num_strata, num_clusters = len(self.weight_S), self.num_clusters
+        flat_U, size = self.stratum_U * num_clusters + self.cluster_U, num_strata * num_clusters
+        sums, counts = np.bincount(flat_U, self.values_U, size), np.bincount(flat_U, minlength=size)
+        found = np.stack([sums, counts]).astype(np.float64).reshape(2, num_strata, num_clusters)
+        return found[0], found[1]
+
     def terms(self) -> Floats:
         """Contributions of the clusters, [C]: they sum to the metric."""
         terms_C = np.bincount(self.cluster_U, self.per_unit() * self.values_U, self.num_clusters)
@@ -77,10 +93,7 @@ def weighted_means(units: Units, weights_R_C: Floats) -> Floats:
     Returns:
         [R]; NaN where a resample missed a stratum altogether.
     """
-    shape = (len(units.weight_S), units.num_clusters)
-    flat_U = units.stratum_U * units.num_clusters + units.cluster_U
-    sums_S_C = np.bincount(flat_U, units.values_U, shape[0] * shape[1]).reshape(shape)
-    counts_S_C = np.bincount(flat_U, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
+    sums_S_C, counts_S_C = units.sums()
     sums_R_S, counts_R_S = weights_R_C @ sums_S_C.T, weights_R_C @ counts_S_C.T
     means_R_S = np.divide(sums_R_S, counts_R_S, out=np.full_like(sums_R_S, np.nan), where=counts_R_S > 0)
     return means_R_S @ units.weight_S
@@ -89,9 +102,9 @@ def weighted_means(units: Units, weights_R_C: Floats) -> Floats:
 def estimate(units: Units, weights_R_C: Floats, level: float = 0.95) -> Estimate:
     """Estimate a metric with its percentile interval over resampled clusters.
 
-    See Miller, "Adding Error Bars to Evals" (arXiv:2411.00640), section 2.2, for why clusters. Where every unit is 0
-    (or 1) resamples show no scatter; then the bound that C independent clusters support is given, 1 - (alpha/2)^(1/C),
-    as Clopper and Pearson have it.
+    See Miller, "Adding Error Bars to Evals" (arXiv:2411.00640), section 2.2, for why clusters. Where the units of each
+    stratum are alike, as where nothing is right, resamples show no scatter; then the interval is what C independent
+    clusters support (`resampling.without_scatter`).
 
     Args:
         units: of the metric.
@@ -107,40 +120,67 @@ def estimate(units: Units, weights_R_C: Floats, level: float = 0.95) -> Estimate
         >>> found.low, round(found.high, 3)
         (0.0, 0.168)
     """
-    values_R = weighted_means(units, weights_R_C)
-    num = len(np.unique(units.cluster_U))
-    value = float(values_R[0])
-    if num < 2:
-        return Estimate(value, math.nan, math.nan, num)
-    if np.ptp(units.values_U) == 0 and units.values_U[0] in (0.0, 1.0):
-        value = float(units.values_U[0])  # the weighted mean may miss it by a rounding error
-        beyond = 1 - ((1 - level) / 2) ** (1 / num)
-        return Estimate(value, value - beyond * (value == 1), value + beyond * (value == 0), num)
-    return Estimate(value, *interval(values_R, level), num)
+    return mean_estimate([(units, weights_R_C)], level)
+
+
+def mean_estimate(parts: list[tuple[Units, Floats]], level: float = 0.95, least: float = 0.0) -> Estimate:
+    """Estimate the mean of several metrics, one a benchmark, each resampled by itself.
+
+        below^2 = (v - low of the resampled mean)^2 + sum_i (below_i / n)^2,   i: those without scatter; above alike
+
+    See Zou and Donner, "Construction of confidence limits about effect measures" (2008): distances to the bounds of
+    independent estimates are added in squares. The resampled mean covers the metrics that scatter.
+
+    Args:
+        parts: units, and the resamples [R, C] of their clusters, with the same R.
+        level: of the interval.
+        least: the smallest possible value of a unit.
+
+    Returns:
+        The estimate; `num` counts clusters, and the bounds are NaN if a metric has less than two.
+    """
+    values_R = np.mean([weighted_means(units, weights_R_C) for units, weights_R_C in parts], axis=0)
+    value, nums = float(values_R[0]), [len(np.unique(units.cluster_U)) for units, _ in parts]
+    if min(nums) < 2:
+        return Estimate(value, math.nan, math.nan, sum(nums))
+    fixed = {i: _mean_without_scatter(units) for i, (units, _) in enumerate(parts) if not units.has_scatter}
+    if not fixed:
+        return Estimate(value, *interval(values_R, level), sum(nums))
+    if len(fixed) == len(parts):
+        value = low = high = sum(fixed.values()) / len(parts)
+    else:
+        low, high = interval(values_R, level)
+    below, above = [max(0.0, value - low)], [max(0.0, high - value)]
+    for i, mean in fixed.items():
+        at_least, at_most = without_scatter(mean, nums[i], level, least)
+        below.append((mean - at_least) / len(parts))
+        above.append((at_most - mean) / len(parts))
+    return Estimate(value, value - math.hypot(*below), value + math.hypot(*above), sum(nums))
+
+
+def _mean_without_scatter(units: Units) -> float:
+    """The metric; where all units are alike it is theirs, which the weighted mean may miss by a rounding error."""
+    return float(units.terms().sum() if np.ptp(units.values_U) else units.values_U[0])
 
 
 def difference(units: Units, weights_R_C: Floats, level: float = 0.95) -> Estimate:
     """Estimate a paired difference: `units` are differences of units, the p-value is `sign_flip_test`'s.
 
-    Two models that agree on every unit differ by exactly 0, with an interval of width 0.
+    Two models that agree on every unit differ by 0 here; the interval is what so many clusters without a difference
+    support.
     """
-    values_R = weighted_means(units, weights_R_C)
-    num = len(np.unique(units.cluster_U))
-    bounds = interval(values_R, level) if num > 1 else (math.nan, math.nan)
-    return Estimate(float(values_R[0]), *bounds, num, sign_flip_test(units.terms()))
+    return mean_difference([(units, weights_R_C)], level)
 
 
 def mean_difference(parts: list[tuple[Units, Floats]], level: float = 0.95) -> Estimate:
-    """Estimate the mean of several paired differences, one a benchmark, each resampled by itself.
+    """Estimate the mean of several paired differences, one a benchmark, as `mean_estimate` does, with a p-value.
 
     Args:
         parts: differences of units, and the resamples [R, C] of their clusters, with the same R.
         level: of the interval.
     """
-    values_R = np.mean([weighted_means(units, weights_R_C) for units, weights_R_C in parts], axis=0)
     terms = np.concatenate([units.terms() for units, _ in parts]) / len(parts)
-    num = sum(len(np.unique(units.cluster_U)) for units, _ in parts)
-    return Estimate(float(values_R[0]), *interval(values_R, level), num, sign_flip_test(terms))
+    return replace(mean_estimate(parts, level, least=-1.0), p_value=sign_flip_test(terms))
 
 
 def sign_flip_test(terms_C: Floats, max_flips: int = MAX_FLIPS, seed: int = 0) -> float:
@@ -203,8 +243,10 @@ def detectable_difference(error: float, level: float = 0.95, power: float = 0.8)
 
         (z_{(1 + level) / 2} + z_power) se
 
+    NaN where the error is 0, since draws that are all alike do not tell how others would scatter.
+
     Example:
         >>> round(detectable_difference(0.49), 2)  # eight benchmarks, one sample per question: 1.4 points
         1.37
     """
-    return float(ndtri((1 + level) / 2) + ndtri(power)) * error
+    return float(ndtri((1 + level) / 2) + ndtri(power)) * error if error > 0 else math.nan

@@ -51,6 +51,34 @@ def interval(values_R: Floats, level: float = 0.95) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def without_scatter(value: float, num: int, level: float = 0.95, least: float = 0.0) -> tuple[float, float]:
+    """Return the interval of a mean of draws that are all alike, so that resamples show no scatter.
+
+        c = 1 - (alpha / 2)^(1 / num),   [v - c (v - least), v + c (1 - v)]
+
+    A width of 0 would make the value certain. A share c of the draws may yet be otherwise, anything from `least` to 1;
+    for a share of 0 or 1 this is the interval of Clopper and Pearson, "The Use of Confidence or Fiducial Limits
+    Illustrated in the Case of the Binomial" (1934).
+
+    Args:
+        value: what all draws gave.
+        num: independent draws; below two, nothing is known (NaN).
+        level: of the interval.
+        least: the smallest possible value: 0 of a share, -1 of a difference of two.
+
+    Example:
+        >>> low, high = without_scatter(0.0, 20)
+        >>> low, round(high, 3)
+        (0.0, 0.168)
+        >>> [round(bound, 3) for bound in without_scatter(0.0, 20, least=-1.0)]
+        [-0.168, 0.168]
+    """
+    if num < 2:
+        return float("nan"), float("nan")
+    beyond = 1.0 - ((1.0 - level) / 2.0) ** (1.0 / num)
+    return value - beyond * (value - least), value + beyond * (1.0 - value)
+
+
 @dataclass(frozen=True, slots=True)
 class Maximum:
     """Where a curve over distance is highest, and how sure that is.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nearfuture.record.formats import command_line
 from nearfuture.train import checkpoint
 from nearfuture.train.order import Schedule
 from nearfuture.types import UserError
@@ -38,7 +39,7 @@ def micro_step(folder: Path, schedule: Schedule | None, num_processes: int) -> i
     if schedule is None:
         raise UserError(
             f"{folder} was saved by plain TRL, which does not say where in streamed data it stood. Load the data "
-            f"without streaming, or begin a new run from its weights (model={folder})."
+            f"without streaming, or begin a new run from its weights ({command_line(f'model={folder}')})."
         )
     found, cycle = schedule.micro_step(checkpoint.plain_step(folder)), schedule.micro_per_batch
     if found % cycle:
@@ -46,7 +47,7 @@ def micro_step(folder: Path, schedule: Schedule | None, num_processes: int) -> i
             f"{folder} was saved by plain TRL {found % cycle} of {cycle} micro-batches into a generation cycle, and "
             "TRL keeps no rollouts: the rest of it would train on others. Use a checkpoint at the end of a cycle "
             "(steps_per_generation * num_iterations micro-batches), or begin a new run from its weights "
-            f"(model={folder})."
+            f"({command_line(f'model={folder}')})."
         )
     return found
 
@@ -60,5 +61,5 @@ def require_random_states(folder: Path) -> None:
     if not any(folder.glob("rng_state*.pth")):
         raise UserError(
             f"{folder} holds weights only (save_only_model): without optimizer and random states a run cannot continue "
-            f"as if it had never stopped. Begin a new run from its weights (model={folder})."
+            f"as if it had never stopped. Begin a new run from its weights ({command_line(f'model={folder}')})."
         )

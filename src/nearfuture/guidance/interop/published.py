@@ -20,6 +20,7 @@ from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.files import write_text
 from nearfuture.guidance.interop.rows import read_kinds, write_rows
 from nearfuture.guidance.interop.traces import Row
+from nearfuture.record.formats import command_line
 from nearfuture.types import UserError
 
 ROWS, CARD = "train.parquet", "README.md"
@@ -81,10 +82,12 @@ def _card(cache: GuidanceCache, format_name: str, num_rows: int) -> str:
         "tokenizer": f"{header.tokenizer_hash}, which the token ids belong to",
         "format": f"`{format_name}`, {num_rows:,} rows",
     }
+    places = ("--output", "CACHE", "--config", "CONFIG.yaml")
+    again = command_line("nearfuture", "guide", "import", "FOLDER", "--format", format_name, *places)
     table = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
     return (
         f"---\n{metadata.strip()}\n---\n\n# Guidance: verified trajectories of another policy\n\n"
         "Each is an answer of one policy, the guide, to a prompt; another policy learns from them off-policy with "
         f"`nearfuture`.\n\n| | |\n|---|---|\n{table}\n\n"
-        f"    nearfuture guide import FOLDER --format {format_name} --output CACHE --config CONFIG.yaml\n"
+        f"    {again}\n"
     )

@@ -19,7 +19,6 @@ import numpy as np
 from nearfuture.lab.evaluate.scores import LEVEL, Score, as_arrays, numbering
 from nearfuture.stats import clusters
 from nearfuture.stats.clusters import Units
-from nearfuture.stats.resampling import interval
 from nearfuture.stats.seeds import Estimate, holm
 from nearfuture.types import UserError
 
@@ -38,7 +37,8 @@ def compare(label: str, scores: Sequence[Score], other: str, others: Sequence[Sc
     Returns:
         Plain values, `suites` by name and their `mean`: of each the difference with its interval and p-value, Holm's
         p-value over the suites (NaN for the mean), the smallest true difference found with a power of 80 %
-        (`detectable`), and the units that one of the two left without a value (`num_lost`).
+        (`detectable`, NaN if they agree throughout), and the units that one of the two left without a value
+        (`num_lost`).
 
     Raises:
         UserError: nothing in a suite could be judged for both policies.
@@ -75,10 +75,9 @@ def _paired_units(score: Score, other: Score) -> Units:
 
 def mean_score(scores: Sequence[Score]) -> Estimate:
     """The mean of a policy's numbers over suites; each suite is resampled separately."""
-    values_R = np.zeros(len(scores[0].resamples))
+    parts = []
     for one in scores:
         units = as_arrays(one.units, [unit.value for unit in one.units], numbering(one.suite))
         assert units is not None
-        values_R += clusters.weighted_means(units, one.resamples) / len(scores)
-    bounds = interval(values_R, LEVEL) if np.nanmax(values_R) > np.nanmin(values_R) else (math.nan, math.nan)
-    return Estimate(float(values_R[0]), *bounds, sum(one.num_clusters for one in scores))
+        parts.append((units, one.resamples))
+    return clusters.mean_estimate(parts, LEVEL)

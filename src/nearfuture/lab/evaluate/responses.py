@@ -74,13 +74,14 @@ class ResponseFile:
         self.head, self.part = folder / f"{suite}.json", folder / f"{suite}.part.jsonl"
         self.protocol = protocol
         self.before = read_object(self.head)
-        self._refuse_other(self.before)
-        self.is_judged_anew = bool(self.before) and any(self.before.get(name) != protocol.get(name) for name in FREE)
         self.answers: dict[Key, Answer] = {}
         for row in self._read(self.path, "uid"):
             self._hold([row])
         for batch in self._read(self.part, "answers"):
             self._hold(batch["answers"])
+        if self.answers:  # settings alone are those of a call that failed before its first response
+            self._refuse_other(self.before)
+        self.is_judged_anew = bool(self.before) and any(self.before.get(name) != protocol.get(name) for name in FREE)
 
     def _read(self, path: Path, required: str) -> list[dict[str, Any]]:
         """Return the rows that are intact; the answers of damaged ones are sampled again."""

@@ -58,10 +58,10 @@ def difference(result: Result, found: Mapping[str, Any]) -> str:
         interval = f" [{signed(100 * mean['low'], 2)}, {signed(100 * mean['high'], 2)}]"
     said = f"{found['policy']} minus {found['other']}: {signed(100 * mean['value'], 2)} points{interval}{over}"
     verdict = "different" if mean["p_value"] < ALPHA else "not told apart"
-    return (
-        f"{said}, p = {p_value(mean['p_value'])}: {verdict}. A difference of {points(mean['detectable'])} points would "
-        "be found four times in five."
-    )
+    found_from = f"A difference of {points(mean['detectable'])} points would be found four times in five."
+    if mean["detectable"] is None:
+        found_from = "All questions gave the same difference, so how large a one would be found cannot be told."
+    return f"{said}, p = {p_value(mean['p_value'])}: {verdict}. {found_from}"
 
 
 def notes(result: Result) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from huggingface_hub import constants
 
+from nearfuture.record.formats import command_line
 from nearfuture.run.settings.config import Configuration
 from nearfuture.tasks import Task
 from nearfuture.tasks.data import SOURCES, data_task, find_source
@@ -95,7 +96,7 @@ def _stated(config: Configuration, name: str) -> Rows:
     if found is None:
         raise UserError(
             f"dataset_name={name} is neither a file or folder on this machine, nor in the Hub's cache, nor one of "
-            f"{', '.join(SOURCES)}. Fetch it with `hf download {name} --repo-type dataset`, or correct the name."
+            f"{', '.join(SOURCES)}. Fetch it with `{_fetch(name)}`, or correct the name."
         )
     if config.run.model is None:
         raise UserError(f"dataset_name={name} brings no model. Set model to a folder or a name on the Hub.")
@@ -105,9 +106,13 @@ def _stated(config: Configuration, name: str) -> Rows:
     held_out = config.data.dataset_num_held_out
     note = (
         f"{name} is not on this machine: {source.num_rows:,} rows as its card states{kept}. Rows, golds and lengths "
-        f"are checked once it is: hf download {source.repo} --repo-type dataset"
+        f"are checked once it is: {_fetch(source.repo)}"
     )
     return Rows(num_rows - held_out, held_out, config.run.model, (note,))
+
+
+def _fetch(name: str) -> str:
+    return command_line("hf", "download", name, "--repo-type", "dataset")
 
 
 def _unmeasured(config: Configuration) -> Rows:

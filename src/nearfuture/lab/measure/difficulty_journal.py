@@ -81,6 +81,9 @@ class Journal:
             self.path.write_bytes(whole)
         states = [(line, seal.state(line)) for line in whole.splitlines()]
         lines = [loads(line) for line, state in states if state == "whole"]
+        if len(states) == len(lines) == 1:  # of a call that failed before its first part
+            self.path.unlink()
+            return self.begin(say)
         before = lines[0].get("measurement", {}) if lines else {}
         if found := "; ".join(self._differences(before)):
             raise UserError(

@@ -6,7 +6,6 @@ Not here: the facts (`nearfuture.record.decisions`), the sentences (`decision_wo
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -27,7 +26,7 @@ from nearfuture.lab.report.figures import METRICS, Metric, StyledRun, draw_panel
 from nearfuture.lab.report.words import costs, outcome
 from nearfuture.record.clocks import Clock
 from nearfuture.record.decisions import RunDecision, decisions_of
-from nearfuture.record.formats import duration, percent, rate, signed
+from nearfuture.record.formats import command_line, duration, percent, rate, signed
 from nearfuture.record.ledger import build_ledger
 from nearfuture.record.records import EVALUATION, RunRecords
 from nearfuture.record.yields import ENTROPY, Brought, Cost, Number, Reading
@@ -61,7 +60,7 @@ def write_explanation(run: Path, output: Path | None = None) -> Path:
         UserError: the folder is not a run, or has no metrics yet.
     """
     path = Path(run) / "report" / "explain.html" if output is None else Path(output)
-    command = shlex.join(["nearfuture", "explain", str(run), *(["--output", str(path)] if output is not None else [])])
+    command = command_line("nearfuture", "explain", run, *(["--output", path] if output is not None else []))
     return explanation_page(run, command).write(path)
 
 

@@ -7,7 +7,6 @@ comparison (`study_page`), what a page is (`nearfuture.lab.page`).
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +26,7 @@ from nearfuture.lab.report.pieces import window_of
 from nearfuture.lab.study.folder import StudyFolder
 from nearfuture.record.clocks import Clock
 from nearfuture.record.equal_clocks import AtEqualClock, at_equal_clocks, last_measured
+from nearfuture.record.formats import command_line
 from nearfuture.record.ledger import build_ledger
 from nearfuture.record.records import RunRecords
 from nearfuture.types import UserError
@@ -73,7 +73,7 @@ def write_report(runs: Sequence[Path], output: Path) -> Path:
     """
     output = Path(output)
     page = output if output.suffix == ".html" else output / "index.html"
-    command = shlex.join(["nearfuture", "report", *map(str, runs), "--output", str(output)])
+    command = command_line("nearfuture", "report", *runs, "--output", output)
     if is_study(runs):
         from nearfuture.lab.report.study_page import write_study_report  # scipy, which a single run does not need
 

@@ -8,7 +8,6 @@ Not here: the measurement (`nearfuture.lab.measure.run_signal`), what a page is 
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from nearfuture.lab.page.charts import Chart, Look, Series, plotted
 from nearfuture.lab.page.page import Block, Group, Page, Section, Text, titled
 from nearfuture.lab.page.svg import DOTS, colour
 from nearfuture.lab.page.table import Table
+from nearfuture.record.formats import command_line
 
 COLUMNS = ("distance", "Q coverage", "Q pass rate", "Q(D) - Q(0)", "V", "S = Q / V", "ESS")
 X_LABEL = "distance D, optimizer steps"
@@ -47,7 +47,7 @@ def write_signal_page(result: Values, path: Path) -> Path:
         Section(_title(anchor, result), list(_anchor(anchor, result, number)))
         for number, anchor in enumerate(result["anchors"])
     ]
-    command = shlex.join(["nearfuture", "signal", result["run"]])
+    command = command_line("nearfuture", "signal", result["run"])
     return Page("signal", title, command, [_protocol(result)], sections).write(path)
 
 

@@ -19,6 +19,7 @@ from nearfuture.lab.page.page import Live, Page, Text
 from nearfuture.lab.report.explain_page import explanation_page
 from nearfuture.lab.report.progress_page import progress_page
 from nearfuture.lab.report.report_page import Runs, is_study, report_page
+from nearfuture.record.formats import command_line
 from nearfuture.types import UserError
 
 HOST, PORT = "127.0.0.1", 7474
@@ -45,7 +46,7 @@ class Watched:
             raise UserError(f"{', '.join(missing)} does not exist. Name a run folder (run_dir), or that of a study.")
         is_study(folders)  # a study together with something else is refused here
         self.folders, self.seconds = [Path(folder) for folder in folders], seconds
-        self.command = f"nearfuture watch {' '.join(map(str, folders))}"
+        self.command = command_line("nearfuture", "watch", *folders)
         self._pages: dict[str, tuple[str, str]] = {}
         self._lock = threading.Lock()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shlex
 import signal
 import subprocess
 import threading
@@ -51,7 +52,7 @@ class Children:
         with self._lock:
             if self.is_stopping:
                 return INTERRUPTED
-            log.write(f"$ {' '.join(command)}\n".encode())
+            log.write(f"$ {shlex.join(command)}\n".encode())
             log.flush()
             # Its own session: Ctrl-C in a terminal reaches this process alone, and `stop` asks each child once.
             process = subprocess.Popen(

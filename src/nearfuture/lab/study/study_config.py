@@ -24,6 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from nearfuture.lab.study.folder import BASE
 from nearfuture.record import flat_yaml
+from nearfuture.record.formats import command_line
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.load import check, read_yaml
 from nearfuture.types import UserError, did_you_mean
@@ -94,8 +95,9 @@ def load_study(
     values = read_yaml(path)
     if {"max_steps", "run_dir"} <= values.keys() and "methods" not in values:
         raise UserError(
-            f"{path} is the configuration of one run, and not a study: train it with nearfuture train {path}. A study "
-            "has base (what its runs share) and methods (what each one changes); `nearfuture init --list` shows some."
+            f"{path} is the configuration of one run, and not a study: train it with "
+            f"{command_line('nearfuture', 'train', path)}. A study has base (what its runs share) and methods (what "
+            "each one changes); `nearfuture init --list` shows some."
         )
     names = [field.name for field in dataclasses.fields(StudyConfig)]
     for key in values:

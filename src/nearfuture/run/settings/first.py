@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nearfuture.record.formats import command_line
 from nearfuture.run.settings.config import RunConfig
 from nearfuture.run.settings.methods import METHODS
 from nearfuture.types import UserError, did_you_mean
@@ -78,12 +79,12 @@ def _lines(wish: Wish) -> Iterator[str]:
     file, steps = f"{wish.name}.yaml", wish.sizes["max_steps"]
     takes = f"{wish.sizes['takes']} of a CPU" if "takes" in wish.sizes else "`nearfuture plan` says what it needs"
     yield f"# {file}: a first run. All keys: nearfuture docs configuration"
-    for command, what in (
-        (f"train {file}", f"train it: {takes}"),
-        (f"train {file} --dry-run", "say what would happen, and stop"),
-        (f"report runs/{wish.name}", "a page about it, while it runs and afterwards"),
+    for words, what in (
+        (("train", file), f"train it: {takes}"),
+        (("train", file, "--dry-run"), "say what would happen, and stop"),
+        (("report", f"runs/{wish.name}"), "a page about it, while it runs and afterwards"),
     ):
-        yield f"#   nearfuture {command:<28} {what}"
+        yield f"#   {command_line('nearfuture', *words):<39} {what}"
     yield "\n# What is learned, and by whom."
     yield from _source(wish)
     yield _line("run_dir", f"runs/{wish.name}", "everything that the run writes")

@@ -22,7 +22,7 @@ from nearfuture.options import shipped
 from nearfuture.options.data import DataConfig
 from nearfuture.options.npo import ModelOptions, TrainingOptions
 from nearfuture.record import flat_yaml
-from nearfuture.record.formats import plural
+from nearfuture.record.formats import command_line, plural
 from nearfuture.run.settings.combinations import check_data, check_together
 from nearfuture.run.settings.config import AUTO, AutoNPOConfig, Configuration, RunConfig
 from nearfuture.run.settings.keys import (
@@ -60,7 +60,8 @@ def load_configuration(path: Path | None, overrides: Sequence[str] = ()) -> Conf
     if {"base", "methods"} <= values.keys():
         raise UserError(
             f"{path} is a study, with {plural(len(values['methods'] or ()), 'method')} on one base, and not the "
-            f"configuration of one run. Train and compare all of them with: nearfuture compare {path}"
+            f"configuration of one run. Train and compare all of them with: "
+            f"{command_line('nearfuture', 'compare', path)}"
         )
     given = dict(flat_yaml.load_value(override, "learning_rate=1e-4") for override in overrides)
     return check(values | with_present_names(with_flat_autonpo(given)))

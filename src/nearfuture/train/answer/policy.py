@@ -33,6 +33,7 @@ from nearfuture.train import placeholders, processes, scoring
 from nearfuture.train.adapters import base_of
 from nearfuture.train.answer.decoding import Decoding, EngineSettings, Response, Row
 from nearfuture.train.memory import collect
+from nearfuture.train.vision.lengths import require_template
 from nearfuture.train.vision.processor import limit_pixels, load_processing_class
 from nearfuture.types import UserError
 
@@ -134,20 +135,28 @@ def response_of(ids: list[int], stops: Sequence[int], processing_class: Any) -> 
     return Response(text, len(kept), end is None)
 
 
+def require_readable(processing_class: Any, rows: Sequence[Row]) -> None:
+    """Refuse questions that the model cannot be asked.
+
+    Raises:
+        UserError: they are messages but the model has no chat template, or have images but it takes none.
+    """
+    if any(row.get("images") for row in rows) and not hasattr(processing_class, "image_processor"):
+        raise UserError("the questions have images, and this model takes none. Evaluate a vision-language model.")
+    require_template(processing_class, rows)
+
+
 def encode(processing_class: Any, rows: Sequence[Row]) -> Any:
     """Tokenize prompts as training does, left-padded.
 
     Raises:
         UserError: the prompts are messages but the model has no chat template, or have images but it takes none.
     """
+    require_readable(processing_class, rows)
     prompts = scoring.prompts(rows)
     if not is_conversational({"prompt": prompts[0]}):
         return processing_class(text=prompts, padding=True, padding_side="left", return_tensors="pt")
     takes_images = hasattr(processing_class, "image_processor")
-    if not getattr(processing_class, "chat_template", None):
-        raise UserError("the questions are messages, and this model has no chat template. Evaluate an instruct model.")
-    if any(row.get("images") for row in rows) and not takes_images:
-        raise UserError("the questions have images, and this model takes none. Evaluate a vision-language model.")
     padding: Row = {"padding": True}
     return processing_class.apply_chat_template(
         [as_blocks(prompt) for prompt in prompts] if takes_images else prompts,

@@ -16,7 +16,14 @@ from transformers import GenerationConfig
 from nearfuture.train import placeholders, scoring
 from nearfuture.train.adapters import base_of
 from nearfuture.train.answer.decoding import Decoding, EngineSettings, Response, Row
-from nearfuture.train.answer.policy import as_blocks, cannot_load, load_processing, response_of, stop_tokens
+from nearfuture.train.answer.policy import (
+    as_blocks,
+    cannot_load,
+    load_processing,
+    require_readable,
+    response_of,
+    stop_tokens,
+)
 from nearfuture.train.memory import collect
 from nearfuture.train.needs import check_packages
 
@@ -59,6 +66,7 @@ class VLLMPolicy:
 
     def sample(self, rows: Sequence[Row], seeds: Sequence[int], decoding: Decoding) -> list[Response]:
         """Sample a response to each row; vLLM schedules the requests."""
+        require_readable(self.processing_class, rows)
         requests = [request_of(self.processing_class, prompt) for prompt in scoring.prompts(rows)]
         params = [self._params(seed, decoding) for seed in seeds]
         outputs = self.llm.generate(requests, params, lora_request=self.adapter, use_tqdm=False)

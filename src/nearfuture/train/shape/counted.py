@@ -17,6 +17,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, PretrainedConfig
 from transformers.integrations import deepspeed as hf_deepspeed
 
+from nearfuture.record.formats import command_line
 from nearfuture.train.shape.known_shapes import KNOWN_SHAPES, LIKE_QWEN3, ORIGIN
 from nearfuture.train.shape.model_shape import Adapters, ModelShape, Parameters, TextShape, VisionShape, is_here
 from nearfuture.types import UserError
@@ -84,7 +85,8 @@ def _config(model: str) -> tuple[PretrainedConfig, str]:
         return AutoConfig.for_model(model_type, dtype="bfloat16", **sizes), ORIGIN
     raise UserError(
         f"model={model}: no config.json of it is on this machine, and its shape is not among the known ones "
-        f"({', '.join(KNOWN_SHAPES)}). Fetch it with `hf download {model} config.json`, or name a folder."
+        f"({', '.join(KNOWN_SHAPES)}). Fetch it with `{command_line('hf', 'download', model, 'config.json')}`, "
+        "or name a folder."
     )
 
 

@@ -53,7 +53,8 @@ def require_template(processor: Any, rows: Any) -> None:
     if processor.chat_template is None and not is_asked_for_images:
         raise UserError(
             "the prompts are messages, and the model's tokenizer has no chat template for them. Use an "
-            "instruct model, or prompts that are strings (with dataset_name: dataset_template=text)."
+            "instruct model, or prompts that are strings (for questions of a data set or a file of rows: "
+            "dataset_template=text)."
         )
 
 

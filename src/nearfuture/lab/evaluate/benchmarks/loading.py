@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from nearfuture.lab.evaluate.benchmarks.benchmark import Benchmark, Part, Row
+from nearfuture.record.formats import command_line
 from nearfuture.tasks.data.undecoded import undecoded
 from nearfuture.types import UserError
 
@@ -145,4 +146,5 @@ def as_rgb(image: Any) -> Any:
 def _how_to_get(part: Part, folder: Path | None) -> str:
     where = folder or Path("DIR")
     then = "" if folder is not None else f" and name it with --data {where}; without --local-dir it goes into the cache"
-    return f"Get it with `hf download {part.repo} --repo-type dataset --local-dir {where / part.repo}`{then}."
+    download = command_line("hf", "download", part.repo, "--repo-type", "dataset", "--local-dir", where / part.repo)
+    return f"Get it with `{download}`{then}."
