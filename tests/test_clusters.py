@@ -134,6 +134,8 @@ def test_no_estimate_is_certain_because_its_units_are_alike(value: float, least:
     strata = units([1.0] * 3 + [0.0] * 3, strata=[0] * 3 + [1] * 3)  # a family solved, another not at all
     found = estimate(strata, resamples(strata, 50))
     assert found.value == 0.5 and found.low < 0.4 and found.high > 0.6
+    single = units([1.0, 0.0, 1.0, 0.0], strata=[0, 1, 2, 3])  # one question a family
+    assert estimate(single, resamples(single, 50)).high > 0.6
 
 
 def test_a_benchmark_without_scatter_widens_the_mean_instead_of_narrowing_it() -> None:

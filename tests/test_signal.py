@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nearfuture.lab.measure.signal_rows import anchor_rows
 from nearfuture.method.signal import Floats, GuideSamples, coverage, effective_signal, pass_at_k, pass_rate
 from nearfuture.method.variance_cost import (
     clipped_cost,
@@ -186,6 +187,24 @@ def test_paired_differences_are_narrower_than_unpaired_ones() -> None:
     paired = interval(pass_rate(first, rows) - pass_rate(second, rows))
     unpaired = interval(pass_rate(first, rows) - pass_rate(second, others))
     assert paired[1] - paired[0] < 0.6 * (unpaired[1] - unpaired[0])
+
+
+@pytest.mark.parametrize("solved", [0.0, 1.0])
+def test_a_quality_without_scatter_is_certain_only_as_far_as_the_prompts_go(solved: float) -> None:
+    """32 prompts, of which none or all are solved: 1 - 0.025^(1/32) may yet be otherwise."""
+    num_prompts, beyond = 32, 1 - 0.025 ** (1 / 32)
+    generator = np.random.default_rng(0)
+    of = {d: samples_of(0.01 * d * generator.normal(size=(64, 3)), num_prompts, np.full(64, solved)) for d in (0, 5)}
+    resamples_R_P = draw_resamples(num_prompts, 200, generator)
+    own, guide = anchor_rows(of, {}, 2, resamples_R_P)["distances"]
+    bounds = [solved - beyond * solved, solved + beyond * (1 - solved)]
+    for row in (own, guide):
+        assert row["quality"] == solved and row["quality_ci"] == pytest.approx(bounds)
+        assert row["qualities"]["pass_rate"]["ci"] == pytest.approx(bounds)
+    assert own["effective_signal_ci"] == pytest.approx(bounds) and own["qualities"]["coverage"]["gain_ci"] == [0, 0]
+    assert guide["qualities"]["coverage"]["gain_ci"] == pytest.approx([-beyond, beyond])
+    low, high = guide["effective_signal_ci"]
+    assert low <= guide["effective_signal"] <= high and (low < 0.9 if solved else high > 0.1)
 
 
 def test_resamples_begin_with_the_sample_itself() -> None:

@@ -114,6 +114,12 @@ def test_a_guide_that_solves_nothing_has_no_signal_but_is_no_error(run: Path, tm
     result = measure_signal(run, SMALL, task=f"{tmp_path / 'other.py'}:hopeless", say=lambda _: None)
     (anchor,) = result["anchors"]
     assert [row["quality"] for row in anchor["distances"]] == [0, 0, 0]
+    beyond = 1 - 0.025 ** (1 / anchor["num_prompts"])
+    for row in anchor["distances"]:  # but for what so many prompts would not have shown
+        assert row["quality_ci"] == pytest.approx([0, beyond])
+        assert row["effective_signal_ci"] == pytest.approx([0, beyond / row["variance_cost_ci"][0]], rel=1e-3)
+        gain = [-beyond, beyond] if row["distance"] else [0, 0]
+        assert row["qualities"]["coverage"]["gain_ci"] == pytest.approx(gain)
     assert not anchor["maximum"]["coverage"]["token"]["is_interior"]
     json.dumps(result, allow_nan=False)
     with pytest.raises(UserError, match="fails on 0 of 64 prompts"):

@@ -18,6 +18,7 @@ from study_folders import write_study
 
 from nearfuture.lab.page.charts import Look, Series, limits
 from nearfuture.lab.report import report_text, write_report
+from nearfuture.lab.report.study_page import full_text
 from nearfuture.lab.study.claims import Claim
 from nearfuture.lab.study.comparison import compare, read_together
 from nearfuture.lab.study.export import as_json, settings_hash
@@ -244,7 +245,25 @@ def test_one_setting_changed_is_an_ablation(tmp_path: Path) -> None:
     [found] = comparison.ablations
     assert (found.variant.method, found.plain.method) == ("npo_importance", "npo")
     assert (found.key, found.value, found.plain_value) == ("weighting", "importance", None)
-    assert found.beside.mean.difference.value == 0 and found.beside.mean.verdict == "not supported"
+    assert found.beside.mean.difference.value == 0 and found.beside.mean.verdict == "not known"
+
+
+def test_methods_that_did_the_same_are_said_to_be_so_once(tmp_path: Path) -> None:
+    """A trigger that never fired: plain GRPO with another name."""
+    methods: dict[str, dict[str, Any]] = {"grpo": {}, "luffy": {"max_pass_rate": 1.0}, "auto": {"autonpo.mode": "act"}}
+    folder = write_study(
+        tmp_path / "study",
+        methods,
+        [1, 2],
+        lambda method, seed, family, prompt: 3 - (method == "luffy") * seed,
+        row=lambda method, seed, step: {"seconds": 1.0 + 0.1 * seed * (method == "auto")},  # of the machine
+    )
+    said = " ".join(full_text(compare(folder)).split())
+    assert said.count("auto and grpo: no measure differs in any of 2 seeds") == 1
+    assert said.count("as high as") == 1 and "auto minus grpo" not in said and "[0.000, 0.000]" not in said
+    assert "auto minus luffy, mean@8:" in said
+    [found, other] = [compare(folder).against[name] for name in ("grpo", "luffy")]
+    assert found.is_identical and not other.is_identical and found.mean.verdict == "not known"
 
 
 def test_a_missing_run_is_named_and_its_seed_leaves_the_pairs(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def mean_over_seeds(values_S: Floats, level: float = 0.95) -> Estimate:
         level: of the interval.
 
     Returns:
-        The mean; the bounds are NaN below two seeds, and where all agree on something else than 0.
+        The mean; bounds and p-value are NaN below two seeds, and where all agree.
 
     Example:
         >>> found = mean_over_seeds(np.array([0.1, 0.2, 0.3]))  # s = 0.1, t = 4.303: half width 0.248
@@ -82,8 +82,7 @@ def mean_over_seeds(values_S: Floats, level: float = 0.95) -> Estimate:
     if num < 2:
         return Estimate(mean, math.nan, math.nan, num)
     if np.ptp(known) <= ROUNDING * abs(mean):
-        bound, p_value = (0.0, 1.0) if mean == 0 else (math.nan, math.nan)
-        return Estimate(mean, bound, bound, num, p_value)
+        return Estimate(mean, math.nan, math.nan, num)
     error = float(known.std(ddof=1)) / math.sqrt(num)
     half = float(stdtrit(num - 1, (1 + level) / 2)) * error
     return Estimate(mean, mean - half, mean + half, num, float(2 * stdtr(num - 1, -abs(mean) / error)))

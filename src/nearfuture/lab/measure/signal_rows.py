@@ -17,10 +17,11 @@ import numpy as np
 from nearfuture.method import signal, variance_cost
 from nearfuture.method.signal import Floats, GuideSamples
 from nearfuture.stats.fits import MIN_POINTS, fit_power_law, fit_saturation
-from nearfuture.stats.resampling import find_maximum, interval, rank_correlation
+from nearfuture.stats.resampling import find_maximum, interval, rank_correlation, without_scatter
 from nearfuture.train.gradients import GradientSpread
 
 CLIP = 0.2
+ROUNDING = 1e-12
 QUALITIES = ("coverage", "pass_rate")
 DEFAULT_QUALITY, DEFAULT_COST = "coverage", "token"
 
@@ -57,6 +58,7 @@ def anchor_rows(
         "coverage": {d: signal.coverage(s, k, resamples_R_P) for d, s in samples.items()},
         "pass_rate": {d: signal.pass_rate(s, resamples_R_P) for d, s in samples.items()},
     }
+    ks = {"coverage": k, "pass_rate": 1}
     log_cost = {name: {d: of(s, resamples_R_P) for d, s in samples.items()} for name, of in LOG_COSTS.items()}
     effective = {
         (q, v): {d: signal.effective_signal(quality[q][d], log_cost[v][d]) for d in samples}
@@ -65,9 +67,16 @@ def anchor_rows(
     }
     rows = []
     for distance, of_guide in samples.items():
-        qualities = {q: {**_estimate(by[distance]), **_gain(by[distance], by[0])} for q, by in quality.items()}
+        num = {q: int(np.count_nonzero(of_guide.num_judged_P >= ks[q])) for q in QUALITIES}
+        qualities = {
+            q: {**_share(by[distance], num[q]), **_gain(by[distance], by[0], num[q] if distance else None)}
+            for q, by in quality.items()
+        }
         costs = {v: _cost(by[distance]) for v, by in log_cost.items()}
-        signals = {q: {v: _estimate(effective[q, v][distance]) for v in LOG_COSTS} for q in QUALITIES}
+        signals = {
+            q: {v: _signal(quality[q][distance], log_cost[v][distance], qualities[q]["ci"]) for v in LOG_COSTS}
+            for q in QUALITIES
+        }
         rows.append(
             {
                 "distance": distance,
@@ -100,10 +109,33 @@ def _named(name: str, estimate: dict[str, Any]) -> dict[str, Any]:
     return {name: estimate["value"], f"{name}_ci": estimate["ci"]}
 
 
-def _gain(values_R: Floats, at_zero_R: Floats) -> dict[str, Any]:
-    """Return what the guide brings beyond trying again with the learner itself."""
+def _share(values_R: Floats, num_prompts: int, least: float = 0.0) -> dict[str, Any]:
+    """Return a share, or a difference of two, that is certain only as far as the number of prompts allows."""
+    if _has_scatter(values_R):
+        return _estimate(values_R)
+    return {"value": number(values_R[0]), "ci": _pair(without_scatter(float(values_R[0]), num_prompts, least=least))}
+
+
+def _gain(values_R: Floats, at_zero_R: Floats, num_prompts: int | None) -> dict[str, Any]:
+    """Return what the guide brings beyond trying again with the learner itself; None: it is the learner."""
     gain_R = values_R - at_zero_R
-    return {"gain": number(gain_R[0]), "gain_ci": _pair(interval(gain_R))}
+    found = _estimate(gain_R) if num_prompts is None else _share(gain_R, num_prompts, least=-1.0)
+    return {"gain": found["value"], "gain_ci": found["ci"]}
+
+
+def _signal(quality_R: Floats, log_cost_R: Floats, quality_ci: list[float | None]) -> dict[str, Any]:
+    """Return S; where all prompts went alike, its bounds are those of Q over those of V."""
+    found = _estimate(signal.effective_signal(quality_R, log_cost_R))
+    low, high = quality_ci
+    if _has_scatter(quality_R) or low is None or high is None:
+        return found
+    cheapest, dearest = interval(log_cost_R)
+    return {**found, "ci": _pair((low * math.exp(-dearest), high * math.exp(-cheapest)))}
+
+
+def _has_scatter(values_R: Floats) -> bool:
+    known = values_R[np.isfinite(values_R)]
+    return not len(known) or bool(np.ptp(known) > ROUNDING)
 
 
 def _cost(log_cost_R: Floats) -> dict[str, Any]:

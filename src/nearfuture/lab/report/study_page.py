@@ -86,7 +86,7 @@ def study_page(comparison: Comparison, command: str) -> Page:
     head: list[Block] = [
         Text(words.lead(comparison), "lead"),
         words.measured(comparison),
-        Items([words.claim(found) for found in comparison.primary]),
+        Items(words.headlines(comparison)),
         Text([words.caution(comparison)], "caution"),
     ]
     reference = comparison.reference.method if comparison.reference else ""
@@ -233,9 +233,7 @@ def _reference(comparison: Comparison) -> str:
 
 def study_text(comparison: Comparison) -> Shown:
     """The summary for the terminal: what each method reached and paid, and the claims about the reference."""
-    at_equal = [found.at_equal["total_steps"] for found in comparison.against.values()]
-    pairs = zip(comparison.primary, at_equal, strict=True)
-    claims = [words.claim(found) for pair in pairs for found in pair]
+    claims = words.headlines(comparison, "total_steps")
     return _shown(comparison, [tables.overview_table(comparison).for_terminal()], claims)
 
 

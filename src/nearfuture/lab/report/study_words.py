@@ -30,6 +30,7 @@ FEW_SEEDS = 5
 ALIKE = 0.01
 """Numbers of steps that differ by no more than this share count as the same."""
 MANY_MISSING = 6
+AS_HIGH = ", as high as "
 
 
 def title(comparison: Comparison) -> str:
@@ -50,13 +51,17 @@ def lead(comparison: Comparison) -> list[str]:
     base = comparison.study.base
     levels = {summary.method: summary.mean().value for summary in comparison.summaries}
     best = max(comparison.summaries, key=lambda summary: levels[summary.method])
-    sentences = []
+    sentences, told = [], set[str]()
     named = list(dict.fromkeys(filter(None, (comparison.reference, best, comparison.baseline))))
     for summary in named:
         mean = summary.mean()
         bounds = brackets(mean, is_difference=False)
         interval = bounds if math.isnan(mean.low) else f"95 % interval {bounds}"
         place = standing(summary.method, levels, None if base is None else base.mean())
+        if summary.method in told:  # the other side of a tie
+            place = ""
+        elif place.startswith(AS_HIGH):
+            told |= set(_equals(summary.method, levels))
         sentences.append(
             f"{summary.method} reaches {rate(mean.value)}{place} ({interval}, {plural(mean.num, 'seed')})."
         )
@@ -85,11 +90,15 @@ def standing(method: str, levels: Mapping[str, float], untrained: float | None) 
     shown = {name: rate(level) for name, level in levels.items() if not math.isnan(level)}
     if method not in shown or len(shown) < 2 or shown[method] != max(shown.values(), key=float):
         return ""
-    equals = [name for name in shown if name != method and shown[name] == shown[method]]
-    if equals:
-        return f", as high as {' and '.join(equals)}"
+    if equals := _equals(method, levels):
+        return f"{AS_HIGH}{' and '.join(equals)}"
     is_first = untrained is None or float(rate(untrained)) < float(shown[method])
     return ", the highest of all" if is_first else ", the highest of the trained methods"
+
+
+def _equals(method: str, levels: Mapping[str, float]) -> list[str]:
+    """The other methods that are shown with the same number."""
+    return [name for name, level in levels.items() if name != method and rate(level) == rate(levels[method])]
 
 
 def _untrained(levels: Mapping[str, float], untrained: float) -> str:
@@ -143,11 +152,33 @@ def claims(comparison: Comparison) -> list[str]:
     """State every claim about the reference, a sentence each: main figure, pass@k, and equal cost."""
     sentences = []
     for primary, found in zip(comparison.primary, comparison.against.values(), strict=True):
+        if found.is_identical:
+            sentences.append(_identical(primary))
+            continue
         adjusted = f" (p = {primary.adjusted_p:.2g} by Holm)" if not math.isnan(primary.adjusted_p) else ""
         sentences.append(claim(primary).removesuffix(".") + f"{adjusted}.")
         sentences += [claim(part) for part in found.pass_at.values()]
         sentences += [claim(part) for clock, part in found.at_equal.items()]
     return sentences
+
+
+def headlines(comparison: Comparison, clock: Clock | None = None) -> list[str]:
+    """State the claims about the main figure, each with the one at equal cost if a clock is named."""
+    sentences = []
+    for primary, found in zip(comparison.primary, comparison.against.values(), strict=True):
+        if found.is_identical:
+            sentences.append(_identical(primary))
+        else:
+            sentences += [claim(primary), *([] if clock is None else [claim(found.at_equal[clock])])]
+    return sentences
+
+
+def _identical(found: Claim) -> str:
+    seeds = "in the one seed" if found.difference.num == 1 else f"in any of {found.difference.num} seeds"
+    return (
+        f"{found.method} and {found.other}: no measure differs {seeds}, so their runs may be the same run; there is "
+        "nothing to tell them apart by, and no interval."
+    )
 
 
 def caution(comparison: Comparison) -> str:
@@ -210,7 +241,7 @@ def _difference(found: Claim) -> str:
     if math.isnan(difference.value):
         return "not known, because a run did not write it"
     if math.isnan(difference.low):
-        why = "one seed" if difference.num < 2 else f"{difference.num} seeds that agree exactly"
+        why = "one seed" if difference.num < 2 else f"{plural(difference.num, 'seed')} that agree exactly"
         return f"{signed(difference.value)}, {why} and no interval: nothing is known"
     ahead = {"supported": f"{found.method} is ahead", "contradicted": f"{found.other} is ahead"}.get(found.verdict)
     said = f"{found.verdict}{f', {ahead}' if ahead else ''}"

@@ -87,6 +87,14 @@ class Beside:
     probability_of_improvement: Aggregate
     speed_ups: dict[tuple[Clock, float], tuple[Estimate, int]]
 
+    @property
+    def is_identical(self) -> bool:
+        """True if no measure differs in any seed, as where a trigger never fired; seconds are the machine's."""
+        by_clock = [(clock, claim) for of in (self.at_equal, self.areas) for clock, claim in of.items()]
+        claims = [self.mean, *self.pass_at.values(), *(claim for clock, claim in by_clock if clock != "seconds")]
+        known = [claim.difference for claim in claims if not math.isnan(claim.difference.value)]
+        return self.mean.difference in known and all(one.value == 0 and math.isnan(one.low) for one in known)
+
 
 def beside(summary: MethodSummary, other: MethodSummary, pass_at: Sequence[int], num_samples: int) -> Beside:
     """Compare a method with another one, paired by seed."""
