@@ -176,7 +176,7 @@ def speed() -> list[str]:
         "| what | value |",
         "|---|---|",
         f"| import | {imported:.2f} s |",
-        f"| first verdict that needs sympy (start of a worker) | {start:.2f} s, of which {cpu:.2f} s of a core |",
+        f"| first verdict that needs sympy (start of a worker) | {start:.2f} s, with {cpu:.2f} s of CPU time |",
         f"| easy verdicts per second, every answer new, one core | {fresh:,.0f} |",
         f"| the same, every answer seen before | {cached:,.0f} |",
         f"| verdicts per second that need sympy, one worker | {with_sympy:,.0f} |",
