@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from nearfuture.tasks.data import SOURCES, DataConfig, data_task, load_rows
 from nearfuture.tasks.data.findings import Findings
 from nearfuture.tasks.data.light import Light
 from nearfuture.tasks.data.loading import REPEATED
+from nearfuture.train.positions import position_limit
 from nearfuture.types import UserError, Verdict
 
 BASE = Path(__file__).parent.parent / "src" / "nearfuture" / "tasks" / "worlds"
@@ -410,6 +412,42 @@ def test_training_on_a_file_says_what_it_left_out(tmp_path: Path) -> None:
     assert code == 2 and "no chat template" in output
     code, output = invoke("train", config, "--clean", "max_prompt_length=1")
     assert code == 3 and "all 13 training prompts are longer" in output
+
+
+def test_prompts_that_the_model_cannot_take_are_named_before_step_1(tmp_path: Path) -> None:
+    """The apprentice has 64 positions and a token per character."""
+    rows = [*apprentice_rows(12), *({"question": "1" * length, "answer": "1"} for length in (60, 64, 900))]
+    path = jsonl(tmp_path / "rows.jsonl", rows)
+    config = write_config(tmp_path, dataset_name=str(path), model=str(APPRENTICE), **TRAINING)
+    room = 64 - _configuration(config).training.max_completion_length
+    for command in (["train", config], ["train", config, "--dry-run"], ["plan", config]):
+        code, output = invoke(*command)
+        said = " ".join(output.split())
+        assert code == 2 and "2 of 15 prompts have no room for an answer" in said, (command, said)
+        assert "the longest has 900 tokens, and its max_position_embeddings are 64" in said
+        assert f"max_prompt_length={room}" in said and not (tmp_path / "run").exists()
+    code, output = invoke("data", "check", config)
+    assert code == 0 and "too long for the model" in output and "900 tokens" in output, output
+    code, output = invoke("train", config, f"max_prompt_length={room}", "--dry-run")
+    assert code == 0 and "leave less room" not in output, output
+    code, output = invoke("train", config, "max_prompt_length=63", "--dry-run")
+    assert code == 0 and "1 of 13 prompts leave less room than max_completion_length" in " ".join(output.split())
+
+
+@pytest.mark.parametrize(
+    ("positions", "scaling", "limit"),
+    [
+        (2048, None, 2048),
+        (None, None, None),
+        (32768, {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}, 131072),
+        (131072, {"rope_type": "llama3", "factor": 8.0, "original_max_position_embeddings": 8192}, 131072),
+    ],
+)
+def test_positions_count_what_the_rotary_scaling_adds(
+    positions: int | None, scaling: dict[str, Any] | None, limit: int | None
+) -> None:
+    text = SimpleNamespace(max_position_embeddings=positions, rope_scaling=scaling)
+    assert position_limit(SimpleNamespace(get_text_config=lambda: text)) == limit
 
 
 def test_the_length_of_a_prompt_counts_the_tokens_of_its_images(tmp_path: Path) -> None:

@@ -166,3 +166,5 @@ def test_what_led_to_an_error_decides() -> None:
 def test_what_the_world_did_is_told_and_a_bug_keeps_its_traceback(error: Exception, code: int | None) -> None:
     told = as_user_error(error)
     assert (None if told is None else told.exit_code) == code
+    is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    assert not is_memory or "max_prompt_length" in str(told), "a long prompt is what nobody thinks of"

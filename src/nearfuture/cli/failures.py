@@ -44,8 +44,9 @@ def as_user_error(error: Exception) -> UserError | None:
     if any(map(_is_out_of_memory, chain)):
         return UserError(
             f"out of memory: {_first_line(error)}. Lower per_device_train_batch_size (and raise "
-            "gradient_accumulation_steps), max_completion_length or guide_batch_size; `nearfuture plan` lists what "
-            "takes up how much."
+            "gradient_accumulation_steps), max_completion_length or guide_batch_size, or leave long prompts out with "
+            "max_prompt_length: one of them makes a whole batch long. `nearfuture plan` lists what takes up how much, "
+            "and `nearfuture data check` how long the longest prompt is."
         )
     if isinstance(error, BrokenPipeError):
         return None  # the reader of the output has gone; the command line ends quietly

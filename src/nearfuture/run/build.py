@@ -26,6 +26,7 @@ from nearfuture.tasks.identity import with_prompt_ids
 from nearfuture.tasks.rows import as_dataset
 from nearfuture.train import NPOTrainer, factory, processes
 from nearfuture.train.adapters import base_of, is_adapter
+from nearfuture.train.positions import Beyond, beyond, limit_of
 from nearfuture.train.reporters import Identity
 from nearfuture.train.vision.lengths import template_note, within_length
 from nearfuture.train.vision.processor import load_for_training
@@ -81,6 +82,27 @@ def check_needs(config: Configuration, task: Task) -> None:
         )
 
 
+def check_positions(config: Configuration, task: Task) -> None:
+    """Refuse prompts that leave no room for an answer in the model, unless `max_prompt_length` says how long they are.
+
+    Raises:
+        UserError: how many prompts are too long, and what leaves them out.
+    """
+    if config.data.max_prompt_length is None and (found := _beyond(config, task)) is not None:
+        found.refuse(base_model(config, task))
+
+
+def _beyond(config: Configuration, task: Task) -> Beyond | None:
+    """Find prompts that are too long for the model; None if it cannot be read here, or does not say what it takes."""
+    with contextlib.suppress(OSError, ValueError):  # refused when it is loaded
+        model = base_model(config, task)
+        limit = limit_of(model, config.model_settings)
+        if limit is not None:
+            processor = load_for_training(model, config.data.max_image_pixels)
+            return beyond(processor, task.train, limit, config.training.max_completion_length)
+    return None
+
+
 def policy_notes(config: Configuration, task: Task) -> list[str]:
     """Say how the policy will read the prompts and draw its rollouts, if that deserves a warning."""
     notes = []
@@ -92,6 +114,8 @@ def policy_notes(config: Configuration, task: Task) -> list[str]:
     with contextlib.suppress(OSError, ValueError):  # a model without a tokenizer is refused when it is loaded
         found = load_for_training(base_model(config, task))
         notes += filter(None, [template_note(found, task.train)])
+    too_long = _beyond(config, task)
+    notes += filter(None, [None if too_long is None else too_long.note()])
     return notes
 
 

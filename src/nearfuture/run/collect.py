@@ -36,6 +36,7 @@ def collect_from(
         raise UserError("guide_select=closest needs the policy to be guided, which only a run has. Use uniform here.")
     task = build.load_checked_task(config)
     needs.check_model(build.base_model(config, task), task, config.model_settings)
+    build.check_positions(config, task)
     rows = build.training_rows(task)
     checkpoint.require_whole(Path(build.base_model(config, task)))
     with contextlib.ExitStack() as held:

@@ -80,6 +80,7 @@ def train(
     folder = RunFolder(config.run.run_dir, is_main=processes.is_main())
     model = build.base_model(config, task)
     needs.check_model(model, task, config.model_settings, casts_head=config.training.cast_lm_head_to_fp32)
+    build.check_positions(config, task)
     processes.from_main(lambda: checkpoint.require_whole(Path(model)))
     plan = disk_plan(config, model, len(task.train), is_sharded=sharding.fsdp_plugin(args) is not None)
     with contextlib.ExitStack() as held:

@@ -69,21 +69,23 @@ def rows_of(config: Configuration) -> Rows:
     task = build.load_checked_task(config)
     build.check_needs(config, task)
     model = build.base_model(config, task)
-    measured = _measured(task, model, config.data.max_image_pixels)
+    measured = _measured(config, task, model)
     return Rows(len(task.train), len(task.evaluation), model, task.notes, task, measured)
 
 
-def _measured(task: Task, model: str, max_image_pixels: int | None) -> tuple[int, int] | None:
+def _measured(config: Configuration, task: Task, model: str) -> tuple[int, int] | None:
     """Measure prompts; None if the model's tokenizer does not load."""
     from datasets import Dataset
 
+    from nearfuture.run import build
     from nearfuture.train.vision import lengths, processor
 
     try:
-        found = processor.load_for_training(model, max_image_pixels)
+        found = processor.load_for_training(model, config.data.max_image_pixels)
     except (OSError, ValueError):
         return None
     lengths.require_template(found, task.train)
+    build.check_positions(config, task)
     spread = range(0, len(task.train), max(1, len(task.train) // NUM_MEASURED))
     rows = task.train.select(spread) if isinstance(task.train, Dataset) else [task.train[i] for i in spread]
     light = lengths.light(rows)

@@ -26,13 +26,14 @@ from nearfuture.tasks.data.undecoded import undecoded
 from nearfuture.tasks.gold import gold_faults
 from nearfuture.tasks.identity import images_of, prompt_hash, with_prompt_ids
 from nearfuture.tasks.rows import as_dataset
+from nearfuture.train.positions import limit_of
 from nearfuture.train.vision.images import problem_of
 from nearfuture.train.vision.lengths import prompt_lengths, template_note
 from nearfuture.train.vision.processor import load_for_training
 from nearfuture.types import UserError
 
 Row = dict[str, Any]
-UNUSABLE = ("unverifiable gold", "image", "too long")
+UNUSABLE = ("unverifiable gold", "image", "too long", "too long for the model")
 """Findings that make a row useless; a person must judge the others."""
 
 
@@ -97,7 +98,11 @@ def check_data(config: Configuration, benchmarks: Path | None = None) -> DataRep
     findings = Findings()
     model = config.run.model or (None if task is None else task.model)
     processor = None if model is None else load_for_training(model, config.data.max_image_pixels)
-    rows, lengths = _look_through(loaded, processor, config.data.max_prompt_length, findings)
+    longest = (config.data.max_prompt_length, "too long")
+    if model is not None and longest[0] is None:
+        limit = limit_of(model, config.model_settings)
+        longest = (None if limit is None else limit - 1, "too long for the model")
+    rows, lengths = _look_through(loaded, processor, longest, findings)
     find_repeated(rows, findings)
     if task is not None:
         _find_in_task(task, findings)
@@ -143,9 +148,10 @@ def _find_in_task(task: Task, findings: Findings) -> None:
 
 
 def _look_through(
-    loaded: Loaded, processor: Any, longest: int | None, findings: Findings
+    loaded: Loaded, processor: Any, longest: tuple[int | None, str], findings: Findings
 ) -> tuple[list[Light], list[int] | None]:
-    """Read every row once, with its images; keep only the small parts."""
+    """Read every row once, with its images; keep only the small parts. `longest`: tokens, and what more of them is."""
+    most, kind = longest
     rows: list[Light] = []
     lengths: list[int] = []
     for index, row in enumerate(_undecoded(loaded)):
@@ -156,8 +162,8 @@ def _look_through(
             findings.add("image", index, f"{row['uid']}: {problem}")
         elif processor is not None:
             lengths.append(prompt_lengths(processor, [row])[0])
-            if longest is not None and lengths[-1] > longest:
-                findings.add("too long", index, f"{row['uid']}: {lengths[-1]} tokens")
+            if most is not None and lengths[-1] > most:
+                findings.add(kind, index, f"{row['uid']}: {lengths[-1]} tokens")
     return rows, lengths if processor is not None else None
 
 

@@ -54,6 +54,7 @@ def measure_difficulty(
     task = build.load_run_task(config)
     model = build.base_model(config, task)
     needs.check_model(model, task, config.model_settings)
+    build.check_positions(config, task)
     processes.join(factory.make_args(output.parent, config.training_settings))
     with contextlib.ExitStack() as held:
         processes.from_main(lambda: held.enter_context(writing_file(output, "measurement")))
