@@ -33,8 +33,8 @@ COUNTS = SimpleNamespace(num_prompts=1000, num_solved=300, num_samples=4000, num
 
 def readings() -> Readings:
     found = Readings()
-    for rate in (0.3, 0.312):
-        found.evaluated({"eval/pass_rate": rate})
+    for step, rate in enumerate((0.3, 0.312)):
+        found.evaluated(step, {"eval/pass_rate": rate})
     found.stepped(ROW)
     return found
 
@@ -45,6 +45,19 @@ def test_what_matters_first_fits_and_nothing_is_said_twice(width: int) -> None:
     assert line.startswith("held-out 0.312 (+0.012)  pass 0.250  entropy 1.234  guided 34%  cut off 2%")
     assert len(line) <= width and len(set(NAMES)) == len(NAMES) and "reward" not in line
     assert ("s/step" in line, "lr" in line) == (width >= 120, width >= 160)
+
+
+def test_a_run_that_went_back_shows_nothing_of_what_it_left() -> None:
+    found = Readings()
+    for step, rate in ((0, 0.1), (10, 0.2), (20, 0.3)):
+        found.evaluated(step, {"eval/pass_rate": rate})
+        found.stepped(ROW | {"step": step})
+    found.back_to(20)  # stays, or goes on after a kill
+    assert found.line(80).startswith("held-out 0.300 (+0.100)  pass 0.250")
+    found.back_to(10)
+    assert found.line(80).startswith("held-out 0.200 (+0.100)  pass -")
+    found.evaluated(20, {"eval/pass_rate": 0.25})
+    assert found.line(80).startswith("held-out 0.250 (+0.050)")
 
 
 def test_lines_are_cut_off_at_the_edge_and_the_bar_stays() -> None:

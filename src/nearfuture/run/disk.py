@@ -20,7 +20,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from nearfuture.record.formats import format_bytes
+from nearfuture.record.formats import format_bytes, plural
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.plan import replays_at_most, rollback_steps, segments_ahead, stages_ahead
 from nearfuture.run.settings.sizes import numerics_of, states_per_parameter
@@ -51,7 +51,7 @@ class DiskPlan:
 
     def __str__(self) -> str:
         return (
-            f"{self.num_checkpoints} checkpoints of {format_bytes(self.checkpoint_bytes)}, guidance up to "
+            f"{plural(self.num_checkpoints, 'checkpoint')} of {format_bytes(self.checkpoint_bytes)}, guidance up to "
             f"{format_bytes(self.guidance_bytes)}, final policy {format_bytes(self.final_bytes)}: "
             f"{format_bytes(self.peak_bytes)} at the peak"
         )

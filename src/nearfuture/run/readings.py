@@ -24,17 +24,25 @@ class Readings:
 
     def __init__(self) -> None:
         self.latest: dict[str, Any] = {}
-        self.held_out: list[float] = []
+        self.held_out: list[tuple[int, float]] = []
+        self.last = 0
         self.is_new = False
 
     def stepped(self, row: dict[str, Any]) -> None:
         """Record the numbers of a step."""
+        self.last = row.get("step", self.last)
         self.latest |= {name: row[name] for name in NAMES if name in row}
 
-    def evaluated(self, metrics: dict[str, float]) -> None:
+    def evaluated(self, step: int, metrics: dict[str, float]) -> None:
         """Record an evaluation; the line of its step is shown."""
-        self.held_out.append(metrics[HELD_OUT])
+        self.held_out.append((step, metrics[HELD_OUT]))
         self.is_new = True
+
+    def back_to(self, step: int) -> None:
+        """Forget what belongs to a stretch that was abandoned: the run goes on from this step."""
+        self.held_out = [found for found in self.held_out if found[0] <= step]
+        if step < self.last:
+            self.latest, self.last = {}, step
 
     def line(self, width: int) -> str:
         """The line for a terminal of this width."""
@@ -46,8 +54,9 @@ class Readings:
         return "  ".join(filter(None, parts))
 
     def _held_out(self) -> str:
-        change = f" ({self.held_out[-1] - self.held_out[-2]:+.3f})" if len(self.held_out) > 1 else ""
-        return f"held-out {self.held_out[-1]:.3f}{change}"
+        rates = [rate for _, rate in self.held_out]
+        change = f" ({rates[-1] - rates[-2]:+.3f})" if len(rates) > 1 else ""
+        return f"held-out {rates[-1]:.3f}{change}"
 
 
 class Pace:

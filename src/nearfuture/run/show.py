@@ -96,6 +96,7 @@ class Display:
             self.console.print(f"segment {head.id}: from {origin} to step {until}{guided}")
         self._lineage, self._work = lineage_line(lineage, until), ""
         self.pace.begin(lineage.total_steps(start))
+        self.readings.back_to(start)
         self._refresh(start, lineage.total_steps(start))
 
     def collecting(self, guide: PolicyRef, num_prompts: int) -> None:
@@ -112,7 +113,7 @@ class Display:
 
     def evaluated(self, step: int, metrics: dict[str, float]) -> None:
         """The held-out prompts were evaluated; the line of the step itself follows, except for the base weights."""
-        self.readings.evaluated(metrics)
+        self.readings.evaluated(step, metrics)
         if not self.console.is_terminal and step == 0:
             self.console.print(f"  step 0  {self.readings.line(0)}")
         self._draw()
