@@ -177,7 +177,10 @@ def judge_answers(responses: Sequence[str], rows: Sequence[Row]) -> list[Judged]
 
 def _of_task(sources: Sources) -> Suite:
     if sources.task is None:
-        raise UserError("--suite task needs a task, and none of the names is the folder of a run here. Name a run, or give --task NAME.")
+        raise UserError(
+            "--suite task needs a task, and none of the names is the folder of a run here. Name a run, or give --task "
+            "NAME."
+        )
     task = load_task(sources.task) if isinstance(sources.task, str) else build.load_run_task(sources.task)
     split, rows = final_rows(task)
     families = sorted({str(row["family"]) for row in rows if row.get("family") is not None})
