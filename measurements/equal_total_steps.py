@@ -36,7 +36,7 @@ from nearfuture.run.settings.load import load_configuration
 from nearfuture.train.hush import hush_libraries
 
 LAST = 400
-ENTROPY = "entropy"
+ENTROPY = "npo/entropy"
 Bools = NDArray[np.bool_]
 Found = dict[tuple[str, int], tuple[StudyRun, "AtHorizon"]]
 

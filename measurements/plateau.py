@@ -69,7 +69,7 @@ def row(ours: StudyRun, plain: StudyRun) -> str:
     """The line of a seed."""
     slope = 100 * np.polyfit(*last_part(plain, EVALUATION), 1)[0]
     pairs = (
-        *((level(plain, name), level(ours, name)) for name in ("entropy", EVALUATION)),
+        *((level(plain, name), level(ours, name)) for name in ("npo/entropy", EVALUATION)),
         (plain.test.mean(), ours.test.mean()),
     )
     return f"| {ours.seed} | {slope:+.3f} | " + " | ".join(f"{one:.3f}, {other:.3f}" for one, other in pairs) + " |"

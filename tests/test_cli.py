@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
+import typer
 from commands import CONFIGS, SMALL, invoke, run, train
+
+from nearfuture.cli.base import told_to_user
 
 TINY = CONFIGS / "tiny.yaml"
 TASKS = """
@@ -163,3 +169,15 @@ def test_selftest_proves_exactness() -> None:
 def test_report_needs_a_run(tmp_path: Path) -> None:
     code, output = invoke("report", tmp_path)
     assert code == 2 and "lineage.json" in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_whatever_is_interrupted_ends_with_130_and_a_word(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(typer.Exit) as ended, told_to_user():
+        os.kill(os.getpid(), number)
+        time.sleep(10)
+    assert ended.value.exit_code == 130 and "interrupted" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) == before

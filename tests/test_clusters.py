@@ -163,3 +163,12 @@ def test_the_mean_of_benchmarks_adds_their_terms() -> None:
 def test_power_by_hand() -> None:
     """1.96 + 0.84 standard errors."""
     assert detectable_difference(1.0) == pytest.approx(2.8016, abs=1e-3)
+
+
+def test_a_subset_with_a_question_or_two_per_family_has_no_interval() -> None:
+    """Resamples that hold every family are then nearly the sample itself; their scatter would be next to nothing."""
+    strata = np.array([0, 0, 1, 2, 3, 4, 5, 6])
+    values = np.array([0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0])
+    few = Units(values, strata, np.arange(8), np.full(7, 1 / 7), 8)
+    found = estimate(few, resamples(few, 500))
+    assert found.value == pytest.approx(1.5 / 7) and math.isnan(found.low) and math.isnan(found.high)

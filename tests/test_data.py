@@ -495,6 +495,21 @@ def test_check_finds_counts_and_names(tmp_path: Path) -> None:
     assert code == 2 and "holds none of" in output
 
 
+def test_holding_out_everything_is_refused_by_its_key(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "rows.jsonl", [{"question": f"{i}?", "answer": "2"} for i in range(4)])
+    with pytest.raises(UserError, match=r"dataset_num_held_out=4: there are 4 questions"):
+        data_task(DataConfig(str(path), dataset_num_held_out=4))
+
+
+def test_check_refuses_what_training_refuses(tmp_path: Path) -> None:
+    rows = [{"question": f"{i}?", "answer": "2", "number": str(i // 2)} for i in range(4)]
+    path = jsonl(tmp_path / "rows.jsonl", rows)
+    columns = {"question": "question", "gold": "answer", "uid": "number"}
+    config = write_config(tmp_path, dataset_name=str(path), dataset_columns=columns)
+    code, output = invoke("data", "check", config)
+    assert code == 2 and "'0' names two different prompts (rows 0 and 1)" in " ".join(output.split())
+
+
 def test_check_finds_rows_of_a_benchmark_by_question_and_by_image(tmp_path: Path) -> None:
     question = "What is the sum of the angles that are marked in the figure of the pentagon?"
     leaked, other = png(red=10), png(red=20)

@@ -228,3 +228,116 @@ def test_rows_are_the_same_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     whole = load_rows(DataConfig(path)).rows
     monkeypatch.setattr("nearfuture.tasks.data.loading.PART", 3)
     assert json.dumps(list(load_rows(DataConfig(path)).rows)) == json.dumps(list(whole))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["red", "blue"],
+        {"A": "red", "B": "blue"},
+        {"text": ["red", "blue"], "label": ["A", "B"]},
+        {"text": ["red", "blue"], "label": ["1", "2"]},
+        [{"label": "A", "text": "red"}, {"label": "B", "text": "blue"}],
+        '["red", "blue"]',
+        "['red', 'blue']",
+        "A) red B) blue",
+        "A. red\nB. blue",
+    ],
+)
+@pytest.mark.parametrize("column", ["options", "choices"])
+def test_options_are_read_in_every_form(options: Any, column: str, tmp_path: Path) -> None:
+    label = "2" if isinstance(options, dict) and "1" in options.get("label", []) else "B"
+    for gold in (label, "blue"):
+        found = load(tmp_path, {"question": "?", "answer": gold, column: options}).rows[0]
+        assert (found["gold"], found["kind"], found["options"]) == ("B", "mcq", ["red", "blue"])
+
+
+@pytest.mark.parametrize("options", ["[null, true", "[A] red [B] blue", "a b c", 7])
+def test_options_that_cannot_be_read_are_counted(options: Any, tmp_path: Path) -> None:
+    row = {"question": "?", "answer": "B", "options": options}
+    assert load(tmp_path, row).counts.dropped == {"options that cannot be read": 1}
+
+
+@pytest.mark.parametrize("is_text", [False, True])
+def test_numbers_beside_options_are_positions_or_texts_as_all_rows_together_tell(is_text: bool, tmp_path: Path) -> None:
+    def golds(answers: list[int], options: list[str]) -> list[str]:
+        written = [str(answer) if is_text else answer for answer in answers]
+        rows = [{"question": f"{i}?", "answer": gold, "choices": options} for i, gold in enumerate(written)]
+        return list(load(tmp_path, *rows).rows["gold"])
+
+    colours = ["red", "green", "blue"]
+    assert golds([0, 1, 2, 2], colours) == ["A", "B", "C", "C"]  # as MMLU has it
+    assert golds([1, 3, 2, 1], colours) == ["A", "C", "B", "A"]
+    assert golds([7, 9, 8], ["7", "8", "9"]) == ["A", "C", "B"]
+    with pytest.raises(UserError, match=r"numbers from 1 to 2 beside options.*Write letters"):
+        golds([1, 2], colours)
+
+
+def test_a_number_beyond_the_options_is_counted(tmp_path: Path) -> None:
+    rows = [{"question": f"{i}?", "answer": i, "options": ["red", "blue"]} for i in (0, 1, 2)]
+    assert load(tmp_path, *rows).counts.dropped == {"an answer that numbers no option": 1}
+
+
+def test_messages_with_an_answer_are_a_form(tmp_path: Path) -> None:
+    turns = [{"role": "system", "content": "Add."}, {"role": "user", "content": "1+1?"}]
+    for name in ("answer", "gold", "solution"):
+        found = load(tmp_path, {"messages": turns, name: "2"})
+        assert found.form == "messages" and found.rows[0]["gold"] == "2"
+        assert [one["content"] for one in found.rows[0]["prompt"]] == ["Add.", "1+1?"]
+    mapped = load(tmp_path, {"messages": turns, "a": "2"}, dataset_columns={"question": "messages", "gold": "a"})
+    assert mapped.rows[0]["prompt"] == found.rows[0]["prompt"]
+    answered = load(tmp_path, {"messages": [*turns, {"role": "assistant", "content": "2"}], "answer": "2"})
+    assert answered.counts.dropped == {"messages that end with the assistant's own answer": 1}
+
+
+def test_a_worked_solution_is_reduced_to_its_answer_or_left_out(tmp_path: Path) -> None:
+    rows = [
+        {"problem": "1+1?", "solution": "We add.\nIt is \\boxed{2}."},
+        {"problem": "1+2?", "solution": "We add.\n#### 3"},
+        {"problem": "1+3?", "solution": "4"},
+        {"problem": "1+4?", "solution": "We add.\nThat makes five."},
+    ]
+    found = load(tmp_path, *rows)
+    assert list(found.rows["gold"]) == ["2", "3", "4"]
+    assert found.counts.dropped == {"a worked solution without a marked answer": 1}
+
+
+@pytest.mark.parametrize("answer", [{"target": ["5"]}, 1e20, 2**60 * 1.0])
+def test_an_answer_that_is_no_answer_is_counted(answer: Any, tmp_path: Path) -> None:
+    assert sum(load(tmp_path, {"question": "?", "answer": answer}).counts.dropped.values()) == 1
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_table_is_read_as_it_is_written(separator: str, mark: str, tmp_path: Path) -> None:
+    golds = ["9007199254740993", "", "123456789012345678901234567890", "None", "NA", "null", "0.10", "007", "True"]
+    lines = [separator.join(["question", "answer"]), *(f'"{i}, {i}?"{separator}{g}' for i, g in enumerate(golds))]
+    for suffix in (".csv", ".tsv"):
+        path = tmp_path / f"rows{suffix}"
+        path.write_text(mark + "\n".join(lines) + "\n", encoding="utf-8")
+        found = load_rows(DataConfig(str(path)))
+        assert list(found.rows["gold"]) == [gold for gold in golds if gold]
+        assert found.counts.dropped == {NO_GOLD: 1}
+        assert found.rows[0]["prompt"][0]["content"].startswith("0, 0?")
+
+
+VERL = """
+def compute_score(data_source, solution_str, ground_truth, extra_info=None):
+    assert data_source == "made" and extra_info == {"index": 32}, (data_source, extra_info)
+    wanted = ground_truth["target"] if isinstance(ground_truth, dict) else [ground_truth]
+    return float(solution_str in wanted)
+"""
+
+
+@pytest.mark.parametrize("gold", ["5", {"target": ["5", "five"]}])
+def test_rows_of_verl_reach_a_verifier_of_verl_as_they_were(gold: Any, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(VERL)
+    row = {
+        "data_source": "made",
+        "prompt": [{"role": "user", "content": "2+3?"}],
+        "reward_model": {"style": "rule", "ground_truth": gold},
+        "extra_info": {"index": 32},
+    }
+    config = DataConfig(str(jsonl(tmp_path / "rows.jsonl", [row])), verifier=f"{tmp_path / 'own.py'}:compute_score")
+    task = data_task(config)
+    assert [task.verify(answer, task.train[0]) for answer in ("5", "6")] == [Verdict.CORRECT, Verdict.WRONG]

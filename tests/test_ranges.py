@@ -43,13 +43,38 @@ def test_a_word_that_is_none_of_the_known(key: str) -> None:
     assert refused(**{key: "something"}) == f"{key}='something' is not known. One of: {', '.join(CHOICES[key])}."
 
 
-@pytest.mark.parametrize("value", [".nan", ".inf", "-.inf"])
+@pytest.mark.parametrize("value", [".nan", ".inf", "-.inf", "inf", "nan", "Infinity", "1e999"])
 @pytest.mark.parametrize(
     "key", ["learning_rate", "max_pass_rate", "temperature", "autonpo.min_gain", "experience_frac"]
 )
 def test_every_number_is_finite(key: str, value: str) -> None:
     with pytest.raises(UserError, match=f"{key}=.* is not a finite number"):
         load_configuration(TINY, [f"{key}={value}"])
+
+
+def test_a_section_of_autonpo_is_its_keys(tmp_path: Path) -> None:
+    text = TINY.read_text().replace("\nautonpo", "\n# autonpo") + "\nautonpo: {mode: act, min_prompts: 5}\n"
+    (tmp_path / "x.yaml").write_text(text)
+    found = load_configuration(tmp_path / "x.yaml", ["autonpo.min_prompts=6"]).autonpo
+    assert (found.mode, found.min_prompts) == ("act", 6)
+    with pytest.raises(UserError, match=r"autonpo\.mode is set twice"):
+        check({"autonpo": {"mode": "act"}, "autonpo.mode": "off"})
+    assert "autonpo.mode=act" in refused(autonpo="act")
+
+
+def test_home_is_home_in_every_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run = load_configuration(TINY, ["run_dir=~/runs/x", "model=~/y", "task=~/own.py:make"]).run
+    assert (run.run_dir, run.model, run.task) == (tmp_path / "runs/x", f"{tmp_path}/y", f"{tmp_path}/own.py:make")
+    data = load_configuration(TINY, ["task=null", "dataset_name=~/rows.jsonl", "model=x"]).data
+    assert data.dataset_name == f"{tmp_path}/rows.jsonl"
+
+
+def test_what_people_call_things_is_answered() -> None:
+    assert "Plain GRPO is npo without" in refused(method="grpo")
+    assert "the folder you are in" in refused(run_dir=".")
+    assert "Set use_peft" in refused(lora_r=8)
+    load_configuration(TINY, ["lora_r=8", "use_peft=false"])  # switched off on purpose
 
 
 def test_no_count_is_larger_than_anything() -> None:

@@ -165,3 +165,16 @@ def test_a_run_whose_lineage_is_gone_is_not_begun_over_its_rows(tmp_path: Path) 
     assert code == 2 and "holds no run (no lineage.json)" in output
     assert (folder / "metrics.jsonl").read_text() == rows
     shutil.rmtree(folder)
+
+
+def test_the_configuration_of_a_copied_run_means_the_copy(tmp_path: Path) -> None:
+    code, output = start(tmp_path)
+    assert code == 0, output
+    original, copy = tmp_path / "deep" / "run", tmp_path / "a copy"
+    shutil.copytree(original, copy)
+    before = {path: path.read_bytes() for path in original.rglob("*") if path.is_file()}
+    code, output = run("train", copy / "config.yaml", "--resume", "max_steps=2")
+    assert code == 0, output
+    assert {path: path.read_bytes() for path in original.rglob("*") if path.is_file()} == before
+    steps = [json.loads(line).get("step") for line in (copy / "metrics.jsonl").read_text().splitlines()]
+    assert max(step for step in steps if step is not None) == 2

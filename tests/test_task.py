@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 
 from nearfuture.tasks import Task, VerdictReward, check_gold, judge, load_task
 from nearfuture.tasks.identity import prompt_hash, with_prompt_ids
+from nearfuture.tasks.rows import as_dataset
 from nearfuture.types import NoSignalError, UserError, Verdict
 
 
@@ -297,3 +299,27 @@ def test_a_dataset_gets_the_same_ids_as_a_list() -> None:
     assert with_prompt_ids(datasets.Dataset.from_list(mixed))["prompt_id"][:] == as_list
     named = datasets.Dataset.from_list([{"prompt": "a", "prompt_id": "p"}, {"prompt": "b", "prompt_id": None}])
     assert with_prompt_ids(named)["prompt_id"][:] == ["p", prompt_hash({"prompt": "b"})]
+
+
+def test_rows_are_a_list_a_data_set_or_come_one_by_one() -> None:
+    rows = [{"prompt": f"{i}+{i}=", "answer": str(2 * i)} for i in range(3)]
+    verify = lambda completion, row: completion == row["answer"]  # noqa: E731
+    for given in (rows, tuple(rows), (row for row in rows), Dataset.from_list(rows)):
+        assert len(Task("own", train=given, evaluation=[], verify=verify).train) == 3
+    table = Dataset.from_list(rows).to_pandas()
+    for given, said in (
+        (table, r"train is of type DataFrame.*Dataset.from_pandas"),
+        ([*rows, {"question": "?"}], "train: row 3 has no prompt, but question"),
+        (["1+1="], r"train: row 0 has no prompt, but '1\+1='"),
+        (Dataset.from_list([{"question": "?"}]), "the rows have no prompt, but question"),
+        (rows[0], "train is of type dict"),
+    ):
+        with pytest.raises(UserError, match=said):
+            Task("own", train=given, evaluation=[], verify=verify)
+
+
+def test_a_column_of_several_types_is_named() -> None:
+    rows = [{"prompt": "?", "answer": "1"}, {"prompt": "!", "answer": 1}]
+    task = Task("own", train=rows, evaluation=[], verify=lambda completion, row: True)
+    with pytest.raises(UserError, match=r"values of several types in answer \(int and str\)"):
+        as_dataset(task.train, "task 'own'")

@@ -46,8 +46,15 @@ def older(predicts, ground_truths):
 def older_one(predict, ground_truth):
     return {"overall": float(predict == ground_truth)}
 
+def of_a_task(completion, row):
+    assert row["difficulty"] == 3
+    return completion == row["gold"]
+
 def unknown(a, b, c):
     return 1.0
+
+def alone(response):
+    return 1.0 if "5" in response else 0.0
 
 def too_few(reward_inputs):
     return [1.0]
@@ -62,7 +69,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("form", ["verl", "easyr1", "easyr1_one", "older", "older_one"])
+@pytest.mark.parametrize("form", ["verl", "easyr1", "easyr1_one", "older", "older_one", "of_a_task"])
 def test_every_form_of_verl_and_easyr1(own: Path, form: str) -> None:
     verify = load_verifier(f"{own}:{form}")
     assert [decision.verdict for decision in verify.many(["5", "6"], [ROW, ROW])] == [Verdict.CORRECT, Verdict.WRONG]
@@ -91,6 +98,7 @@ def test_a_batch_with_too_few_scores_is_a_crash(own: Path) -> None:
     ("spec", "message"),
     [
         ("{own}:unknown", r"takes \(a, b, c\)\. It must take \(data_source, solution_str"),
+        ("{own}:alone", r"takes \(response\)\. It must take"),  # nothing says that it wants the text
         ("{own}:very", "Did you mean 'verl'"),
         ("{own}.txt:verl", "there is no file"),
         ("maths", "neither lenient nor strict"),

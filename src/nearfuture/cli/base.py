@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -103,10 +105,18 @@ def options(
 
 @contextlib.contextmanager
 def told_to_user() -> Iterator[None]:
-    """Print an error that the user can fix as one message, and exit with its code; a bug keeps its traceback."""
+    """Print an error that the user can fix as one message, and exit with its code; a bug keeps its traceback.
+
+    SIGTERM is taken as SIGINT: both end a command with 130 and a word, and what it was writing is left as after a kill.
+    """
+    is_taken = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler) if is_taken else None
     try:
         yield
         sys.stdout.flush()  # at this point a full disk behind a pipe or a file can still be reported
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
     except Exception as error:
         told = as_user_error(error)
         if told is None:
@@ -116,6 +126,9 @@ def told_to_user() -> Iterator[None]:
             Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/]", end=" ")
             print(told, file=sys.stderr)
         raise typer.Exit(told.exit_code) from None
+    finally:
+        if is_taken:
+            signal.signal(signal.SIGTERM, before)
 
 
 def require_outputs(*paths: Path | None) -> None:

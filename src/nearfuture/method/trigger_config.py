@@ -45,7 +45,10 @@ class TriggerConfig:
 
     def __post_init__(self) -> None:
         rules = {
-            "min_entropy_drop": (-1 < self.min_entropy_drop < 1, "a share, below 1; negative: it need not fall"),
+            "min_entropy_drop": (
+                -1 < self.min_entropy_drop < 1,
+                "between -1 and 1; negative: it need not fall",
+            ),
             "min_pace": (self.min_pace > 0, "above 0: otherwise a level would be a rise"),
             "slowdown": (0 < self.slowdown <= 1, "above 0, at most 1"),
             "look_back": (0 < self.look_back <= 1, "a share above 0, at most 1"),

@@ -15,7 +15,7 @@ class DataConfig:
 
     Attributes:
         dataset_name: a registered name (`nearfuture.tasks.data.SOURCES`), an id on the Hub, a folder, or a file
-            (.jsonl, .json, .parquet, .csv).
+            (.jsonl, .json, .parquet, .csv, .tsv).
         dataset_config: the configuration of that data set on the Hub.
         dataset_train_split: the split to train on; None: the registered one, or `train`.
         dataset_test_split: the split that is evaluated during training; None: no split.

@@ -23,6 +23,7 @@ from nearfuture.tasks import Task, check_gold, load_task
 from nearfuture.tasks.data import data_task
 from nearfuture.tasks.difficulty import within_difficulty
 from nearfuture.tasks.identity import with_prompt_ids
+from nearfuture.tasks.rows import as_dataset
 from nearfuture.train import NPOTrainer, factory, processes
 from nearfuture.train.adapters import base_of, is_adapter
 from nearfuture.train.positions import Beyond, beyond, limit_of
@@ -120,8 +121,7 @@ def policy_notes(config: Configuration, task: Task) -> list[str]:
 
 def training_rows(task: Task) -> Dataset:
     """Return the training rows with ids."""
-    train = task.train if isinstance(task.train, Dataset) else Dataset.from_list(task.train)
-    return with_prompt_ids(train)
+    return with_prompt_ids(as_dataset(task.train, f"task {task.name!r}"))
 
 
 def base_model(config: Configuration, task: Task) -> str:

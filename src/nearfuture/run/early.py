@@ -30,7 +30,7 @@ from nearfuture.run.origin import PLACES
 from nearfuture.run.settings.config import Configuration
 from nearfuture.run.settings.keys import with_present_names
 from nearfuture.tasks.data.known_forms import recognise
-from nearfuture.tasks.data.reading import FILES
+from nearfuture.tasks.data.reading import FILES, header_of
 from nearfuture.tasks.data.registry import SOURCES, find_source
 from nearfuture.tasks.task import require_task
 from nearfuture.types import UserError, did_you_mean
@@ -106,9 +106,9 @@ def _columns(path: Path) -> list[str]:
             return list(parquet.read_schema(path).names)
         if path.stat().st_size > MAX_READ:
             return []
+        if FILES.get(path.suffix) == "csv":
+            return header_of(path)
         with path.open(encoding="utf-8", newline="") as file:
-            if path.suffix == ".csv":
-                return next(csv.reader(file), [])
             return _keys(file) if path.suffix == ".jsonl" else []
     except (OSError, ValueError, csv.Error):
         return []

@@ -30,6 +30,8 @@ from nearfuture.stats.seeds import Estimate
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 ROUNDING = 1e-12
+MOST_MISSED = 0.5
+"""Share of resamples that may miss a stratum, a family of which a subset has a question or two."""
 MAX_FLIPS = 20_000
 """Most sign flips per test: all of them if there are no more (up to 14 clusters that differ), else this many drawn."""
 
@@ -137,13 +139,16 @@ def mean_estimate(parts: list[tuple[Units, Floats]], level: float = 0.95, least:
         least: the smallest possible value of a unit.
 
     Returns:
-        The estimate; `num` counts clusters, and the bounds are NaN if a metric has less than two.
+        The estimate; `num` counts clusters. The bounds are NaN if a metric has less than two, or if most resamples miss
+        a stratum: those left are nearly the sample itself, so their scatter says nothing.
     """
     values_R = np.mean([weighted_means(units, weights_R_C) for units, weights_R_C in parts], axis=0)
     value, nums = float(values_R[0]), [len(np.unique(units.cluster_U)) for units, _ in parts]
     if min(nums) < 2:
         return Estimate(value, math.nan, math.nan, sum(nums))
     fixed = {i: _mean_without_scatter(units) for i, (units, _) in enumerate(parts) if not units.has_scatter}
+    if len(fixed) < len(parts) and np.isnan(values_R[1:]).mean() > MOST_MISSED:
+        return Estimate(value, math.nan, math.nan, sum(nums))
     if not fixed:
         return Estimate(value, *interval(values_R, level), sum(nums))
     if len(fixed) == len(parts):

@@ -9,6 +9,7 @@ import dataclasses
 from pathlib import Path
 
 from nearfuture.tasks.identity import with_prompt_ids
+from nearfuture.tasks.rows import as_dataset
 from nearfuture.tasks.task import Task
 from nearfuture.types import NoSignalError, UserError
 
@@ -34,7 +35,7 @@ def within_difficulty(task: Task, path: Path, low: float | None, high: float | N
     if "difficulty" not in found.column_names:
         raise UserError(f"task_difficulty={path} has no column difficulty. `nearfuture data difficulty` writes it.")
     rates = dict(zip(found["prompt_id"], found["difficulty"], strict=True))
-    train = task.train if isinstance(task.train, Dataset) else Dataset.from_list(task.train)
+    train = as_dataset(task.train, f"task {task.name!r}")
     ids = with_prompt_ids(train)["prompt_id"]
     if unknown := [index for index, prompt_id in enumerate(ids) if prompt_id not in rates]:
         raise UserError(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfuture.tasks.judging import ScoreVerifier, Verify
+from nearfuture.tasks.rows import checked_rows
 from nearfuture.types import UserError, did_you_mean
 from nearfuture.verify.external import ExternalVerifier
 from nearfuture.verify.files import function_of, require_function, split_spec
@@ -51,7 +52,7 @@ class Task:
 
     Attributes:
         name: the task's name in reports.
-        train: rows with at least `prompt`, a string or a list of messages.
+        train: rows with at least `prompt`, a string or a list of messages: a list, a `Dataset`, or what yields them.
         evaluation: held-out rows that are evaluated during training.
         verify: judges one completion given its row; None means that it cannot be judged. A function is called in a
             worker that can be killed, if a worker can import it; otherwise in this process (`verify.function`).
@@ -89,6 +90,8 @@ class Task:
     reads: Callable[[str, dict[str, Any]], Any] | None = None
 
     def __post_init__(self) -> None:
+        for split in ("train", "evaluation", "test"):
+            object.__setattr__(self, split, checked_rows(getattr(self, split), f"task {self.name!r}, {split}"))
         self._move_into_worker()
         if self.correct_threshold is not None:
             verify = self.verify.verify if isinstance(self.verify, ScoreVerifier) else self.verify

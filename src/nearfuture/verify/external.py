@@ -1,6 +1,7 @@
 """The user's own verifiers: `path/to/file.py:function` in verl's or EasyR1's form, run in processes that can be killed.
 
     verl                  compute_score(data_source, solution_str, ground_truth, extra_info=None) -> float | dict
+    a task's own          verify(completion, row: dict) -> bool | float
     EasyR1, a batch       compute_score(reward_inputs: list[dict]) -> list[dict]
     EasyR1, one by one    compute_score(reward_input: dict) -> dict
     EasyR1, older         compute_score(predicts: list, ground_truths: list), compute_score(predict, ground_truth)
@@ -18,9 +19,11 @@ import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from nearfuture.json_text import loads
 from nearfuture.types import UserError, Verdict, did_you_mean
 from nearfuture.verify.decide import Decision
 from nearfuture.verify.files import require_function, split_spec
@@ -32,6 +35,7 @@ logger = logging.getLogger(__name__)
 TIME_LIMIT = 10.0
 """Seconds of CPU time that the user's own verifier may take per completion."""
 
+VERL = ("data_source", "extra_info", "ground_truth")
 NOT_EXTRA = frozenset(("prompt", "image", "images", "trainer_state"))
 BUILT_IN: dict[str | None, Callable[[], RowVerifier]] = {
     None: RowVerifier,
@@ -138,19 +142,30 @@ def _log_once(spec: str, error: Exception) -> None:
 
 
 def _payload(completion: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    row = {**row, **_facts(row)}
     reward_model = row.get("reward_model")
     gold = next((row[name] for name in GOLD_COLUMNS if row.get(name) is not None), None)
     if gold is None and isinstance(reward_model, Mapping):
         gold = reward_model.get("ground_truth")
+    whole = {name: value for name, value in row.items() if name not in NOT_EXTRA and _is_json(value)}
     extra = row.get("extra_info")
-    if not isinstance(extra, Mapping):
-        extra = {name: value for name, value in row.items() if name not in NOT_EXTRA and _is_json(value)}
     return {
         "response": completion,
-        "ground_truth": gold,
+        "ground_truth": row.get("ground_truth", gold),
         "data_source": row.get("data_source") or row.get("source"),
-        "extra_info": dict(extra),
+        "extra_info": dict(extra) if isinstance(extra, Mapping) else whole,
+        "row": whole,
     }
+
+
+def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a row of the schema keeps in `meta` of a data set in verl's form: source, extra facts, a gold answer with
+    parts."""
+    with suppress(TypeError, ValueError):
+        meta = loads(row.get("meta") or "{}")
+        if isinstance(meta, Mapping):
+            return {name: meta[name] for name in VERL if meta.get(name) is not None and name not in row}
+    return {}
 
 
 def _is_json(value: Any) -> bool:

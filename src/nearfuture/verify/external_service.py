@@ -50,14 +50,16 @@ def form_of(function: Callable[..., Any], spec: str) -> tuple[Form, bool]:
     needed = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     if {"solution_str", "ground_truth"} <= set(names):
         return _verl(names), False
-    if len(needed) == 1:
+    if len(needed) == 1 and "input" in needed[0]:
         is_batch = needed[0].endswith("s") or getattr(sys.modules[function.__module__], "REWARD_TYPE", "") == "batch"
         return (_easyr1_batch, True) if is_batch else (_easyr1_one, False)
     if len(needed) == 2 and needed[1].startswith("ground_truth"):
         return (_older_batch, True) if needed[1].endswith("s") else (_older_one, False)
+    if len(needed) == 2 and needed[1] == "row":
+        return _own, False
     raise UserError(
         f"verifier={spec!r} takes ({', '.join(names)}). It must take (data_source, solution_str, ground_truth, "
-        "extra_info=None) as in verl, or (reward_inputs) as in EasyR1."
+        "extra_info=None) as in verl, (reward_inputs) as in EasyR1, (predict, ground_truth), or (completion, row)."
     )
 
 
@@ -110,6 +112,10 @@ def _easyr1_batch(function: Callable[..., Any], items: Items) -> list[Any]:
 
 def _easyr1_one(function: Callable[..., Any], items: Items) -> list[Any]:
     return [function(_reward_input(item)) for item in items]
+
+
+def _own(function: Callable[..., Any], items: Items) -> list[Any]:
+    return [function(item["response"], item["row"]) for item in items]
 
 
 def _older_batch(function: Callable[..., Any], items: Items) -> list[Any]:

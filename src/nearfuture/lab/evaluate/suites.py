@@ -242,4 +242,10 @@ def _limited(suite: Suite, limit: int | None) -> Suite:
         num_kept += sizes[cluster]
     indices = [i for i, question in enumerate(suite.questions) if question.cluster in kept]
     rows = suite.rows.take(indices) if isinstance(suite.rows, Rows) else [suite.rows[i] for i in indices]
-    return replace(suite, rows=rows, questions=[suite.questions[i] for i in indices])
+    questions = [suite.questions[i] for i in indices]
+    found = replace(suite, rows=rows, questions=questions)
+    if suite.over != "family":
+        return found
+    num_there, num_asked = (len({one.fact("family") for one in each}) for each in (suite.questions, questions))
+    note = f"{suite.benchmark.note}; {num_asked} of {num_there} families have a question within --limit {limit}"
+    return replace(found, benchmark=replace(suite.benchmark, note=note))

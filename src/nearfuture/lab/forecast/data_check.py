@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
-
 from nearfuture.lab.evaluate.benchmarks import BENCHMARKS
 from nearfuture.lab.evaluate.benchmarks.loading import load_benchmark
 from nearfuture.lab.forecast.data import without_limit
@@ -26,7 +24,8 @@ from nearfuture.tasks.data.light import Light, is_whole
 from nearfuture.tasks.data.loading import Counts, Loaded
 from nearfuture.tasks.data.undecoded import undecoded
 from nearfuture.tasks.gold import gold_faults
-from nearfuture.tasks.identity import images_of, prompt_hash
+from nearfuture.tasks.identity import images_of, prompt_hash, with_prompt_ids
+from nearfuture.tasks.rows import as_dataset
 from nearfuture.train.positions import limit_of
 from nearfuture.train.vision.images import problem_of
 from nearfuture.train.vision.lengths import prompt_lengths, template_note
@@ -49,6 +48,7 @@ class DataReport:
         lengths: the number of tokens of each prompt; None without a model.
         num_usable: the number of rows that no finding makes useless.
         note: how the model will read the prompts, if that deserves a warning.
+        refusal: why training would refuse the rows as a whole; None if it would not.
     """
 
     loaded: Loaded
@@ -57,6 +57,7 @@ class DataReport:
     lengths: list[int] | None
     num_usable: int
     note: str | None = None
+    refusal: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The whole report, as values for JSON."""
@@ -78,6 +79,7 @@ class DataReport:
             "longest_prompt": max(self.lengths) if self.lengths else None,
             "num_usable": self.num_usable,
             "note": self.note,
+            "refusal": self.refusal,
         }
 
 
@@ -109,12 +111,22 @@ def check_data(config: Configuration, benchmarks: Path | None = None) -> DataRep
     num_compared = _compare(rows, loaded, _benchmark_rows(benchmarks), findings)
     unusable = set().union(*(findings.rows[kind] for kind in UNUSABLE))
     note = None if processor is None else template_note(processor, loaded.rows)
-    return DataReport(loaded, findings, num_compared, lengths, len(rows) - len(unusable), note)
+    num_usable = len(rows) - len(unusable)
+    return DataReport(loaded, findings, num_compared, lengths, num_usable, note, _refusal(loaded))
+
+
+def _refusal(loaded: Loaded) -> str | None:
+    """Say why training would refuse the rows: one id for two prompts."""
+    try:
+        with_prompt_ids(loaded.rows)
+    except UserError as error:
+        return str(error)
+    return None
 
 
 def _rows_of(task: Task) -> Loaded:
     """The training rows of a task in the form of a data set: `uid` says where a row is, `gold` what it is judged by."""
-    rows = task.train if isinstance(task.train, Dataset) else Dataset.from_list(task.train)
+    rows = as_dataset(task.train, f"task {task.name!r}")
     gold = task.gold_column if task.gold_column in rows.column_names else "gold"
     golds = rows[gold] if gold in rows.column_names else [None] * len(rows)
     for name, values in {"uid": [f"train[{i}]" for i in range(len(rows))], "gold": golds}.items():
@@ -180,11 +192,13 @@ def _compare(
 
 
 def require_rows(report: DataReport) -> None:
-    """Refuse a data set without usable rows.
+    """Refuse a data set that training would refuse.
 
     Raises:
-        UserError: no usable row is left.
+        UserError: no usable row is left, or one id belongs to two prompts.
     """
+    if report.refusal is not None:
+        raise UserError(report.refusal)
     if not report.num_usable:
         raise UserError(f"{report.loaded.source}: of {report.loaded.counts.num_rows} rows none can be trained on.")
 

@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,12 +67,21 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A named stretch or place (`low` = `high`) of the horizontal axis; `line` is the run it belongs to."""
+    """A named stretch or place (`low` = `high`) of the horizontal axis.
+
+    Attributes:
+        words: its name.
+        colour: one of the page's colours.
+        on: its ends by axis.
+        line: the run it belongs to.
+        mark: of a place, a triangle above it: `full`, `hollow`, or none.
+    """
 
     words: str
     colour: str
     on: Mapping[str, tuple[float, float]]
     line: str = ""
+    mark: Literal["", "full", "hollow"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +185,13 @@ def _plain(plot: Plot, every: int, pool: _Pool) -> dict[str, Any]:
         "ticks": [[short(at), words] for at, words in plot.ticks],
         "lines": [_plain_line(line, every, pool) for line in plot.lines],
         "spans": [
-            {"words": span.words, "line": span.line, "colour": css(span.colour), "on": _plain_places(span)}
+            {
+                "words": span.words,
+                "line": span.line,
+                "colour": css(span.colour),
+                "on": _plain_places(span),
+                **({"mark": span.mark} if span.mark else {}),
+            }
             for span in plot.spans
         ],
     }

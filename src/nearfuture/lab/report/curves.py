@@ -7,6 +7,7 @@ Not here: their static drawings for readers without scripts (`figures`), cutting
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -83,6 +84,7 @@ def _fired(found: Mapping[Clock, Sequence[Firing]]) -> Iterator[Span]:
     """Return where triggers fired, and the windows they looked at."""
     for clock, firings in found.items():
         for firing in firings:
-            yield Span(str(firing.number), SOFT, {clock: (firing.at, firing.at)})
+            mark: Literal["full", "hollow"] = "full" if firing.went_back else "hollow"
+            yield Span(str(firing.number), SOFT, {clock: (firing.at, firing.at)}, mark=mark)
             for low, high in firing.spans:
                 yield Span(f"what trigger {firing.number} looked at", SOFT, {clock: (low, high)})

@@ -172,7 +172,7 @@ def _typed(path: Path, values: dict[str, Any]) -> StudyConfig:
         problem = error.errors()[0]
         raise UserError(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}.") from None
     _check(path, study)
-    return study
+    return dataclasses.replace(study, run_dir=study.run_dir.expanduser())
 
 
 def _check(path: Path, study: StudyConfig) -> None:

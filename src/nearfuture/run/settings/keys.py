@@ -116,6 +116,23 @@ def with_former_names(values: dict[str, Any]) -> dict[str, Any]:
     return {former.get(key, key): value for key, value in values.items()}
 
 
+def with_flat_autonpo(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a section `autonpo: {mode: act}` as `autonpo.mode`, as every other place does.
+
+    Raises:
+        UserError: `autonpo` is no section, or sets what is set already.
+    """
+    flat = {key: value for key, value in values.items() if key != "autonpo"}
+    section = values.get("autonpo", {})
+    if not isinstance(section, Mapping):
+        raise UserError(f"autonpo={section!r} is not a section of settings. The mode is autonpo.mode={section}.")
+    for key, value in section.items():
+        if (name := f"autonpo.{key}") in flat:
+            raise UserError(f"{name} is set twice, as {value!r} and as {flat[name]!r}. Remove one.")
+        flat[name] = value
+    return flat
+
+
 def with_task_args(values: Mapping[str, Any]) -> dict[str, Any]:
     """Gather keys like `task_args.max_digits` under `task_args`.
 

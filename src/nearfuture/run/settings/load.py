@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -24,7 +25,14 @@ from nearfuture.record import flat_yaml
 from nearfuture.record.formats import command_line, plural
 from nearfuture.run.settings.combinations import check_data, check_together
 from nearfuture.run.settings.config import AUTO, AutoNPOConfig, Configuration, RunConfig
-from nearfuture.run.settings.keys import MANAGED, refuse_without_effect, unknown, with_present_names, with_task_args
+from nearfuture.run.settings.keys import (
+    MANAGED,
+    refuse_without_effect,
+    unknown,
+    with_flat_autonpo,
+    with_present_names,
+    with_task_args,
+)
 from nearfuture.run.settings.methods import with_method
 from nearfuture.run.settings.ranges import check_plain, check_range
 from nearfuture.types import UserError, did_you_mean
@@ -48,7 +56,7 @@ def load_configuration(path: Path | None, overrides: Sequence[str] = ()) -> Conf
         UserError: a file cannot be read, a key is unknown (the nearest one is named) or missing, a value has the wrong
             type, or interventions cannot happen.
     """
-    values = read_yaml(path) if path is not None else {}
+    values = with_flat_autonpo(read_yaml(path)) if path is not None else {}
     if {"base", "methods"} <= values.keys():
         raise UserError(
             f"{path} is a study, with {plural(len(values['methods'] or ()), 'method')} on one base, and not the "
@@ -56,7 +64,7 @@ def load_configuration(path: Path | None, overrides: Sequence[str] = ()) -> Conf
             f"{command_line('nearfuture', 'compare', path)}"
         )
     given = dict(flat_yaml.load_value(override, "learning_rate=1e-4") for override in overrides)
-    return check(values | with_present_names(given))
+    return check(values | with_present_names(with_flat_autonpo(given)))
 
 
 def find_yaml(path: Path) -> Path:
@@ -75,7 +83,7 @@ def _absent(path: Path) -> UserError:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read keys and values.
+    """Read keys and values. The `config.yaml` of a run means the run it lies in, wherever that was moved or copied to.
 
     Raises:
         UserError: the file does not exist, or holds something else.
@@ -98,12 +106,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path} holds {type(values).__name__}, not keys and values. `nearfuture init` writes a first one."
         )
+    if is_of_a_run and Path(str(values.get("run_dir"))).resolve() != path.parent.resolve():
+        values["run_dir"] = str(path.parent)
     return with_present_names(values, is_told=not is_of_a_run)
 
 
 def check(values: dict[str, Any]) -> Configuration:
     """Check flat keys and values; see `load_configuration`."""
-    values = with_method(with_task_args(with_present_names(values)))
+    values = with_method(with_task_args(with_present_names(with_flat_autonpo(values))))
     prefixed = {key: value for key, value in values.items() if key.startswith(AUTO)}
     auto = _typed(prefixed, (AutoNPOConfig, TriggerConfig), prefix=AUTO)
     flat = {key: value for key, value in values.items() if key not in prefixed}
@@ -134,6 +144,9 @@ def _training_settings(given: dict[str, Any]) -> dict[str, Any]:
 
 def _model_settings(given: dict[str, Any]) -> dict[str, Any]:
     """Add our defaults if adapters are trained, so that `config.yaml` shows them."""
+    adapters = [name for name in given if name.startswith("lora_") or name in ("use_rslora", "use_dora")]
+    if adapters and "use_peft" not in given:
+        raise UserError(f"{', '.join(adapters)}: without use_peft: true every weight is trained. Set use_peft.")
     return {**MODEL_DEFAULTS, **given} if given.get("use_peft") else given
 
 
@@ -158,11 +171,17 @@ def _typed(values: dict[str, Any], kinds: tuple[type, ...], *, prefix: str = "")
 
 
 def _as(hint: Any, key: str, value: Any) -> Any:
-    """Convert a value to the type of its key."""
+    """Convert a value to the type of its key. In a file no shell expands `~/`, so it is done here, once for all keys:
+    libraries expand it in some places and not in others.
+    """
     check_plain(key, value)
+    if isinstance(value, str) and value.startswith("~/"):
+        value = os.path.expanduser(value)
     adapter = TypeAdapter(hint)
     try:
-        return adapter.validate_python(value)
+        found = adapter.validate_python(value)
+        check_plain(key, found)  # a text may have become a number: inf
+        return found
     except ValidationError as error:
         if isinstance(value, str):  # a list of names also accepts a single name: lora_target_modules: all-linear
             with contextlib.suppress(ValidationError):

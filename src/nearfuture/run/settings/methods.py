@@ -96,7 +96,8 @@ def with_method(values: dict[str, Any]) -> dict[str, Any]:
     """
     name = values.get("method", PLAIN["method"])
     if not isinstance(name, str) or name not in METHODS:
-        hint = did_you_mean(str(name), METHODS)
+        plain = "Plain GRPO is npo without scout_steps, guide_step, resample_steps and autonpo.mode."
+        hint = f" {plain}" if str(name).lower() == "grpo" else did_you_mean(str(name), METHODS)
         raise UserError(f"method={name!r} is not known.{hint} There are: {', '.join(METHODS)}.")
     given = {key: value for key, value in METHODS[name].items() if key not in values}
     resolved = {key: values.get(value.key) if isinstance(value, SameAs) else value for key, value in given.items()}

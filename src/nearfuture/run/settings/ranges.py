@@ -110,6 +110,8 @@ def check_range(key: str, value: Any, default: Any) -> None:
     """
     text = str(value) if isinstance(value, str | Path) else None
     if text is not None and (not text.strip() or value == Path()) and value != default:
+        if isinstance(value, Path):
+            raise UserError(f"{key}={text!r} is no folder of its own: it is blank, or the folder you are in. Name one.")
         raise UserError(f"{key}={text!r} is blank. Write null, or leave the key out, where it is not to be set.")
     if (key, value) == ("loss_type", "gmpo"):
         raise UserError(

@@ -135,8 +135,12 @@ def kind_of(gold: str) -> str:
     Example:
         >>> [kind_of(gold) for gold in ("1,024", "-3.5", "yes", "3, 5, 8", "North Sea", "\\\\frac{1}{2}", "2x")]
         ['numeric', 'numeric', 'bool', 'list', 'text', 'math', 'math']
+        >>> [kind_of(gold) for gold in ("2024-05-01", "3-2", "12:30")]  # a date, a score, a time: nothing to compute
+        ['text', 'text', 'text']
     """
     plain = gold.strip()
+    if re.fullmatch(r"\d+(-\d+)+|\d+(:\d\d)+|\d{1,2}[./]\d{1,2}[./]\d{4}", plain):
+        return "text"
     if re.fullmatch(r"[+-]?(\d{1,3}(,\d{3})+|\d+)?(\.\d+)?", plain) and any(map(str.isdigit, plain)):
         return "numeric"
     if plain.lower() in ("yes", "no", "true", "false"):

@@ -3,22 +3,29 @@
     our own schema     prompt, gold, kind                      (what `nearfuture data difficulty` writes)
     verl               data_source, prompt, reward_model
     EasyR1             problem, answer (images, options)
+    MATH               problem (or question), solution with a marked answer
     TRL                prompt, solution (or answer)
+    messages           messages, answer (or solution, gold)
     plain              question, answer (or gold)
+    ARC                question, choices, answerKey
+
+Options stand in a column `options` or `choices` (`choices`).
 
 Not here: the published data sets (`text_sets`, `image_sets`).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from nearfuture.json_text import loads
-from nearfuture.tasks.data.asking import images_of, kind_of, written_list
-from nearfuture.tasks.data.gold import choice_in, clean_gold, letter_in, listed_options
+from nearfuture.tasks.data.asking import LETTERS, images_of, kind_of
+from nearfuture.tasks.data.choices import first_number, read_choices
+from nearfuture.tasks.data.gold import choice_in, clean_gold, letter_in
 from nearfuture.tasks.data.schema import Draft, Dropped
 from nearfuture.types import UserError, did_you_mean
 from nearfuture.verify import KINDS
@@ -53,7 +60,17 @@ FORMS: tuple[tuple[str, frozenset[str], dict[str, str]], ...] = (
     ("plain", frozenset({"question", "gold"}), {}),
     ("plain", frozenset({"question", "answer"}), {"gold": "answer"}),
     ("plain", frozenset({"prompt", "gold"}), {}),
+    ("messages", frozenset({"messages", "gold"}), {"prompt": "messages"}),
+    ("messages", frozenset({"messages", "answer"}), {"prompt": "messages", "gold": "answer"}),
+    ("messages", frozenset({"messages", "solution"}), {"prompt": "messages", "gold": "solution"}),
+    ("MATH", frozenset({"problem", "solution"}), {"question": "problem", "gold": "solution"}),
+    ("MATH", frozenset({"question", "solution"}), {"gold": "solution"}),
+    ("ARC", frozenset({"question", "answerKey"}), {"gold": "answerKey"}),
 )
+LONGEST = 200
+"""Characters of a worked solution that may itself be the answer."""
+EXACT = 2**53
+"""From here on a number that was stored as a decimal is rounded."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +82,26 @@ class Form:
     columns: tuple[str, ...]
 
 
-def recognise(columns: Sequence[str], given: Mapping[str, str] | None, name: str) -> Form:
+def recognise(
+    columns: Sequence[str],
+    given: Mapping[str, str] | None,
+    name: str,
+    rows: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    has_verifier: bool = False,
+) -> Form:
     """Find out how to read rows with these columns.
 
     Args:
         columns: the data set's columns.
         given: `dataset_columns`: field -> column.
         name: the data set's name, for the error.
+        rows: the values of each column, which tell what answers that are numbers mean beside options; None: not yet.
+        has_verifier: a verifier of the user's own will judge, which may want a gold answer that has parts.
 
     Raises:
-        UserError: no form has these columns, or the map names a field or column that does not exist.
+        UserError: no form has these columns, the map names a field or column that does not exist, or the numbers may
+            mean two things.
     """
     given = dict(given or {})
     for field, column in given.items():
@@ -88,26 +115,56 @@ def recognise(columns: Sequence[str], given: Mapping[str, str] | None, name: str
     for form, needed, places in FORMS:
         if needed <= mapped:
             found = {**places, **given}
-            return Form(form, _reader(found, given), (*(found.get(field, field) for field in FIELDS), *FACTS))
-    hint = "".join(did_you_mean(usual, columns, repr) for usual in ("question", "answer"))
+            if "options" not in mapped and "choices" in mapped:
+                found = {"options": "choices", **found}
+            gold, options = (found.get(field, field) for field in ("gold", "options"))
+            is_told = rows is not None and {gold, options} <= set(columns)
+            first = first_number(rows[gold], rows[options]) if rows is not None and is_told else None
+            read = (*(found.get(field, field) for field in FIELDS), *FACTS)
+            return Form(form, _reader(found, given, first, has_verifier), read)
+    hint = "".join(did_you_mean(usual, set(columns) - {usual}, repr) for usual in ("question", "answer"))
+    known = "; ".join(", ".join(sorted(needed)) for _, needed, _ in FORMS)
     raise UserError(
-        f"{name} has the columns {', '.join(columns)}, which say neither what is asked nor what is right.{hint} "
+        f"{name} has the columns {', '.join(columns)}. No known form has these alone: it takes {known}.{hint} "
         "Set dataset_columns, for example {question: COLUMN, gold: COLUMN}."
     )
 
 
-def _reader(places: Mapping[str, str], given: Mapping[str, str]) -> Adapter:
+def _reader(places: Mapping[str, str], given: Mapping[str, str], first: int | None, has_verifier: bool) -> Adapter:
+    """Make the adapter; `first` is the number of the first option, where answers number the options."""
+    is_worked = places.get("gold") == "solution"
+
     def read(doc: Doc) -> Draft | Dropped:
         def get(field: str) -> Any:
             return doc.get(places.get(field, field))
 
         if any(doc.get(name) for name in VIDEOS):
             return Dropped("has a video")
-        options = _options(get("options"))
-        gold = clean_gold((doc.get("reward_model") or {}).get("ground_truth") if get("gold") is None else get("gold"))
-        prompt, tolerance = get("prompt"), get("tolerance")
-        is_whole = isinstance(prompt, list)
-        question = str(get("question") or ("" if is_whole else prompt) or "")
+        stored = (doc.get("reward_model") or {}).get("ground_truth") if get("gold") is None else get("gold")
+        parts = stored if isinstance(stored, Mapping) or (isinstance(stored, list) and len(stored) > 1) else None
+        if parts is not None and has_verifier:
+            stored = json.dumps(parts, ensure_ascii=False, default=str)
+        elif isinstance(parts, Mapping):
+            return Dropped("a gold answer that has parts, which takes a verifier of your own")
+        if isinstance(stored, float) and abs(stored) >= EXACT:
+            return Dropped("a gold answer of more digits than a number holds: write it as text")
+        choices = read_choices(get("options"))
+        if choices is None:
+            return Dropped("options that cannot be read")
+        if len(choices.texts) > len(LETTERS):
+            return Dropped(f"more than {len(LETTERS)} options")
+        gold, options = choices.letter(clean_gold(stored)), list(choices.texts)
+        if first is not None and options and gold.isdecimal():
+            if not 0 <= int(gold) - first < len(options):
+                return Dropped("an answer that numbers no option")
+            gold = LETTERS[int(gold) - first]
+        asked, prompt, tolerance = get("question"), get("prompt"), get("tolerance")
+        messages = next((one for one in (prompt, asked) if isinstance(one, list)), None)
+        if is_worked and (len(gold) > LONGEST or "\n" in gold):
+            return Dropped("a worked solution without a marked answer")
+        if messages is not None and places.get("prompt") == "messages" and is_answered(messages):
+            return Dropped("messages that end with the assistant's own answer")
+        question = "" if messages is not None else str(asked or prompt or "")
         choice = None if options else choice_in(question, gold)
         if has_options := choice is not None and bool(choice[1]):
             gold, options = choice
@@ -118,12 +175,12 @@ def _reader(places: Mapping[str, str], given: Mapping[str, str]) -> Adapter:
             options=options,
             has_options=has_options,
             images=images_of(doc, *(places.get(field, field) for field in ("images", "image"))),
-            messages=prompt if is_whole else None,
+            messages=messages,
             tolerance={k: v for k, v in tolerance.items() if v is not None} if tolerance else None,
             uid=_text(get("uid")),
             difficulty=_number(get("difficulty")),
             family=_text(get("family")),
-            meta=_facts(doc),
+            meta=_facts(doc) if parts is None else {**_facts(doc), "ground_truth": parts},
         )
 
     return read
@@ -136,10 +193,9 @@ def _kind(value: Any, gold: str, options: Sequence[str], *, is_given: bool) -> s
     return "mcq" if options else kind_of(gold)
 
 
-def _options(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return written_list(value) if value.strip().startswith("[") else []
-    return listed_options(value)
+def is_answered(messages: Sequence[Any]) -> bool:
+    """True if messages end with a turn of the assistant."""
+    return bool(messages) and isinstance(messages[-1], Mapping) and messages[-1].get("role") == "assistant"
 
 
 def _text(value: Any) -> str | None:

@@ -19,6 +19,7 @@ from nearfuture.tasks.data.known_forms import Form, recognise
 from nearfuture.tasks.data.reading import Raw, read_raw
 from nearfuture.tasks.data.schema import Draft, Dropped, Style, features_of, to_row
 from nearfuture.types import UserError
+from nearfuture.verify.external import BUILT_IN
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -108,7 +109,8 @@ def _form(raw: Raw, config: DataConfig) -> Form:
     """Return the registered adapter, unless a map of columns is given; otherwise recognise the columns."""
     columns = raw.rows.column_names
     if raw.source is None or config.dataset_columns is not None:
-        return recognise(columns, config.dataset_columns, str(config.dataset_name))
+        is_own = config.verifier not in BUILT_IN
+        return recognise(columns, config.dataset_columns, str(config.dataset_name), raw.rows, has_verifier=is_own)
     return Form(raw.name, raw.source.adapt, tuple(raw.source.columns(columns, raw.name)))
 
 

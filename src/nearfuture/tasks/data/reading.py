@@ -5,6 +5,7 @@ Not here: what a row means (the adapters), the schema (`loading`).
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,9 @@ from nearfuture.types import UserError, did_you_mean
 if TYPE_CHECKING:
     from datasets import Dataset
 
-FILES = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
+FILES = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv", ".tsv": "csv"}
+ENCODING = "utf-8-sig"
+"""Of a CSV file: UTF-8, with or without the mark that spreadsheets put first."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ def _read(place: str, path: Path, configs: tuple[str | None, ...], split: str, *
         _refuse_other_split(place, split, is_other=is_other)
         if not _has_text(path):
             raise UserError(f"dataset_name={place}: the file is empty. Write its rows, or name another one.")
-        return datasets.load_dataset(FILES[path.suffix], data_files={split: str(path)}, split=split)
+        settings = _table_settings(path) if FILES[path.suffix] == "csv" else {}
+        return datasets.load_dataset(FILES[path.suffix], data_files={split: str(path)}, split=split, **settings)
     if (path / "state.json").exists():
         _refuse_other_split(place, split, is_other=is_other)
         return datasets.load_from_disk(str(path))
@@ -96,6 +100,31 @@ def _read(place: str, path: Path, configs: tuple[str | None, ...], split: str, *
         return splits[split]
     parts = [datasets.load_dataset(place, config, split=split) for config in configs]
     return datasets.concatenate_datasets(parts) if len(parts) > 1 else parts[0]
+
+
+def _table_settings(path: Path) -> dict[str, Any]:
+    """Every cell as it is written: as text, so that no number is rounded; an empty cell alone is no value."""
+    import datasets
+
+    features = datasets.Features({name: datasets.Value("string") for name in header_of(path)})
+    read = {"sep": separator_of(path), "encoding": ENCODING, "keep_default_na": False, "na_values": [""]}
+    return {**read, "features": features}
+
+
+def header_of(path: Path) -> list[str]:
+    """Return the column names of a CSV file."""
+    with path.open(encoding=ENCODING, newline="") as file:
+        return next(csv.reader(file, delimiter=separator_of(path)), [])
+
+
+def separator_of(path: Path) -> str:
+    """Return what separates the columns of a CSV file, by its header: a comma, a semicolon or a tab."""
+    with path.open(encoding=ENCODING, newline="") as file:
+        header = file.readline()
+    try:
+        return csv.Sniffer().sniff(header, delimiters=",;\t").delimiter
+    except csv.Error:  # one column
+        return ","
 
 
 def _has_text(path: Path) -> bool:

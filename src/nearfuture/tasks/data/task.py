@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nearfuture.options.data import DataConfig
 from nearfuture.tasks.data.loading import Loaded, load_rows
 from nearfuture.tasks.task import Task
-from nearfuture.types import NoSignalError
+from nearfuture.types import NoSignalError, UserError
 from nearfuture.verify import RowVerifier, load_verifier
 
 if TYPE_CHECKING:
@@ -86,5 +86,10 @@ def _held_out(rows: Dataset, config: DataConfig, verifier: Any) -> tuple[Dataset
     for index, uid in enumerate(rows["uid"]):
         first.setdefault(uid, index)
     chosen = set(sorted(first, key=lambda uid: hashlib.sha256(uid.encode()).digest())[: config.dataset_num_held_out])
+    if len(chosen) == len(first):
+        raise UserError(
+            f"dataset_num_held_out={config.dataset_num_held_out}: there are {len(first)} questions, so none is left to "
+            "train on. Hold out fewer."
+        )
     outside = [index for index, uid in enumerate(rows["uid"]) if uid not in chosen]
     return rows.select(outside), rows.select(sorted(first[uid] for uid in chosen))

@@ -243,11 +243,30 @@ class Figure {
     for (const span of this.spans()) {
       const [low, high] = span.on[this.axis];
       const x = this.u.valToPos(low, "x", true);
-      if (low === high && span.words && x >= bbox.left && x <= bbox.left + bbox.width) ctx.fillText(span.words, x, bbox.top - ratio);
+      if (low !== high || !span.words || x < bbox.left || x > bbox.left + bbox.width) continue;
+      if (span.mark) this.paintTriangle(x, bbox.top, span);
+      else ctx.fillText(span.words, x, bbox.top - ratio);
     }
     ctx.textAlign = "right";
     ctx.textBaseline = "top";
     ctx.fillText(this.plot.axes[this.axis], bbox.left + bbox.width, bbox.top + bbox.height + 19 * ratio);
+    ctx.restore();
+  }
+
+  // A triangle that points down at a place, with its number beside it.
+  paintTriangle(x, top, { words, mark }) {
+    const { ctx } = this.u, side = 4.5 * devicePixelRatio;
+    ctx.save();
+    ctx.fillStyle = ctx.strokeStyle = colourOf("--ink");
+    ctx.lineWidth = devicePixelRatio;
+    ctx.beginPath();
+    ctx.moveTo(x - side, top - 2 * side);
+    ctx.lineTo(x + side, top - 2 * side);
+    ctx.lineTo(x, top - side / 3);
+    ctx.closePath();
+    if (mark === "full") ctx.fill(); else ctx.stroke();
+    ctx.textAlign = "left";
+    ctx.fillText(words, x + 1.5 * side, top - side);
     ctx.restore();
   }
 
