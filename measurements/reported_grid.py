@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 
 from nearfuture.lab.evaluate.reported import COLUMNS, REPORTED
-from nearfuture.stats.clusters import detectable_difference
+from nearfuture.stats.significance import detectable_difference
 
 GRIDS = {
     "mmmu_pro": [(3460, 2), (3460, 1), (1730, 4), (1730, 2)],

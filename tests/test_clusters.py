@@ -13,16 +13,15 @@ from scipy.stats import binomtest
 
 from nearfuture.stats.clusters import (
     Units,
-    detectable_difference,
     difference,
     estimate,
     mean_difference,
     mean_estimate,
-    sign_flip_test,
     standard_error,
     weighted_means,
 )
 from nearfuture.stats.resampling import draw_resamples
+from nearfuture.stats.significance import detectable_difference, sign_flip_test
 
 
 def units(values: list[float], strata: list[int] | None = None, clusters: list[int] | None = None) -> Units:

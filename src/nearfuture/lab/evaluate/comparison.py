@@ -20,6 +20,7 @@ from nearfuture.lab.evaluate.scores import LEVEL, Score, as_arrays, numbering
 from nearfuture.stats import clusters
 from nearfuture.stats.clusters import Units
 from nearfuture.stats.seeds import Estimate, holm
+from nearfuture.stats.significance import detectable_difference
 from nearfuture.types import UserError
 
 Values = dict[str, Any]
@@ -58,7 +59,7 @@ def compare(label: str, scores: Sequence[Score], other: str, others: Sequence[Sc
 
 
 def _difference(found: Estimate, error: float, adjusted_p: float = math.nan, num_lost: int = 0) -> Values:
-    detectable = clusters.detectable_difference(error)
+    detectable = detectable_difference(error)
     return {**asdict(found), "adjusted_p": adjusted_p, "detectable": detectable, "num_lost": num_lost}
 
 
