@@ -238,7 +238,7 @@ def test_unjudged_responses_are_neither_right_nor_wrong(tmp_path: Path) -> None:
     for text, message in (
         (json.dumps(rows[3]), r"none of 2 responses could be judged \(2 invalid_gold\).*bad"),
         (json.dumps(rows[4]), "no questions"),
-        ('{"prompt": "?"}', "say neither what is asked nor what is right"),
+        ('{"prompt": "?"}', "which is no known form"),
     ):
         path.write_text(f"{text}\n")
         with pytest.raises(UserError, match=message):

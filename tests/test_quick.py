@@ -34,7 +34,7 @@ REFUSED = [
     (["train", TINY, "task=own.py:summs"], "Did you mean 'sums'?"),
     (["train", TINY, "task=null", "dataset_name=geometry3"], "Did you mean geometry3k?"),
     (["train", TINY, "task=null", "dataset_name=none.jsonl"], "there is no such file"),
-    (["data", "check", TINY, "task=null", "dataset_name=rows.jsonl"], "say neither what is asked nor what is right"),
+    (["data", "check", TINY, "task=null", "dataset_name=rows.jsonl"], "which is no known form"),
     (["train", TINY, "task=null", "dataset_name=rows.jsonl", "dataset_columns={question: a, gold: c}"], "column 'c'"),
     (["train", TINY, "task=null", "dataset_name=gsm8k", "verifier=strickt"], "Did you mean strict?"),
     (["train", TINY, "use_vllm=true"], "-e '.[vllm]'"),

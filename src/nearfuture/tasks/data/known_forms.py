@@ -123,10 +123,10 @@ def recognise(
             read = (*(found.get(field, field) for field in FIELDS), *FACTS)
             return Form(form, _reader(found, given, first, has_verifier), read)
     hint = "".join(did_you_mean(usual, set(columns) - {usual}, repr) for usual in ("question", "answer"))
-    known = "; ".join(", ".join(sorted(needed)) for _, needed, _ in FORMS)
     raise UserError(
-        f"{name} has the columns {', '.join(columns)}. No known form has these alone: it takes {known}.{hint} "
-        "Set dataset_columns, for example {question: COLUMN, gold: COLUMN}."
+        f"{name} has the columns {', '.join(columns)}, which is no known form: question and answer, problem and "
+        f"solution, prompt and answer, messages and answer, or those in docs/data.md.{hint} Set dataset_columns, for "
+        "example {question: COLUMN, gold: COLUMN}."
     )
 
 
@@ -140,7 +140,9 @@ def _reader(places: Mapping[str, str], given: Mapping[str, str], first: int | No
 
         if any(doc.get(name) for name in VIDEOS):
             return Dropped("has a video")
-        stored = (doc.get("reward_model") or {}).get("ground_truth") if get("gold") is None else get("gold")
+        stored, reward_model = get("gold"), doc.get("reward_model")
+        if stored is None and isinstance(reward_model, Mapping):
+            stored = reward_model.get("ground_truth")
         parts = stored if isinstance(stored, Mapping) or (isinstance(stored, list) and len(stored) > 1) else None
         if parts is not None and has_verifier:
             stored = json.dumps(parts, ensure_ascii=False, default=str)
@@ -176,7 +178,7 @@ def _reader(places: Mapping[str, str], given: Mapping[str, str], first: int | No
             has_options=has_options,
             images=images_of(doc, *(places.get(field, field) for field in ("images", "image"))),
             messages=messages,
-            tolerance={k: v for k, v in tolerance.items() if v is not None} if tolerance else None,
+            tolerance={k: v for k, v in tolerance.items() if v is not None} if isinstance(tolerance, Mapping) else None,
             uid=_text(get("uid")),
             difficulty=_number(get("difficulty")),
             family=_text(get("family")),
