@@ -110,7 +110,8 @@ def last_mean(records: RunRecords, name: str, horizon: int) -> float:
     """The mean of a metric over the last steps within the horizon."""
     curve = records.curve(name)
     paid = paid_for(records, curve)
-    return float(curve.values[(paid <= horizon) & (paid > horizon - LAST)].mean())
+    found = curve.values[(paid <= horizon) & (paid > horizon - LAST)]
+    return float(found.mean()) if len(found) else float("nan")
 
 
 def test_counts(folder: Path, cell: str, checkpoint: Path, num_samples: int) -> TestCounts:
