@@ -35,9 +35,9 @@ SURE = {
     "stay": "Not very sure: answering its own mistakes was ahead of GRPO at equal total steps in one of two worlds "
     "(+0.037 [+0.009, +0.065] and +0.012 [+0.006, +0.017], five seeds each; on five others, where it mostly stayed, "
     "+0.002 [-0.011, +0.015]; in the other world +0.001 +- 0.009), and never at equal tokens.",
-    "back": "Half sure: on one world, 400 steps back from a plateau was ahead of GRPO at equal total steps (+0.048 "
-    "[+0.004, +0.092], five seeds), not at equal tokens, and only after as many steps again. AutoNPO that keeps "
-    "what was solved since brought +0.025 [-0.006, +0.056], staying +0.027 [-0.012, +0.067]: neither is shown.",
+    "back": "Not very sure: on one world, 400 steps back from a plateau was ahead of GRPO at 1,400 total steps (+0.048 "
+    "[+0.004, +0.092], five seeds) and no longer at 1,900 (+0.008 [-0.041, +0.057]); on another, truly flat, it kept "
+    "pass@8 (+0.069 [+0.053, +0.086], three seeds) and did not lift pass@1. Staying brought +0.027 [-0.012, +0.067].",
     "leave": "As sure as the curve: nothing was tried here on a run that is solved or does not move.",
     "inspect": "As sure as the curve: nothing was tried here on a run whose reward falls.",
     "wait": "Not at all: the log is too short.",
