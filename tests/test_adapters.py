@@ -116,4 +116,4 @@ def test_dropout_is_off_unless_it_is_asked_for() -> None:
     keys = ["task=apprentice", "run_dir=runs/x", "max_steps=1", "lora_target_modules=all-linear"]
     assert load_configuration(None, [*keys, "use_peft=true"]).model.lora_dropout == 0.0
     assert load_configuration(None, [*keys, "use_peft=true", "lora_dropout=0.1"]).model.lora_dropout == 0.1
-    assert "lora_dropout" not in load_configuration(None, keys).as_dict()
+    assert "lora_dropout" not in load_configuration(None, [*keys, "use_peft=false"]).as_dict()

@@ -341,3 +341,13 @@ def test_rows_of_verl_reach_a_verifier_of_verl_as_they_were(gold: Any, tmp_path:
     config = DataConfig(str(jsonl(tmp_path / "rows.jsonl", [row])), verifier=f"{tmp_path / 'own.py'}:compute_score")
     task = data_task(config)
     assert [task.verify(answer, task.train[0]) for answer in ("5", "6")] == [Verdict.CORRECT, Verdict.WRONG]
+
+
+@pytest.mark.parametrize(
+    "text", ["question;answer\nGröße?;5\n".encode("cp1252"), b"\xff\xfeq\x00", b"q\x00,answer\n1,2\n"]
+)
+def test_a_table_that_is_no_utf_8_is_refused_in_words(text: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(text)
+    with pytest.raises(UserError, match=r"rows\.csv.* cannot be read|which is no known form"):
+        load_rows(DataConfig(str(path)))

@@ -103,11 +103,19 @@ def _read(place: str, path: Path, configs: tuple[str | None, ...], split: str, *
 
 
 def _table_settings(path: Path) -> dict[str, Any]:
-    """Every cell as it is written: as text, so that no number is rounded; an empty cell alone is no value."""
+    """Every cell as it is written: as text, so that no number is rounded; an empty cell alone is no value.
+
+    Raises:
+        UserError: it is no UTF-8 text, or has no header.
+    """
     import datasets
 
-    features = datasets.Features({name: datasets.Value("string") for name in header_of(path)})
-    read = {"sep": separator_of(path), "encoding": ENCODING, "keep_default_na": False, "na_values": [""]}
+    try:
+        names, separator = header_of(path), separator_of(path)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"dataset_name={path}: the header cannot be read: {error}. Save the table as UTF-8.") from None
+    features = datasets.Features({name: datasets.Value("string") for name in names})
+    read = {"sep": separator, "encoding": ENCODING, "keep_default_na": False, "na_values": [""]}
     return {**read, "features": features}
 
 
