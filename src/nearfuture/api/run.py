@@ -60,7 +60,7 @@ class Run:
             values = read_yaml(path / "config.yaml" if (path / "lineage.json").exists() else path)
         if task is not None:
             values["task"] = task if isinstance(task, str) else in_python(_made(task, settings.pop("task_args", {})))
-        self.configuration: Configuration = check(values | _flat(settings))
+        self.configuration: Configuration = check(_flat(values) | _flat(settings))
 
     @property
     def folder(self) -> Path:
@@ -176,14 +176,11 @@ class Run:
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Flatten mappings into keys with a dot; paths become text, as in YAML."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if key == "autonpo" and isinstance(value, Mapping):
-            flat |= {f"autonpo.{name}": inner for name, inner in value.items()}
-        else:
-            flat[key] = str(value) if isinstance(value, Path) else value
-    return flat
+    """Flatten AutoNPO's section into keys with a dot; paths become text, as in YAML."""
+    from nearfuture.run.settings.keys import with_flat_autonpo
+
+    flat = with_flat_autonpo(settings)
+    return {key: str(value) if isinstance(value, Path) else value for key, value in flat.items()}
 
 
 def _made(task: Task | Callable[..., Task], task_args: Mapping[str, Any]) -> Task:

@@ -109,8 +109,8 @@ def told_to_user() -> Iterator[None]:
 
     SIGTERM is taken as SIGINT: both end a command with 130 and a word, and what it was writing is left as after a kill.
     """
-    is_taken = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler) if is_taken else None
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler) if is_main else None
     try:
         yield
         sys.stdout.flush()  # at this point a full disk behind a pipe or a file can still be reported
@@ -127,7 +127,7 @@ def told_to_user() -> Iterator[None]:
             print(told, file=sys.stderr)
         raise typer.Exit(told.exit_code) from None
     finally:
-        if is_taken:
+        if before is not None:
             signal.signal(signal.SIGTERM, before)
 
 

@@ -82,14 +82,21 @@ def check_needs(config: Configuration, task: Task) -> None:
         )
 
 
-def check_positions(config: Configuration, task: Task) -> None:
+def check_positions(config: Configuration, task: Task) -> list[str]:
     """Refuse prompts that leave no room for an answer in the model, unless `max_prompt_length` says how long they are.
+
+    Returns:
+        A note if prompts leave less room than the longest completion.
 
     Raises:
         UserError: how many prompts are too long, and what leaves them out.
     """
-    if config.data.max_prompt_length is None and (found := _beyond(config, task)) is not None:
+    found = _beyond(config, task)
+    if found is None:
+        return []
+    if config.data.max_prompt_length is None:
         found.refuse(base_model(config, task))
+    return list(filter(None, [found.note()]))
 
 
 def _beyond(config: Configuration, task: Task) -> Beyond | None:
@@ -114,8 +121,6 @@ def policy_notes(config: Configuration, task: Task) -> list[str]:
     with contextlib.suppress(OSError, ValueError):  # a model without a tokenizer is refused when it is loaded
         found = load_for_training(base_model(config, task))
         notes += filter(None, [template_note(found, task.train)])
-    too_long = _beyond(config, task)
-    notes += filter(None, [None if too_long is None else too_long.note()])
     return notes
 
 

@@ -80,7 +80,7 @@ def train(
     folder = RunFolder(config.run.run_dir, is_main=processes.is_main())
     model = build.base_model(config, task)
     needs.check_model(model, task, config.model_settings, casts_head=config.training.cast_lm_head_to_fp32)
-    build.check_positions(config, task)
+    room = build.check_positions(config, task)
     processes.from_main(lambda: checkpoint.require_whole(Path(model)))
     plan = disk_plan(config, model, len(task.train), is_sharded=sharding.fsdp_plugin(args) is not None)
     with contextlib.ExitStack() as held:
@@ -88,7 +88,7 @@ def train(
         start = Start(resume=resume, clean=clean, fork=fork)
         words = processes.from_main(lambda: _prepare(folder, config, task, plan, start))
         display = held.enter_context(Display(config, plan, quiet=quiet or not folder.is_main))
-        display.notes([*task.notes, *build.policy_notes(config, task)])
+        display.notes([*task.notes, *build.policy_notes(config, task), *room])
         for word in words if folder.is_main else ():
             display.warning(word)
         return Executor(config, task, display).run(one_stage=one_stage)

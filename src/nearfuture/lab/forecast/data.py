@@ -69,12 +69,12 @@ def rows_of(config: Configuration) -> Rows:
     task = build.load_checked_task(config)
     build.check_needs(config, task)
     model = build.base_model(config, task)
-    measured = _measured(config, task, model)
-    return Rows(len(task.train), len(task.evaluation), model, task.notes, task, measured)
+    measured, room = _measured(config, task, model)
+    return Rows(len(task.train), len(task.evaluation), model, (*task.notes, *room), task, measured)
 
 
-def _measured(config: Configuration, task: Task, model: str) -> tuple[int, int] | None:
-    """Measure prompts; None if the model's tokenizer does not load."""
+def _measured(config: Configuration, task: Task, model: str) -> tuple[tuple[int, int] | None, list[str]]:
+    """Measure prompts, and say whether they leave room for an answer; None if the model's tokenizer does not load."""
     from datasets import Dataset
 
     from nearfuture.run import build
@@ -83,13 +83,14 @@ def _measured(config: Configuration, task: Task, model: str) -> tuple[int, int] 
     try:
         found = processor.load_for_training(model, config.data.max_image_pixels)
     except (OSError, ValueError):
-        return None
+        return None, []
     lengths.require_template(found, task.train)
-    build.check_positions(config, task)
+    room = build.check_positions(config, task)
     spread = range(0, len(task.train), max(1, len(task.train) // NUM_MEASURED))
     rows = task.train.select(spread) if isinstance(task.train, Dataset) else [task.train[i] for i in spread]
     light = lengths.light(rows)
-    return max(lengths.prompt_lengths(found, light)), max(lengths.image_tokens(found, row) for row in light)
+    measured = max(lengths.prompt_lengths(found, light)), max(lengths.image_tokens(found, row) for row in light)
+    return measured, room
 
 
 def _stated(config: Configuration, name: str) -> Rows:
