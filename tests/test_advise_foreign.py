@@ -14,7 +14,7 @@ from commands import invoke
 from test_advise import EVENTS, OPTIONS, SMALL, STEPS, entropy, event_file, reward, write_jsonl
 
 from nearfuture.lab.measure.advise import advice_text, advise
-from nearfuture.record.logs import read_log
+from nearfuture.record.logs import Columns, read_log
 from nearfuture.types import UserError
 
 
@@ -149,7 +149,22 @@ def logged_objects(folder: Path) -> Path:
     return path
 
 
+def commented_table(folder: Path) -> Path:
+    path = folder / "metrics.csv"
+    rows = "".join(f"{s},{reward(s)!r},{entropy(s)!r}\n" for s in STEPS)
+    path.write_text(f"# GRPO, 8 GPUs, lr 1e-6\n# exported 2024-05-01\n\nStep,Reward,Entropy\n{rows}")
+    return path
+
+
+def commented_header(folder: Path) -> Path:
+    path = folder / "metrics.csv"
+    path.write_text("# step, reward, entropy\n" + "".join(f"{s}, {reward(s)!r}, {entropy(s)!r}\n" for s in STEPS))
+    return path
+
+
 FORMS = [
+    commented_table,
+    commented_header,
     table_with_spaces,
     percentages,
     markdown,
@@ -182,6 +197,20 @@ def test_percentages_that_are_used_are_said_to_be_shares(tmp_path: Path) -> None
     [note] = read_log(percentages(tmp_path)).notes
     assert note.startswith("Percentages were read as shares: reward ") and "% as 0." in note
     assert read_log(ms_swift(tmp_path)).notes == []  # a column that is not used holds some
+
+
+def test_comments_before_a_table_are_counted(tmp_path: Path) -> None:
+    [note] = read_log(commented_table(tmp_path)).notes
+    assert note == "Lines left out because they come before the table: 2 ('# GRPO, 8 GPUs, lr 1e-6')."
+    assert read_log(commented_header(tmp_path)).notes == []
+
+
+def test_a_column_in_capitals_is_found_after_one_that_is_spelled_as_known(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("step,Reward,reward\n1,0.1,0.5\n2,0.2,0.6\n")
+    assert read_log(path).rewards == [0.5, 0.6]
+    with pytest.raises(UserError, match="no column for the reward"):  # a name that was given is taken as it is
+        read_log(path, Columns(reward="REWARD"))
 
 
 def test_a_column_without_a_number_is_named_with_what_it_holds(tmp_path: Path) -> None:

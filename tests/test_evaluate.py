@@ -327,6 +327,19 @@ def test_suites_of_one_size_are_resampled_apart() -> None:
     assert (first.resamples == scored(first.suite).resamples).all()  # the same for every policy
 
 
+def test_one_question_is_said_to_be_too_few_for_an_interval(tmp_path: Path) -> None:
+    names = two_models(tmp_path)
+    policies = {names[0]: Scripted(sometimes(0.9)), names[1]: Scripted(sometimes(0.2))}
+    request = asked(tmp_path, "mmstar", "mathvision", limit=1)
+    result = evaluate(names, request, load=lambda name, _: policies[name], say=lambda _: None)
+    [found] = result["comparisons"]
+    assert found["mean"]["low"] is None and found["mean"]["detectable"] is None
+    write_evaluation(result, tmp_path, "nearfuture evaluate")
+    said = " ".join((tmp_path / "evaluation.txt").read_text().split())
+    assert "MM-Star, MM-Star macro, MathVision, MathVision level 4: too few questions for an interval" in said
+    assert "No interval can be given" in said and "would be found four times in five" not in said
+
+
 def test_a_small_family_does_not_cost_the_interval_of_the_mean(tmp_path: Path) -> None:
     families = ["large"] * 45 + ["small"] * 2
     rows = [{"question": f"{i}?", "gold": str(i), "family": family} for i, family in enumerate(families)]

@@ -72,7 +72,7 @@ def read_text_log(path: Path, logging_steps: int | None = None) -> Rows:
 
 def _read(path: Path, text: str, texts: Texts, logging_steps: int | None) -> tuple[list[Row], list[str]]:
     if path.suffix.lower() == ".csv":
-        return read_csv(text, texts), []
+        return _table(text, texts)
     document = _document(path, text, texts)
     if document is not None:
         return document, []
@@ -83,7 +83,7 @@ def _read(path: Path, text: str, texts: Texts, logging_steps: int | None) -> tup
         if not _is_header(lines[0]) and (rows := read_pairs(lines, texts)):
             return rows, []
         if any(mark in lines[0] for mark in DELIMITERS):
-            return read_csv(text, texts), []
+            return _table(text, texts)
     return read_lines(lines, texts, is_jsonl=path.suffix.lower() == ".jsonl", logging_steps=logging_steps)
 
 
@@ -166,7 +166,20 @@ def _markdown(lines: Sequence[str]) -> str | None:
 
 def _is_header(line: str) -> bool:
     """True where a cell of a line has the name of a step, as the first line of a table has."""
-    return any(cell.strip() in STEP_NAMES for cell in re.split(f"[{DELIMITERS}]", line))
+    names = {name.casefold() for name in STEP_NAMES}
+    return any(cell.strip().casefold() in names for cell in re.split(f"[{DELIMITERS}]", line))
+
+
+def _table(text: str, texts: Texts) -> tuple[list[Row], list[str]]:
+    """Read a CSV behind its lines of comment, which are named; `# step, reward` is a header."""
+    lines = text.splitlines(keepends=True)
+    head = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
+    if head and _is_header(lines[head - 1].lstrip("# ")):
+        head -= 1
+        lines[head] = lines[head].lstrip("# ")
+    comment = [line.strip() for line in lines[:head] if line.strip()]
+    notes = [f"Lines left out because they come before the table: {len(comment)} ({comment[0]!r})."] if comment else []
+    return read_csv("".join(lines[head:]), texts), notes
 
 
 def read_csv(text: str, texts: Texts, delimiter: str | None = None) -> list[Row]:

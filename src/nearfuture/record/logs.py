@@ -117,7 +117,9 @@ def read_log(
     texts = files.texts
     step = _column(path, "step", columns.step, names, texts)
     reward = _column(path, "reward", columns.reward, names, texts)
-    lacks_entropy = columns.entropy is None and not any(name in [*names, *texts.unread] for name in ALIASES["entropy"])
+    lacks_entropy = columns.entropy is None and not any(
+        _spelled(name, [*names, *texts.unread]) for name in ALIASES["entropy"]
+    )
     entropy = None if lacks_entropy else _column(path, "entropy", columns.entropy, names, texts)
     found = choose_run(path, split_runs(parts, step, lambda row: reward in row or entropy in row), run)
     used = {"step": step, "reward": reward, "entropy": entropy}
@@ -148,13 +150,15 @@ def _metric(column: str) -> str:
 
 
 def _column(path: Path, what: str, named: str | None, names: list[str], texts: Texts) -> str:
-    """Return the column of a value: the one that the user named, or the first alias that exists."""
+    """Return the column of a value: the one that the user named, or the first alias that exists, in capitals or not."""
+    if named is not None and named in names:
+        return named
     wanted = ALIASES[what] if named is None else (named,)
-    for name in wanted:
-        if name in names:
-            return name
+    if named is None and (found := next(filter(None, (_spelled(name, names) for name in wanted)), None)):
+        return found
     unread = {_metric(column): text for column, text in texts.unread.items()}
-    if text := next((f"{name} holds {unread[name]!r}" for name in wanted if name in unread), None):
+    holding = filter(None, (_spelled(name, list(unread)) for name in wanted))
+    if text := next((f"{name} holds {unread[name]!r}" for name in holding), None):
         raise UserError(
             f"{path} has no number in the column of the {what}: {text}. Write numbers (0.5, 50%, or 0,5 in a table "
             f"with semicolons), or name another column with --{what} COLUMN."
@@ -164,6 +168,13 @@ def _column(path: Path, what: str, named: str | None, names: list[str], texts: T
         f"{path} has no column for the {what}. Looked for: {', '.join(wanted)}. Found: {shown}. "
         f"Name it with --{what} COLUMN."
     )
+
+
+def _spelled(alias: str, names: list[str]) -> str | None:
+    """The name that is this alias, if need be with other capitals: `Reward`."""
+    if alias in names:
+        return alias
+    return next((name for name in names if name.casefold() == alias.casefold()), None)
 
 
 def _exported_runs(part: Part) -> list[Part]:

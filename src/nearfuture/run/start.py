@@ -137,7 +137,7 @@ def _prepare(folder: RunFolder, config: Configuration, task: Task, plan: DiskPla
     folder.write(DATA, origin.hashes())
     if start.fork is None:
         Lineage.begin(origin.facts()).write(folder.lineage)
-        return []
+        return [f"--resume: there is no run in {folder.path} yet, so this one begins."] if start.resume else []
     start.fork.write(folder, changes)
     forked = {**origin.facts(), "forked_from": start.fork.facts()}
     dataclasses.replace(start.fork.lineage, origin=forked).write(folder.lineage)

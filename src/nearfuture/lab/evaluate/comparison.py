@@ -38,8 +38,8 @@ def compare(label: str, scores: Sequence[Score], other: str, others: Sequence[Sc
     Returns:
         Plain values, `suites` by name and their `mean`: of each the difference with its interval and p-value, Holm's
         p-value over the suites (NaN for the mean), the smallest true difference found with a power of 80 %
-        (`detectable`, NaN if they agree throughout), and the units that one of the two left without a value
-        (`num_lost`).
+        (`detectable`, NaN if they agree throughout or no interval can be given), and the units that one of the two
+        left without a value (`num_lost`).
 
     Raises:
         UserError: nothing in a suite could be judged for both policies.
@@ -59,7 +59,7 @@ def compare(label: str, scores: Sequence[Score], other: str, others: Sequence[Sc
 
 
 def _difference(found: Estimate, error: float, adjusted_p: float = math.nan, num_lost: int = 0) -> Values:
-    detectable = detectable_difference(error)
+    detectable = math.nan if math.isnan(found.low) else detectable_difference(error)
     return {**asdict(found), "adjusted_p": adjusted_p, "detectable": detectable, "num_lost": num_lost}
 
 

@@ -30,7 +30,7 @@ def title(result: Result) -> str:
 
 def measured(result: Result) -> str:
     """The protocol, in a sentence."""
-    limit = f", of at most {result['limit']} questions each" if result["limit"] else ""
+    limit = f", of at most {plural(result['limit'], 'question')} each" if result["limit"] else ""
     return (
         f"{plural(result['num_samples'], 'sample')} per question{limit}, seed {result['seed']}. Numbers are "
         f"percentages; ± is the larger half of the {result['level']:.0%} interval from {result['num_resamples']} "
@@ -60,13 +60,15 @@ def difference(result: Result, found: Mapping[str, Any]) -> str:
     verdict = "different" if mean["p_value"] < ALPHA else "not told apart"
     found_from = f"A difference of {points(mean['detectable'])} points would be found four times in five."
     if mean["detectable"] is None:
-        found_from = "All questions gave the same difference, so how large a one would be found cannot be told."
+        alike = mean["low"] is not None
+        why = "All questions gave the same difference" if alike else "No interval can be given"
+        found_from = f"{why}, so how large a one would be found cannot be told."
     return f"{said}, p = {p_value(mean['p_value'])}: {verdict}. {found_from}"
 
 
 def notes(result: Result) -> list[str]:
     """What to be careful about."""
-    said = []
+    said = _without_interval(result)
     for policy in result["policies"]:
         scores = {suite["title"]: policy["scores"][suite["name"]] for suite in result["suites"]}
         said += _cut_off(policy["label"], scores)
@@ -80,6 +82,23 @@ def notes(result: Result) -> list[str]:
             "decoding are not published, so they are shown for reference and cannot be compared with these numbers."
         )
     return said
+
+
+def _without_interval(result: Result) -> list[str]:
+    few: dict[str, None] = {}
+    for suite in result["suites"]:
+        for score in (policy["scores"][suite["name"]] for policy in result["policies"]):
+            shown = {
+                suite["title"]: score,
+                **{f"{suite['title']} {name}": one for name, one in score["metrics"].items()},
+            }
+            few.update((name, None) for name, one in shown.items() if one["value"] is not None and one["low"] is None)
+    if not few:
+        return []
+    return [
+        f"{', '.join(few)}: too few questions for an interval: one cluster, or parts of a question or two, which "
+        "most resamples miss. Ask more questions, --limit."
+    ]
 
 
 def _cut_off(label: str, scores: Mapping[str, Any]) -> list[str]:
