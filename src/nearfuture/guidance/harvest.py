@@ -2,6 +2,7 @@
 
 A guide need not be asked what the policy has already answered on the way, in a scout or an abandoned tail. Each answer
 has the log-probs and the step of the policy that wrote it, so its distance from the start of a replay is the true one.
+And a harvest is a source itself: the policy's own latest answer to a prompt that it fails today (self-imitation).
 
 The state is saved with every checkpoint, so it follows the lineage: when the run goes back, the state goes back too,
 and what the tail wrote is read from the tail's last checkpoint. Token ids and log-probs are packed (about 11 bytes per
@@ -39,6 +40,9 @@ class Answer:
 class Harvest:
     """The latest answer to every prompt, and the tries since. The same on every process.
 
+    As a source it serves a prompt what the policy last answered correctly, at an earlier visit. See Oh et al.,
+    "Self-Imitation Learning" (arXiv:1806.05635), which learns from past actions that did better than is expected now.
+
     Example:
         >>> harvest = Harvest()
         >>> harvest.observe(["a", "b"], [1, 0], [8, 8])
@@ -67,6 +71,11 @@ class Harvest:
             kept = self._answers.get(success.prompt_id)
             if kept is None or kept.success.step < success.step:
                 self._answers[success.prompt_id] = Answer(success, *self._tries[success.prompt_id])
+
+    def lookup(self, prompt_id: str, step: int) -> Guidance | None:
+        """Return the latest answer to `prompt_id`, which a policy before `step` wrote, or None."""
+        answer = self._answers.get(prompt_id)
+        return None if answer is None else _guidance(answer, 0)
 
     def known(self, prompt_ids: Iterable[str]) -> Known:
         """Return how often these prompts were solved and tried, for those that were tried."""

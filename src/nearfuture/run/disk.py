@@ -104,7 +104,7 @@ def disk_plan(config: Configuration, model: str, num_prompts: int, *, is_sharded
     num_caches = sum(isinstance(stage, Intervention) for _, stage in stages_ahead(config)) + len(replays)
     longest = config.training.max_completion_length
     of_prompt = longest * HARVEST_BYTES_PER_TOKEN + HARVEST_BYTES_PER_PROMPT
-    harvest = num_prompts * of_prompt if config.run.guidance_harvest else 0
+    harvest = num_prompts * of_prompt if config.run.guidance_harvest or config.run.source == "own" else 0
     weights, num_branches = trained * numerics.trained, config.training.parallel_branches
     selves = (
         num_branches * (weights + states) if num_branches > 1 else weights * bool(config.training.informed_strength)

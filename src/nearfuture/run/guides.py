@@ -79,6 +79,8 @@ class Guides:
         run = self.config.run
         if run.source == "experience":
             return ExperienceReplay(run.experience_frac, run.experience_start_pass_rate, self.config.training.seed)
+        if run.source == "own":
+            return Harvest()
         layers = [
             self._layer(self.folder.path / segment.folder / "guidance", segment.intervention)
             for segment, _ in lineage.path()[::-1]

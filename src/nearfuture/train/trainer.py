@@ -60,7 +60,8 @@ class NPOTrainer(WeighedLoss):
     Args:
         guidance: a `GuidanceCache`, the folder of one, or any `Source`; None is plain GRPO. A cache is checked against
             the tokenizer, the sampling settings and the prompts, and verified again with the reward function that
-            carries the verdict. `ExperienceReplay` also chooses which questions are asked again.
+            carries the verdict. `ExperienceReplay` also chooses which questions are asked again. A `Harvest` serves the
+            policy's own latest answers.
         distiller: a guide that scores the policy's own rollouts on gated prompts (`distill_coef`).
         on_group: called with an `Example` (`train/examples.py`) for each group whose last slot was replaced;
             if this process has none, for one group of the batch, at the steps that `shows_group` names.
@@ -144,6 +145,8 @@ class NPOTrainer(WeighedLoss):
         if isinstance(source, ExperienceReplay):
             self.replayer = Replayer(self, source, scoring.mean_entropies(self))
             self.stateful = {**self.stateful, EXPERIENCE: source}
+        if isinstance(source, Harvest):
+            self.set_harvest(source)
 
     def set_harvest(self, harvest: Harvest) -> None:
         """Keep what the policy answers from the next generated batch on; it is saved with every checkpoint."""

@@ -91,10 +91,10 @@ def _check_branches(config: Configuration) -> None:
 
 def _check_autonpo(config: Configuration) -> None:
     auto, gate = config.autonpo, config.training.max_pass_rate
-    if config.run.source == "experience" and auto.mode == "act":
+    if config.run.source in ("experience", "own") and auto.mode == "act":
         raise UserError(
-            "source=experience and autonpo.mode=act: the last slot has one source, so that what AutoNPO collects would "
-            "never be served. Set autonpo.mode=off, or source=guide."
+            f"source={config.run.source} and autonpo.mode=act: the last slot has one source, so that what AutoNPO "
+            "collects would never be served. Set autonpo.mode=off, or source=guide."
         )
     if auto.ask == "pool" and config.run.guidance_lifetime == "segment":
         raise UserError(
@@ -185,9 +185,9 @@ def _check_samples(run: RunConfig) -> None:
             "guide_allocation=adaptive and guide_select=closest: the closest of a fixed number of samples needs all of "
             "them. Set guide_select=uniform, or guide_allocation=even."
         )
-    if run.guidance_harvest and run.source == "experience":
+    if run.guidance_harvest and run.source in ("experience", "own"):
         raise UserError(
-            "guidance_harvest=true and source=experience: experience replays the run's own rollouts already, and no "
+            f"guidance_harvest=true and source={run.source}: it replays the run's own rollouts already, and no "
             "guide is asked. Set one of both."
         )
     if run.guidance_harvest and max(run.guide_num_kept, run.guide_min_correct) > 1:

@@ -41,8 +41,8 @@ class RunConfig:
             dataset_min_difficulty and dataset_max_difficulty are left out.
         model: path or name of the base model; None takes the model that the task ships.
         method: a row of `nearfuture.run.settings.methods`, which stands for settings that can each be overridden.
-        source: where guidance comes from: a `guide` of this run, `traces` of an external teacher, or the policy's own
-            past `experience`.
+        source: where guidance comes from: a `guide` of this run, `traces` of an external teacher, the policy's own
+            past `experience`, or its `own` latest answer to the same prompt.
         traces: JSONL or parquet file of an external teacher, in one of the formats of `nearfuture guide import`; None
             takes the traces that the task ships.
         traces_format: the format of that file.
@@ -78,7 +78,7 @@ class RunConfig:
     task_difficulty: str | None = None
     model: str | None = None
     method: str = "npo"
-    source: Literal["guide", "traces", "experience"] = "guide"
+    source: Literal["guide", "traces", "experience", "own"] = "guide"
     traces: Path | None = None
     traces_format: Literal["luffy", "rlep", "easyvideor1", "jsonl"] = "luffy"
     scout_steps: int = 0

@@ -55,6 +55,8 @@ METHODS: dict[str, dict[str, Any]] = {
         "entropy_coef": 0.001,
         **NO_NORMALISATION,
     },
+    # The policy's own latest answer to a prompt that it fails today, behind NPO's gate, after arXiv:1806.05635.
+    "self_imitation": {"source": "own", **{name: PLAIN[name] for name in ("weighting", "max_pass_rate")}},
     # The policy's far future: a pool of the converged policy, replayed from the base weights on for every prompt,
     # arXiv:2507.07451.
     "rlep": {
