@@ -104,7 +104,7 @@ FACTORS: dict[str, dict[str, Settings]] = {
         },
     },
     # --- the method, and what it learns from
-    "method": {name: {"method": name} for name in ("npo", "luffy", "exgrpo", "rlep", "opd")},
+    "method": {name: {"method": name} for name in ("npo", "luffy", "exgrpo", "self_imitation", "rlep", "opd")},
     "traces": {
         name: {"traces_format": name, "traces": f"{{traces_{name}}}"}
         for name in ("luffy", "rlep", "easyvideor1", "jsonl")

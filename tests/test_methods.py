@@ -102,6 +102,7 @@ SHORT = ["max_steps=6", "scout_steps=0", "guide_step=null", "rollback_to=null", 
 METHOD_RUNS = {
     "rlep": ["method=rlep", "scout_steps=6", "guide_num_samples=16", "guide_num_kept=16", "guide_min_correct=1"],
     "exgrpo": ["method=exgrpo", "experience_start_pass_rate=0"],
+    "self_imitation": ["method=self_imitation", f"task={Path(__file__).with_name('few_prompts.py')}:few"],
     "opd": ["method=opd", "scout_steps=3", "learning_rate=5e-4"],
     "luffy": ["method=luffy", "max_completion_length=12"],
     "again": ["resample_steps=4"],

@@ -24,6 +24,7 @@ from torchrun import leave
 
 from nearfuture.guidance import GuidanceCache
 from nearfuture.guidance.experience import ExperienceReplay, Success
+from nearfuture.guidance.harvest import Harvest
 from nearfuture.train import NPOTrainer
 from nearfuture.types import Guidance, UserError
 
@@ -35,6 +36,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "importance": {"weighting": "importance", "num_generations": 4, "loss_type": "grpo"},
     "shaped": {"weighting": "shaped", "num_generations": 4, "loss_type": "dr_grpo"},
     "experience": {"weighting": "shaped", "num_generations": 4, "max_pass_rate": 1.0},
+    "own": {"weighting": "importance", "num_generations": 4},
     "one_group": {"weighting": "importance", "num_generations": 12},  # the first process owns no last slot
     "accumulated": {
         "weighting": "importance",
@@ -75,7 +77,8 @@ def run(folder: Path, scenario: str, num_processes: int) -> dict[str, Any]:
     """Train one scenario, and return what this process saw."""
     trainer = build(folder, scenario, num_processes)
     cache = GuidanceCache.open(folder / "guidance")
-    trainer.set_guidance(experience(cache) if scenario == "experience" else cache)
+    remembered = {"experience": experience, "own": harvest}.get(scenario)
+    trainer.set_guidance(cache if remembered is None else remembered(cache))
     recorder = tiny.record(trainer)
     trainer.train()
     return {
@@ -94,6 +97,14 @@ def experience(cache: GuidanceCache) -> ExperienceReplay:
     replay.observe([g.prompt_id for g in found], [2] * len(found), [4] * len(found))
     replay.store([Success(g.prompt_id, g.prompt_hash, g.completion_ids, g.behavior_logps, 1) for g in found])
     return replay
+
+
+def harvest(cache: GuidanceCache) -> Harvest:
+    """The cache's answers, as if this run had written them before step 1."""
+    own, found = Harvest(), list(cache)
+    own.observe([g.prompt_id for g in found], [1] * len(found), [4] * len(found))
+    own.store(Success(g.prompt_id, g.prompt_hash, g.completion_ids, g.behavior_logps, 0) for g in found)
+    return own
 
 
 def guided_prompts(trainer: NPOTrainer, buffer: list[dict[str, Any]]) -> list[str]:

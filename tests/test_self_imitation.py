@@ -1,0 +1,77 @@
+"""Self-imitation: a prompt that is failed today gets the policy's own latest answer, which an earlier step wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+import torch
+
+from nearfuture.guidance.harvest import Harvest
+from nearfuture.train import NPOTrainer
+from nearfuture.types import Guidance
+
+SETTINGS = {"max_steps": 12, "per_device_train_batch_size": 64, "learning_rate": 0.02}
+
+
+class Watched(Harvest):
+    """A harvest that notes what it serves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.served: list[tuple[int, str, Guidance | None]] = []
+
+    def lookup(self, prompt_id: str, step: int) -> Guidance | None:
+        found = super().lookup(prompt_id, step)
+        self.served.append((step, prompt_id, found))
+        return found
+
+
+def trained(folder: Path, harvest: Harvest, **settings: Any) -> NPOTrainer:
+    trainer = tiny.npo(folder, data=tiny.rows(32), guidance=harvest, **{**SETTINGS, **settings})
+    trainer.train()
+    return trainer
+
+
+def test_a_prompt_gets_its_latest_answer_from_an_earlier_visit(tmp_path: Path) -> None:
+    harvest = Watched()
+    trainer = trained(tmp_path, harvest)
+    visits: dict[str, list[int]] = {}
+    for step, prompt_id, found in harvest.served:
+        if found is not None:
+            assert found.guide_step < step and found.guide_step in visits[prompt_id]
+            assert found.prompt_id == prompt_id and found.behavior_logps
+        visits.setdefault(prompt_id, []).append(step)
+    served = [found for _, _, found in harvest.served if found is not None]
+    assert served and len(served) < len(harvest.served)
+    logs = [row for row in trainer.state.log_history if "npo/guided_frac" in row]
+    assert logs[0]["npo/guided_frac"] == 0 and sum(row["npo/guided_frac"] for row in logs) > 0
+
+
+def test_it_generates_nothing_and_is_plain_grpo_until_a_prompt_comes_back(tmp_path: Path) -> None:
+    """32 prompts, 16 per step: the first two steps are an epoch."""
+    ours = trained(tmp_path / "ours", Harvest(), max_steps=2)
+    plain = tiny.grpo(tmp_path / "plain", data=tiny.rows(32), **{**SETTINGS, "max_steps": 2})
+    plain.train()
+    a, b = tiny.weights(ours), tiny.weights(plain)
+    assert all(torch.equal(a[name], b[name]) for name in b)
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_resumed_equals_never_stopped(tmp_path: Path, passes: int) -> None:
+    settings = {
+        "num_iterations": passes,
+        "save_strategy": "steps",
+        "save_steps": 6,
+        "optim": "adamw_torch",
+        "learning_rate": 1e-4,
+    }
+    whole = trained(tmp_path / "whole", Harvest(), **settings)
+    harvest = Harvest()
+    resumed = tiny.npo(tmp_path / "resumed", data=tiny.rows(32), guidance=harvest, **{**SETTINGS, **settings})
+    resumed.train(resume_from_checkpoint=str(tmp_path / "whole" / "out" / "checkpoint-6"))
+    a, b = tiny.weights(whole), tiny.weights(resumed)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert len(harvest) > 0 and whole.guidance.state_dict() == harvest.state_dict()
