@@ -9,4 +9,4 @@ from nearfuture.tasks import Task, load_task
 
 def few() -> Task:
     task = load_task("apprentice")
-    return replace(task, train=task.train[:64])
+    return replace(task, train=task.train[:16])
