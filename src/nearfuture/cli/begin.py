@@ -33,7 +33,7 @@ def init(
     data: Annotated[str | None, typer.Option(help="A known data set, an id on the Hub, or a file of rows.")] = None,
     model: Annotated[str | None, typer.Option(help="Folder or name on the Hub. Default: the task's own.")] = None,
     method: Annotated[
-        str | None, typer.Option(help="npo (the default), grpo, autonpo, luffy, exgrpo, rlep or opd.")
+        str | None, typer.Option(help="npo (the default), grpo, autonpo, luffy, exgrpo, self_imitation, rlep or opd.")
     ] = None,
     is_list: Annotated[bool, typer.Option("--list", help="List the configurations that ship, and stop.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE.")] = False,
