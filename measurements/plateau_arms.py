@@ -27,6 +27,7 @@ from nearfuture.lab.study.results import Study, StudyRun
 
 Rates = Mapping[str, float]
 SHOWN = ("all", "trained lengths")
+MANY = 3
 
 
 def recorded(path: Path) -> dict[tuple[str, int], Rates]:
@@ -42,7 +43,11 @@ def with_seen(rates: Rates) -> Rates:
 
 
 def what_happened(run: StudyRun) -> str:
-    """The triggers, probes and interventions of a run, in a few words."""
+    """The triggers, probes and interventions of a run, in a few words; many interventions are added up."""
+    ways = [event for event in run.records.events if event["event"] == "rollback"]
+    if len(ways) > MANY:
+        answers, back = (sum(event[key] for event in ways) for key in ("num_guidance", "rollback_distance"))
+        return f"{len(ways)} interventions: {answers:,} answers, back by {back} steps in all"
     said = []
     for event in run.records.events:
         match event["event"]:
