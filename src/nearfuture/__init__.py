@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nearfuture.api import Run, advise, explain, report, signal
-    from nearfuture.guidance import GuidanceCache, WindowedCache, collect_guidance
+    from nearfuture.guidance import GuidanceCache, Harvest, WindowedCache, collect_guidance
     from nearfuture.tasks import Task, VerdictReward, load_task
     from nearfuture.train import NPOConfig, NPOTrainer, TRLEngine
     from nearfuture.types import Guidance, Intervention, PolicyRef, Sampling, UserError, Verdict
@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "nearfuture.api": ("Run", "advise", "explain", "report", "signal"),
-    "nearfuture.guidance": ("GuidanceCache", "WindowedCache", "collect_guidance"),
+    "nearfuture.guidance": ("GuidanceCache", "Harvest", "WindowedCache", "collect_guidance"),
     "nearfuture.tasks": ("Task", "VerdictReward", "load_task"),
     "nearfuture.train": ("NPOConfig", "NPOTrainer", "TRLEngine"),
     "nearfuture.types": ("Guidance", "Intervention", "PolicyRef", "Sampling", "UserError", "Verdict"),
@@ -31,6 +31,7 @@ _HOMES = {
 __all__ = [
     "Guidance",
     "GuidanceCache",
+    "Harvest",
     "Intervention",
     "NPOConfig",
     "NPOTrainer",

@@ -6,6 +6,7 @@ Not here: whether guidance is used (`nearfuture.method`), how the guide is loade
 from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.collect import collect_guidance
 from nearfuture.guidance.engine import Engine
+from nearfuture.guidance.harvest import Harvest
 from nearfuture.guidance.header import CollectionCounts
 from nearfuture.guidance.sources import LayeredCaches, Source, UniformReplay, WindowedCache
 
@@ -13,6 +14,7 @@ __all__ = [
     "CollectionCounts",
     "Engine",
     "GuidanceCache",
+    "Harvest",
     "LayeredCaches",
     "Source",
     "UniformReplay",
