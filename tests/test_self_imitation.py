@@ -75,3 +75,14 @@ def test_resumed_equals_never_stopped(tmp_path: Path, passes: int) -> None:
     a, b = tiny.weights(whole), tiny.weights(resumed)
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert len(harvest) > 0 and whole.guidance.state_dict() == harvest.state_dict()
+
+
+def test_a_stalled_run_of_trls_own_trainer_goes_on_with_it(tmp_path: Path) -> None:
+    saving = {"save_strategy": "steps", "save_steps": 6}
+    tiny.grpo(tmp_path / "plain", data=tiny.rows(32), **{**SETTINGS, **saving, "max_steps": 6}).train()
+    harvest = Harvest()
+    ours = tiny.npo(tmp_path / "ours", data=tiny.rows(32), guidance=harvest, **SETTINGS)
+    ours.train(resume_from_checkpoint=str(tmp_path / "plain" / "out" / "checkpoint-6"))
+    logs = [row for row in ours.state.log_history if "npo/guided_frac" in row]
+    assert ours.state.global_step == 12 and len(harvest) > 0
+    assert [row["npo/guided_frac"] for row in logs[:2]] == [0, 0] and logs[-1]["npo/guided_frac"] > 0
