@@ -38,16 +38,17 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(BIN)/python -c 'import reasoning_gym' 2> /dev/null || echo 'reasoning-gym is not installed (its pycosat needs a C compiler): its tests are skipped'
 	touch $@
 
-# One process per core, one thread each; half the batch of the studies. NPO pays for 40 + 60 extra steps, so GRPO trains that much longer.
-demo: install ## train GRPO and NPO on the world that ships, and write the report: a few minutes
+# One thread each; half the batch of the studies. NPO pays for 40 + 60 extra steps, so the others train that much longer.
+demo: install ## train GRPO, self-imitation and NPO on the world that ships, and write the report: a few minutes
 	@mkdir -p $(RUNS) && rm -f $(RUNS)/failed
 	@train() { name=$$1; shift; \
 	    { OMP_NUM_THREADS=1 $(BIN)/nearfuture train "$$@" per_device_train_batch_size=256 learning_rate=6e-4 run_dir=$(RUNS)/$$name --clean 2>&1 || touch $(RUNS)/failed; } \
-	    | $(BIN)/python -uc "import sys; [print('%-4s | %s' % ('$$name', line), end='') for line in sys.stdin]"; }; \
+	    | $(BIN)/python -uc "import sys; [print('%-14s | %s' % ('$$name', line), end='') for line in sys.stdin]"; }; \
 	train grpo configs/apprentice/grpo.yaml max_steps=340 & \
+	train self_imitation configs/apprentice/self_imitation.yaml max_steps=340 & \
 	train npo configs/apprentice/npo_early_late.yaml; wait
 	@test ! -e $(RUNS)/failed
-	@$(BIN)/nearfuture report $(RUNS)/grpo $(RUNS)/npo --output $(RUNS)/report/index.html
+	@$(BIN)/nearfuture report $(RUNS)/grpo $(RUNS)/self_imitation $(RUNS)/npo --output $(RUNS)/report/index.html
 
 # A pretrained model and questions that others keep (docs/real.md). NPO pays for six extra steps, so GRPO trains that much longer.
 real: $(SMALL)/config.json ## the same with a pretrained model, SmolLM2-135M, on arithmetic of reasoning-gym
