@@ -1,10 +1,12 @@
-"""The figure of the README: held-out pass rate of a comparison's methods, against steps and against generated tokens.
+"""The figures of the docs: held-out pass rate of a comparison's methods, against steps and against generated tokens.
 
 What it does: reads a finished `nearfuture compare` and draws means over seeds with their 95 % Student bands.
 
 What it leaves out: everything else the comparison's own page draws (`nearfuture report`).
 
     python measurements/figure.py runs/apprentice/compare --methods grpo exgrpo rlep npo_early autonpo
+    python measurements/figure.py runs/apprentice/plateau --methods grpo self_imitation stay \
+        --clocks total_steps tokens --output docs/images/plateau.svg
 """
 
 from __future__ import annotations
@@ -47,12 +49,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder of the comparison")
     parser.add_argument("--methods", nargs="+", required=True)
+    parser.add_argument("--clocks", nargs="+", choices=[clock for clock, _, _ in PANELS], help="default: all")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
+    chosen = [panel for panel in PANELS if options.clocks is None or panel[0] in options.clocks]
     comparison = compare(options.folder)
     plt.rcParams.update({"svg.hashsalt": "nearfuture", "font.size": 9, "svg.fonttype": "none"})
-    figure, panels = plt.subplots(1, len(PANELS), figsize=(12, 3.6), sharey=True, layout="constrained")
-    for axes, (clock, label, unit) in zip(np.atleast_1d(panels), PANELS, strict=True):
+    figure, drawn = plt.subplots(1, len(chosen), figsize=(4 * len(chosen), 3.6), sharey=True, layout="constrained")
+    panels = np.atleast_1d(drawn)
+    for axes, (clock, label, unit) in zip(panels, chosen, strict=True):
         draw(axes, comparison, options.methods, clock, unit)
         axes.set_xlabel(label)
     panels[0].set_ylabel("held-out pass rate")
