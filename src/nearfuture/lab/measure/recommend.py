@@ -1,9 +1,10 @@
-"""Recommend from a log: let the run stay and answer its own mistakes, go back (how far), or leave it; and how sure.
+"""Recommend from a log: keep what the run solves, stay and ask again, go back (how far), or leave it; and how sure.
 
     solved      the reward has no room to rise                                  leave it
-    rising      a step is worth its slope, going back D steps costs D times it  stay; go back a few steps at most
+    rising      a step is worth its slope, going back D steps costs D times it  stay, and keep what is solved; go back
+                                                                                a few steps at most
     flat        the entropy falls, or the trigger has fired before: steps are worth little, the policy has narrowed
-                                                                                stay first, at no cost in steps; then
+                                                                                keep what is solved, at no cost; then
                                                                                 go back
     flat        the entropy never fell: no near future would differ             leave it
     falling     something is wrong that guidance does not mend                  inspect it
@@ -32,12 +33,12 @@ CLEARLY, MANY_ROWS = 4.0, 20
 NEAREST, FARTHEST = 10, 100
 """How many steps back AutoNPO considers."""
 SURE = {
-    "stay": "Not very sure: answering its own mistakes was ahead of GRPO at equal total steps in one of two worlds "
-    "(+0.037 [+0.009, +0.065] and +0.012 [+0.006, +0.017], five seeds each; on five others, where it mostly stayed, "
-    "+0.002 [-0.011, +0.015]; in the other world +0.001 +- 0.009), and never at equal tokens.",
-    "back": "Not very sure: on one world, 400 steps back from a plateau was ahead of GRPO at 1,400 total steps (+0.048 "
-    "[+0.004, +0.092], five seeds) and no longer at 1,900 (+0.008 [-0.041, +0.057]); on another, truly flat, it kept "
-    "pass@8 (+0.069 [+0.053, +0.086], three seeds) and did not lift pass@1. Staying brought +0.027 [-0.012, +0.067].",
+    "stay": "Quite sure where a prompt has one right answer: +0.066 [+0.038, +0.094] of held-out pass rate over GRPO at "
+    "equal steps, +0.065 [+0.037, +0.092] at equal tokens (five seeds). @CDR@ Going back was not ahead of GRPO at equal "
+    "total steps on a curve that rises.",
+    "back": "Quite sure of the first where a prompt has one right answer: +0.123 [+0.077, +0.169] on test prompts after "
+    "1,400 steps (five seeds). @CDR2@ Not very sure of going back: by 400 steps it was ahead at 1,400 total steps "
+    "(+0.048 [+0.004, +0.092], five seeds) and no longer at 1,900 (+0.008 [-0.041, +0.057]).",
     "leave": "As sure as the curve: nothing was tried here on a run that is solved or does not move.",
     "inspect": "As sure as the curve: nothing was tried here on a run whose reward falls.",
     "wait": "Not at all: the log is too short.",
@@ -81,9 +82,9 @@ def recommend(log: Log, evidence: Evidence | None, fired: list[int]) -> dict[str
     if evidence.is_declining or fired:
         narrow = "the entropy falls" if evidence.is_declining else f"the trigger fired at step {fired[-1]}"
         why = (
-            f"The reward stands still and {narrow}: steps cost little, and the policy narrows. Stay first, since that "
-            f"costs no step; then go back, to a checkpoint between step {max(0, rows[-1][0] - FARTHEST)} and step "
-            f"{max(0, rows[-1][0] - NEAREST)}; Q and V decide how far."
+            f"The reward stands still and {narrow}: steps cost little, and the policy narrows. Keep what is solved "
+            f"first, since that costs nothing; then go back, to a checkpoint between step "
+            f"{max(0, rows[-1][0] - FARTHEST)} and step {max(0, rows[-1][0] - NEAREST)}; Q and V decide how far."
         )
         return _said("back", FARTHEST, line.slope, line.slope_se, why)
     why = "Reward and entropy both stand still: later policies would not differ from earlier ones."
@@ -117,9 +118,10 @@ def recommendation_text(found: dict[str, Any]) -> list[str]:
     """Put the recommendation into words."""
     limit = f", or go back by {found['max_distance']} steps at most" if found["max_distance"] else ""
     told = {
-        "stay": f"Stay, and let the policy answer its own mistakes{limit} (autonpo.stay, autonpo.price=slope).",
-        "back": f"Stay, then go back by {NEAREST} to {FARTHEST} steps (autonpo.stay, autonpo.price=slope); by hundreds "
-        "where prompts come back and as many steps are left (autonpo.keep_solved, autonpo.max_rollback_distance).",
+        "stay": f"Go on, and keep what the run solves if its prompts come back (method=self_imitation){limit} "
+        "(autonpo.price=slope).",
+        "back": f"Keep what the run solves if its prompts come back (--from RUN@STEP method=self_imitation), then go "
+        f"back by {NEAREST} to {FARTHEST} steps (autonpo.stay, autonpo.price=slope).",
         "leave": "Leave it as it is.",
         "inspect": "Look at the run before you change anything.",
         "wait": "Wait.",
