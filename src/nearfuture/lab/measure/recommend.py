@@ -4,7 +4,7 @@
     rising      a step is worth its slope, going back D steps costs D times it  stay, and keep what is solved; go back
                                                                                 a few steps at most
     flat        the entropy falls, or the trigger has fired before: steps are worth little, the policy has narrowed
-                                                                                keep what is solved, at no cost; then
+                                                                                begin again and keep what is solved, or
                                                                                 go back
     flat        the entropy never fell: no near future would differ             leave it
     falling     something is wrong that guidance does not mend                  inspect it
@@ -33,12 +33,14 @@ CLEARLY, MANY_ROWS = 4.0, 20
 NEAREST, FARTHEST = 10, 100
 """How many steps back AutoNPO considers."""
 SURE = {
-    "stay": "Quite sure where a prompt has one right answer: +0.066 [+0.038, +0.094] of held-out pass rate over GRPO at "
-    "equal steps, +0.065 [+0.037, +0.092] at equal tokens (five seeds). @CDR@ Going back was not ahead of GRPO at equal "
-    "total steps on a curve that rises.",
-    "back": "Quite sure of the first where a prompt has one right answer: +0.123 [+0.077, +0.169] on test prompts after "
-    "1,400 steps (five seeds). @CDR2@ Not very sure of going back: by 400 steps it was ahead at 1,400 total steps "
-    "(+0.048 [+0.004, +0.092], five seeds) and no longer at 1,900 (+0.008 [-0.041, +0.057]).",
+    "stay": "On one small world, where a prompt has one right answer, keeping what is solved brought +0.066 [+0.038, "
+    "+0.094] of held-out pass rate over GRPO at equal steps and +0.065 [+0.037, +0.092] at equal tokens (five seeds). "
+    "On another, with many right answers, it raised pass@8 (+0.108 [+0.049, +0.168], three seeds) and not pass@1. "
+    "Nobody has tried it at real size. Going back was not ahead at equal total steps on a curve that rises.",
+    "back": "On one small world, where a prompt has one right answer, a run that kept what it solved from the start "
+    "was ahead of GRPO of 1,400 steps after 800 (+0.067 [+0.039, +0.094], five seeds); on another, with many right "
+    "answers, it raised pass@8 and not pass@1. Going back by 400 steps was ahead at 1,400 total steps (+0.048 [+0.004, "
+    "+0.092]) and no longer at 1,900 (+0.008 [-0.041, +0.057]). Nobody has tried either at real size.",
     "leave": "As sure as the curve: nothing was tried here on a run that is solved or does not move.",
     "inspect": "As sure as the curve: nothing was tried here on a run whose reward falls.",
     "wait": "Not at all: the log is too short.",
@@ -82,9 +84,9 @@ def recommend(log: Log, evidence: Evidence | None, fired: list[int]) -> dict[str
     if evidence.is_declining or fired:
         narrow = "the entropy falls" if evidence.is_declining else f"the trigger fired at step {fired[-1]}"
         why = (
-            f"The reward stands still and {narrow}: steps cost little, and the policy narrows. Keep what is solved "
-            f"first, since that costs nothing; then go back, to a checkpoint between step "
-            f"{max(0, rows[-1][0] - FARTHEST)} and step {max(0, rows[-1][0] - NEAREST)}; Q and V decide how far."
+            f"The reward stands still and {narrow}: steps cost little, and the policy narrows. Begin "
+            f"again, or go back to a checkpoint between step {max(0, rows[-1][0] - FARTHEST)} and step "
+            f"{max(0, rows[-1][0] - NEAREST)}; Q and V decide how far."
         )
         return _said("back", FARTHEST, line.slope, line.slope_se, why)
     why = "Reward and entropy both stand still: later policies would not differ from earlier ones."
@@ -116,12 +118,12 @@ def _said(what: str, farthest: int | None, slope: float | None, slope_se: float 
 
 def recommendation_text(found: dict[str, Any]) -> list[str]:
     """Put the recommendation into words."""
-    limit = f", or go back by {found['max_distance']} steps at most" if found["max_distance"] else ""
+    farthest = found["max_distance"]
+    limit = f"; or go back by {farthest} steps at most (autonpo.stay, autonpo.price=slope)" if farthest else ""
     told = {
-        "stay": f"Go on, and keep what the run solves if its prompts come back (method=self_imitation){limit} "
-        "(autonpo.price=slope).",
-        "back": f"Keep what the run solves if its prompts come back (--from RUN@STEP method=self_imitation), then go "
-        f"back by {NEAREST} to {FARTHEST} steps (autonpo.stay, autonpo.price=slope).",
+        "stay": f"Go on, and keep what the run solves if its prompts come back (method=self_imitation){limit}.",
+        "back": "If its prompts come back, begin again and keep what the run solves (method=self_imitation); otherwise "
+        f"go back by {NEAREST} to {FARTHEST} steps (autonpo.stay, autonpo.price=slope).",
         "leave": "Leave it as it is.",
         "inspect": "Look at the run before you change anything.",
         "wait": "Wait.",
