@@ -45,7 +45,12 @@ def cells(records: RunRecords) -> str:
 def told(differences: np.ndarray) -> str:
     """Mean and interval of differences over seeds, one column per clock."""
     means = [mean_over_seeds(column) for column in differences.T]
-    return " | ".join(f"{mean.value:+.3f} [{mean.low:+.3f}, {mean.high:+.3f}]" for mean in means)
+    return " | ".join(
+        f"{mean.value:+.3f} (all alike)"
+        if np.isnan(mean.low)
+        else f"{mean.value:+.3f} [{mean.low:+.3f}, {mean.high:+.3f}]"
+        for mean in means
+    )
 
 
 def table(folder: Path, reference: str) -> Iterator[str]:
