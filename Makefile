@@ -43,12 +43,12 @@ demo: install ## train GRPO, self-imitation and NPO on the world that ships, and
 	@mkdir -p $(RUNS) && rm -f $(RUNS)/failed
 	@train() { name=$$1; shift; \
 	    { OMP_NUM_THREADS=1 $(BIN)/nearfuture train "$$@" per_device_train_batch_size=256 learning_rate=6e-4 run_dir=$(RUNS)/$$name --clean 2>&1 || touch $(RUNS)/failed; } \
-	    | $(BIN)/python -uc "import sys; [print('%-14s | %s' % ('$$name', line), end='') for line in sys.stdin]"; }; \
+	    | $(BIN)/python -uc "import sys; [print('%-4s | %s' % ('$$name', line), end='') for line in sys.stdin]"; }; \
 	train grpo configs/apprentice/grpo.yaml max_steps=340 & \
-	train self_imitation configs/apprentice/self_imitation.yaml max_steps=340 & \
+	train own configs/apprentice/self_imitation.yaml max_steps=340 & \
 	train npo configs/apprentice/npo_early_late.yaml; wait
 	@test ! -e $(RUNS)/failed
-	@$(BIN)/nearfuture report $(RUNS)/grpo $(RUNS)/self_imitation $(RUNS)/npo --output $(RUNS)/report/index.html
+	@$(BIN)/nearfuture report $(RUNS)/grpo $(RUNS)/own $(RUNS)/npo --output $(RUNS)/report/index.html
 
 # A pretrained model and questions that others keep (docs/real.md). NPO pays for six extra steps, so GRPO trains that much longer.
 real: $(SMALL)/config.json ## the same with a pretrained model, SmolLM2-135M, on arithmetic of reasoning-gym

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -136,6 +137,14 @@ def test_where_a_run_was_guided_in_words(tmp_path: Path) -> None:
     assert words.story(auto) == "auto was guided as AutoNPO decided, over steps 6 to 10, by its own policy of step 10."
     unfinished = RunRecords.load(unfinished_collection(tmp_path / "unfinished"))
     assert words.story(unfinished).endswith("and late, from step 6 on, by its own policy of step 10.")
+
+
+def test_what_a_run_without_a_guide_learned_from(tmp_path: Path) -> None:
+    plain = RunRecords.load(grpo_run(tmp_path / "grpo"))
+    own = dataclasses.replace(plain, name="own", config={**plain.config, "source": "own"})
+    assert words.story(own).startswith(f"{own.name} learned from its own latest answers")
+    assert words.costs(own, build_ledger(own)).endswith("it asked no guide.")
+    assert words.pick_baseline([own, plain]) is plain
 
 
 def test_a_run_without_evaluation_says_so(tmp_path: Path) -> None:

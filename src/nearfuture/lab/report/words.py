@@ -21,12 +21,23 @@ ON_POLICY = "npo/pass_rate"
 NUM_LAST_STEPS = 10
 HOW: dict[str, str] = {Kind.AUTO: "as AutoNPO decided", Kind.RESAMPLING: "by resampling"}
 """How a run was guided, for kinds of intervention that are not adverbs."""
+FROM = {
+    "own": "its own latest answers",
+    "experience": "its own past answers",
+    "traces": "an external teacher's traces",
+}
+"""What a run without a guide of its own learned from, by its `source`."""
+GUIDED = "npo/guided_frac"
+
+
+def is_unguided(run: RunRecords) -> bool:
+    """True for plain GRPO: nothing was ever put into a slot."""
+    return all(segment.intervention is None for segment in run.segments) and run.config.get("source") not in FROM
 
 
 def pick_baseline(runs: Sequence[RunRecords]) -> RunRecords:
-    """Return the run that the others are compared with: the first one without interventions, or else the first."""
-    plain = [run for run in runs if all(segment.intervention is None for segment in run.segments)]
-    return (plain or list(runs))[0]
+    """Return the run that the others are compared with: the first one without guidance, or else the first."""
+    return ([run for run in runs if is_unguided(run)] or list(runs))[0]
 
 
 def title(runs: Sequence[RunRecords]) -> str:
@@ -90,6 +101,10 @@ def comparison(run: RunRecords, baseline: RunRecords, clocks: Sequence[AtEqualCl
 
 def story(run: RunRecords) -> str:
     """Say where a run was guided, and by which of its own policies; empty for plain GRPO."""
+    if (source := run.config.get("source")) in FROM:
+        share = run.curve(GUIDED).values
+        where = f" in {percent(float(share.mean()))} of its groups" if len(share) else ""
+        return f"{run.name} learned from {FROM[source]}{where}."
     guided = []
     for segment in run.segments:
         plan = segment.intervention
@@ -112,8 +127,10 @@ def costs(run: RunRecords, ledger: dict[str, Any]) -> str:
         text = f"{run.name} paid for {plural(steps, 'step')} to keep {kept}: {extra} extra ({reason})"
     else:
         text = f"{run.name} paid for {plural(steps, 'step')} and kept them all"
-    if all(segment.intervention is None for segment in run.segments) and not totals["guide_tokens"]:
+    if is_unguided(run) and not totals["guide_tokens"]:
         return f"{text}; it had no guide."
+    if run.config.get("source") in FROM and not totals["guide_tokens"]:
+        return f"{text}; it asked no guide."
     if totals["guide_tokens"] is None:
         return f"{text}; what its guides generated was not written."
     share = totals["guide_frac"]
