@@ -8,6 +8,9 @@ What it leaves out: running the arms (`nearfuture compare configs/apprentice/pri
 (`price_calibration.py`).
 
     python measurements/price_long.py runs/apprentice/price_long --output measurements/results/price/long.md
+    python measurements/price_long.py runs/apprentice/plateau --reference self_imitation \
+        --title "Self-imitation and staying on the plateau, by every clock" \
+        --output measurements/results/plateau/self_imitation_clocks.md
 """
 
 from __future__ import annotations
@@ -53,12 +56,12 @@ def told(differences: np.ndarray) -> str:
     )
 
 
-def table(folder: Path, reference: str) -> Iterator[str]:
+def table(folder: Path, reference: str, title: str) -> Iterator[str]:
     """Line by line."""
     found = {path.name: RunRecords.load(path) for path in sorted(folder.glob(f"{PLAIN}-*/")) if path.is_dir()}
     plain = {int(name.removeprefix(f"{PLAIN}-")): records for name, records in found.items() if records.is_finished}
     runs = list(runs_of(folder, plain))
-    yield "# AutoNPO with price on the whole of a rising curve\n"
+    yield f"# {title}\n"
     yield (
         "Written by `measurements/price_long.py`. Held-out pass rate minus GRPO's of the same seed, where both had "
         "been evaluated last.\n"
@@ -94,9 +97,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder of the comparison")
     parser.add_argument("--reference", default="price", help="the arm that the others are subtracted from")
+    parser.add_argument("--title", default="AutoNPO with price on the whole of a rising curve")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    print_lines(table(options.folder, options.reference), options.output)
+    print_lines(table(options.folder, options.reference, options.title), options.output)
 
 
 if __name__ == "__main__":
