@@ -97,7 +97,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder of the comparison")
     parser.add_argument("--reference", default="price", help="the arm that the others are subtracted from")
-    parser.add_argument("--title", default="AutoNPO with price on the whole of a rising curve")
+    parser.add_argument("--title", default="AutoNPO with price on the whole of a rising curve", help="of the file")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     print_lines(table(options.folder, options.reference, options.title), options.output)

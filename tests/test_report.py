@@ -22,6 +22,7 @@ from run_folders import auto_run, eval_row, grpo_run, npo_run, resumed_run, segm
 from nearfuture.lab.page.page import Samples, Text
 from nearfuture.lab.page.svg import PALETTE, Box, drawing, spread
 from nearfuture.lab.report import report_text, words, write_report
+from nearfuture.lab.report.decision_words import opening
 from nearfuture.lab.report.figures import METRICS, StyledRun, draw_panel, windows
 from nearfuture.lab.report.lineage_drawing import describe
 from nearfuture.lab.report.pieces import pieces
@@ -145,6 +146,7 @@ def test_what_a_run_without_a_guide_learned_from(tmp_path: Path) -> None:
     assert words.story(own).startswith(f"{own.name} learned from its own latest answers")
     assert words.costs(own, build_ledger(own)).endswith("it asked no guide.")
     assert words.pick_baseline([own, plain]) is plain
+    assert opening(own, []).endswith(words.story(own)) and opening(plain, []).endswith("It never went back.")
 
 
 def test_a_run_without_evaluation_says_so(tmp_path: Path) -> None:
