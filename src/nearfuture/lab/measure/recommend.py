@@ -36,7 +36,8 @@ SURE = {
     "stay": "On one small world, where a prompt has one right answer, keeping what is solved brought +0.066 [+0.038, "
     "+0.094] of held-out pass rate over GRPO at equal steps and +0.065 [+0.037, +0.092] at equal tokens (five seeds). "
     "On another, with many right answers, it raised pass@8 (+0.108 [+0.049, +0.168], three seeds) and not pass@1. "
-    "Nobody has tried it at real size. Going back was not ahead at equal total steps on a curve that rises.",
+    "Three epochs were too few, on one seed. Nobody has tried it at real size. Going back was not ahead at equal total "
+    "steps on a curve that rises.",
     "back": "On one small world, where a prompt has one right answer, a run that kept what it solved from the start "
     "was ahead of GRPO of 1,400 steps after 800 (+0.067 [+0.039, +0.094], five seeds); on another, with many right "
     "answers, it raised pass@8 and not pass@1. Going back by 400 steps was ahead at 1,400 total steps (+0.048 [+0.004, "
@@ -121,8 +122,8 @@ def recommendation_text(found: dict[str, Any]) -> list[str]:
     farthest = found["max_distance"]
     limit = f"; or go back by {farthest} steps at most (autonpo.stay, autonpo.price=slope)" if farthest else ""
     told = {
-        "stay": f"Go on, and keep what the run solves if its prompts come back (method=self_imitation){limit}.",
-        "back": "If its prompts come back, begin again and keep what the run solves (method=self_imitation); otherwise "
+        "stay": f"Go on, and keep what the run solves if its prompts come back often (method=self_imitation){limit}.",
+        "back": "If its prompts come back often, begin again and keep what the run solves (method=self_imitation); or "
         f"go back by {NEAREST} to {FARTHEST} steps (autonpo.stay, autonpo.price=slope).",
         "leave": "Leave it as it is.",
         "inspect": "Look at the run before you change anything.",
