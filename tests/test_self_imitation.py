@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import tiny
 import torch
 
 from nearfuture.guidance.harvest import Harvest
+from nearfuture.run.build import policy_notes
+from nearfuture.run.settings.load import load_configuration
 from nearfuture.train import NPOTrainer
 from nearfuture.types import Guidance
 
@@ -86,3 +89,12 @@ def test_a_stalled_run_of_trls_own_trainer_goes_on_with_it(tmp_path: Path) -> No
     logs = [row for row in ours.state.log_history if "npo/guided_frac" in row]
     assert ours.state.global_step == 12 and len(harvest) > 0
     assert [row["npo/guided_frac"] for row in logs[:2]] == [0, 0] and logs[-1]["npo/guided_frac"] > 0
+
+
+def test_a_run_in_which_prompts_hardly_come_back_says_so() -> None:
+    few = dataclasses.replace(tiny.TASK, train=tiny.TASK.train[:64])
+    settings = ["method=self_imitation", "per_device_train_batch_size=256", "num_generations=8"]  # 32 prompts per step
+    for steps, said in ((2, "this is plain GRPO"), (6, "three visits were too few"), (20, None)):
+        config = load_configuration(None, ["run_dir=runs/x", "task=apprentice", f"max_steps={steps}", *settings])
+        notes = [note for note in policy_notes(config, few) if note.startswith("source=own")]
+        assert len(notes) == (said is not None) and all(said in note for note in notes)

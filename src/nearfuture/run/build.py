@@ -18,6 +18,7 @@ from nearfuture.record.folder import RunFolder
 from nearfuture.record.reading import read_object
 from nearfuture.run.early import refuse_run
 from nearfuture.run.settings.config import Configuration
+from nearfuture.run.settings.sizes import batch_of
 from nearfuture.run.show import Display
 from nearfuture.tasks import Task, check_gold, load_task
 from nearfuture.tasks.data import data_task
@@ -31,6 +32,9 @@ from nearfuture.train.reporters import Identity
 from nearfuture.train.vision.lengths import template_note, within_length
 from nearfuture.train.vision.processor import load_for_training
 from nearfuture.types import UserError
+
+MOST_WITHOUT_EFFECT = 4
+"""Visits of a prompt up to which its own answers are not known to help (docs/when-it-pays.md)."""
 
 REPORTED = "reported.json"
 """The id under which a run reports to `report_to`."""
@@ -118,10 +122,25 @@ def policy_notes(config: Configuration, task: Task) -> list[str]:
             f"lora_dropout={config.model.lora_dropout}: TRL draws rollouts with dropout on, so they come from a "
             "policy that is never scored or saved, and fast_generation is off. lora_dropout=0 avoids both"
         )
+    if config.run.source == "own":
+        notes += _visits_note(config, task)
     with contextlib.suppress(OSError, ValueError):  # a model without a tokenizer is refused when it is loaded
         found = load_for_training(base_model(config, task))
         notes += filter(None, [template_note(found, task.train)])
     return notes
+
+
+def _visits_note(config: Configuration, task: Task) -> list[str]:
+    """Say if prompts come back too rarely for a run to learn from its own answers."""
+    per_step = batch_of(config, processes.number()).prompts_per_step
+    visits = config.training.max_steps * per_step / len(task.train)
+    if visits > MOST_WITHOUT_EFFECT:
+        return []
+    why = "so own answers never serve and this is plain GRPO" if visits <= 1 else "and three visits were too few here"
+    return [
+        f"source=own: each prompt is met {visits:.2g} times in max_steps={config.training.max_steps}, {why} "
+        "(`nearfuture docs when-it-pays`). Train longer, or on fewer prompts"
+    ]
 
 
 def training_rows(task: Task) -> Dataset:
