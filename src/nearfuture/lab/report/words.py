@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from nearfuture.lab.report.pieces import GUIDED
 from nearfuture.record.equal_clocks import AtEqualClock, Judgement, first_measured, last_measured
 from nearfuture.record.formats import count, percent, plural, rate, signed
 from nearfuture.record.records import RunRecords
@@ -27,7 +28,6 @@ FROM = {
     "traces": "an external teacher's traces",
 }
 """What a run without a guide of its own learned from, by its `source`."""
-GUIDED = "npo/guided_frac"
 
 
 def is_unguided(run: RunRecords) -> bool:
@@ -171,7 +171,7 @@ def notes(run: RunRecords, ledger: dict[str, Any]) -> list[str]:
         found.append(f"{plural(totals['unlogged_steps'], 'step')} without a metrics row; their costs are in no sum.")
     for key, num in ledger["missing"].items():
         found.append(f"{key} missing in {plural(num, 'step')}; the sums hold only what was written.")
-    missing = [key for key in (ON_POLICY, "npo/entropy", "npo/guided_frac", "eval/pass_rate") if not run.has(key)]
+    missing = [key for key in (ON_POLICY, "npo/entropy", GUIDED, "eval/pass_rate") if not run.has(key)]
     if missing:
         found.append(f"Never written: {', '.join(missing)}.")
     measured = last_measured(run)

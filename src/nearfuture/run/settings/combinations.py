@@ -10,6 +10,9 @@ from nearfuture.options.npo import Weighting
 from nearfuture.run.settings.config import Configuration, RunConfig
 from nearfuture.types import UserError
 
+OWN_ROLLOUTS = ("experience", "own")
+"""Sources that replay what the run wrote itself, and ask no guide."""
+
 
 def check_together(config: Configuration) -> None:
     """Refuse settings that contradict each other.
@@ -91,7 +94,7 @@ def _check_branches(config: Configuration) -> None:
 
 def _check_autonpo(config: Configuration) -> None:
     auto, gate = config.autonpo, config.training.max_pass_rate
-    if config.run.source in ("experience", "own") and auto.mode == "act":
+    if config.run.source in OWN_ROLLOUTS and auto.mode == "act":
         raise UserError(
             f"source={config.run.source} and autonpo.mode=act: the last slot has one source, so that what AutoNPO "
             "collects would never be served. Set autonpo.mode=off, or source=guide."
@@ -185,7 +188,7 @@ def _check_samples(run: RunConfig) -> None:
             "guide_allocation=adaptive and guide_select=closest: the closest of a fixed number of samples needs all of "
             "them. Set guide_select=uniform, or guide_allocation=even."
         )
-    if run.guidance_harvest and run.source in ("experience", "own"):
+    if run.guidance_harvest and run.source in OWN_ROLLOUTS:
         raise UserError(
             f"guidance_harvest=true and source={run.source}: it replays the run's own rollouts already, and no "
             "guide is asked. Set one of both."
