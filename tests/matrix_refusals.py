@@ -58,10 +58,10 @@ REFUSALS: tuple[Refusal, ...] = (
         "a static cache has room for one",
     ),
     # a source beside a guide
-    Refusal({"method": ("luffy", "exgrpo", "self_imitation"), "intervention": GUIDED}, "takes no guide of this run"),
+    Refusal({"method": ("luffy", "exgrpo"), "intervention": GUIDED}, "takes no guide of this run"),
     Refusal({"method": ("rlep",), "intervention": ("late", "late, at distance 0")}, "is not after scout_steps"),
     Refusal({"method": ("rlep",), "intervention": ("again",)}, "both begin at step 0"),
-    Refusal({"method": ("exgrpo", "self_imitation"), "autonpo": ("act",)}, EXPERIENCE),
+    Refusal({"method": ("exgrpo",), "autonpo": ("act",)}, EXPERIENCE),
     Refusal({"world": ("shipped", "file, strict"), "method": ("luffy",)}, "has a trajectory that can be used", 3),
     Refusal({"method": ("luffy",), "weighting": ("importance",)}, "has no behaviour log-probs"),
     # AutoNPO
@@ -96,7 +96,7 @@ REFUSALS: tuple[Refusal, ...] = (
         STAY,
     ),
     # what is not bought
-    Refusal({"harvest": HARVEST, "method": ("exgrpo", "self_imitation")}, "replays the run's own rollouts already"),
+    Refusal({"harvest": HARVEST, "method": ("exgrpo",)}, "replays the run's own rollouts already"),
     Refusal({"harvest": HARVEST, "samples of a guide": ("8, two kept", "4, two correct")}, "which is not a pool"),
     Refusal({"harvest": HARVEST, "method": ("rlep",)}, "which is not a pool"),
     Refusal(

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nearfuture.guidance import GuidanceCache, LayeredCaches, WindowedCache
+from nearfuture.guidance import GuidanceCache, LayeredSources, WindowedCache
 from nearfuture.guidance.header import CacheHeader, CollectionCounts, digest
 from nearfuture.guidance.table import ROW_GROUP_SIZE, TableReader
 from nearfuture.types import Guidance, NoSignalError, PolicyRef, Sampling, UserError, Verdict
@@ -477,11 +477,11 @@ def test_a_folder_with_something_else_is_not_replaced(tmp_path, name):
 
 def test_the_latest_guide_is_asked_first_and_earlier_ones_stay(tmp_path):
     early, late = write_cache(tmp_path / "early"), write_cache(tmp_path / "late")
-    layers = LayeredCaches((WindowedCache(late, start_step=40, end_step=60), WindowedCache(early, start_step=0)))
+    layers = LayeredSources((WindowedCache(late, start_step=40, end_step=60), WindowedCache(early, start_step=0)))
     assert [layers.lookup("p000", step) is not None for step in (0, 39, 50, 70)] == [True] * 4
     assert late.num_groups_read == 1, "only inside its window"
     assert layers.lookup("p999", 50) is None
-    assert LayeredCaches(()).lookup("p000", 0) is None
+    assert LayeredSources(()).lookup("p000", 0) is None
 
 
 def test_the_window_is_half_open(tmp_path):

@@ -103,6 +103,12 @@ METHOD_RUNS = {
     "rlep": ["method=rlep", "scout_steps=6", "guide_num_samples=16", "guide_num_kept=16", "guide_min_correct=1"],
     "exgrpo": ["method=exgrpo", "experience_start_pass_rate=0"],
     "self_imitation": ["method=self_imitation", f"task={Path(__file__).with_name('few_prompts.py')}:few"],
+    "self_imitation with a scout": [
+        "method=self_imitation",
+        f"task={Path(__file__).with_name('few_prompts.py')}:few",
+        "scout_steps=3",
+        "guidance_harvest=true",
+    ],
     "opd": ["method=opd", "scout_steps=3", "learning_rate=5e-4"],
     "luffy": ["method=luffy", "max_completion_length=12"],
     "again": ["resample_steps=4"],
@@ -127,7 +133,7 @@ def test_a_real_run_of_each(name: str, tmp_path: Path) -> None:
         assert sum(row["npo/guided_frac"] for row in rows) > 0
     assert {path.name for path in (tmp_path / "run" / "final").iterdir()} == FINAL
     ledger = json.loads((tmp_path / "run" / "ledger.json").read_text())["totals"]
-    assert ledger["steps"] == {"rlep": 12, "opd": 9}.get(name, 6)
+    assert ledger["steps"] == {"rlep": 12, "opd": 9, "self_imitation with a scout": 9}.get(name, 6)
 
 
 def test_traces_that_cannot_be_used_are_named_before_step_1(tmp_path: Path) -> None:

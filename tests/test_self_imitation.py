@@ -10,11 +10,12 @@ import pytest
 import tiny
 import torch
 
+from nearfuture.guidance.experience import ExperienceReplay
 from nearfuture.guidance.harvest import Harvest
 from nearfuture.run.build import policy_notes
 from nearfuture.run.settings.load import load_configuration
 from nearfuture.train import NPOTrainer
-from nearfuture.types import Guidance
+from nearfuture.types import Guidance, UserError
 
 SETTINGS = {"max_steps": 12, "per_device_train_batch_size": 64, "learning_rate": 0.02}
 
@@ -51,6 +52,28 @@ def test_a_prompt_gets_its_latest_answer_from_an_earlier_visit(tmp_path: Path) -
     assert served and len(served) < len(harvest.served)
     logs = [row for row in trainer.state.log_history if "npo/guided_frac" in row]
     assert logs[0]["npo/guided_frac"] == 0 and sum(row["npo/guided_frac"] for row in logs) > 0
+
+
+def test_an_own_answer_comes_before_that_of_a_guide(tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    cache = tiny.guidance_for(tiny.npo(tmp_path / "asked", data=tiny.rows(32)), folder)
+    guide_step = cache.header.guide.step
+    cache.close()
+    harvest = Watched()
+    trainer = tiny.npo(tmp_path / "run", data=tiny.rows(32), guidance=[harvest, folder], max_pass_rate=1.0, **SETTINGS)
+    trainer.train()
+    logs = [row for row in trainer.state.log_history if "npo/guided_frac" in row]
+    assert len(logs) == SETTINGS["max_steps"] and all(row["npo/guided_frac"] == 1 for row in logs)
+    for number, row in enumerate(logs):
+        found = [answer for step, _, answer in harvest.served if step == number]
+        writers = [guide_step if answer is None else answer.guide_step for answer in found]
+        assert row["npo/guide/steps_ahead"] == pytest.approx(sum(writers) / len(writers) - number)
+    assert logs[0]["npo/guide/steps_ahead"] == guide_step and logs[-1]["npo/guide/steps_ahead"] < guide_step - 11
+
+
+def test_what_chooses_the_questions_stands_alone(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"ExperienceReplay in a list of 2 .* Give it alone"):
+        tiny.npo(tmp_path, data=tiny.rows(32), guidance=[Harvest(), ExperienceReplay(0.5, 0.0, 0)])
 
 
 def test_it_generates_nothing_and_is_plain_grpo_until_a_prompt_comes_back(tmp_path: Path) -> None:
@@ -94,7 +117,7 @@ def test_a_stalled_run_of_trls_own_trainer_goes_on_with_it(tmp_path: Path) -> No
 def test_a_run_in_which_prompts_hardly_come_back_says_so() -> None:
     few = dataclasses.replace(tiny.TASK, train=tiny.TASK.train[:64])
     settings = ["method=self_imitation", "per_device_train_batch_size=256", "num_generations=8"]  # 32 prompts per step
-    for steps, said in ((2, "this is plain GRPO"), (6, "three visits were too few"), (20, None)):
+    for steps, said in ((2, "own answers never serve"), (6, "three visits were too few"), (20, None)):
         config = load_configuration(None, ["run_dir=runs/x", "task=apprentice", f"max_steps={steps}", *settings])
         notes = [note for note in policy_notes(config, few) if note.startswith("source=own")]
         assert len(notes) == (said is not None) and all(said in note for note in notes)

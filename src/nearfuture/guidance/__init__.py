@@ -8,14 +8,14 @@ from nearfuture.guidance.collect import collect_guidance
 from nearfuture.guidance.engine import Engine
 from nearfuture.guidance.harvest import Harvest
 from nearfuture.guidance.header import CollectionCounts
-from nearfuture.guidance.sources import LayeredCaches, Source, UniformReplay, WindowedCache
+from nearfuture.guidance.sources import LayeredSources, Source, UniformReplay, WindowedCache
 
 __all__ = [
     "CollectionCounts",
     "Engine",
     "GuidanceCache",
     "Harvest",
-    "LayeredCaches",
+    "LayeredSources",
     "Source",
     "UniformReplay",
     "WindowedCache",

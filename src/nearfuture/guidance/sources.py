@@ -49,15 +49,22 @@ class WindowedCache:
 
 
 @dataclass(frozen=True, slots=True)
-class LayeredCaches:
-    """Several windowed caches; the first one that has a prompt serves it, so the latest guide precedes earlier ones."""
+class LayeredSources:
+    """Several sources; the first one that has a prompt serves it, e.g. the latest guide before earlier ones."""
 
-    layers: tuple[WindowedCache, ...]
+    layers: tuple[Source, ...]
 
     def lookup(self, prompt_id: str, step: int) -> Guidance | None:
         """Return the guidance of the first layer that serves the prompt at `step`, else None."""
         found = (layer.lookup(prompt_id, step) for layer in self.layers)
         return next((guidance for guidance in found if guidance is not None), None)
+
+
+def layers(source: Source | None) -> tuple[Source, ...]:
+    """Return the sources that a source consists of: none, itself, or its layers."""
+    if isinstance(source, LayeredSources):
+        return source.layers
+    return () if source is None else (source,)
 
 
 @dataclass(frozen=True, slots=True)

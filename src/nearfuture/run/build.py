@@ -136,7 +136,7 @@ def _visits_note(config: Configuration, task: Task) -> list[str]:
     visits = config.training.max_steps * per_step / len(task.train)
     if visits > MOST_WITHOUT_EFFECT:
         return []
-    why = "so own answers never serve and this is plain GRPO" if visits <= 1 else "and three visits were too few here"
+    why = "so own answers never serve" if visits <= 1 else "and three visits were too few here"
     return [
         f"source=own: each prompt is met {visits:.2g} times in max_steps={config.training.max_steps}, {why} "
         "(`nearfuture docs when-it-pays`). Train longer, or on fewer prompts"

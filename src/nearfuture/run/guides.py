@@ -14,7 +14,7 @@ from typing import Any
 from nearfuture.guidance import (
     CollectionCounts,
     GuidanceCache,
-    LayeredCaches,
+    LayeredSources,
     Source,
     UniformReplay,
     WindowedCache,
@@ -73,22 +73,21 @@ class Guides:
     def source(self, lineage: Lineage) -> Source | None:
         """Return the source of the head's guidance; None if it has none.
 
-        All guidance on the path to the head counts, the latest first. What an abandoned branch collected stays behind
-        with it.
+        All guidance on the path to the head counts, the latest first, after the policy's own answers if the run keeps
+        them. What an abandoned branch collected stays behind with it.
         """
         run = self.config.run
         if run.source == "experience":
             return ExperienceReplay(run.experience_frac, run.experience_start_pass_rate, self.config.training.seed)
-        if run.source == "own":
-            return Harvest()
-        layers = [
+        layers: list[Source] = [Harvest()] if run.source == "own" else []
+        layers += [
             self._layer(self.folder.path / segment.folder / "guidance", segment.intervention)
             for segment, _ in lineage.path()[::-1]
             if segment.intervention is not None and self.injects
         ]
         if run.source == "traces":
             layers.append(self._layer(self._traces()))
-        return LayeredCaches(tuple(layers)) if layers else None
+        return LayeredSources(tuple(layers)) if layers else None
 
     def _layer(self, folder: Path, intervention: Intervention | None = None) -> WindowedCache:
         """Open a cache, served as long as its intervention says (None: for ever), from pools if the run wants them."""

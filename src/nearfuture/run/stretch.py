@@ -97,7 +97,7 @@ class Stretch:
         )
         trainer.shows_group = self.record.shows
         trainer.pinned_steps = save_at
-        if self.config.run.guidance_harvest:
+        if self.config.run.guidance_harvest and trainer.harvester is None:
             trainer.set_harvest(Harvest())
         if reporters.reporters_of(trainer):
             context = self.context

@@ -19,7 +19,8 @@ from trl import GRPOTrainer
 
 from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.checks import check_verdicts
-from nearfuture.guidance.sources import LayeredCaches, Source, UniformReplay, WindowedCache
+from nearfuture.guidance.experience import ExperienceReplay
+from nearfuture.guidance.sources import LayeredSources, Source, UniformReplay, WindowedCache, layers
 from nearfuture.tasks.identity import is_transformed, prompt_hash, stored, with_prompt_ids
 from nearfuture.train import placeholders
 from nearfuture.train.npo_config import NPOSettings, Weighting, sampling
@@ -72,12 +73,20 @@ def check_rows(trainer: GRPOTrainer) -> None:
         check_images(rows, trainer.processing_class)
 
 
-def opened(guidance: GuidanceCache | Source | str | Path) -> Source:
-    """Turn guidance into a source: the folder of a cache is opened, a cache is served at every step.
+def opened(guidance: Any) -> Source:
+    """Turn guidance into a source: the folder of a cache is opened, a cache is served at every step, a list is layered.
 
     Raises:
-        UserError: the folder has no cache.
+        UserError: the folder has no cache, or what replays experience stands in a list.
     """
+    if isinstance(guidance, list | tuple):
+        found = tuple(map(opened, guidance))
+        if any(isinstance(source, ExperienceReplay) for source in found):
+            raise UserError(
+                f"ExperienceReplay in a list of {len(found)} sources of guidance: it chooses the questions, which a "
+                "list does not. Give it alone, or Harvest, which answers the questions as they come."
+            )
+        return LayeredSources(found)
     if isinstance(guidance, str | Path):
         guidance = GuidanceCache.open(guidance)
     return WindowedCache(guidance) if isinstance(guidance, GuidanceCache) else guidance
@@ -113,7 +122,7 @@ def check(trainer: GRPOTrainer, npo: NPOSettings, source: Source, verify: Verify
         UserError: the tokenizer or prompts differ, or an entry is truncated, too long, would be taken for an image, or
             is no longer correct.
     """
-    for layer in source.layers if isinstance(source, LayeredCaches) else (source,):
+    for layer in layers(source):
         if isinstance(layer, WindowedCache | UniformReplay):
             rows = _check_cache(trainer, npo, layer.cache)
             if npo.verify_guidance:

@@ -8,6 +8,7 @@ the weight of a guided token (`nearfuture.train.weighed`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ def look_up(step: Step, source: Source | None) -> None:
     step.found_B = [None] * len(step.rows)
     device = step.pass_rate_P.device
     step.has_guidance_P = torch.zeros(step.num_prompts, dtype=torch.bool, device=device)
+    step.ahead_P = torch.full((step.num_prompts,), math.nan, device=device)
     if source is None:
         return
     error = None
@@ -40,12 +42,18 @@ def look_up(step: Step, source: Source | None) -> None:
             step.found_B[i] = source.lookup(step.rows[i]["prompt_id"], step.number)
         except UserError as exception:
             error = str(exception)
-    reports = gather_object([(found is not None, error) for found in step.found_B])
-    errors = [message for _, message in reports if message is not None]
+    reports = gather_object([(found is not None, _steps_ahead(found, step.number), error) for found in step.found_B])
+    errors = [message for *_, message in reports if message is not None]
     if errors:
         raise UserError(errors[0])
-    last_slots = [has_guidance for has_guidance, _ in reports][step.num_generations - 1 :: step.num_generations]
-    step.has_guidance_P = torch.tensor(last_slots, device=device)
+    has_guidance, ahead, _ = zip(*reports[step.num_generations - 1 :: step.num_generations], strict=True)
+    step.has_guidance_P = torch.tensor(has_guidance, device=device)
+    step.ahead_P = torch.tensor(ahead, device=device)
+
+
+def _steps_ahead(guidance: Guidance | None, number: int) -> float:
+    """How far ahead of step `number` the writer of guidance stood; NaN without, or where the writer is unknown."""
+    return math.nan if guidance is None or not guidance.behavior_logps else float(guidance.guide_step - number)
 
 
 def replace(step: Step, generated: Generated, processing_class: Any) -> None:

@@ -49,6 +49,9 @@ class OnPolicyMetrics:
             "mix_policy/offline_triggered_groups": step.is_gated_P.sum(),
             "mix_policy/offline_replaced_groups": step.inject_P.sum(),
         }
+        ahead = step.ahead_P[step.inject_P]
+        if not ahead.isnan().all():
+            values["npo/guide/steps_ahead"] = ahead.nanmean()
         for name, value in values.items():
             self.trainer._metrics["train"][name].append(float(value))
 

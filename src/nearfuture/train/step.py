@@ -47,6 +47,7 @@ class Step:
         pass_rate_P: share of the judged rollouts that are correct; NaN where none was judged.
         found_B: guidance for the last slots of this process.
         has_guidance_P: the prompts for which some was found, on any process.
+        ahead_P: how many steps after this one its policy stood, negative if before; NaN where that is not known.
         max_pass_rate: the highest pass rate of a group that is guided.
         is_gated_P: the prompts that the policy fails often enough to be guided.
         inject_P: the prompts whose last slot becomes guidance: gated, and some was found.
@@ -70,6 +71,7 @@ class Step:
     pass_rate_P: Tensor = field(init=False, repr=False)
     found_B: list[Guidance | None] = field(init=False, repr=False)
     has_guidance_P: Tensor = field(init=False, repr=False)
+    ahead_P: Tensor = field(init=False, repr=False)
     max_pass_rate: float = field(init=False, repr=False)
     is_gated_P: Tensor = field(init=False, repr=False)
     inject_P: Tensor = field(init=False, repr=False)

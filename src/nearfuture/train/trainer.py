@@ -18,7 +18,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from trl import GRPOTrainer
 from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.experience import ExperienceReplay
 from nearfuture.guidance.harvest import Harvest
-from nearfuture.guidance.sources import Source
+from nearfuture.guidance.sources import Source, layers
 from nearfuture.tasks.identity import is_transformed
 from nearfuture.train import admit, examples, generation, inject, placeholders, scoring, seams
 from nearfuture.train.distill import Distiller
@@ -52,6 +52,8 @@ from nearfuture.types import Guidance, UserError, Verdict
 
 seams.check()
 ARGUMENTS = inspect.signature(GRPOTrainer.__init__)
+Given = GuidanceCache | Source | str | Path
+"""What can be given as guidance."""
 
 
 class NPOTrainer(WeighedLoss):
@@ -61,7 +63,7 @@ class NPOTrainer(WeighedLoss):
         guidance: a `GuidanceCache`, the folder of one, or any `Source`; None is plain GRPO. A cache is checked against
             the tokenizer, the sampling settings and the prompts, and verified again with the reward function that
             carries the verdict. `ExperienceReplay` also chooses which questions are asked again. A `Harvest` serves the
-            policy's own latest answers.
+            policy's own latest answers. Of several in a list, the first that has the prompt serves it.
         distiller: a guide that scores the policy's own rollouts on gated prompts (`distill_coef`).
         on_group: called with an `Example` (`train/examples.py`) for each group whose last slot was replaced;
             if this process has none, for one group of the batch, at the steps that `shows_group` names.
@@ -85,7 +87,7 @@ class NPOTrainer(WeighedLoss):
     def __init__(
         self,
         *args: Any,
-        guidance: GuidanceCache | Source | str | Path | None = None,
+        guidance: Given | Sequence[Given] | None = None,
         distiller: Distiller | None = None,
         on_group: Callable[[examples.Example], None] | None = None,
         on_pass_rates: Callable[[list[str], list[float]], None] | None = None,
@@ -123,7 +125,7 @@ class NPOTrainer(WeighedLoss):
         self._current: Step | None = None
         self.set_guidance(guidance)
 
-    def set_guidance(self, guidance: GuidanceCache | Source | str | Path | None) -> None:
+    def set_guidance(self, guidance: Given | Sequence[Given] | None) -> None:
         """Use another source from the next generated batch on (None: plain GRPO)."""
         self.verdict_column()
         source = None if guidance is None else admit.opened(guidance)
@@ -145,8 +147,9 @@ class NPOTrainer(WeighedLoss):
         if isinstance(source, ExperienceReplay):
             self.replayer = Replayer(self, source, scoring.mean_entropies(self))
             self.stateful = {**self.stateful, EXPERIENCE: source}
-        if isinstance(source, Harvest):
-            self.set_harvest(source)
+        for layer in layers(source):
+            if isinstance(layer, Harvest):
+                self.set_harvest(layer)
 
     def set_harvest(self, harvest: Harvest) -> None:
         """Keep what the policy answers from the next generated batch on; it is saved with every checkpoint."""

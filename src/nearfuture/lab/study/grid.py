@@ -153,7 +153,9 @@ class GridRunner:
     def _train_and_evaluate(self, cell: Cell, log: IO[bytes], environment: dict[str, str]) -> int:
         name, folder, num_samples = cell.name, self.folder, self.study.test_num_samples
         if cell.method != BASE and not folder.is_trained(name):
-            train = [sys.executable, "-m", "nearfuture", "train", str(folder.config(name)), "--resume"]
+            begun = folder.run(name).is_dir() and any(folder.run(name).iterdir())
+            train = [sys.executable, "-m", "nearfuture", "train", str(folder.config(name))]
+            train += ["--resume"] if begun else []
             if code := self._children.run(train, log, environment):
                 return code
         if folder.is_evaluated(name, num_samples):

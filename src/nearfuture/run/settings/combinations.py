@@ -10,8 +10,8 @@ from nearfuture.options.npo import Weighting
 from nearfuture.run.settings.config import Configuration, RunConfig
 from nearfuture.types import UserError
 
-OWN_ROLLOUTS = ("experience", "own")
-"""Sources that replay what the run wrote itself, and ask no guide."""
+ASK_A_GUIDE = ("guide", "own")
+"""Sources for which a guide of the run is asked."""
 
 
 def check_together(config: Configuration) -> None:
@@ -94,10 +94,10 @@ def _check_branches(config: Configuration) -> None:
 
 def _check_autonpo(config: Configuration) -> None:
     auto, gate = config.autonpo, config.training.max_pass_rate
-    if config.run.source in OWN_ROLLOUTS and auto.mode == "act":
+    if config.run.source == "experience" and auto.mode == "act":
         raise UserError(
-            f"source={config.run.source} and autonpo.mode=act: the last slot has one source, so that what AutoNPO "
-            "collects would never be served. Set autonpo.mode=off, or source=guide."
+            "source=experience and autonpo.mode=act: the last slot has one source, so that what AutoNPO "
+            "collects would never be served. Set autonpo.mode=off, or source=guide or own."
         )
     if auto.ask == "pool" and config.run.guidance_lifetime == "segment":
         raise UserError(
@@ -160,7 +160,7 @@ def _check_interventions(run: RunConfig, max_steps: int) -> None:
         raise UserError(
             f"scout_steps={run.scout_steps} and resample_steps={run.resample_steps}: both begin at step 0. Set one."
         )
-    if run.source != "guide" and (run.scout_steps or run.resample_steps or run.guide_step):
+    if run.source not in ASK_A_GUIDE and (run.scout_steps or run.resample_steps or run.guide_step):
         raise UserError(f"source={run.source} takes no guide of this run. Leave scout_steps and guide_step unset.")
 
 
@@ -188,9 +188,9 @@ def _check_samples(run: RunConfig) -> None:
             "guide_allocation=adaptive and guide_select=closest: the closest of a fixed number of samples needs all of "
             "them. Set guide_select=uniform, or guide_allocation=even."
         )
-    if run.guidance_harvest and run.source in OWN_ROLLOUTS:
+    if run.guidance_harvest and run.source == "experience":
         raise UserError(
-            f"guidance_harvest=true and source={run.source}: it replays the run's own rollouts already, and no "
+            "guidance_harvest=true and source=experience: it replays the run's own rollouts already, and no "
             "guide is asked. Set one of both."
         )
     if run.guidance_harvest and max(run.guide_num_kept, run.guide_min_correct) > 1:

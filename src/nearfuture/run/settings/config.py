@@ -42,7 +42,7 @@ class RunConfig:
         model: path or name of the base model; None takes the model that the task ships.
         method: a row of `nearfuture.run.settings.methods`, which stands for settings that can each be overridden.
         source: where guidance comes from: a `guide` of this run, `traces` of an external teacher, the policy's own
-            past `experience`, or its `own` latest answer to the same prompt.
+            past `experience`, or its `own` latest answer to the same prompt, before that of a guide of this run.
         traces: JSONL or parquet file of an external teacher, in one of the formats of `nearfuture guide import`; None
             takes the traces that the task ships.
         traces_format: the format of that file.
