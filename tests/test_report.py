@@ -146,6 +146,10 @@ def test_what_a_run_without_a_guide_learned_from(tmp_path: Path) -> None:
     assert words.story(own).startswith(f"{own.name} learned from its own latest answers")
     assert words.costs(own, build_ledger(own)).endswith("it asked no guide.")
     assert words.pick_baseline([own, plain]) is plain
+    npo = RunRecords.load(npo_run(tmp_path / "npo"))
+    both = dataclasses.replace(npo, config={**npo.config, "source": "own"})
+    assert words.story(both).startswith("npo learned from its own latest answers, and where it had none from a guide's")
+    assert words.story(both).endswith(words.story(npo))
     assert opening(own, []).endswith(words.story(own)) and opening(plain, []).endswith("It never went back.")
 
 

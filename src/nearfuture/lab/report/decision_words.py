@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from nearfuture.lab.report.words import FROM, story, verdict
+from nearfuture.lab.report.words import learned_from, verdict
 from nearfuture.record.decisions import RunDecision
 from nearfuture.record.formats import count, duration, percent, plural, rate, signed
 from nearfuture.record.records import RunRecords
@@ -38,7 +38,7 @@ def opening(records: RunRecords, decisions: list[RunDecision]) -> str:
     back = f"It went back {plural(num_back, 'time')}" if num_back else "It never went back"
     back += f", and stayed {plural(num_stayed, 'time')} to answer its own mistakes" if num_stayed else ""
     other = f"; {plural(num_other, 'time')} the trigger fired and it continued" if num_other else ""
-    learned = f" {story(records)}" if records.config.get("source") in FROM else ""
+    learned = f" {said}" if (said := learned_from(records)) else ""
     return f"{watch}. {back}{other}.{learned}"
 
 

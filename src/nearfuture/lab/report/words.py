@@ -100,11 +100,22 @@ def comparison(run: RunRecords, baseline: RunRecords, clocks: Sequence[AtEqualCl
 
 
 def story(run: RunRecords) -> str:
-    """Say where a run was guided, and by which of its own policies; empty for plain GRPO."""
-    if (source := run.config.get("source")) in FROM:
-        share = run.curve(GUIDED).values
-        where = f" in {percent(float(share.mean()))} of its groups" if len(share) else ""
-        return f"{run.name} learned from {FROM[source]}{where}."
+    """Say what a run learned from: its source, and which of its own policies guided it where; empty for plain GRPO."""
+    return " ".join(filter(None, [learned_from(run), _guided(run)]))
+
+
+def learned_from(run: RunRecords) -> str:
+    """Say which source other than a guide a run learned from, if any, and in how many groups something was served."""
+    if (source := run.config.get("source")) not in FROM:
+        return ""
+    share = run.curve(GUIDED).values
+    where = f" in {percent(float(share.mean()))} of its groups" if len(share) else ""
+    guide = ", and where it had none from a guide's," if any(one.intervention for one in run.segments) else ""
+    return f"{run.name} learned from {FROM[source]}{guide}{where}."
+
+
+def _guided(run: RunRecords) -> str:
+    """Say where a run was guided, and by which of its own policies."""
     guided = []
     for segment in run.segments:
         plan = segment.intervention
