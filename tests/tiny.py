@@ -77,6 +77,7 @@ def grpo(folder: Path, *, data: Sequence[Row] | None = None, reward: Any = None,
 TRAINER_ARGUMENTS = (
     "guidance",
     "on_group",
+    "on_pass_rates",
     "train_dataset",
     "eval_dataset",
     "callbacks",

@@ -66,11 +66,11 @@ class Harvest:
                 self._tries[prompt_id] = (before[0] + correct, before[1] + judged)
 
     def store(self, successes: Iterable[Success]) -> None:
-        """Store the answers of a batch, one per prompt, in place of earlier ones; call this after `observe`."""
+        """Store the first answer of a batch per prompt in place of earlier ones; call this after `observe`."""
+        found: dict[str, Success] = {}
         for success in successes:
-            kept = self._answers.get(success.prompt_id)
-            if kept is None or kept.success.step < success.step:
-                self._answers[success.prompt_id] = Answer(success, *self._tries[success.prompt_id])
+            found.setdefault(success.prompt_id, success)
+        self._answers |= {name: Answer(success, *self._tries[name]) for name, success in found.items()}
 
     def lookup(self, prompt_id: str, step: int) -> Guidance | None:
         """Return the latest answer to `prompt_id`, which a policy before `step` wrote, or None."""

@@ -5,13 +5,16 @@ Not here: what they do (`nearfuture.train.trainer`), the class that a trainer ta
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 from nearfuture.options.trl import GRPO, MODEL, class_of
 from nearfuture.types import UserError
 
 PLACES = ("{prompt}", "{answer}")
+NUMBERS = ("max_pass_rate", "correct_threshold", "shaping_gamma", "distill_coef", "informed_strength", "informed_clip")
+"""Settings of NPO that must be numbers, whoever sets them."""
 
 
 class Weighting(StrEnum):
@@ -154,6 +157,10 @@ class NPOSettings:
         Raises:
             UserError: the value, the rule, the remedy.
         """
+        for name in NUMBERS:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+                raise UserError(f"{name}={value!r} is not a number. Set one; its default is {DEFAULTS[name]}.")
         if self.vllm_dtype not in (None, "float32", "bfloat16", "float16"):
             raise UserError(f"vllm_dtype={self.vllm_dtype!r} is not known. One of: float32, bfloat16, float16.")
         if self.weighting not in list(Weighting):
@@ -215,5 +222,6 @@ class TrainingOptions(NPOSettings, ByDevice, class_of("GRPOOptions", GRPO)):  # 
     """Every setting of `NPOConfig` with its default; nothing is computed and no device is queried."""
 
 
+DEFAULTS = {one.name: one.default for one in fields(NPOSettings)}
 ModelOptions = class_of("ModelOptions", MODEL)
 """Every setting of TRL's `ModelConfig` with its default."""

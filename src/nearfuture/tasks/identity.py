@@ -99,8 +99,12 @@ def _given_id(row: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _unique_ids(given: list[str | None], rows: Any) -> list[str]:
-    """Return an id for each row: its own, or a hash. Rows are read only if an id is missing or repeated."""
+def _unique_ids(given: list[str | None], rows: Any, whole: Any) -> list[str]:
+    """Return an id for each row: its own, or a hash. Rows are read only if an id is missing or repeated.
+
+    Rows that ask the same and expect different answers are different prompts: what is right for one may be wrong for
+    the other. So a hash covers the whole row where rows share a prompt and differ in anything else.
+    """
     counts = Counter(given)
     ids: list[str] = []
     first: dict[str, tuple[int, str]] = {}
@@ -117,7 +121,24 @@ def _unique_ids(given: list[str | None], rows: Any) -> list[str]:
                 "One id must mean one prompt; correct the ids, or drop the columns prompt_id, id and uid to use a hash."
             )
         ids.append(prompt_id)
+    shared = Counter(prompt_id for prompt_id, own in zip(ids, given, strict=True) if own is None)
+    rows_of: dict[str, list[int]] = {}
+    for index, prompt_id in enumerate(ids):
+        if given[index] is None and shared[prompt_id] > 1:
+            rows_of.setdefault(prompt_id, []).append(index)
+    for indices in rows_of.values():
+        digests = [_row_hash(whole[index]) for index in indices]
+        if len(set(digests)) > 1:
+            for index, digest in zip(indices, digests, strict=True):
+                ids[index] = digest
     return ids
+
+
+def _row_hash(row: Mapping[str, Any]) -> str:
+    """Hash all columns of a row but its ids, as `prompt_hash` does."""
+    content = {name: value for name, value in row.items() if name not in ID_COLUMNS}
+    text = json.dumps(_canonical(content), sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 @overload
@@ -131,14 +152,15 @@ def with_prompt_ids(rows: Any) -> Any:
         UserError: one id belongs to two different prompts.
     """
     if isinstance(rows, list):
-        ids = _unique_ids([_given_id(row) for row in rows], rows)
+        ids = _unique_ids([_given_id(row) for row in rows], rows, rows)
         return [{**row, "prompt_id": prompt_id} for row, prompt_id in zip(rows, ids, strict=True)]
     brings = [name for name in rows.column_names if name in ID_COLUMNS]
     named = stored(rows).select_columns(brings).to_list() if brings else [{}] * len(rows)
     given = [_given_id(row) for row in named]
     if is_transformed(rows):
-        return _through_transform(rows, _unique_ids(given, rows))
-    ids = _unique_ids(given, rows.select_columns([name for name in rows.column_names if name in PROMPT_COLUMNS]))
+        return _through_transform(rows, _unique_ids(given, rows, rows))
+    asked = rows.select_columns([name for name in rows.column_names if name in PROMPT_COLUMNS])
+    ids = _unique_ids(given, asked, rows)
     return _with_column(rows, ids)
 
 

@@ -20,6 +20,7 @@ from trl import GRPOTrainer
 from nearfuture.guidance.cache import GuidanceCache
 from nearfuture.guidance.checks import check_verdicts
 from nearfuture.guidance.experience import ExperienceReplay
+from nearfuture.guidance.harvest import Harvest
 from nearfuture.guidance.sources import LayeredSources, Source, UniformReplay, WindowedCache, layers
 from nearfuture.tasks.identity import is_transformed, prompt_hash, stored, with_prompt_ids
 from nearfuture.train import placeholders
@@ -59,6 +60,11 @@ class Ids:
         return row if self._before is None else {**row, PROMPT_ID: self._before[row[PROMPT_ID]]}
 
 
+def named(row: Row) -> Row:
+    """Return a row with an id, as the data set would give it one; for rows that were read before ids were needed."""
+    return row if isinstance(row.get(PROMPT_ID), str) else with_prompt_ids([row])[0]
+
+
 def check_rows(trainer: GRPOTrainer) -> None:
     """Refuse rows on which TRL would fail, if the data can be inspected and TRL makes the prompts from it.
 
@@ -80,7 +86,11 @@ def opened(guidance: Any) -> Source:
         UserError: the folder has no cache, or what replays experience stands in a list.
     """
     if isinstance(guidance, list | tuple):
-        found = tuple(map(opened, guidance))
+        found = tuple(layer for one in guidance for layer in layers(opened(one)))
+        if sum(isinstance(source, Harvest) for source in found) > 1:
+            raise UserError(
+                f"{len(found)} sources of guidance with more than one Harvest: all would keep the same. Give one."
+            )
         if any(isinstance(source, ExperienceReplay) for source in found):
             raise UserError(
                 f"ExperienceReplay in a list of {len(found)} sources of guidance: it chooses the questions, which a "

@@ -44,6 +44,10 @@ class Awaiting:
         self._pending: list[Waiting] = []
         self._numbers_B: list[int] = []
 
+    def clear(self) -> None:
+        """Forget what waits: it belongs to steps that an earlier call of `train` took."""
+        self._pending, self._numbers_B = [], []
+
     def wait(self, step: Step, is_kept_B: Sequence[bool], stop_ids: Sequence[int]) -> None:
         """Let these rows of a step wait, unless they were cut off or guidance takes their place."""
         self._numbers_B = [-1] * len(step.rows)

@@ -13,6 +13,7 @@ Not here: the method (`nearfuture.train.trainer`), which checkpoint to use (`nea
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -119,6 +120,7 @@ class ExactResume(GRPOTrainer):
     stateful: Mapping[str, Stateful] = MappingProxyType({})
     weighty: Mapping[str, Weighty] = MappingProxyType({})
     train_dataset: Any
+    _brought: Mapping[str, tuple[Stateful, dict[str, Any]]] = MappingProxyType({})
     _rotates_later = False
     _is_renewed = False
     _completion: Future[None] | None = None
@@ -146,6 +148,7 @@ class ExactResume(GRPOTrainer):
         self._metrics["train"].clear()
         if self.use_vllm:
             self._last_loaded_step = -1
+        self._remember_brought()
         for weighty in self.weighty.values():
             weighty.load_tensors({})
         if resume_from_checkpoint:
@@ -157,6 +160,16 @@ class ExactResume(GRPOTrainer):
         self.accelerator.wait_for_everyone()
         return output
 
+    def _remember_brought(self) -> None:
+        """Remember what each memory held when it was first trained with, for checkpoints that know nothing of it."""
+        before = self._brought
+        self._brought = {
+            name: before[name]
+            if name in before and before[name][0] is stateful
+            else (stateful, copy.deepcopy(stateful.state_dict()))
+            for name, stateful in self.stateful.items()
+        }
+
     def _latest_checkpoint(self) -> str:
         output_dir = Path(self.args.output_dir)
         folder = processes.from_main(lambda: checkpoint.latest(output_dir))
@@ -165,8 +178,9 @@ class ExactResume(GRPOTrainer):
         return str(folder)
 
     def _restore(self, folder: Path) -> None:
-        """Restore the micro-batch counter and the rollouts that were generated but not trained on."""
+        """Restore the micro-batch counter, all memories, and the rollouts that were generated but not trained on."""
         if checkpoint.is_plain(folder):
+            self._restore_memories(folder)
             is_sized = hasattr(self.train_dataset, "__len__")
             schedule = self.schedule(len(self.train_dataset)) if is_sized else None
             self._step = plain.micro_step(folder, schedule, self.accelerator.num_processes)
@@ -177,9 +191,7 @@ class ExactResume(GRPOTrainer):
         if not state.get("is_reseeded"):
             plain.require_random_states(folder)
         self._step = self._position(folder, state["step"]) if state["micro_step"] is None else state["micro_step"]
-        for name, stateful in self.stateful.items():
-            if (path := state_file(folder, name)).exists():
-                stateful.load_state_dict(json.loads(path.read_text()))
+        self._restore_memories(folder)
         for name, weighty in self.weighty.items():
             path = tensor_file(folder, name)
             weighty.load_tensors(load_file(path) if path.exists() else {})
@@ -192,6 +204,13 @@ class ExactResume(GRPOTrainer):
                 "steps_per_generation * num_iterations."
             )
         self._buffered_inputs = load_buffer(self._buffer_file(folder), self.accelerator.device)
+
+    def _restore_memories(self, folder: Path) -> None:
+        """Load what a checkpoint remembers; what it knows nothing of is as it was brought."""
+        for name, stateful in self.stateful.items():
+            path = state_file(folder, name)
+            known = json.loads(path.read_text()) if path.exists() else copy.deepcopy(self._brought[name][1])
+            stateful.load_state_dict(known)
 
     def _position(self, folder: Path, step: int) -> int:
         """Return the micro-batches until a step if a fork has another batch or other data than its parent."""

@@ -10,25 +10,60 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from accelerate.utils import gather_object
 from torch import Tensor
 
+from nearfuture.guidance.ask import has_ended
 from nearfuture.guidance.sources import Source
 from nearfuture.train.seams import Generated
 from nearfuture.train.step import Step
 from nearfuture.types import Guidance, UserError
 
 
-def look_up(step: Step, source: Source | None) -> None:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an answer in a slot must keep to.
+
+    Attributes:
+        stop_ids: the tokens that end a completion.
+        max_length: the most tokens of a completion.
+    """
+
+    stop_ids: Sequence[int]
+    max_length: int
+
+    def require(self, guidance: Guidance) -> None:
+        """Refuse an answer that no rollout of the policy could be.
+
+        Raises:
+            UserError: it is cut off, too long, or has log-probs of other tokens than its own.
+        """
+        ids, logps = guidance.completion_ids, guidance.behavior_logps
+        if not has_ended(ids, self.stop_ids):
+            seen = f"ends with token {ids[-1]}, which is no end-of-sequence token" if ids else "is empty"
+        elif len(ids) > self.max_length:
+            seen = f"has {len(ids)} tokens, more than max_completion_length={self.max_length}"
+        elif len(logps) not in (0, len(ids)):
+            seen = f"has {len(ids)} tokens and {len(logps)} log-probs"
+        else:
+            return
+        raise UserError(
+            f"the guidance for prompt {guidance.prompt_id!r} {seen}. It must be a whole completion of this policy, "
+            "with a log-prob for each token or none at all. Correct the source that served it."
+        )
+
+
+def look_up(step: Step, source: Source | None, limits: Limits | None = None) -> None:
     """Look up guidance for the last slots of this process, and learn from all processes which prompts have any.
 
     A look-up that fails on one process fails on all of them, so that none is left waiting.
 
     Raises:
-        UserError: as the source raises it.
+        UserError: as the source raises it, or an answer does not keep to the limits.
     """
     step.found_B = [None] * len(step.rows)
     device = step.pass_rate_P.device
@@ -39,7 +74,9 @@ def look_up(step: Step, source: Source | None) -> None:
     error = None
     for i in step.last_slots:
         try:
-            step.found_B[i] = source.lookup(step.rows[i]["prompt_id"], step.number)
+            step.found_B[i] = found = source.lookup(step.rows[i]["prompt_id"], step.number)
+            if found is not None and limits is not None:
+                limits.require(found)
         except UserError as exception:
             error = str(exception)
     reports = gather_object([(found is not None, _steps_ahead(found, step.number), error) for found in step.found_B])

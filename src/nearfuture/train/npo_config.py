@@ -9,7 +9,7 @@ Not here: what the settings do (`nearfuture.train.trainer`), the settings of a r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from nearfuture.types import Sampling, UserError
 __all__ = ["GuidedRewards", "ModelConfig", "NPOConfig", "NPOSettings", "Weighting", "default_args", "sampling"]
 
 
+HELP = {one.name: one.metadata for one in fields(ByDevice)}
 PER_SEQUENCE = ("vespo",)
 """Loss types of TRL that have one weight per sequence, whatever `importance_sampling_level` says."""
 
@@ -32,6 +33,10 @@ class NPOConfig(NPOSettings, ByDevice, GRPOConfig):
     """`GRPOConfig` with the settings of NPO. Without guidance only `fast_generation`, `truncated_is_wrong` and
     `vllm_dtype` have an effect.
     """
+
+    # As in TRL the flag alone (`--gradient_checkpointing`) switches these on, which a parser takes from the type.
+    gradient_checkpointing: bool = field(default=None, metadata=HELP["gradient_checkpointing"])  # type: ignore[assignment]
+    activation_checkpointing: bool = field(default=None, metadata=HELP["activation_checkpointing"])  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         self.check_settings()

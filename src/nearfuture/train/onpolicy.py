@@ -19,12 +19,38 @@ from trl import GRPOTrainer
 from nearfuture.train.step import Step
 
 
+class _GuidedTokens:
+    """Sums over the guided tokens of all micro-batches since the last log, and the largest ratio among them."""
+
+    def __init__(self) -> None:
+        self.w1 = self.w2 = self.k3 = self.n = self.largest = 0.0
+
+    def add(self, w1: float, w2: float, k3: float, n: float, largest: float) -> None:
+        self.w1, self.w2, self.k3, self.n = self.w1 + w1, self.w2 + w2, self.k3 + k3, self.n + n
+        self.largest = max(self.largest, largest)
+
+    def metrics(self) -> dict[str, float]:
+        """Largest ratio, k3 and effective sample size; nothing without guided tokens."""
+        if not self.n:
+            return {}
+        return {
+            "npo/guide/ratio_max": self.largest,
+            "npo/guide/kl_k3": self.k3 / self.n,
+            "npo/guide/ess_frac": self.w1 * self.w1 / (self.n * self.w2),
+        }
+
+
 class OnPolicyMetrics:
     """Collects on-policy metrics into TRL's own `_metrics`, so that every logger sees them."""
 
     def __init__(self, trainer: GRPOTrainer) -> None:
         self.trainer = trainer
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin to count anew."""
         self._num_tokens = {"rollout_tokens": 0, "trained_tokens": 0}
+        self._guided = _GuidedTokens()
 
     def observe(self, step: Step) -> None:
         """Record one generated batch, before any slot is replaced."""
@@ -82,11 +108,15 @@ class OnPolicyMetrics:
         if entropies_B_T is not None:
             metrics["npo/entropy"].append(entropy / max(num_own, 1))
         if n:
-            metrics["npo/guide/ratio_max"].append(accelerator.gather(largest).max().item())
-            metrics["npo/guide/kl_k3"].append(k3 / n)
-            metrics["npo/guide/ess_frac"].append(w1 * w1 / (n * w2))
+            self._guided.add(w1, w2, k3, n, accelerator.gather(largest).max().item())
 
-    def take_token_counts(self) -> dict[str, int]:
+    def take(self) -> dict[str, float]:
+        """Return what is counted, not averaged, since the last call: tokens, and ratios on the guided ones."""
+        found = {**self._take_token_counts(), **self._guided.metrics()}
+        self._guided = _GuidedTokens()
+        return found
+
+    def _take_token_counts(self) -> dict[str, int]:
         """Tokens generated and trained on since the last call, over all processes."""
         local = torch.tensor(list(self._num_tokens.values()), device=self.trainer.accelerator.device)
         totals = self.trainer.accelerator.reduce(local, reduction="sum").tolist()

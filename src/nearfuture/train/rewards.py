@@ -171,10 +171,10 @@ class Rewards:
             return
         raise UserError(
             f"{self.trainer.reward_func_names[self.column]} does not find {int((~is_correct).sum())} of "
-            f"{len(verdicts)} guided completions correct at step {step.number}. Guidance must be verified and the "
-            "verifier deterministic, judging each completion by itself: check the cache with `nearfuture guide "
-            "verify`, or collect again; where this function compares the completions of a group, let another one carry "
-            "the verdict (verdict_reward)."
+            f"{len(verdicts)} guided completions correct at step {step.number}. What was verified once must stay "
+            "correct: the verifier must be deterministic, the same at every step, and judge each completion by itself. "
+            "Check a cache with `nearfuture guide verify`, or collect again; where this function compares the "
+            "completions of a group, let another one carry the verdict (verdict_reward)."
         )
 
     def verify(self, pairs: list[tuple[Row, Guidance]]) -> dict[str, Verdict]:

@@ -46,6 +46,7 @@ SIGNATURES = {
     "_load_optimizer_and_scheduler": ["self", "checkpoint"],
     "_get_output_dir": ["self", "trial"],
     "_get_train_sampler": ["self", "dataset"],
+    "_set_signature_columns_if_needed": ["self"],
 }
 """Methods of `GRPOTrainer`, overridden or called, with their parameters."""
 
@@ -74,6 +75,7 @@ METHODS: dict[str, type] = {
 
 ATTRIBUTES: dict[str, ModuleType] = {
     "_buffered_inputs": grpo_trainer,
+    "_signature_columns": grpo_trainer,
     "_current_train_step_time": grpo_trainer,
     "_last_loaded_step": grpo_trainer,
     "_metrics": grpo_trainer,

@@ -84,6 +84,8 @@ class NPOTrainer(WeighedLoss):
                              guidance="guidance")
     """
 
+    _signature_columns: list[str]
+
     def __init__(
         self,
         *args: Any,
@@ -93,6 +95,7 @@ class NPOTrainer(WeighedLoss):
         on_pass_rates: Callable[[list[str], list[float]], None] | None = None,
         **kwargs: Any,
     ) -> None:
+        own = {name: kwargs.pop(name) for name in kwargs.keys() - ARGUMENTS.parameters.keys()}  # of a variant, if any
         arguments = ARGUMENTS.bind(self, *args, **kwargs).arguments
         arguments.pop("self")
         model = arguments["model"]
@@ -103,7 +106,7 @@ class NPOTrainer(WeighedLoss):
         if arguments.get("processing_class") is None:
             arguments["processing_class"] = processor.substitute(model, config)
         with shared_engine():
-            super().__init__(**arguments)
+            super().__init__(**arguments, **own)
         if self.use_vllm:
             self.vllm_generation.dtype = self.npo.vllm_dtype
         placeholders.suppress(self)
@@ -122,6 +125,7 @@ class NPOTrainer(WeighedLoss):
         self.weighty = {name: found for name, found in selves.items() if found is not None}
         self._rewards = Rewards(self, self.npo)
         self._ids: admit.Ids | None = None
+        self._has_ids = True
         self._current: Step | None = None
         self.set_guidance(guidance)
 
@@ -157,14 +161,37 @@ class NPOTrainer(WeighedLoss):
         self.harvester = Harvester(self, harvest)
         self.stateful = {**self.stateful, HARVEST: harvest}
 
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
+        """Train as `ExactResume.train` does. Nothing of an earlier call is left over, and new data gets ids."""
+        if self._ids is not None and self._ids.rows is not self.train_dataset:
+            self._need_ids()
+            self.set_guidance(self.guidance)
+        self.onpolicy.clear()
+        for one in self.awaiting:
+            one.clear()
+        return super().train(resume_from_checkpoint, *args, **kwargs)
+
     def _need_ids(self) -> None:
-        if self._ids is None and isinstance(self.train_dataset, Dataset):
+        if isinstance(self.train_dataset, Dataset) and (self._ids is None or self._ids.rows is not self.train_dataset):
             self._ids = admit.Ids(self.train_dataset)
             self.train_dataset = self._ids.rows
 
     def as_given(self, row: Row) -> Row:
         """Return a training row as the data set has it: an id that was made here is for internal use only."""
-        return row if self._ids is None else self._ids.as_given(row)
+        if self._ids is not None:
+            return self._ids.as_given(row)
+        return row if self._has_ids else {name: value for name, value in row.items() if name != admit.PROMPT_ID}
+
+    @property
+    def _reads_ids(self) -> bool:
+        """True if something is looked up or kept by prompt."""
+        return self.guidance is not None or self.harvester is not None or self.on_pass_rates is not None
+
+    def _set_signature_columns_if_needed(self) -> None:
+        """Keep the ids of the prompts, too, with `remove_unused_columns`."""
+        super()._set_signature_columns_if_needed()
+        if admit.PROMPT_ID not in self._signature_columns:
+            self._signature_columns = [*self._signature_columns, admit.PROMPT_ID]
 
     def get_train_dataloader(self) -> Any:
         """TRL's loader, over rows that are read once per batch if they have images and no transform."""
@@ -191,7 +218,9 @@ class NPOTrainer(WeighedLoss):
                 return super()._generate_and_score_completions(mixed.with_image_lists(inputs))
         if self.branches is not None:
             self.branches.begin(self.state.global_step)
-        rows = inputs if self.replayer is None else self.replayer.mix(inputs)
+        named = [admit.named(row) for row in inputs] if self._reads_ids else inputs
+        self._has_ids = named is inputs or admit.PROMPT_ID in inputs[0]
+        rows = named if self.replayer is None else self.replayer.mix(named)
         self._current = step = Step.begin(self, rows, [self.as_given(row) for row in rows])
         try:
             with each_image_once(self.processing_class), self._rewards.answering(self._answer):
@@ -234,7 +263,8 @@ class NPOTrainer(WeighedLoss):
         rewards_N_F = self._rewards.judge(step, step.given, prompts, generated.completions, ids)
 
         # 2. The gate: the same decision on every process.
-        inject.look_up(step, self.guidance if self.npo.inject_guidance else None)
+        limits = inject.Limits(self.eos_token_ids, self.args.max_completion_length)
+        inject.look_up(step, self.guidance if self.npo.inject_guidance else None, limits)
         step.select(self.npo.max_pass_rate)
         self._observe(step)
 
@@ -294,7 +324,7 @@ class NPOTrainer(WeighedLoss):
             super().save_model(*args, **kwargs)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log, together with the tokens generated and trained on since the last time."""
+        """Log, together with what is counted since the last time: tokens, and ratios on the guided ones."""
         if self.model.training:
-            logs |= self.onpolicy.take_token_counts()
+            logs |= self.onpolicy.take()
         super().log(logs, start_time)
