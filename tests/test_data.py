@@ -487,7 +487,10 @@ def test_check_finds_counts_and_names(tmp_path: Path) -> None:
     assert (found["num_rows"], found["num_kept"], found["num_usable"]) == (6, 5, 4)
     assert found["left_out"] == [{"reason": "no gold answer", "count": 1, "rows": [5]}]
     assert "not compared (give --benchmarks DIR)" in output
-    assert "row 0: '2' and '3'" in next(f for f in found["findings"] if f["finding"] == "contradictory")["examples"][0]
+    assert (
+        "rows 0 and 2: '2' and '3'"
+        in next(f for f in found["findings"] if f["finding"] == "contradictory")["examples"][0]
+    )
     bad = jsonl(tmp_path / "bad.jsonl", [{"question": "Half?", "answer": "\\frac{1}{"}])
     code, output = invoke("data", "check", config, f"dataset_name={bad}")
     assert code == 2 and "of 1 rows none can be trained on" in output

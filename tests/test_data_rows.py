@@ -20,6 +20,7 @@ from nearfuture.tasks.data.gold import boxed, clean_gold
 from nearfuture.tasks.data.messages import read_messages
 from nearfuture.tasks.data.schema import MISMATCH, NO_GOLD, NO_MESSAGE
 from nearfuture.types import NoSignalError, UserError, Verdict
+from nearfuture.verify import RowVerifier
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +83,7 @@ def test_an_option_is_told_by_its_text_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ({"question": "?", "answer": ["1", "2"]}, NO_GOLD),
+        ({"question": "?", "answer": ["1", "2"]}, "a list of several gold answers"),
         ({"question": "", "answer": "1"}, "no question"),
         ({"question": "<image>?", "answer": "1"}, MISMATCH),
         ({"question": "<image> or <image>?", "answer": "1", "image": png()}, MISMATCH),
@@ -351,3 +352,59 @@ def test_a_table_that_is_no_utf_8_is_refused_in_words(text: bytes, tmp_path: Pat
     path.write_bytes(text)
     with pytest.raises(UserError, match=r"rows\.csv.* cannot be read|which is no known form"):
         load_rows(DataConfig(str(path)))
+
+
+@pytest.mark.parametrize(
+    ("gold", "right", "wrong"),
+    [
+        ("$1,200", ["\\boxed{1200}", "\\boxed{\\$1200}", "The answer is $1200."], ["\\boxed{1}", "\\boxed{€1200}"]),
+        ("1,234 km", ["\\boxed{1234}", "\\boxed{1,234 \\text{ km}}"], ["\\boxed{1234 \\text{ m}}"]),
+        ("1,200%", ["\\boxed{1200\\%}", "\\boxed{12}"], ["\\boxed{200}"]),
+        ("12,000 people", ["\\boxed{12000}"], ["\\boxed{12}"]),
+        ("3,75", ["\\boxed{3.75}"], ["\\boxed{375}"]),
+        ("-2, 1", ["\\boxed{1, -2}", "\\boxed{-2, 1}"], ["\\boxed{2, 1}", "\\boxed{1}"]),
+        ("red, blue", ["\\boxed{red, blue}"], ["\\boxed{red}"]),
+        ("$5", ["\\boxed{5}", "\\boxed{5 \\text{ dollars}}"], ["\\boxed{€5}", "\\boxed{5 \\text{ euros}}"]),
+        ("¥5", ["\\boxed{5 \\text{ yen}}"], ["\\boxed{\\$5}"]),
+        ("2/3 cup", ["\\boxed{2/3}"], ["\\boxed{2}"]),
+    ],
+)
+def test_amounts_lengths_and_roots_as_people_write_them(
+    gold: str, right: list[str], wrong: list[str], tmp_path: Path
+) -> None:
+    row = load(tmp_path, {"question": "?", "answer": gold}).rows[0]
+    judge = RowVerifier()
+    assert [judge(text, row) for text in right] == [Verdict.CORRECT] * len(right)
+    assert Verdict.CORRECT not in [judge(text, row) for text in wrong]
+
+
+@pytest.mark.parametrize("odd", [-1, "blue", 1.0, "B"])
+def test_numbers_of_options_count_from_0_whatever_else_is_in_the_column(odd: Any, tmp_path: Path) -> None:
+    options = ["red", "green", "blue", "pink"]
+    rows = [{"question": f"{i}?", "answer": str(gold), "choices": options} for i, gold in enumerate((0, 1, 2, 3, odd))]
+    found = load(tmp_path, *rows)
+    assert [row["gold"] for row in found.rows][:4] == ["A", "B", "C", "D"]
+    left = {-1: [], "blue": ["C"], 1.0: ["B"], "B": ["B"]}[odd]
+    assert [row["gold"] for row in found.rows][4:] == left
+    assert found.counts.dropped == ({} if left else {"an answer that numbers no option": 1})
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"question": "?", "answer": "He has 12 apples."}, "a worked solution without a marked answer"),
+        ({"problem": "?", "solution": "So x is 4."}, "a worked solution without a marked answer"),
+        (
+            {"question": "?", "answer": "A", "options": ["B", "A"]},
+            "an answer that is one option's letter and another's text",
+        ),
+        ({"question": "?", "answer": ["5", "five"]}, "a list of several gold answers"),
+    ],
+)
+def test_what_cannot_be_judged_is_left_out_by_name(row: dict[str, Any], reason: str, tmp_path: Path) -> None:
+    assert load(tmp_path, row).counts.dropped == {reason: 1}
+
+
+@pytest.mark.parametrize("gold", ["12 apples.", "Type 2 diabetes.", "The North Sea.", "He has \\boxed{12} apples."])
+def test_short_answers_with_a_full_stop_stay(gold: str, tmp_path: Path) -> None:
+    assert load(tmp_path, {"question": "?", "answer": gold}).counts.dropped == {}

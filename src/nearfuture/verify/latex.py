@@ -121,6 +121,8 @@ _SHORT_ROOT = re.compile(
 _SPACED_START = re.compile(r"\A(?:\s|\\(?:[,;:!> ]|q?quad(?![A-Za-z])))+")
 _SPACED_END = re.compile(r"(?:(?<!\\)\\(?:[,;:!> ]|q?quad)\s*)+\Z")
 _SPACES = re.compile(r"\s+")
+_ONE_DOLLAR = re.compile(r"\A(\s*[-+−]?\s?)\$(?=\s?[\d.][^$]*\Z)")
+"""A dollar sign before a number and no second one: money, not the mark of a formula."""
 _LEFT_EDGE, _RIGHT_EDGE = ' \t\n,;:。*"`=', ' \t\n.,;:。*"`'
 
 
@@ -133,7 +135,7 @@ def normalise(text: str) -> str:
         >>> normalise("2√3"), normalise("x²"), normalise("1e-5")
         ('2\\\\sqrt{3}', 'x^{2}', '1\\\\times 10^{-5}')
     """
-    text = re.sub(r"(?<=\d)(?:\.{3,}|…)", r"\\ldots ", text)
+    text = re.sub(r"(?<=\d)(?:\.{3,}|…)", r"\\ldots ", _ONE_DOLLAR.sub(r"\1\\$", text))
     text = _with_row_breaks(_to_latex(_trimmed(_BOLD.sub(r"\1", _INVISIBLE.sub("", text)))))
     for pattern, into in _SIMPLE:
         text = pattern.sub(into, text)

@@ -32,6 +32,7 @@ rad: rad radian radians = 1
 L: L l liter liters litre litres = 1; mL ml milliliter milliliters = 1/1000
 $: $ dollar dollars usd = 1; cent cents = 1/100
 eur: euro euros eur = 1
+cup: cup cups = 1
 yen: yen jpy = 1
 won: won krw = 1
 N: N newton newtons = 1; kN = 1000
@@ -113,7 +114,7 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
     text = f"{behind[1]}{behind[3]}{behind[2]}" if behind is not None and not _MONEY.match(text) else text
     money = _MONEY.match(text)
     if money is not None:
-        base = {"$": "$", "USD": "$", "EUR": "eur", "€": "eur"}.get(money[2], money[2])
+        base = {"$": "$", "USD": "$", "EUR": "eur", "€": "eur", "¥": "yen"}.get(money[2], money[2])
         rest = text[money.end() :].strip()
         inner, unit = split_unit(rest)
         own = Unit(((base, 1),), Fraction(1))

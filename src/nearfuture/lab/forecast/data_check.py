@@ -31,6 +31,7 @@ from nearfuture.train.vision.images import problem_of
 from nearfuture.train.vision.lengths import prompt_lengths, template_note
 from nearfuture.train.vision.processor import load_for_training
 from nearfuture.types import UserError
+from nearfuture.verify import load_verifier
 
 Row = dict[str, Any]
 UNUSABLE = ("unverifiable gold", "image", "too long", "too long for the model")
@@ -103,11 +104,13 @@ def check_data(config: Configuration, benchmarks: Path | None = None) -> DataRep
         limit = limit_of(model, config.model_settings)
         longest = (None if limit is None else limit - 1, "too long for the model")
     rows, lengths = _look_through(loaded, processor, longest, findings)
-    find_repeated(rows, findings)
+    find_repeated(rows, findings, loaded.numbers)
     if task is not None:
         _find_in_task(task, findings)
     elif config.data.verifier is None:
         find_unverifiable(rows, findings)
+    else:
+        load_verifier(config.data.verifier)  # which refuses what it could not call
     num_compared = _compare(rows, loaded, _benchmark_rows(benchmarks), findings)
     unusable = set().union(*(findings.rows[kind] for kind in UNUSABLE))
     note = None if processor is None else template_note(processor, loaded.rows)

@@ -21,6 +21,8 @@ from nearfuture.record.logs import Log
 
 CONSTANT = 0.0
 """Stands in for an entropy that was not logged: it never falls, so the trigger never fires."""
+MOST_TOLD = 5
+"""Firings that are told in words."""
 NOT_KNOWN = (
     "confirmation: whether the policy at that step solves prompts it had failed; AutoNPO asks it, and continues if not",
     "quality Q: how many of the failed prompts it would solve at each distance",
@@ -64,8 +66,17 @@ def advise(log: Log, config: TriggerConfig | None = None) -> dict[str, Any]:
         "fired": fired,
         "stagnant": _stretches(log.steps, set(stagnant), trigger.config),
         "not_known": list(NOT_KNOWN),
-        "recommendation": recommend(log, trigger.evidence, [firing["step"] for firing in fired]),
+        "recommendation": recommend(
+            log, trigger.evidence, [firing["step"] for firing in fired], keeps_already=_keeps(log)
+        ),
     }
+
+
+def _keeps(log: Log) -> bool:
+    """True for a log of ours whose run serves its own answers (`source: own`)."""
+    folder = log.path if log.path.is_dir() else log.path.parent
+    config = folder / "config.yaml"
+    return config.exists() and "source: own" in config.read_text().splitlines()
 
 
 def _stretches(steps: list[int], stagnant: set[int], config: TriggerConfig) -> list[list[int]]:
@@ -111,22 +122,28 @@ def advice_text(advice: dict[str, Any]) -> str:
     if advice["num_ignored"]:
         lacks = "only one of the two values" if advice["has_entropy"] else "no reward"
         lines.append(f"{advice['num_ignored']} rows have {lacks} and were ignored.")
-    lines += _verdict(advice)
+    lines += ["", *recommendation_text(advice["recommendation"]), "", *_verdict(advice)]
     if advice["fired"]:
         lines += ["", "What a log cannot say:", *(f"  - {what}" for what in advice["not_known"])]
-    lines += ["", *recommendation_text(advice["recommendation"])]
     return "\n".join(lines)
 
 
 def _verdict(advice: dict[str, Any]) -> list[str]:
     if not advice["has_full_window"]:
         stretch = advice["settings"]["min_stretch"]
-        return [f"Too short to judge: the trigger needs {stretch} steps (--min-stretch) and at least {MIN_ROWS} rows."]
+        return [
+            f"Too short to judge: the trigger compares a stretch of {stretch} steps (--min-stretch), of {MIN_ROWS} "
+            "rows at least, with what came before."
+        ]
     if not advice["has_entropy"]:
         return _reward_alone(advice)
     if not advice["fired"]:
         return ["It never fired: at no time did the reward stand still while the entropy fell."]
-    return [line for number, firing in enumerate(advice["fired"], 1) for line in _words(number, firing)]
+    told = [_words(number, firing) for number, firing in enumerate(advice["fired"], 1)]
+    if len(told) > MOST_TOLD:
+        between = f"... and {len(told) - MOST_TOLD} more firings in between (all of them: --json FILE)."
+        told = [*told[: MOST_TOLD - 1], ["", between], told[-1]]
+    return ["Where the trigger fired:", *(line for words in told for line in words)]
 
 
 def _reward_alone(advice: dict[str, Any]) -> list[str]:

@@ -88,7 +88,8 @@ def seen(decision: RunDecision) -> str:
     """Say what the trigger saw, or that the configuration asked."""
     at = f"step {decision.step} (segment {decision.segment}, {plural(decision.total_steps, 'step')} paid for)"
     if decision.seen is None:
-        return f"The configuration asked for {decision.kind} guidance by the policy of {at}."
+        what = "more samples" if decision.kind == Kind.RESAMPLING else f"{decision.kind} guidance"
+        return f"The configuration asked for {what} by the policy of {at}."
     fact = decision.seen
     return (
         f"The trigger fired at {at}. {_stood_still(fact)}, and the entropy by "
@@ -148,8 +149,10 @@ def collected(decision: RunDecision) -> str:
     """Say what the guide was asked for and gave."""
     fact = decision.collection
     assert fact is not None
+    own = fact.get("num_harvested") or 0
+    solved, asked = (None if (all_ := fact[name]) is None else all_ - own for name in ("num_solved", "num_prompts"))
     said = (
-        f"The guide solved {known(fact['num_solved'])} of {known(fact['num_prompts'])} prompts in "
+        f"The guide solved {known(solved)} of {known(asked)} prompts in "
         f"{known(fact['num_samples'])} samples; {known(decision.num_guidance)} have guidance."
     )
     if "num_harvested" not in fact:
@@ -159,7 +162,7 @@ def collected(decision: RunDecision) -> str:
         "" if ahead is None else f", on the average by a policy {known(ahead, ONE)} steps from where this one begins"
     )
     return (
-        f"{said} {known(fact['num_harvested'])} of them the run had answered itself{where}: "
+        f"{said} {known(fact['num_harvested'])} of these the run had answered itself{where}: "
         f"{known(fact['harvested_tokens'])} tokens that were not bought again."
     )
 

@@ -20,6 +20,8 @@ FREE = "Think step by step. Then give the final answer in \\boxed{}."
 SHOWN = "Answer the question that the image shows."
 PLACEHOLDER = re.compile(r"<image[ _]?(\d*)>")
 LETTERS = string.ascii_uppercase[:10]
+WORDS = r"[^\W\d_]{2,}(?:[ '-][^\W\d_]+)*"
+"""A phrase without digits or formulas, its first word of two letters or more."""
 
 
 def ask(
@@ -133,8 +135,10 @@ def kind_of(gold: str) -> str:
     """Guess how to compare a free answer if upstream does not say: numeric, bool, list, text or math.
 
     Example:
-        >>> [kind_of(gold) for gold in ("1,024", "-3.5", "yes", "3, 5, 8", "North Sea", "\\\\frac{1}{2}", "2x")]
+        >>> [kind_of(gold) for gold in ("1,024", "-3.5", "yes", "red, blue", "North Sea", "\\\\frac{1}{2}", "2x")]
         ['numeric', 'numeric', 'bool', 'list', 'text', 'math', 'math']
+        >>> [kind_of(gold) for gold in ("$1,200", "1,234 km", "-2, 1")]  # two roots have no order
+        ['math', 'math', 'math']
         >>> [kind_of(gold) for gold in ("2024-05-01", "3-2", "12:30")]  # a date, a score, a time: nothing to compute
         ['text', 'text', 'text']
     """
@@ -145,6 +149,6 @@ def kind_of(gold: str) -> str:
         return "numeric"
     if plain.lower() in ("yes", "no", "true", "false"):
         return "bool"
-    if re.fullmatch(r"[^\\(){}\[\]=^]+(,\s*[^\\(){}\[\]=^]+)+", plain):
+    if re.fullmatch(rf"{WORDS}(,\s*{WORDS})+", plain):
         return "list"
-    return "text" if re.fullmatch(r"[^\W\d_]{2,}([ '-][^\W\d_]+)*", plain) else "math"
+    return "text" if re.fullmatch(WORDS, plain) else "math"

@@ -12,6 +12,7 @@ Not here: options that the question itself lists (`gold.choice_in`), how a choic
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -76,15 +77,18 @@ def first_number(golds: Iterable[Any], options: Iterable[Any]) -> int | None:
     Example:
         >>> first_number([0, 1], [["red", "blue"], ["up", "down"]]), first_number(["4"], [["3", "4", "5"]])
         (0, None)
+        >>> first_number([0, "blue", -1], [["red", "blue"]] * 3)  # a text among them, and a row without a label
+        0
     """
     found = [(clean_gold(gold), read_choices(value)) for gold, value in zip(golds, options, strict=True)]
     pairs = [(gold, choices) for gold, choices in found if gold and choices is not None and choices.texts]
-    pairs = [(gold, choices) for gold, choices in pairs if gold not in choices.labels]
-    if not pairs or not all(gold.isdecimal() for gold, _ in pairs):
-        return None
+    pairs = [
+        (gold, choices) for gold, choices in pairs if gold not in choices.labels and (whole_number(gold) or 0) >= 0
+    ]
+    pairs = [(gold, choices) for gold, choices in pairs if whole_number(gold) is not None]
     if all(gold in map(str.strip, choices.texts) for gold, choices in pairs):
         return None
-    numbers = [int(gold) for gold, _ in pairs]
+    numbers = [whole_number(gold) or 0 for gold, _ in pairs]
     if 0 in numbers:
         return 0
     if any(number == len(choices.texts) for number, (_, choices) in zip(numbers, pairs, strict=True)):
@@ -93,6 +97,11 @@ def first_number(golds: Iterable[Any], options: Iterable[Any]) -> int | None:
         f"the answers are numbers from {min(numbers)} to {max(numbers)} beside options, never 0 and never the number "
         "of options, so it is unknown whether the first option is 0 or 1. Write letters, or the options' texts."
     )
+
+
+def whole_number(gold: str) -> int | None:
+    """Read an answer that numbers an option; a column with a gap in it stores whole numbers as 1.0."""
+    return int(float(gold)) if re.fullmatch(r"-?\d{1,3}(\.0)?", gold) else None
 
 
 def _written(text: str) -> Any:

@@ -39,8 +39,14 @@ class Findings:
             self.examples[kind].append(example)
 
 
-def find_repeated(rows: Sequence[Light], findings: Findings) -> None:
-    """Find rows that ask the same question; if their answers differ, they contradict each other."""
+def find_repeated(rows: Sequence[Light], findings: Findings, numbers: Sequence[int]) -> None:
+    """Find rows that ask the same question; if their answers differ, they contradict each other.
+
+    Args:
+        rows: the rows that are kept.
+        findings: what was found is added here.
+        numbers: where each of them stands in the file, which is how a row is named.
+    """
     first: dict[tuple[str, ...], int] = {}
     for index, light in enumerate(rows):
         row = light.row
@@ -50,10 +56,10 @@ def find_repeated(rows: Sequence[Light], findings: Findings) -> None:
             continue
         before = rows[earlier].row
         if before["gold"] == row["gold"]:
-            findings.add("repeated", index, f"{row['uid']} asks what row {earlier} asks")
+            findings.add("repeated", index, f"row {numbers[index]} asks what row {numbers[earlier]} asks")
         else:
             answers = f"{before['gold']!r} and {row['gold']!r}"
-            findings.add("contradictory", index, f"{row['uid']} and row {earlier}: {answers}")
+            findings.add("contradictory", index, f"rows {numbers[earlier]} and {numbers[index]}: {answers}")
 
 
 def find_unverifiable(rows: Sequence[Light], findings: Findings) -> None:

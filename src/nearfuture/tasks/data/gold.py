@@ -88,6 +88,17 @@ def letter_in(gold: str, options: Sequence[str]) -> str:
     return letter_of(gold, options)
 
 
+def is_ambiguous(gold: str, options: Sequence[str]) -> bool:
+    """True for an answer that is the letter of one option and the text of another.
+
+    Example:
+        >>> is_ambiguous("A", ["B", "A"]), is_ambiguous("A", ["A", "B"]), is_ambiguous("A", ["red", "blue"])
+        (True, False, False)
+    """
+    texts = [option.strip() for option in options]
+    return gold in LETTERS[: len(texts)] and gold in texts and texts[LETTERS.index(gold)] != gold
+
+
 def choice_in(question: str, gold: str) -> tuple[str, list[str]] | None:
     """Return the right letter and the options that the question lists; None if the answer names no letter.
 

@@ -17,6 +17,7 @@ Not here: the published data sets (`text_sets`, `image_sets`).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,8 +25,8 @@ from typing import Any
 
 from nearfuture.json_text import loads
 from nearfuture.tasks.data.asking import LETTERS, images_of, kind_of
-from nearfuture.tasks.data.choices import first_number, read_choices
-from nearfuture.tasks.data.gold import choice_in, clean_gold, letter_in
+from nearfuture.tasks.data.choices import first_number, read_choices, whole_number
+from nearfuture.tasks.data.gold import choice_in, clean_gold, is_ambiguous, letter_in
 from nearfuture.tasks.data.schema import Draft, Dropped
 from nearfuture.types import UserError, did_you_mean
 from nearfuture.verify import KINDS
@@ -33,6 +34,8 @@ from nearfuture.verify import KINDS
 Doc = Mapping[str, Any]
 Adapter = Callable[[Doc], Draft | Dropped]
 VIDEOS = ("videos", "video")
+WORKED = re.compile(r"(?=.*\d)(?=.*\b[a-z]+\b)[A-Z][a-z']*(?:\s+\S+){3,}\.", re.DOTALL)
+"""A sentence with a number in it: a solution of one line, whose answer nothing marks."""
 FACTS = ("reward_model", "data_source", "extra_info", "meta", *VIDEOS)
 """Columns that are read in addition to the fields."""
 
@@ -148,6 +151,8 @@ def _reader(places: Mapping[str, str], given: Mapping[str, str], first: int | No
             stored = json.dumps(parts, ensure_ascii=False, default=str)
         elif isinstance(parts, Mapping):
             return Dropped("a gold answer that has parts, which takes a verifier of your own")
+        elif parts is not None:
+            return Dropped("a list of several gold answers")
         if isinstance(stored, float) and abs(stored) >= EXACT:
             return Dropped("a gold answer of more digits than a number holds: write it as text")
         choices = read_choices(get("options"))
@@ -156,13 +161,16 @@ def _reader(places: Mapping[str, str], given: Mapping[str, str], first: int | No
         if len(choices.texts) > len(LETTERS):
             return Dropped(f"more than {len(LETTERS)} options")
         gold, options = choices.letter(clean_gold(stored)), list(choices.texts)
-        if first is not None and options and gold.isdecimal():
-            if not 0 <= int(gold) - first < len(options):
+        if first is not None and options and (number := whole_number(gold)) is not None:
+            if not 0 <= number - first < len(options):
                 return Dropped("an answer that numbers no option")
-            gold = LETTERS[int(gold) - first]
+            gold = LETTERS[number - first]
+        elif is_ambiguous(gold, options):
+            return Dropped("an answer that is one option's letter and another's text")
         asked, prompt, tolerance = get("question"), get("prompt"), get("tolerance")
+        is_sentence = not options and "kind" not in given and not has_verifier and WORKED.fullmatch(gold)
         messages = next((one for one in (prompt, asked) if isinstance(one, list)), None)
-        if is_worked and (len(gold) > LONGEST or "\n" in gold):
+        if is_sentence or (is_worked and (len(gold) > LONGEST or "\n" in gold)):
             return Dropped("a worked solution without a marked answer")
         if messages is not None and places.get("prompt") == "messages" and is_answered(messages):
             return Dropped("messages that end with the assistant's own answer")
