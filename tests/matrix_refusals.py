@@ -59,6 +59,7 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
     # a source beside a guide
     Refusal({"method": ("luffy", "exgrpo"), "intervention": GUIDED}, "takes no guide of this run"),
+    Refusal({"method": ("self_imitation",), "distillation": ("alone",)}, "own answers are served in a slot"),
     Refusal({"method": ("rlep",), "intervention": ("late", "late, at distance 0")}, "is not after scout_steps"),
     Refusal({"method": ("rlep",), "intervention": ("again",)}, "both begin at step 0"),
     Refusal({"method": ("exgrpo",), "autonpo": ("act",)}, EXPERIENCE),

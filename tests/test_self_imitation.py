@@ -14,6 +14,7 @@ from nearfuture.guidance.experience import ExperienceReplay
 from nearfuture.guidance.harvest import Harvest
 from nearfuture.run.build import policy_notes
 from nearfuture.run.settings.load import load_configuration
+from nearfuture.tasks.identity import prompt_hash
 from nearfuture.train import NPOTrainer
 from nearfuture.types import Guidance, UserError
 
@@ -101,6 +102,43 @@ def test_resumed_equals_never_stopped(tmp_path: Path, passes: int) -> None:
     a, b = tiny.weights(whole), tiny.weights(resumed)
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert len(harvest) > 0 and whole.guidance.state_dict() == harvest.state_dict()
+
+
+@pytest.mark.parametrize("num", [16, 24, 48])
+def test_a_checkpoint_changes_nothing(num: int, tmp_path: Path) -> None:
+    """Prompts that come twice in a row, at the border of two epochs or always: served alike however often it saves."""
+    runs = []
+    for every in (1, 100):
+        saving = {"save_strategy": "steps", "save_steps": every, "save_total_limit": 1}
+        trainer = tiny.npo(tmp_path / str(every), data=tiny.rows(num), guidance=Harvest(), **{**SETTINGS, **saving})
+        trainer.train()
+        runs.append(trainer)
+    logs = [[row["npo/guided_frac"] for row in run.state.log_history if "npo/guided_frac" in row] for run in runs]
+    a, b = map(tiny.weights, runs)
+    assert logs[0] == logs[1] and sum(logs[0]) > 0 and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_answers_that_fit_no_more_are_left_out_of_a_resumed_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    saving = {"save_strategy": "steps", "save_steps": 6}
+    first = trained(tmp_path / "first", Harvest(), **saving)
+    checkpoint = str(tmp_path / "first" / "out" / "checkpoint-6")
+    rows = tiny.rows(32)
+    others = [{**row, "prompt_id": rows[i - 1]["prompt_id"]} for i, row in enumerate(rows)]
+    for name, data, settings in (("ids", others, {}), ("short", rows, {"max_completion_length": 2})):
+        harvest = Harvest()
+        trainer = tiny.npo(tmp_path / name, data=data, guidance=harvest, **{**SETTINGS, **settings, "max_steps": 7})
+        with caplog.at_level("WARNING"):
+            trainer.train(resume_from_checkpoint=checkpoint)
+        assert "kept answers of the checkpoint are left out" in caplog.text
+        caplog.clear()
+        hashes = {row["prompt_id"]: prompt_hash(row) for row in data}
+        for answer in harvest._answers.values():
+            success = answer.success
+            assert success.prompt_hash == hashes[success.prompt_id]
+            assert len(success.completion_ids) <= trainer.args.max_completion_length
+    assert len(first.guidance) > 0
 
 
 def test_a_stalled_run_of_trls_own_trainer_goes_on_with_it(tmp_path: Path) -> None:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from nearfuture.cli.base import app, example, require_outputs, told_to_user
+from nearfuture.cli.base import app, example, print_whole, require_outputs, told_to_user
 from nearfuture.method.trigger_config import TriggerConfig
 
 TRIGGER = TriggerConfig()
@@ -29,7 +28,7 @@ def explain(
         from nearfuture.lab.report.explain_page import explanation_facts, explanation_text, write_explanation
         from nearfuture.record.writing import write_json
 
-        Console().print(explanation_text(run))
+        print_whole(explanation_text(run))
         if json_file is not None:
             write_json(json_file, explanation_facts(run))
         print(f"page: {write_explanation(run, output)}")

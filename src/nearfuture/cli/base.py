@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 
 from nearfuture.cli.failures import as_user_error
@@ -26,7 +27,7 @@ from nearfuture.types import UserError
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
-INTERRUPTED = 130
+INTERRUPTED, WIDEST = 130, 1000
 
 app = typer.Typer(
     help="Near-Future Policy Optimization: a policy learns from its own near future, on TRL.",
@@ -160,6 +161,13 @@ def hush(*, quiet: bool = False) -> None:
     from nearfuture.train.hush import hush_libraries
 
     hush_libraries(logging.getLogger("nearfuture").level or logging.ERROR)
+
+
+def print_whole(shown: RenderableType) -> None:
+    """Print tables and text at the width of the terminal, or wider where a table would lose digits or break words."""
+    console = Console(highlight=False)
+    needed = Measurement.get(console, console.options.update(width=WIDEST), shown).minimum
+    (console if needed <= console.width else Console(highlight=False, width=needed)).print(shown)
 
 
 def print_summary(summary: dict[str, Any]) -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from nearfuture.cli.base import INTERRUPTED, app, example, hush, told_to_user
+from nearfuture.cli.base import INTERRUPTED, app, example, hush, print_whole, told_to_user
 from nearfuture.record.formats import command_line
 
 
@@ -71,5 +70,5 @@ def evaluate(
             raise typer.Exit(INTERRUPTED) from None
         if is_main():
             page = write_evaluation(result, folder, command_line("nearfuture", *sys.argv[1:]))
-            Console().print(summary(result))
+            print_whole(summary(result))
             print(f"page: {page}")

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from nearfuture.cli.base import Overrides, app, example, hush, require_outputs, told_to_user
+from nearfuture.cli.base import Overrides, app, example, hush, print_whole, require_outputs, told_to_user
 from nearfuture.lab.measure.scope import Scope
 from nearfuture.types import UserError
 
@@ -51,7 +50,7 @@ def signal(
         scope = Scope(*at, num_prompts, num_samples, k, num_resamples, num_gradients)
         result = measure_signal(run, scope, config=config, task=task, overrides=overrides or [])
         if is_main():
-            Console().print(signal_text(result))
+            print_whole(signal_text(result))
             if json_file is not None:
                 write_json(json_file, result)
             print(f"page: {write_signal_page(result, output or run / 'report' / 'signal.html')}")

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from nearfuture.cli.base import INTERRUPTED, app, example, hush, require_outputs, told_to_user
+from nearfuture.cli.base import INTERRUPTED, app, example, hush, print_whole, require_outputs, told_to_user
 from nearfuture.record.formats import duration, plural
 
 if TYPE_CHECKING:
@@ -105,5 +105,5 @@ def show_report(runs: list[Path], output: Path | None) -> None:
     from nearfuture.lab.report import page_of, report_text, write_report
 
     page = write_report(runs, output or page_of(runs))
-    Console().print(report_text(runs))
+    print_whole(report_text(runs))
     print(f"report: {page}")

@@ -216,6 +216,8 @@ class _Collection:
             self.draws.observe(result)
         if self.given and not self.draws.num_batches:
             self._take(self._judged_given(), journal)
+        if progress and self.engine.is_main and self.draws.num_batches:
+            progress(self.draws.counts())  # paid for before a kill
         while numbers := self.draws.next_batch():
             self._take(self._sampled(numbers), journal)
             if progress and self.engine.is_main:

@@ -43,6 +43,9 @@ class Harvest:
     As a source it serves a prompt what the policy last answered correctly, at an earlier visit. See Oh et al.,
     "Self-Imitation Learning" (arXiv:1806.05635), which learns from past actions that did better than is expected now.
 
+    Args:
+        segment_of: returns the segment of a step of the run, for the record.
+
     Example:
         >>> harvest = Harvest()
         >>> harvest.observe(["a", "b"], [1, 0], [8, 8])
@@ -51,7 +54,8 @@ class Harvest:
         {'a': (1, 8), 'b': (0, 16)}
     """
 
-    def __init__(self) -> None:
+    def __init__(self, segment_of: Callable[[int], int] = lambda step: 0) -> None:
+        self._segment_of = segment_of
         self._answers: dict[str, Answer] = {}
         self._tries: Known = {}
 
@@ -75,7 +79,7 @@ class Harvest:
     def lookup(self, prompt_id: str, step: int) -> Guidance | None:
         """Return the latest answer to `prompt_id`, which a policy before `step` wrote, or None."""
         answer = self._answers.get(prompt_id)
-        return None if answer is None else _guidance(answer, 0)
+        return None if answer is None else _guidance(answer, self._segment_of(answer.success.step))
 
     def known(self, prompt_ids: Iterable[str]) -> Known:
         """Return how often these prompts were solved and tried, for those that were tried."""
@@ -94,6 +98,12 @@ class Harvest:
         found = ((prompt_id, self._answers[prompt_id]) for prompt_id in prompt_ids if prompt_id in self._answers)
         late = ((prompt_id, answer) for prompt_id, answer in found if answer.success.step >= after)
         return {prompt_id: _guidance(answer, segment_of(answer.success.step)) for prompt_id, answer in late}
+
+    def prune(self, fits: Callable[[Success], bool]) -> int:
+        """Drop answers that do not fit the present data or limits; return how many."""
+        kept = {prompt_id: answer for prompt_id, answer in self._answers.items() if fits(answer.success)}
+        num_dropped, self._answers = len(self._answers) - len(kept), kept
+        return num_dropped
 
     def state_dict(self) -> dict[str, Any]:
         """Return the whole memory as JSON values."""

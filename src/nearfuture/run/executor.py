@@ -98,11 +98,11 @@ class Executor:
             self._save_lineage(self.lineage.extend_head())
         start = self.checkpoints.resume_point(self.lineage)
         reached = 0 if start is None else start[0]
-        if self._fired_before_a_kill(head, reached):
-            self._end_segment(reached, TRIGGERED)
-            return
         if reached == stage.until:  # a kill came between the checkpoint of its last step and its end in the lineage
             self._end_segment(reached, stage.reason)
+            return
+        if self._fired_before_a_kill(head, reached):
+            self._end_segment(reached, TRIGGERED)
             return
         self._event("segment_started" if reached == head.start_step else "resumed", reached)
         step, has_fired = self._train_from(start, stage)

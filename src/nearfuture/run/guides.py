@@ -79,7 +79,7 @@ class Guides:
         run = self.config.run
         if run.source == "experience":
             return ExperienceReplay(run.experience_frac, run.experience_start_pass_rate, self.config.training.seed)
-        layers: list[Source] = [Harvest()] if run.source == "own" else []
+        layers: list[Source] = [Harvest(partial(_segment_of, lineage))] if run.source == "own" else []
         layers += [
             self._layer(self.folder.path / segment.folder / "guidance", segment.intervention)
             for segment, _ in lineage.path()[::-1]
@@ -253,6 +253,11 @@ class Guides:
             guide_tokens=counts.num_tokens,
             seconds=counts.seconds,
         )
+
+
+def _segment_of(lineage: Lineage, step: int) -> int:
+    """Return the segment on the path to the head in which a step was trained."""
+    return next(segment.id for segment, last in lineage.path() if last is None or step <= last)
 
 
 def _reused(counts: CollectionCounts, harvested: dict[str, Guidance], start: int) -> dict[str, Any]:

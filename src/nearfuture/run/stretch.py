@@ -55,7 +55,6 @@ class Stretch:
         self.context.display.segment(self.lineage, reached, self.stage.until)
         self.controller = self._watch(reached) if self._is_watched else None
         trainer = self._trainer()
-        self.record.start()
         if start is None:
             trainer.train()
         else:
@@ -73,6 +72,7 @@ class Stretch:
     def _trainer(self) -> NPOTrainer:
         save_at = rollback_steps(self.config)
         hooks = [
+            callbacks.OnBegin(self.record.start),
             callbacks.NeedSignal(self.config.run.no_signal_patience),
             callbacks.StopWhen(self._is_triggered),
             callbacks.OnLog(self.record.step),

@@ -65,6 +65,14 @@ def named(row: Row) -> Row:
     return row if isinstance(row.get(PROMPT_ID), str) else with_prompt_ids([row])[0]
 
 
+def text_hashes(rows: Dataset) -> dict[str, str]:
+    """Hash the prompts of rows with ids, by id; nothing for rows with images, whose pixels would have to be read."""
+    columns = [name for name in ("prompt", PROMPT_ID) if name in rows.column_names]
+    if len(columns) < 2 or set(rows.column_names) & {"image", "images"} or is_transformed(rows):
+        return {}
+    return {row[PROMPT_ID]: prompt_hash(row) for row in stored(rows).select_columns(columns)}
+
+
 def check_rows(trainer: GRPOTrainer) -> None:
     """Refuse rows on which TRL would fail, if the data can be inspected and TRL makes the prompts from it.
 

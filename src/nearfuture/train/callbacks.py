@@ -69,6 +69,17 @@ class OnInterrupt(TrainerCallback):
             control.should_save = control.should_training_stop = True
 
 
+class OnBegin(TrainerCallback):
+    """Call `function()` when training begins, from the base weights or from a checkpoint: all has been loaded."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self.function = function
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Call the function."""
+        self.function()
+
+
 class AtStart(TrainerCallback):
     """Call `function(0)` before the first step from the base weights, once training has put these on its devices."""
 

@@ -41,7 +41,6 @@ class Replayer(Awaiting):
 
     def mix(self, inputs: list[Row]) -> list[Row]:
         """Return this process's rows with the questions that are asked again in the last places."""
-        self.flush()
         size = self.trainer.num_generations
         ids_P = gather_object([row["prompt_id"] for row in inputs])[::size]
         drawn = self.source.draw(self.trainer._step, len(ids_P), size, set(ids_P))

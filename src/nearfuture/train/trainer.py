@@ -171,6 +171,11 @@ class NPOTrainer(WeighedLoss):
             one.clear()
         return super().train(resume_from_checkpoint, *args, **kwargs)
 
+    def _restore(self, folder: Path) -> None:
+        super()._restore(folder)
+        if self.harvester is not None and self._ids is not None:
+            self.harvester.prune(admit.text_hashes(self._ids.rows))
+
     def _need_ids(self) -> None:
         if isinstance(self.train_dataset, Dataset) and (self._ids is None or self._ids.rows is not self.train_dataset):
             self._ids = admit.Ids(self.train_dataset)
@@ -218,6 +223,8 @@ class NPOTrainer(WeighedLoss):
                 return super()._generate_and_score_completions(mixed.with_image_lists(inputs))
         if self.branches is not None:
             self.branches.begin(self.state.global_step)
+        for one in self.awaiting:
+            one.flush()  # so that what is looked up does not depend on when a checkpoint was saved
         named = [admit.named(row) for row in inputs] if self._reads_ids else inputs
         self._has_ids = named is inputs or admit.PROMPT_ID in inputs[0]
         rows = named if self.replayer is None else self.replayer.mix(named)

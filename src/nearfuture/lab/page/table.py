@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import rich.table
 from markupsafe import Markup
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.text import Text
 
@@ -47,16 +48,25 @@ class Table:
         return bool(self.rows)
 
     def for_terminal(self) -> rich.table.Table:
-        """The table for a rich console: numbers and the first column stay on one line, other words wrap."""
+        """The table for a rich console: numbers and the first column stay on one line, other words wrap, none is cut.
+
+        It may be wider than the console.
+        """
         shown = rich.table.Table(box=None, pad_edge=False, header_style="dim")
         for index, name in enumerate(self.columns):
             is_text = index == 0 or (self.last_is_text and index == len(self.columns) - 1)
-            has_words = any(" " in row[index] for row in self.rows)
+            cells = [
+                cell.striptags() if isinstance(cell, Markup) else cell for cell in (row[index] for row in self.rows)
+            ]
+            has_words = any(" " in cell for cell in cells)
+            is_whole = has_words if index == 0 else not (is_text or has_words)
+            lines = textwrap.wrap(name, LONGEST_NAME, break_long_words=False, break_on_hyphens=False)
+            pieces = [*lines, *(cells if is_whole else [word for cell in cells for word in cell.split()])]
             shown.add_column(
-                "\n".join(textwrap.wrap(name, LONGEST_NAME, break_long_words=False, break_on_hyphens=False)),
+                "\n".join(lines),
                 justify="left" if is_text else "right",
-                no_wrap=has_words if index == 0 else not (is_text or has_words),
-                overflow="fold",
+                no_wrap=is_whole,
+                min_width=max((cell_len(piece) for piece in pieces), default=1),
             )
         for row in self.rows:
             shown.add_row(*(Text(cell.striptags() if isinstance(cell, Markup) else cell) for cell in row))

@@ -100,8 +100,8 @@ def seen(decision: RunDecision) -> str:
 
 def _stood_still(fact: Facts) -> str:
     """Say what the trigger saw of the reward; runs of earlier releases compared two averages over a window."""
-    moved = f"moved by {known(fact['reward_rise'], signed)} to {known(fact['reward_ema'], rate)} (standard error "
-    moved += known(fact["reward_rise_se"], TWO)
+    moved = f"moved by {known(fact['reward_rise'], signed)}, and its moving average is "
+    moved += f"{known(fact['reward_ema'], rate)} (standard error of the move {known(fact['reward_rise_se'], TWO)}"
     if fact["max_reward_t"] is not None:
         return (
             f"Over its window ({known(fact['window'])} steps) the moving average of the on-policy pass rate {moved}; a "

@@ -77,7 +77,7 @@ METRICS = (
     Metric(EVALUATION, "Held-out pass rate", "share of samples that were correct"),
     Metric("npo/pass_rate", "On-policy pass rate", "share of rollouts that were correct"),
     Metric("npo/entropy", "On-policy entropy", "nats per token", is_share=False),
-    Metric(GUIDED, "Groups with a guide", "share of groups"),
+    Metric(GUIDED, "Groups with guidance", "share of groups"),
 )
 
 

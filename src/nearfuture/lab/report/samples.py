@@ -99,7 +99,7 @@ def plain_row(sample: Sample, run: str, look: str = "") -> dict[str, Any]:
     if pictures := _shown_images(sample):
         row["images"] = [{"data": p.data, "words": p.words, "is_small": p.is_small} for p in pictures]
     if sample.get("guidance"):
-        row["guidance"] = {**_told(sample["guidance"]), "verdict": "verified", "mark": "✓"}
+        row["guidance"] = {**_told(sample["guidance"], sample.get("step")), "verdict": "verified", "mark": "✓"}
     return row
 
 
@@ -114,8 +114,11 @@ def _answer(rollout: Sample) -> dict[str, Any]:
     }
 
 
-def _told(guidance: Sample) -> dict[str, str]:
-    who = f"guidance from step {guidance.get('guide_step')} of segment {guidance.get('guide_segment')}"
+def _told(guidance: Sample, step: Any) -> dict[str, str]:
+    guide_step = guidance.get("guide_step")
+    is_own = is_number(step) and is_number(guide_step) and guide_step < step
+    what = "its own answer" if is_own else "guidance"
+    who = f"{what} from step {guide_step} of segment {guidance.get('guide_segment')}"
     return {"text": _cut(str(guidance.get("text", "")), LONGEST_ROLLOUT), "who": who}
 
 
@@ -147,7 +150,7 @@ def still_sample(sample: Sample, style: int = 0) -> Group:
     picked = rollouts if len(rollouts) <= NUM_ROLLOUTS else [rollouts[0], *rollouts[-(NUM_ROLLOUTS - 1) :]]
     shown: list[Block] = [_quote(_answer(rollout)) for rollout in picked]
     if guidance := sample.get("guidance"):
-        told = _told(guidance)
+        told = _told(guidance, None)
         shown.append(Quote(told["text"], told["who"], "✓", "verified", f"guidance s{style % NUM_STYLES}"))
     more = int(sample.get("num_images") or 0) - len(_shown_images(sample))
     pictures: list[Block] = [*_shown_images(sample)]

@@ -18,7 +18,7 @@ from nearfuture.record.records import RunRecords
 from nearfuture.types import Kind
 
 CLOCK_NAMES = {"step": "step", "total_steps": "total steps", "tokens": "generated tokens"}
-ON_POLICY = "npo/pass_rate"
+ON_POLICY, AHEAD = "npo/pass_rate", "npo/guide/steps_ahead"
 NUM_LAST_STEPS = 10
 HOW: dict[str, str] = {Kind.AUTO: "as AutoNPO decided", Kind.RESAMPLING: "by resampling"}
 """How a run was guided, for kinds of intervention that are not adverbs."""
@@ -108,9 +108,13 @@ def learned_from(run: RunRecords) -> str:
     """Say which source other than a guide a run learned from, if any, and in how many groups something was served."""
     if (source := run.config.get("source")) not in FROM:
         return ""
-    share = run.curve(GUIDED).values
+    share, ahead = run.curve(GUIDED).values, run.curve(AHEAD).values
     where = f" in {percent(float(share.mean()))} of its groups" if len(share) else ""
-    guide = ", and where it had none from a guide's," if any(one.intervention for one in run.segments) else ""
+    has_guide = any(one.intervention for one in run.segments)
+    if source == "own" and len(ahead) and (ahead >= 0).all():
+        rest = ", only those of its guide" if has_guide else ""
+        return f"{run.name} kept its own answers, and was never served one{rest}."
+    guide = ", and where it had none from a guide's," if has_guide else ""
     return f"{run.name} learned from {FROM[source]}{guide}{where}."
 
 

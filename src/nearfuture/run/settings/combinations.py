@@ -20,7 +20,7 @@ def check_together(config: Configuration) -> None:
     Raises:
         UserError: which ones, why, and what to do.
     """
-    _check_interventions(config.run, config.max_steps)
+    _check_interventions(config)
     _check_samples(config.run)
     _check_autonpo(config)
     _check_weights(config)
@@ -145,8 +145,9 @@ def _check_cache(config: Configuration) -> None:
         )
 
 
-def _check_interventions(run: RunConfig, max_steps: int) -> None:
+def _check_interventions(config: Configuration) -> None:
     """Say which intervention cannot happen, before anything is trained."""
+    run, max_steps = config.run, config.max_steps
     if run.scout_steps > max_steps:
         raise UserError(f"scout_steps={run.scout_steps} lies outside 0 to max_steps={max_steps}.")
     if (run.guide_step is None) != (run.rollback_to is None):
@@ -159,6 +160,11 @@ def _check_interventions(run: RunConfig, max_steps: int) -> None:
     if run.scout_steps and run.resample_steps:
         raise UserError(
             f"scout_steps={run.scout_steps} and resample_steps={run.resample_steps}: both begin at step 0. Set one."
+        )
+    if run.source == "own" and not config.training.inject_guidance:
+        raise UserError(
+            "source=own and inject_guidance=false: own answers are served in a slot, and none would be. Set "
+            "inject_guidance=true, or source=guide."
         )
     if run.source not in ASK_A_GUIDE and (run.scout_steps or run.resample_steps or run.guide_step):
         raise UserError(f"source={run.source} takes no guide of this run. Leave scout_steps and guide_step unset.")
