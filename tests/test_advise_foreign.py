@@ -243,7 +243,9 @@ def test_numbers_in_a_form_that_is_not_known_are_not_called_an_unfinished_run(tm
 def test_rows_without_a_step_are_counted_and_that_is_said(tmp_path: Path) -> None:
     path = trl_console(tmp_path)
     (note,) = read_log(path).notes
-    assert note.startswith("The log prints no step, so its 60 rows were counted, 1 steps per row (by its progress bar)")
+    assert note.startswith(
+        "The log prints no step, so its 60 rows were counted, one step per row (by its progress bar)"
+    )
     assert read_log(path, logging_steps=10).steps == [10 * s for s in STEPS]
     path.write_text("".join(f"{ {'loss': 0.0, 'reward': 0.5, 'entropy': 0.1}!r}\n" for _ in range(3)))
     assert "assumed" in read_log(path).notes[0]
@@ -332,3 +334,31 @@ def test_values_that_are_no_number_are_missing_not_zero(tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [{"step": 1, "reward": value, "entropy": 0.5} for value in ("n/a", None, True, [1])]
     log = read_log(write_jsonl(tmp_path / "log.jsonl", [*rows, {"step": 2, "reward": 0.5, "entropy": 0.5}]))
     assert math.isnan(log.rewards[0]) and log.rewards[1] == 0.5
+
+
+def test_a_step_before_the_row_is_its_step(tmp_path: Path) -> None:
+    lines = [
+        f"(PPOActor pid=12) Global step {10 * n}: {{'loss': 0.1, 'reward': 0.{n:02d}, 'entropy': 0.5}}"
+        for n in range(1, 9)
+    ]
+    (tmp_path / "run.log").write_text("\n".join(lines))
+    log = read_log(tmp_path / "run.log")
+    assert log.steps == [10 * n for n in range(1, 9)] and not any("counted" in note for note in log.notes)
+
+
+@pytest.mark.parametrize("name", ["my run - v2", "r1"])
+def test_an_export_whose_run_has_a_dash_or_whose_reward_is_named(name: str, tmp_path: Path) -> None:
+    metric = "train/rewards/accuracy_reward/mean"
+    rows = [f'"Step","{name} - {metric}","{name} - train/entropy"', *(f"{n},0.{n:02d},0.5" for n in range(1, 9))]
+    (tmp_path / "export.csv").write_text("\n".join(rows))
+    log = read_log(tmp_path / "export.csv", Columns(reward=metric))
+    assert log.columns["reward"] == metric and log.rewards[0] == 0.01
+    (tmp_path / "usual.csv").write_text("\n".join(rows).replace(metric, "train/reward"))
+    assert read_log(tmp_path / "usual.csv").columns["reward"] == "train/reward"
+
+
+def test_the_entropy_of_openrlhf(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text(
+        "\n".join(f'{{"step": {n}, "reward": 0.5, "entropy_loss": 0.7}}' for n in range(1, 9))
+    )
+    assert read_log(tmp_path / "log.jsonl").columns["entropy"] == "entropy_loss"

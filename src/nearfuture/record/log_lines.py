@@ -33,6 +33,8 @@ STEP_NAMES = (
 )
 TRAIN_ROW = ("reward", "loss", "train/reward", "train/loss")
 
+STEP_BEFORE = re.compile(r"\b(?:global[ _])?step\W{1,3}(\d+)\W*$", re.IGNORECASE)
+"""What OpenRLHF and others print before a row: `Global step 17: {...}`."""
 VERL_STEP = re.compile(r"\bstep:(\d+) - ")
 JSON_OBJECT = re.compile(r"\{\s*\".*\}")
 PYTHON_ROW = re.compile(r"\{['\"][^{}]*\}")
@@ -98,6 +100,9 @@ def _rows_of(line: str, forms: Counter[str], texts: Texts) -> Iterator[Row]:
     for text in PYTHON_ROW.findall(line):
         if row := row_of({name: value for name, _, value in PYTHON_PAIR.findall(text)}, texts=texts):
             forms["console"] += 1
+            named = STEP_BEFORE.search(line[: line.index(text)])
+            if named is not None and not any(name in row for name in STEP_NAMES):
+                row["step"] = float(named[1])
             yield row
 
 
@@ -126,7 +131,8 @@ def _count_rows(rows: list[Row], logging_steps: int | None, progress: int) -> st
     every = logging_steps or max(1, round(progress / max(1, len(train))))
     for number, row in enumerate(train, 1):
         row[COUNTED_STEP] = float(number * every)
-    counted = f"The log prints no step, so its {len(train)} rows were counted, {every} steps per row"
+    each = "one step" if every == 1 else f"{every} steps"
+    counted = f"The log prints no step, so its {len(train)} rows were counted, {each} per row"
     if logging_steps:
         return f"{counted} (--logging-steps)."
     how = "by its progress bar" if progress else "assumed"

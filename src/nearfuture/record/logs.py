@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,12 +55,13 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "train/entropy/mean",
         "entropy/mean",
         "entropy",
+        "entropy_loss",
     ),
 }
 NUM_COLUMNS_SHOWN = 60
 EVENT_FILES = "*tfevents*"
 LOG_SUFFIXES = (".jsonl", ".json", ".csv", ".log", ".txt", ".out")
-EXPORTED = re.compile(r"^(?P<run>.+?) - (?P<name>.+?)(?P<bound>__MIN|__MAX)?$")
+EXPORTED = re.compile(r"^(?P<run>.+) - (?P<name>.+?)(?P<bound>__MIN|__MAX)?$")
 """A column of an export of W&B: `run - train/reward`, with the bounds of a smoothed curve beside."""
 
 
@@ -110,7 +112,8 @@ def read_log(
     """
     path, columns = Path(path), columns or Columns()
     files = _read_files(path, logging_steps)
-    parts = [part for file in files.parts for part in _exported_runs(file)]
+    rewards = ALIASES["reward"] if columns.reward is None else (columns.reward,)
+    parts = [part for file in files.parts for part in _exported_runs(file, rewards)]
     names = list(dict.fromkeys(name for part in parts for row in part.rows for name in row))
     if not names:
         raise UserError(f"{path} holds no row with a number in it. Give the log of a run that has finished a step.")
@@ -177,11 +180,11 @@ def _spelled(alias: str, names: list[str]) -> str | None:
     return next((name for name in names if name.casefold() == alias.casefold()), None)
 
 
-def _exported_runs(part: Part) -> list[Part]:
-    """Split a table whose columns are `run - metric` into its runs; any other table is one."""
+def _exported_runs(part: Part, rewards: Sequence[str]) -> list[Part]:
+    """Split a table whose columns are `run - metric` into its runs if one is a reward; any other table is one."""
     columns = dict.fromkeys(column for row in part.rows for column in row)
     matches = {column: match for column in columns if (match := EXPORTED.match(column))}
-    if not any(match["name"] in ALIASES["reward"] for match in matches.values()):
+    if not any(match["name"] in rewards for match in matches.values()):
         return [part]
     shared = {column: column for column in columns if column not in matches}
     parts = []

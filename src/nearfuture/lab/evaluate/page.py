@@ -21,7 +21,7 @@ Result = Mapping[str, Any]
 PAIRED = (
     "Paired on the same questions and the same random numbers. p: two-sided sign-flip test over clusters; Holm's "
     "correction over the suites; the mean was declared first and is uncorrected. Detectable: the smallest true "
-    "difference that would be found with a power of 80 %. A filled dot is a significant difference (corrected p below 0.05). "
+    "difference that would be found with a power of 80 %. A filled dot is significant (corrected p below 0.05). "
     "One training is one draw: a difference between two policies here says nothing about the methods that trained them "
     "unless it is repeated over training seeds."
 )
