@@ -175,7 +175,8 @@ def gaps(pairs: Sequence[tuple[AtHorizon, Rates]]) -> Iterator[str]:
         differences = [getattr(at.rates, name) - getattr(rates, name) for at, rates in pairs]
         yield "not recorded" if np.isnan(differences).any() else interval(differences)
     both = [(at.solved(), rates.solved_P) for at, rates in pairs if rates.solved_P is not None]
-    yield f"{sum(int((a & ~b).sum()) for a, b in both)}, {sum(int((b & ~a).sum()) for a, b in both)}"
+    alone = (sum(int((a & ~b).sum()) for a, b in both), sum(int((b & ~a).sum()) for a, b in both))
+    yield f"{alone[0]}, {alone[1]}" if len(both) == len(pairs) else "not recorded"
     yield interval([at.test_at_end.mean() - rates.test for at, rates in pairs])
 
 
