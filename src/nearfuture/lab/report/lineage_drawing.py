@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nearfuture.lab.page import svg
+from nearfuture.lab.report.words import FROM
 from nearfuture.method.lineage import Segment
 from nearfuture.record.formats import plural
 from nearfuture.record.records import RunRecords
@@ -44,7 +45,9 @@ def describe(records: RunRecords, segment: Segment) -> str:
 def _traits(records: RunRecords, segment: Segment) -> list[str]:
     steps = records.last_step(segment.id) - segment.start_step
     abandoned = records.last_step(segment.id) - records.kept_until(segment.id)
-    traits = [f"{segment.kind} guidance" if segment.kind else ("scout" if segment.reason == "scout" else "GRPO")]
+    learned = FROM.get(str(records.config.get("source")))
+    plain = "GRPO" if learned is None else f"GRPO with {learned}"
+    traits = [f"{segment.kind} guidance" if segment.kind else ("scout" if segment.reason == "scout" else plain)]
     if abandoned:
         traits.append("all abandoned" if abandoned == steps else f"{abandoned} abandoned")
     if segment.id == records.head and segment.end_step is None:

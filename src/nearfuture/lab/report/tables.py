@@ -57,7 +57,7 @@ def comparison_table(run: RunRecords, baseline: RunRecords, readings: Sequence[A
                 reading.judgement.word,
             ]
         )
-    columns = ["at equal", run.name, baseline.name, "difference", "noise", f"{run.name} is"]
+    columns = ["at equal", run.name, baseline.name, "difference", "noise", "result"]
     return Table(columns, rows, "Held-out pass rates at equal clocks", last_is_text=True)
 
 
