@@ -38,7 +38,8 @@ NEAREST, FARTHEST = 10, 100
 SURE = {
     "stay": "On one small world, where a prompt has one right answer, keeping what is solved brought +0.066 [+0.038, "
     "+0.094] of held-out pass rate over GRPO at equal steps and +0.065 [+0.037, +0.092] at equal tokens (five seeds). "
-    "On another, with many right answers, it raised pass@8 (+0.108 [+0.049, +0.168], three seeds) and not pass@1. "
+    "On two others it raised pass@8 (+0.108 [+0.049, +0.168] and +0.265 [+0.158, +0.372], three seeds each) and not "
+    "pass@1. "
     "One run of three epochs was behind GRPO. Nobody has tried it at real size. Going back was not ahead at equal "
     "total steps on a curve that rises.",
     "back": "On one small world, where a prompt has one right answer, a run that kept what it solved from the start "
