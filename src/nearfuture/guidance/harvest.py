@@ -85,19 +85,16 @@ class Harvest:
         """Return how often these prompts were solved and tried, for those that were tried."""
         return {prompt_id: self._tries[prompt_id] for prompt_id in prompt_ids if prompt_id in self._tries}
 
-    def answers(
-        self, prompt_ids: Collection[str], after: int, segment_of: Callable[[int], int] = lambda step: 0
-    ) -> dict[str, Guidance]:
+    def answers(self, prompt_ids: Collection[str], after: int) -> dict[str, Guidance]:
         """Return the answers of policies from step `after` on, as guidance.
 
         Args:
             prompt_ids: the prompts.
             after: the step where a replay begins; anything written before it is the learner's own past.
-            segment_of: returns the segment of a step, for the record.
         """
         found = ((prompt_id, self._answers[prompt_id]) for prompt_id in prompt_ids if prompt_id in self._answers)
         late = ((prompt_id, answer) for prompt_id, answer in found if answer.success.step >= after)
-        return {prompt_id: _guidance(answer, segment_of(answer.success.step)) for prompt_id, answer in late}
+        return {prompt_id: _guidance(answer, self._segment_of(answer.success.step)) for prompt_id, answer in late}
 
     def prune(self, fits: Callable[[Success], bool]) -> int:
         """Drop answers that do not fit the present data or limits; return how many."""
@@ -116,9 +113,9 @@ class Harvest:
         self._tries = {prompt_id: (correct, judged) for prompt_id, (correct, judged) in state["tries"].items()}
 
     @classmethod
-    def read(cls, path: Path) -> Harvest:
+    def read(cls, path: Path, segment_of: Callable[[int], int] = lambda step: 0) -> Harvest:
         """Read the state beside a checkpoint; an empty harvest if there is none."""
-        harvest = cls()
+        harvest = cls(segment_of)
         if path.exists():
             harvest.load_state_dict(json.loads(path.read_text()))
         return harvest

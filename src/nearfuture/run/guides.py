@@ -206,11 +206,9 @@ class Guides:
             found |= {prompt_id: guidance for prompt_id, guidance in bought.items() if guidance is not None}
         if guide.step == 0:
             return found, {}
-        harvest = Harvest.read(state_file(self.weights(guide), HARVEST))
+        harvest = Harvest.read(state_file(self.weights(guide), HARVEST), partial(_segment_of, lineage))
         after = 0 if start == guide.step else start
-        segments = {step: ref.segment for step in range(1, guide.step + 1) if (ref := lineage.ref(step)) is not None}
-        own = harvest.answers(prompt_ids, after, lambda step: segments.get(step, 0))
-        return found | own, harvest.known(prompt_ids)
+        return found | harvest.answers(prompt_ids, after), harvest.known(prompt_ids)
 
     def _settings(self) -> dict[str, Any]:
         """Return the settings of every collection of the run, as arguments of `collect_guidance`."""

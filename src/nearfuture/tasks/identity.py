@@ -14,7 +14,7 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, overload
 
 from PIL import Image, ImageOps
@@ -79,7 +79,12 @@ def prompt_hash(row: Mapping[str, Any]) -> str:
         True
     """
     content = {name: value for name in PROMPT_COLUMNS if not _is_empty(value := row.get(name))}
-    text = json.dumps(_canonical(content), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return _digest(content)
+
+
+def _digest(content: Mapping[str, Any], default: Callable[[Any], Any] | None = None) -> str:
+    """Hash values; `default` turns what JSON does not have into something that it has."""
+    text = json.dumps(_canonical(content), sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=default)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
@@ -136,9 +141,7 @@ def _unique_ids(given: list[str | None], rows: Any, whole: Any) -> list[str]:
 
 def _row_hash(row: Mapping[str, Any]) -> str:
     """Hash all columns of a row but its ids, as `prompt_hash` does."""
-    content = {name: value for name, value in row.items() if name not in ID_COLUMNS}
-    text = json.dumps(_canonical(content), sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return _digest({name: value for name, value in row.items() if name not in ID_COLUMNS}, default=str)
 
 
 @overload

@@ -17,6 +17,7 @@ from typing import Any
 from nearfuture.lab.measure.recommend import FARTHEST, NEAREST, recommend, recommendation_text
 from nearfuture.method.trends import MIN_ROWS
 from nearfuture.method.trigger import PlateauTrigger, TriggerConfig
+from nearfuture.record import flat_yaml
 from nearfuture.record.logs import Log
 
 CONSTANT = 0.0
@@ -76,7 +77,7 @@ def _keeps(log: Log) -> bool:
     """True for a log of ours whose run serves its own answers (`source: own`)."""
     folder = log.path if log.path.is_dir() else log.path.parent
     config = folder / "config.yaml"
-    return config.exists() and "source: own" in config.read_text().splitlines()
+    return config.exists() and flat_yaml.load(config.read_text()).get("source") == "own"
 
 
 def _stretches(steps: list[int], stagnant: set[int], config: TriggerConfig) -> list[list[int]]:

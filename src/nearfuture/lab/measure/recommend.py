@@ -39,12 +39,11 @@ SURE = {
     "stay": "On one small world, where a prompt has one right answer, keeping what is solved brought +0.066 [+0.038, "
     "+0.094] of held-out pass rate over GRPO at equal steps and +0.065 [+0.037, +0.092] at equal tokens (five seeds). "
     "On two others it raised pass@8 (+0.108 [+0.049, +0.168] and +0.265 [+0.158, +0.372], three seeds each) and not "
-    "pass@1. "
-    "One run of three epochs was behind GRPO. Nobody has tried it at real size. Going back was not ahead at equal "
-    "total steps on a curve that rises.",
+    "pass@1. One run of three epochs was behind GRPO. Nobody has tried it at real size. Going back was not ahead at "
+    "equal total steps on a curve that rises.",
     "back": "On one small world, where a prompt has one right answer, a run that kept what it solved from the start "
-    "was ahead of GRPO of 1,400 steps after 800 (+0.067 [+0.039, +0.094], five seeds); on another, with many right "
-    "answers, it raised pass@8 and not pass@1. Going back by 400 steps was ahead at 1,400 total steps (+0.048 [+0.004, "
+    "was ahead of GRPO of 1,400 steps after 800 (+0.067 [+0.039, +0.094], five seeds); on two others "
+    "it raised pass@8 and not pass@1. Going back by 400 steps was ahead at 1,400 total steps (+0.048 [+0.004, "
     "+0.092]) and no longer at 1,900 (+0.008 [-0.041, +0.057]). Nobody has tried either at real size.",
     "leave": "Nothing was tried here on a run that is solved or does not move.",
     "inspect": "Nothing was tried here on a run of this kind.",

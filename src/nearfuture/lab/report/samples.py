@@ -150,7 +150,7 @@ def still_sample(sample: Sample, style: int = 0) -> Group:
     picked = rollouts if len(rollouts) <= NUM_ROLLOUTS else [rollouts[0], *rollouts[-(NUM_ROLLOUTS - 1) :]]
     shown: list[Block] = [_quote(_answer(rollout)) for rollout in picked]
     if guidance := sample.get("guidance"):
-        told = _told(guidance, None)
+        told = _told(guidance, sample.get("step"))
         shown.append(Quote(told["text"], told["who"], "✓", "verified", f"guidance s{style % NUM_STYLES}"))
     more = int(sample.get("num_images") or 0) - len(_shown_images(sample))
     pictures: list[Block] = [*_shown_images(sample)]

@@ -82,16 +82,17 @@ def first_number(golds: Iterable[Any], options: Iterable[Any]) -> int | None:
     """
     found = [(clean_gold(gold), read_choices(value)) for gold, value in zip(golds, options, strict=True)]
     pairs = [(gold, choices) for gold, choices in found if gold and choices is not None and choices.texts]
-    pairs = [
-        (gold, choices) for gold, choices in pairs if gold not in choices.labels and (whole_number(gold) or 0) >= 0
+    counted = [
+        (number, gold, choices)
+        for gold, choices in pairs
+        if gold not in choices.labels and (number := whole_number(gold)) is not None and number >= 0
     ]
-    pairs = [(gold, choices) for gold, choices in pairs if whole_number(gold) is not None]
-    if all(gold in map(str.strip, choices.texts) for gold, choices in pairs):
+    if all(gold in map(str.strip, choices.texts) for _, gold, choices in counted):
         return None
-    numbers = [whole_number(gold) or 0 for gold, _ in pairs]
+    numbers = [number for number, _, _ in counted]
     if 0 in numbers:
         return 0
-    if any(number == len(choices.texts) for number, (_, choices) in zip(numbers, pairs, strict=True)):
+    if any(number == len(choices.texts) for number, _, choices in counted):
         return 1
     raise UserError(
         f"the answers are numbers from {min(numbers)} to {max(numbers)} beside options, never 0 and never the number "
